@@ -1,0 +1,56 @@
+/*
+ * dtype - the number formats that tensors are stored in
+ *
+ * Names and sizes are those of safetensors.
+ */
+#ifndef BASE_DTYPE_H
+#define BASE_DTYPE_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/str.h"
+
+typedef enum {
+	DTYPE_NONE, DTYPE_F64, DTYPE_F32, DTYPE_F16, DTYPE_BF16,
+	DTYPE_I64, DTYPE_I32, DTYPE_I16, DTYPE_I8,
+	DTYPE_U64, DTYPE_U32, DTYPE_U16, DTYPE_U8, DTYPE_BOOL,
+	DTYPE_F8_E4M3, DTYPE_F8_E5M2, DTYPE_COUNT
+} dtype;
+
+/* Bytes of one element. */
+int dtype_size(dtype t);
+
+/* "F32", and back; DTYPE_NONE for an unknown name. */
+const char *dtype_name(dtype t);
+dtype dtype_of(str name);
+
+static inline float
+bf16_to_f32(uint16_t h)
+{
+	uint32_t u = (uint32_t)h << 16;
+	float f;
+
+	memcpy(&f, &u, sizeof(f));
+	return f;
+}
+
+/* Round to nearest even; a NaN stays one. */
+static inline uint16_t
+f32_to_bf16(float f)
+{
+	uint32_t u;
+
+	memcpy(&u, &f, sizeof(u));
+	if ((u & 0x7fffffff) > 0x7f800000)
+		return (uint16_t)(u >> 16 | 0x40);
+	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+float f16_to_f32(uint16_t h);
+uint16_t f32_to_f16(float f);
+
+/* Convert n elements of a float type (F64 F32 F16 BF16) to another. */
+void dtype_convert(void *to, dtype to_type, const void *from, dtype from_type, int64_t n);
+
+#endif

@@ -1,0 +1,78 @@
+#define XXH_INLINE_ALL
+#include "base/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+uint64_t
+hash64(str s)
+{
+	return XXH3_64bits(s.p, (size_t)s.n);
+}
+
+uint64_t
+hash64_seed(str s, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(s.p, (size_t)s.n, seed);
+}
+
+hash128
+hash128_of(str s)
+{
+	XXH128_hash_t h = XXH3_128bits(s.p, (size_t)s.n);
+
+	return (hash128){ h.low64, h.high64 };
+}
+
+void
+hash128_hex(hash128 h, char hex[33])
+{
+	snprintf(hex, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+}
+
+/* Both lengths are kept: XXH3's 64-bit hash is not a half of the 128-bit one. */
+struct hasher {
+	XXH3_state_t	h64, h128;
+};
+
+struct hasher *
+hasher_new(struct err *err)
+{
+	struct hasher *h = aligned_alloc(64, (sizeof(*h) + 63) & ~(size_t)63);
+
+	if (h == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	XXH3_64bits_reset(&h->h64);
+	XXH3_128bits_reset(&h->h128);
+	return h;
+}
+
+void
+hasher_add(struct hasher *h, str s)
+{
+	XXH3_64bits_update(&h->h64, s.p, (size_t)s.n);
+	XXH3_128bits_update(&h->h128, s.p, (size_t)s.n);
+}
+
+hash128
+hasher_end(const struct hasher *h)
+{
+	XXH128_hash_t x = XXH3_128bits_digest(&h->h128);
+
+	return (hash128){ x.low64, x.high64 };
+}
+
+uint64_t
+hasher_end64(const struct hasher *h)
+{
+	return XXH3_64bits_digest(&h->h64);
+}
+
+void
+hasher_free(struct hasher *h)
+{
+	free(h);
+}

@@ -1,0 +1,73 @@
+/*
+ * json - records at memory speed, documents by jansson
+ *
+ * The scanner works on one JSON object without building a tree.  It checks
+ * all of the syntax (RFC 8259) and the UTF-8, and finds top-level keys.  What
+ * is not changed keeps its bytes.  Nesting is limited to JSON_DEPTH.
+ *
+ * Whole documents (config.json and the like) are read by json_doc_load() and are
+ * jansson's json_t, which the caller decrefs.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#define JSON_DEPTH 512
+
+/* A top-level member of a scanned object. */
+struct json_member {
+	str	key;		/* between its quotes, as written */
+	str	value;		/* as written, no space around */
+};
+
+/*
+ * Check the object and find n keys: member[i].value has p == NULL when key[i]
+ * is not there; a key that is there twice gives the last one, as most readers
+ * do.  Return 0, or -1 with the byte offset in the message.
+ */
+int json_scan(str object, const str *key, int n, struct json_member *member, struct err *err);
+
+/* Walk all members: *at starts at 0.  Return 1, 0 at the end, -1. */
+int json_next(str object, ptrdiff_t *at, struct json_member *m, struct err *err);
+
+/*
+ * The text of a string value (quotes included).  Without escapes it is the
+ * slice itself, else it is written to b, which is emptied first.  A lone
+ * surrogate becomes U+FFFD.  Return 0, or -1 when value is no string.
+ */
+int json_text(str value, struct buf *b, str *text, struct err *err);
+
+/* Append text as a JSON string with quotes; broken UTF-8 becomes U+FFFD. */
+void json_quote(struct buf *b, str text);
+
+/* A number value.  Return 0 or -1. */
+int json_number(str value, double *x, struct err *err);
+
+/*
+ * Append object to b with n members set to new raw values: those there are
+ * replaced in place, others are added at the end, and all other bytes stay.
+ * A set with value.p == NULL removes the key.
+ */
+struct json_set {
+	str	key;		/* plain text, without escapes */
+	str	value;		/* raw JSON */
+};
+int json_splice(struct buf *b, str object, const struct json_set *set, int n, struct err *err);
+
+/* Offset of the first byte that is not UTF-8, or -1 when all is well. */
+ptrdiff_t utf8_bad(str s);
+
+/* A document from bytes or a file (plain, gzip, zstd); errors give line and column. */
+json_t *json_doc(str bytes, struct err *err);
+json_t *json_doc_load(const char *path, struct err *err);
+
+/* Write it atomically, indented by two, keys in insertion order. */
+int json_doc_save(const char *path, const json_t *doc, struct err *err);
+
+#endif

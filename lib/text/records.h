@@ -1,0 +1,105 @@
+/*
+ * records - the document stream: JSON lines in, one function each, JSON lines out
+ *
+ * This is the only place that reads and writes records.  A job is a function
+ * of one record that returns a verdict.  Here the rest is done once: opening
+ * and decompressing, splitting into batches, running the function on the
+ * team's threads, writing in input order, counting, bad records, output files.
+ * Memory is bounded (batches of about 1 MiB; one record at most
+ * RECORDS_MAX bytes), and the output is the same bytes for every team size.
+ */
+#ifndef TEXT_RECORDS_H
+#define TEXT_RECORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/stream.h"
+#include "base/team.h"
+
+#define RECORDS_MAX	((ptrdiff_t)256 << 20)	/* bytes of one record */
+#define RECORD_SETS	16			/* values one job may set */
+
+enum verdict { RECORD_BAD = -1, RECORD_DROP = 0, RECORD_KEEP = 1 };
+
+/* One record, as a job sees it.  Slices are good until the job returns. */
+struct record {
+	str		 line;		/* the JSON object, no newline */
+	str		 text;		/* value of the job's field, unescaped; p NULL without */
+	const struct json_member *member;	/* of the job's extra keys */
+	const char	*file;		/* input name, for messages */
+	int64_t		 number;	/* line in its file, from 1 */
+	int64_t		 index;		/* record in the whole input, from 0; order() only */
+	uint64_t	 tag[2];	/* the job's own: map() sets, order() reads */
+	struct arena	*scratch;	/* emptied after each batch; NULL in order() */
+	/* what record_set() gathered; the job's functions only */
+	struct json_set	 set[RECORD_SETS];
+	int		 nset;
+	struct buf	*edits;
+};
+
+/* Replace or add a key: with text (quoted here), or with raw JSON. */
+int record_set_text(struct record *r, str key, str text, struct err *err);
+int record_set_raw(struct record *r, str key, str json, struct err *err);
+
+struct records_job {
+	void	*ctx;
+	str	 field;		/* the text; p NULL: the job wants no text, so no check for it */
+	bool	 optional;	/* a record without the field is not bad: text.p is NULL */
+	const str *keys;	/* other keys wanted, in member[] */
+	int	 nkeys;
+	/*
+	 * map() runs on any thread and may set values; it sees ctx as const.
+	 * state is this member's own: state_size zeroed bytes, freed by state_free.
+	 * order() runs in input order on one thread at a time, after map() kept
+	 * the record.  Either may be NULL.  Both return a verdict; RECORD_BAD
+	 * fills err (ERR_FORMAT for the record's fault; others end the run).
+	 */
+	int	(*map)(const void *ctx, void *state, struct record *r, struct err *err);
+	int	(*order)(void *ctx, struct record *r, struct err *err);
+	int64_t	 state_size;
+	void	(*state_free)(void *state);
+	/*
+	 * Instead of writing kept records as lines: give them here, in order
+	 * (for tools whose product is not records).  NULL: write them.
+	 */
+	int	(*sink)(void *ctx, struct record *r, struct err *err);
+};
+
+struct records_io {
+	struct codec_spec codec;	/* of all outputs */
+	bool	 keep_going;		/* pass over bad records */
+	double	 max_bad;		/* with keep_going: highest good rate of bad ones */
+	struct out *rest;		/* records that were dropped, or NULL */
+	struct out *bad;		/* bad lines, or NULL */
+	int64_t	 split;			/* start a new output file after so many bytes; 0: never */
+	/* Called now and then on the writing thread. */
+	void	(*progress)(void *ctx, int64_t records, int64_t done, int64_t total);
+	/* Called once for each bad record, on the writing thread, with a whole message. */
+	void	(*complain)(void *ctx, const char *message);
+	void	*ctx;
+};
+
+struct records_count {
+	int64_t	read, kept, changed, dropped, bad;
+	int64_t	bytes_in, bytes_out;		/* decompressed, newlines included */
+	int64_t	text_in, text_out;		/* UTF-8 bytes of the field */
+};
+
+/*
+ * Run the job over files (n of them; "-" or none: standard input) and write
+ * what is kept to path out ("-" or NULL: standard output).  With split, out is
+ * a directory or prefix and files are out/00000.jsonl[.zst|.gz] and on.
+ * Return 0 or -1; counts are valid in both cases.  More bad records than
+ * max_bad is the caller's to judge.
+ */
+int records_run(struct team *team, const struct records_job *job,
+    const struct records_io *io, char *const *files, int n, const char *out,
+    struct records_count *count, struct err *err);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * tokenizer - text to token ids and back, from Hugging Face's tokenizer.json
+ *
+ * Immutable once loaded; any number of threads encode with it, each with an
+ * encoder of its own.  Special tokens in text are text: they are ids only
+ * where the caller puts them (or asks with ENCODE_SPECIAL).  A component that
+ * is not supported is an error that names it.
+ */
+#ifndef TOKEN_TOKENIZER_H
+#define TOKEN_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/str.h"
+
+struct tokenizer;
+
+/* path: a tokenizer.json, plain or compressed, or a model directory with one. */
+struct tokenizer *tokenizer_load(const char *path, struct err *err);
+void tokenizer_free(struct tokenizer *t);
+
+int32_t tokenizer_vocab(const struct tokenizer *t);	/* highest id + 1 */
+hash128 tokenizer_fingerprint(const struct tokenizer *t);
+int32_t tokenizer_bos(const struct tokenizer *t);	/* -1: none */
+int32_t tokenizer_eos(const struct tokenizer *t);
+int32_t tokenizer_id(const struct tokenizer *t, str token);	/* by content, or -1 */
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
+
+/* The text of one token as decoded bytes (may be a part of a character). */
+str tokenizer_bytes(const struct tokenizer *t, int32_t id);
+
+struct ids {
+	int32_t	*id;
+	int64_t	 n, cap;
+};
+void ids_free(struct ids *ids);
+
+enum { ENCODE_SPECIAL = 1 };	/* special tokens in the text become their ids */
+
+struct encoder;		/* a thread's scratch and cache */
+struct encoder *encoder_new(const struct tokenizer *t, struct err *err);
+void encoder_free(struct encoder *e);
+
+/* Append the ids of text, without BOS or EOS. */
+int encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err);
+
+/*
+ * Decode a stream of ids without ever splitting a character: bytes of an
+ * unfinished one wait in *d.  decode_end() flushes them as U+FFFD.
+ */
+struct decoder {
+	char	wait[8];
+	int	n;
+	bool	started;	/* past the first token: some decoders strip a space there */
+	bool	skip_special;
+};
+int decode(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,
+    struct buf *text, struct err *err);
+int decode_end(struct decoder *d, struct buf *text, struct err *err);
+
+#endif
