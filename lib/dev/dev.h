@@ -1,0 +1,108 @@
+/*
+ * dev - a device: memory that only kernels touch, a queue, a table of kernels
+ *
+ * A backend (cpu, cuda) fills struct dev_ops.  Everything above this layer
+ * allocates, copies and computes through these functions alone.  Work is
+ * queued in order and is done when dev_wait() returns; an error in queued work
+ * is told there and sticks.
+ *
+ * Kernels and their arguments are in dev/kernels.h.  A launch's arguments are
+ * plain data, taken when dev_launch() is called, so a recorded list of
+ * launches can be replayed as it is.
+ *
+ * Results depend on the arguments alone, bit for bit: never on the number of
+ * threads, and a row's result never on the other rows.
+ */
+#ifndef DEV_DEV_H
+#define DEV_DEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+#include "base/err.h"
+#include "base/team.h"
+
+/* An address in device memory; 0 is none.  Never dereferenced above lib/dev. */
+typedef struct {
+	uint64_t	at;
+} dptr;
+
+static inline dptr
+dptr_add(dptr p, int64_t bytes)
+{
+	return (dptr){ p.at + (uint64_t)bytes };
+}
+
+struct dev;
+union dev_args;		/* dev/kernels.h, as is enum dev_kernel */
+
+
+enum {
+	/*
+	 * Device memory is unreadable outside kernels and the queue runs only
+	 * when waited for, so that a slip shows on the CPU already.
+	 */
+	DEV_STRICT = 1,
+};
+
+struct dev_info {
+	char		name[64];	/* "cpu:avx2", "cuda:0" */
+	int64_t		memory;		/* bytes a program may use */
+	double		peak_f32;	/* FLOP/s of matrix products, measured once; 0: unknown */
+};
+
+/*
+ * name: "cpu", "cpu:base", "cpu:avx2", "cpu:avx512", "cuda", "cuda:N", "auto".
+ * The team is borrowed.  An instruction set or device that is not there is an
+ * error that says what is.
+ */
+struct dev *dev_open(const char *name, struct team *team, unsigned flags, struct err *err);
+void dev_close(struct dev *dev);
+const struct dev_info *dev_info(struct dev *dev);	/* measures the peak on first use */
+
+/* Zeroed memory aligned to 256, or 0 with err filled. */
+dptr dev_alloc(struct dev *dev, int64_t bytes, struct err *err);
+void dev_free(struct dev *dev, dptr p);
+
+/* Host memory (a read-only mapping) as device memory: in place on a CPU. */
+dptr dev_import(struct dev *dev, const void *p, int64_t bytes, struct err *err);
+
+/* Queue a copy.  Upload takes the bytes before it returns; download's are there after dev_wait(). */
+void dev_upload(struct dev *dev, dptr to, const void *from, int64_t bytes);
+void dev_download(struct dev *dev, void *to, dptr from, int64_t bytes);
+
+/* Can this launch run here?  0, or -1 naming kernel, dtype or shape: asked at plan time. */
+int dev_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err);
+
+void dev_launch(struct dev *dev, int kernel, const union dev_args *a);
+
+/* Wait for all queued work.  Return 0, or -1 with the first error. */
+int dev_wait(struct dev *dev, struct err *err);
+
+/* ---- what a backend fills ---- */
+
+struct dev_ops {
+	const char *name;
+	void	(*close)(struct dev *dev);
+	void	(*measure)(struct dev *dev, struct dev_info *info);
+	dptr	(*alloc)(struct dev *dev, int64_t bytes, struct err *err);
+	void	(*free)(struct dev *dev, dptr p);
+	dptr	(*import)(struct dev *dev, const void *p, int64_t bytes, struct err *err);
+	void	(*upload)(struct dev *dev, dptr to, const void *from, int64_t bytes);
+	void	(*download)(struct dev *dev, void *to, dptr from, int64_t bytes);
+	int	(*check)(struct dev *dev, int kernel, const union dev_args *a, struct err *err);
+	void	(*launch)(struct dev *dev, int kernel, const union dev_args *a);
+	int	(*wait)(struct dev *dev, struct err *err);
+};
+
+/* The common head of every backend's own struct. */
+struct dev {
+	const struct dev_ops *ops;
+	struct team	*team;
+	struct dev_info	 info;
+	bool		 measured;
+};
+
+#endif

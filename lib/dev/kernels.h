@@ -1,0 +1,259 @@
+/*
+ * kernels - what a device can compute: names, arguments, shapes
+ *
+ * All matrices are row-major, token rows first: (T, C) is T rows of C.  A
+ * count is a capacity that the memory was planned for and, where n.at != 0, a
+ * device int32 that says how many rows there are this time; rows beyond it are
+ * neither read nor written.  ld is the distance between rows in elements.
+ *
+ * "add" makes an output accumulate: out += result.  Sums run in an order that
+ * depends on shapes only.  fp32 unless a dtype is given; a backend may serve
+ * more dtypes, dev_check() tells.
+ */
+#ifndef DEV_KERNELS_H
+#define DEV_KERNELS_H
+
+#include "dev/dev.h"
+
+struct dim {
+	int64_t	cap;
+	dptr	n;		/* device int32, or 0: exactly cap */
+};
+
+enum dev_kernel {
+	K_FILL, K_COPY, K_CAST, K_ADD, K_AXPBY,
+	K_EMBED, K_EMBED_BWD, K_SCATTER,
+	K_MATMUL, K_BIAS_BWD,
+	K_RMSNORM, K_RMSNORM_BWD, K_LAYERNORM, K_LAYERNORM_BWD,
+	K_ROPE, K_ATTENTION, K_ATTENTION_BWD,
+	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD,
+	K_XENT, K_XENT_BWD,
+	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW,
+	K_COUNT
+};
+
+enum dev_act { ACT_NONE, ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_RELU, ACT_RELU2 };
+
+/* y[0..n) = value */
+struct k_fill { dptr y; dtype type; int64_t n; double value; };
+
+/* y = x, bytes */
+struct k_copy { dptr y, x; int64_t bytes; };
+
+/* y = x converted, n elements of float types */
+struct k_cast { dptr y, x; dtype y_type, x_type; int64_t n; };
+
+/* y (T, C) = a + b; b may be one row (b_row), y may be a or b */
+struct k_add { dptr y, a, b; dtype type; struct dim t; int64_t c; bool b_row; };
+
+/* y[0..n) = alpha * x + beta * y; beta 0 does not read y */
+struct k_axpby { dptr y, x; dtype type; int64_t n; double alpha, beta; };
+
+/* y (T, C) = scale * w[id[t]] (V, C); an id outside [0, V) is an error at dev_wait() */
+struct k_embed { dptr y, w, id; dtype type; struct dim t; int64_t v, c; double scale; };
+
+/* dw[id[t]] += scale * dy[t], in order of t */
+struct k_embed_bwd { dptr dw, dy, id; dtype type; struct dim t; int64_t v, c; double scale; };
+
+/* y[slot[t]] = x[t], rows of c elements; slot < 0 skips the row (KV cache writes) */
+struct k_scatter { dptr y, x, slot; dtype type; struct dim t; int64_t c, ldx, rows; };
+
+/*
+ * c (M, N) = alpha * op(a) op(b) [+ c when add] [+ bias (N)]
+ * op(a) is (M, K): a is (M, K), or (K, M) when ta.  op(b) is (K, N): b is
+ * (K, N), or (N, K) when tb, as weights are stored.  One of m, k varies.
+ * Forward y = x w^T: tb.  Input gradient dx = dy w: neither.  Weight gradient
+ * dw = dy^T x: ta, with k the tokens.
+ */
+struct k_matmul {
+	dptr	c, a, b, bias;
+	dtype	c_type, a_type, b_type;
+	struct dim m, k;
+	int64_t	n, lda, ldb, ldc;
+	bool	ta, tb, add;
+	double	alpha;
+};
+
+/* db (C) += sum over t of dy (T, C) */
+struct k_bias_bwd { dptr db, dy; dtype type; struct dim t; int64_t c; };
+
+/* y = x * rstd * (w + w_plus), rstd (T) kept for backward; eq. 4 of arXiv 1910.07467.
+ * ldx and ldy: rows of heads inside wider rows (q/k norm) are (T * H, d) with ld d. */
+struct k_rmsnorm { dptr y, x, w, rstd; dtype type; struct dim t; int64_t c; double eps, w_plus; };
+
+/* dx [+]= ..., dw += ... */
+struct k_rmsnorm_bwd {
+	dptr	dx, dw, dy, x, w, rstd;	/* dw 0: frozen */
+	dtype	type;
+	struct dim t;
+	int64_t	c;
+	double	w_plus;
+	bool	add;
+};
+
+/* y = (x - mean) * rstd * w + b; mean, rstd (T) kept */
+struct k_layernorm { dptr y, x, w, b, mean, rstd; dtype type; struct dim t; int64_t c; double eps; };
+
+struct k_layernorm_bwd {
+	dptr	dx, dw, db, dy, x, w, mean, rstd;	/* dw, db 0: frozen */
+	dtype	type;
+	struct dim t;
+	int64_t	c;
+	bool	add;
+};
+
+/*
+ * y[t, h] = x[t, h] rotated by pos[t]: the first rot of d elements, pairs
+ * (i, i + rot/2), or (2i, 2i + 1) when interleaved.  table: (positions, rot),
+ * rot/2 cosines then rot/2 sines a row.  inverse turns back: that is the
+ * gradient.  y may be x.
+ */
+struct k_rope {
+	dptr	y, x, pos, table;
+	dtype	type;
+	struct dim t;
+	int64_t	heads, d, rot, ldx, ldy, positions;
+	bool	interleaved, inverse;
+};
+
+/*
+ * Attention over flat tokens.  Sequence s owns queries cu_seqlens[s] to
+ * cu_seqlens[s + 1]; its keys are those rows of k and v too, or, with
+ * block_table (S, max_blocks), key_len[s] rows of a paged cache: key j is row
+ * block_table[s][j / block_size] * block_size + j % block_size.  Query i of s
+ * stands at position key_len - q_len + i.  Query head h reads key head
+ * h * kv_heads / heads.  A key j is seen when j <= position (causal) and
+ * position - j < window (0: no window) or j < sinks.  softcap c > 0: scores
+ * become c tanh(score / c).  Keys are taken in blocks at absolute positions,
+ * so chunked and whole prefill give the same bits.
+ * o (T, heads, d_v), lse (T, heads), q (T, heads, d_qk), k, v: (.., kv_heads, d)
+ */
+struct k_attention {
+	dptr	o, lse, q, k, v;
+	dptr	cu_seqlens, key_len, block_table;	/* int32; the last two may be 0 */
+	dtype	type, kv_type;
+	struct dim t, seqs;
+	int64_t	heads, kv_heads, d_qk, d_v, ldq, ldk, ldv, ldo;
+	int64_t	window, sinks, max_blocks, block_size;
+	bool	causal;
+	double	scale, softcap;
+};
+
+/* dq, dk, dv = (not +=) gradients; delta (T, heads) is scratch */
+struct k_attention_bwd {
+	struct k_attention f;		/* o, lse as forward left them; no block table */
+	dptr	d_o, dq, dk, dv, delta;	/* ld as o, q, k, v */
+};
+
+/* y = act(x), n = t * c; dx [+]= dy * act'(x) */
+struct k_act { dptr y, x; dtype type; enum dev_act act; struct dim t; int64_t c; };
+struct k_act_bwd { dptr dx, dy, x; dtype type; enum dev_act act; struct dim t; int64_t c; bool add; };
+
+/* y (T, C) = act(gate) * up, gate and up rows of ld elements (two halves of one matrix, or two) */
+struct k_glu { dptr y, gate, up; dtype type; enum dev_act act; struct dim t; int64_t c, ld; };
+struct k_glu_bwd { dptr dgate, dup, dy, gate, up; dtype type; enum dev_act act; struct dim t; int64_t c, ld; };
+
+/*
+ * One chunk of the head: rows [row0, row0 + rows) of the t tokens, logits
+ * (rows, V).  For each row: lse, logp = logits[target] - lse, and entropy
+ * when its pointer is not 0.  target < 0: no target, logp = 0.  softcap as in
+ * attention.  Pointers lse, logp, entropy, target are of row 0 of the tokens.
+ */
+struct k_xent {
+	dptr	logits, target, lse, logp, entropy;
+	struct dim t;
+	int64_t	row0, rows, v, ld;
+	dtype	type;
+	double	softcap;
+};
+
+/*
+ * logits become d loss / d logits, in place, given dlogp and dlse (0: none)
+ * per token: dlogp * (onehot(target) - p) + dlse * p, through softcap.
+ */
+struct k_xent_bwd { struct k_xent f; dptr dlogp, dlse; };
+
+/* out[0] (f64) [+]= sum a[i] * b[i]; b 0: sum of a */
+struct k_dot { dptr out, a, b; dtype type; struct dim n; bool add; };
+
+/* out[0] (f64) += sum of squares of x, by blocks of 4096 in order */
+struct k_sumsq { dptr out, x; dtype type; int64_t n; };
+
+/*
+ * The guard of a step, all on the device.  A step is skipped when its loss or
+ * norm is not finite, or lies more than mads median absolute deviations above
+ * the median of the last accepted ones.  Reads loss and sumsq; writes norm,
+ * scale, skip and skipped.  Only accepted steps enter the history, so a bad
+ * one never moves the rule.
+ */
+struct dev_step {		/* lives in device memory; the host uploads and downloads it */
+	double	loss;		/* sum over targets of -logp, K_DOT's */
+	double	sumsq;		/* of all gradients */
+	double	targets;	/* target tokens of the whole step */
+	double	norm;		/* out: sqrt(sumsq) */
+	double	scale;		/* out: what gradients are multiplied by */
+	double	lr;		/* the schedule's rate for this step */
+	int64_t	step;		/* in, out: updates applied so far, for bias correction */
+	int32_t	skip;		/* out: 0 applied, 1 not finite, 2 loss spike, 3 norm spike */
+	int32_t	skipped;	/* skips in a row, this one counted */
+};
+
+struct dev_history {
+	double	loss[128], norm[128];	/* rings */
+	int64_t	n;			/* accepted steps so far */
+};
+
+struct k_guard {
+	dptr	step, history;		/* struct dev_step, struct dev_history */
+	double	clip;			/* largest global norm; 0: none */
+	double	mads;			/* 0: only non-finite steps are skipped */
+	int64_t	least;			/* accepted steps before spikes are judged */
+};
+
+/*
+ * One parameter's update with step->scale, lr and skip: AdamW (arXiv
+ * 1711.05101), bias-corrected, decoupled decay.  A skipped step changes
+ * nothing, whatever its gradient holds.  p_out: a copy in p_type for compute
+ * when the master is kept apart, or 0.
+ */
+struct k_adamw {
+	dptr	p, g, m, v, step, p_out;
+	dtype	p_type;
+	int64_t	n;
+	double	lr_scale, beta1, beta2, eps, decay;
+};
+
+union dev_args {
+	struct k_fill fill;
+	struct k_copy copy;
+	struct k_cast cast;
+	struct k_add add;
+	struct k_axpby axpby;
+	struct k_embed embed;
+	struct k_embed_bwd embed_bwd;
+	struct k_scatter scatter;
+	struct k_matmul matmul;
+	struct k_bias_bwd bias_bwd;
+	struct k_rmsnorm rmsnorm;
+	struct k_rmsnorm_bwd rmsnorm_bwd;
+	struct k_layernorm layernorm;
+	struct k_layernorm_bwd layernorm_bwd;
+	struct k_rope rope;
+	struct k_attention attention;
+	struct k_attention_bwd attention_bwd;
+	struct k_act act;
+	struct k_act_bwd act_bwd;
+	struct k_glu glu;
+	struct k_glu_bwd glu_bwd;
+	struct k_xent xent;
+	struct k_xent_bwd xent_bwd;
+	struct k_dot dot;
+	struct k_sumsq sumsq;
+	struct k_guard guard;
+	struct k_adamw adamw;
+};
+
+/* "matmul", for messages and profiles. */
+const char *dev_kernel_name(int kernel);
+
+#endif

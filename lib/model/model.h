@@ -1,0 +1,92 @@
+/*
+ * model - a decoder built from its config.json, its weights in and out
+ *
+ * One decoder serves every architecture; what differs is data in struct
+ * config.  A model owns its parameters on one device; tapes built from it
+ * share them.  A model directory is Hugging Face's layout: config.json,
+ * generation_config.json, model.safetensors (or sharded), tokenizer files.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/json.h"
+#include "nn/ops.h"
+
+enum arch { ARCH_LLAMA, ARCH_GPT2 };
+enum norm_kind { NORM_RMS, NORM_LAYER };
+enum pos_kind { POS_ROPE, POS_LEARNED };
+
+struct config {
+	enum arch	arch;
+	int64_t		vocab, width, layers, heads, kv_heads, head_dim, ffn, context;
+	enum norm_kind	norm;
+	enum pos_kind	pos;
+	enum dev_act	act;
+	bool		gated;		/* act(gate) * up */
+	bool		qkv_bias, out_bias, ffn_bias;
+	bool		tied;		/* the head is the embedding */
+	double		norm_eps, rope_theta;
+	/* rope scaling of Llama 3; factor 0: none */
+	double		rope_factor, rope_low, rope_high;
+	int64_t		rope_original;
+	int32_t		bos, eos;	/* -1: none */
+	double		init_std;
+};
+
+/* From config.json; an unknown model_type or a key we cannot honour is an error naming it. */
+int config_read(struct config *c, const json_t *doc, struct err *err);
+int config_load(struct config *c, const char *path, struct err *err);	/* file or directory */
+int config_check(const struct config *c, struct err *err);
+json_t *config_write(const struct config *c, struct err *err);
+
+int64_t config_params(const struct config *c);		/* elements, tied counted once */
+/* FLOPs of one token, forward: 2 a weight used + attention over the given context. */
+double config_flops(const struct config *c, int64_t context);
+
+struct model {
+	struct config	 config;
+	struct params	 params;
+	struct dev	*dev;
+};
+
+/* Random weights by seed; or those of a directory (any float dtype, converted to fp32). */
+int model_init(struct model *m, const struct config *c, struct dev *dev, bool grads,
+    uint64_t seed, struct err *err);
+int model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct err *err);
+void model_free(struct model *m);
+
+/* Write model.safetensors (fp32), config.json, generation_config.json into dir. */
+int model_save(struct model *m, const char *dir, struct err *err);
+
+/* Copy the tokenizer's files (those that are there) from one directory to another. */
+int model_copy_tokenizer(const char *from, const char *to, struct err *err);
+
+/* A paged cache of keys and values: rows = blocks * block_size of each layer. */
+struct model_cache {
+	struct tensor	**k, **v;	/* one a layer */
+	int64_t		 blocks, block_size;
+};
+
+/* What a recorded forward takes and gives. */
+struct model_io {
+	struct tensor	*token, *pos;		/* (T) int32 */
+	struct tensor	*cu_seqlens;		/* (S + 1) int32 */
+	/* training and scoring: */
+	struct tensor	*target, *dlogp;	/* (T); dlogp NULL without gradients */
+	struct op_head	 head;
+	struct tensor	*loss;			/* (1) f64: sum of -logp over targets, added up */
+	/* generation: */
+	struct tensor	*slot, *key_len, *block_table;
+	struct tensor	*row;			/* (R) int32: tokens whose logits are wanted */
+	struct tensor	*logits;		/* (R, V) */
+};
+
+/* Record training or scoring of packed tokens: head and loss. */
+int model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigned head_flags,
+    struct err *err);
+
+/* Record generation: logits of up to max_rows tokens, keys and values through a cache. */
+int model_record_generate(struct model *m, struct tape *t, const struct model_cache *cache,
+    int64_t max_blocks, int64_t max_rows, struct model_io *io, struct err *err);
+
+#endif

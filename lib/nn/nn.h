@@ -1,0 +1,117 @@
+/*
+ * nn - tensors, a tape, and ops: forward and backward once, for every backend
+ *
+ * A tape is recorded once, at a capacity of tokens and sequences, in named
+ * blocks (one a layer).  Recording builds a list of launches (dev/kernels.h)
+ * for the forward and one for the backward of each block; tape_plan() lays
+ * out all memory in one allocation.  A step then replays the lists and
+ * allocates nothing.  What varies from step to step (token counts, lengths,
+ * ids) is device data, so a replay never differs in shape.
+ *
+ * Ops return a tensor.  A failure (shape, memory, missing kernel) sticks in
+ * the tape and is told by tape_plan(), so a model reads like its equations.
+ * Tensors belong to the tape, parameters to struct params.
+ */
+#ifndef NN_NN_H
+#define NN_NN_H
+
+#include "dev/kernels.h"
+
+#define NN_NAME 96
+
+struct tensor {
+	char		 name[NN_NAME];
+	dtype		 type;
+	int		 ndim;
+	int64_t		 shape[4];
+	bool		 rows;		/* shape[0] is a capacity of tokens */
+	bool		 needs_grad;
+	dptr		 data, grad;	/* after tape_plan(); grad 0 without */
+	struct param	*param;		/* of a parameter, else NULL */
+	void		*priv;		/* the tape's */
+};
+
+/* ---- parameters ---- */
+
+enum init_kind { INIT_ZEROS, INIT_ONES, INIT_NORMAL };
+
+struct param {
+	char		 name[NN_NAME];	/* logical name, as in its checkpoint file */
+	dtype		 type;
+	int		 ndim;
+	int64_t		 shape[4];
+	int64_t		 n;		/* elements */
+	enum init_kind	 init;
+	double		 std;
+	bool		 trainable;
+	bool		 decay;		/* weight decay applies (matrices) */
+	dptr		 data, grad;	/* slices of params->data, ->grad */
+	int64_t		 at;		/* element offset in the flat arrays */
+	struct tensor	 t;		/* what ops take */
+};
+
+struct params {
+	struct dev	*dev;
+	struct param	*p;
+	int		 n, cap;
+	int64_t		 elements;	/* with padding to 64 between parameters */
+	dptr		 data, grad;	/* one allocation each; grad 0 for inference */
+};
+
+/* Declare a parameter; NULL on failure.  Pointers stay good after params_place(). */
+struct param *params_add(struct params *ps, const char *name, int ndim, const int64_t *shape,
+    enum init_kind init, double std, bool decay, struct err *err);
+
+/* Allocate them on the device, with gradients or without. */
+int params_place(struct params *ps, struct dev *dev, bool grads, struct err *err);
+
+/* Fill by their init: a function of (seed, name, index). */
+int params_init(struct params *ps, uint64_t seed, struct err *err);
+struct param *params_find(struct params *ps, const char *name);
+void params_free(struct params *ps);
+
+/* ---- the tape ---- */
+
+struct tape;
+
+enum { TAPE_GRAD = 1 };		/* record backward too */
+
+struct tape *tape_new(struct dev *dev, int64_t max_tokens, int64_t max_seqs, unsigned flags,
+    struct err *err);
+void tape_free(struct tape *t);
+
+/* Counts of this step; the tape's two device ints.  Rows beyond are untouched. */
+void tape_set_counts(struct tape *t, int32_t tokens, int32_t seqs);
+
+/* Inputs: filled by tape_upload() before each forward. */
+struct tensor *tape_input(struct tape *t, const char *name, dtype type, bool rows,
+    int ndim, const int64_t *shape);
+void tape_upload(struct tape *t, struct tensor *x, const void *from, int64_t elements);
+void tape_download(struct tape *t, const struct tensor *x, void *to, int64_t elements);
+
+/* A constant table, uploaded once at tape_plan(); from is copied. */
+struct tensor *tape_const(struct tape *t, const char *name, dtype type, int ndim,
+    const int64_t *shape, const void *from);
+
+/* What follows belongs to a new block.  Return its number. */
+int tape_block(struct tape *t, const char *name);
+
+/* Keep this tensor's data (and gradient) until the end of the step. */
+void tape_output(struct tape *t, struct tensor *x);
+
+/* Lay out memory.  0, or -1 with the first failure of recording. */
+int tape_plan(struct tape *t, struct err *err);
+
+struct tape_cost {
+	double	flops, bytes;		/* forward, for all of the capacity */
+	double	flops_backward;
+	int64_t	memory;			/* activations and scratch, bytes */
+	int	blocks, launches;
+};
+void tape_cost(const struct tape *t, struct tape_cost *cost);
+
+/* Queue blocks [from, to) forward, or to-1 down to from backward; to < 0: to the end. */
+void tape_forward(struct tape *t, int from, int to);
+void tape_backward(struct tape *t, int from, int to);
+
+#endif

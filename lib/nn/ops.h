@@ -1,0 +1,72 @@
+/*
+ * ops - what a tape can record
+ *
+ * Shapes are (rows, width) with rows the tokens.  Each op checks shapes, adds
+ * its launches to the current block, and knows its cost; one file each in
+ * lib/nn/op_*.c.  Weights are params' tensors (&param->t).
+ */
+#ifndef NN_OPS_H
+#define NN_OPS_H
+
+#include "nn/nn.h"
+
+/* (T, C) = w[id] * scale; w (V, C), id (T) int32 */
+struct tensor *op_embed(struct tape *t, struct tensor *w, struct tensor *id, double scale);
+
+/* (T, N) = x (T, K) w^T + bias; w (N, K); bias (N) or NULL */
+struct tensor *op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias);
+
+/* (T, C) = a + b */
+struct tensor *op_add(struct tape *t, struct tensor *a, struct tensor *b);
+
+/* Over the last d elements: width C for a layer's norm, head_dim for q/k norm. */
+struct tensor *op_rmsnorm(struct tape *t, struct tensor *x, struct tensor *w, double eps,
+    double w_plus);
+struct tensor *op_layernorm(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *b,
+    double eps);
+
+/* x (T, heads * d) turned by pos (T) int32; table (positions, rot) from rope_table(). */
+struct tensor *op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
+    int64_t heads, bool interleaved);
+
+/* act(x), and act(gate) * up with both of width F, or x (T, 2F) when up is NULL */
+struct tensor *op_act(struct tape *t, struct tensor *x, enum dev_act act);
+struct tensor *op_glu(struct tape *t, struct tensor *gate, struct tensor *up, enum dev_act act);
+
+/* How the tokens attend: sequences, cache, mask. */
+struct op_mask {
+	struct tensor	*cu_seqlens;	/* (S + 1) int32 */
+	struct tensor	*key_len;	/* (S) int32, with a cache, else NULL */
+	struct tensor	*block_table;	/* (S, max_blocks) int32, or NULL */
+	int64_t		 block_size, window, sinks;
+	bool		 causal;
+	double		 scale, softcap;
+};
+
+/* (T, heads * d_v); with a cache k and v are its tensors (rows, kv_heads * d). */
+struct tensor *op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *v,
+    int64_t heads, int64_t kv_heads, const struct op_mask *mask);
+
+/* Write rows x (T, C) into cache (R, C) at slot (T) int32.  No gradient. */
+void op_scatter(struct tape *t, struct tensor *cache, struct tensor *x, struct tensor *slot);
+
+/* (N, C) = x[row]; row (N) int32: the tokens whose logits are wanted. */
+struct tensor *op_gather(struct tape *t, struct tensor *x, struct tensor *row);
+
+/*
+ * The head, in chunks: the logits of all tokens never exist at once.
+ * target (T) int32, < 0 for none.  logp, lse, entropy are (T) outputs; the
+ * last two may be left NULL by flags.  Gradients: dlogp (T), an input the
+ * caller fills before the step with d loss / d logp, which lets one pass over
+ * the chunks do forward and backward (pretraining knows it is -1 / targets).
+ * With dlogp NULL the backward pass takes logp->grad and recomputes logits.
+ */
+struct op_head { struct tensor *logp, *lse, *entropy; };
+enum { HEAD_LSE = 1, HEAD_ENTROPY = 2 };
+struct op_head op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *target,
+    struct tensor *dlogp, double softcap, unsigned flags);
+
+/* out (1) f64 = sum of a * b (b NULL: of a), added up over replays until zeroed */
+struct tensor *op_dot(struct tape *t, struct tensor *a, struct tensor *b);
+
+#endif
