@@ -79,7 +79,7 @@ f32_to_f16(float f)
 	half += man > (uint32_t)1 << (shift - 1) ||
 	    (man == (uint32_t)1 << (shift - 1) && (half & 1));
 	/* A carry out of the mantissa is the next exponent, as it should be. */
-	return (uint16_t)(sign | (exp > 0 ? (uint32_t)(exp - 1) << 10 : 0) + half);
+	return (uint16_t)(sign | ((exp > 0 ? (uint32_t)(exp - 1) << 10 : 0) + half));
 }
 
 static double

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+__extension__ typedef unsigned __int128 wide;
+
 void
 rng_u32x4(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4])
 {
@@ -35,7 +37,7 @@ rng_u64(uint64_t seed, uint64_t stream, uint64_t index)
 uint64_t
 rng_below(uint64_t seed, uint64_t stream, uint64_t index, uint64_t n)
 {
-	return (uint64_t)((unsigned __int128)rng_u64(seed, stream, index) * n >> 64);
+	return (uint64_t)((wide)rng_u64(seed, stream, index) * n >> 64);
 }
 
 double

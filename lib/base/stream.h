@@ -5,6 +5,9 @@
  * reads members that were concatenated.  An output file appears whole under
  * its name or not at all: it is written beside it, synced and renamed.
  * Truncated or damaged compressed data is an error that names the offset.
+ *
+ * Messages of in_*() do not name the file, for who reads knows it, and often
+ * a line too; those of out_*() and file_*() begin with it.
  */
 #ifndef BASE_STREAM_H
 #define BASE_STREAM_H
@@ -27,7 +30,7 @@ int codec_parse(str s, struct codec_spec *spec, struct err *err);
 
 struct in;
 
-/* path NULL or "-" is the standard input.  Messages do not name the file. */
+/* path NULL or "-" is the standard input. */
 struct in *in_open(const char *path, struct err *err);
 
 /* Read from a descriptor that stays the caller's, or from memory. */

@@ -1,0 +1,13 @@
+/*
+ * team_impl - what team's own tests may see
+ */
+#ifndef BASE_TEAM_IMPL_H
+#define BASE_TEAM_IMPL_H
+
+/*
+ * Processors that the cgroup quota (v2 or v1) allows, rounded up, or 0 when
+ * there is none.  root is put before /proc and /sys: "" but in tests.
+ */
+int cgroup_cpus(const char *root);
+
+#endif
