@@ -226,6 +226,7 @@ is_stable(int32_t c, enum uni_form form)
 {
 	const utf8proc_property_t *p;
 	utf8proc_int32_t parts[EXPAND_MAX];
+	utf8proc_ssize_t n;
 
 	if (c < 0xa0 || (c < 0x300 && form == UNI_NFC))
 		return true;
@@ -242,11 +243,13 @@ is_stable(int32_t c, enum uni_form form)
 		return form == UNI_NFC;
 	if (p->comp_exclusion || form == UNI_NFKC)
 		return false;
-	/* A canonical decomposition into one character never goes back. */
-	if (utf8proc_decompose_char(c, parts, EXPAND_MAX, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE,
-	    NULL) < 2)
+	/* Some decompose and never come back as what they were. */
+	n = utf8proc_decompose_char(c, parts, EXPAND_MAX, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE,
+	    NULL);
+	if (n < 2 || utf8proc_get_property(parts[0])->combining_class != 0)
 		return false;
-	return utf8proc_get_property(parts[0])->combining_class == 0;
+	return utf8proc_normalize_utf32(parts, n, UTF8PROC_COMPOSE | UTF8PROC_STABLE) == 1 &&
+	    parts[0] == c;
 }
 
 /* Canonical order of n marks by counting, since a text may have a million. */
