@@ -87,24 +87,27 @@ chunk_finish(struct chunk_writer *w, struct err *err)
 	return chunk_put(w, "end ", arg, (str){ "", 0 }, err);
 }
 
-/* Take n bytes.  Return how many there were, or -1. */
+/* Take n bytes.  Return how many there were, fewer at the end only, or -1. */
 static int64_t
 take(struct chunk_reader *r, void *p, int64_t n, struct err *err)
 {
-	int64_t got;
+	int64_t all = 0, got;
 
-	if (r->in != NULL) {
-		got = in_read(r->in, p, n, err);
-	} else {
-		got = r->map.n - r->at;
-		if (got > n)
-			got = n;
-		if (got > 0)
-			memcpy(p, r->map.p + r->at, (size_t)got);
+	if (r->in == NULL) {
+		all = r->map.n - r->at < n ? r->map.n - r->at : n;
+		if (all > 0)
+			memcpy(p, r->map.p + r->at, (size_t)all);
 	}
-	if (got > 0)
-		r->at += got;
-	return got;
+	while (r->in != NULL && all < n) {
+		got = in_read(r->in, (char *)p + all, n - all, err);
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		all += got;
+	}
+	r->at += all;
+	return all;
 }
 
 static int

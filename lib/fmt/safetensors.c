@@ -251,7 +251,9 @@ add_path(struct st_file *f, const char *path, struct err *err)
 	if (file_map(path, &f->map[f->nmaps], err) != 0)
 		return -1;
 	f->nmaps++;
-	return add_file(f, f->map[f->nmaps - 1], err);
+	if (add_file(f, f->map[f->nmaps - 1], err) != 0)
+		return err_wrap(err, "%s", path);
+	return 0;
 }
 
 /* A name that stays in its directory. */
@@ -326,10 +328,10 @@ add_sharded(struct st_file *f, const char *dir, const json_t *weights, struct er
 		if (snprintf(path, sizeof(path), "%s/%s", dir, file[i]) >= (int)sizeof(path))
 			return err_set(err, ERR_LIMIT, "the name of the directory is too long");
 		if (add_path(f, path, err) != 0)
-			return err_wrap(err, "%s", file[i]);
+			return -1;
 	}
 	sort_tensors(f);
-	return check_index(f, weights, err);
+	return check_index(f, weights, err) == 0 ? 0 : err_wrap(err, "%s", dir);
 }
 
 static int
@@ -341,15 +343,14 @@ open_index(struct st_file *f, const char *dir, const char *path, struct err *err
 	int rc;
 
 	if (text.p == NULL)
-		return err_wrap(err, "model.safetensors.index.json");
+		return -1;
 	doc = json_loadb(text.p, (size_t)text.n, JSON_REJECT_DUPLICATES, &why);
 	if (doc == NULL)
-		return err_set(err, ERR_FORMAT, "model.safetensors.index.json:%d: %s", why.line,
-		    why.text);
+		return err_set(err, ERR_FORMAT, "%s:%d: %s", path, why.line, why.text);
 	if (json_is_object(json_object_get(doc, "weight_map")))
 		rc = add_sharded(f, dir, json_object_get(doc, "weight_map"), err);
 	else
-		rc = err_set(err, ERR_FORMAT, "model.safetensors.index.json: no weight_map");
+		rc = err_set(err, ERR_FORMAT, "%s: no weight_map", path);
 	json_decref(doc);
 	return rc;
 }
@@ -361,7 +362,7 @@ open_path(struct st_file *f, const char *path, struct err *err)
 	struct stat st;
 
 	if (stat(path, &st) != 0)
-		return err_sys(err, "cannot open");
+		return err_sys(err, "%s: cannot open", path);
 	if (S_ISDIR(st.st_mode)) {
 		if (snprintf(name, sizeof(name), "%s/model.safetensors.index.json", path) >=
 		    (int)sizeof(name))
@@ -370,7 +371,7 @@ open_path(struct st_file *f, const char *path, struct err *err)
 			return open_index(f, path, name, err);
 		snprintf(name, sizeof(name), "%s/model.safetensors", path);
 		if (stat(name, &st) != 0)
-			return err_sys(err, "model.safetensors");
+			return err_sys(err, "%s", name);
 		path = name;
 	}
 	f->map = arena_new(&f->mem, str, 1, err);

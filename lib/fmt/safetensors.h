@@ -7,7 +7,7 @@
  *
  * The st_file owns the mappings, names and tensors; they go with st_close().
  * It is immutable.  Limits: 100 MB of header, ST_DIMS dimensions, 4096 files
- * of one model.  Messages name the file only where it is not the one asked for.
+ * of one model.
  */
 #ifndef FMT_SAFETENSORS_H
 #define FMT_SAFETENSORS_H

@@ -11,8 +11,8 @@
  * only at the end of a row, outside every segment.
  *
  * Memory: a writer holds a block of about SHARD_BLOCK bytes, or one document
- * if that is longer; so does a reader.  A map holds 64 bytes for each block.
- * Messages do not name the file.
+ * if that is longer; so does a reader.  A map holds about 100 bytes for each
+ * block.
  */
 #ifndef FMT_SHARD_H
 #define FMT_SHARD_H

@@ -38,24 +38,15 @@ add_block(struct shard_map *m, const struct shard_block *b, struct err *err)
 	return 0;
 }
 
-struct shard_map *
-shard_map_open(const char *path, struct err *err)
+/* Find the blocks by their headers. */
+static int
+index_blocks(struct shard_map *m, struct err *err)
 {
-	struct shard_map *m = calloc(1, sizeof(*m));
-	struct shard_stream s = { 0 };
+	struct shard_stream s = { .chunks = { .map = m->bytes } };
 	struct shard_bufs none = { 0 };
 	struct shard_block b;
 	int rc;
 
-	if (m == NULL) {
-		err_set(err, ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	if (file_map(path, &m->bytes, err) != 0) {
-		free(m);
-		return NULL;
-	}
-	s.chunks.map = m->bytes;
 	while ((rc = shard_block_next(&s, &none, &b, err)) == 1)
 		if (add_block(m, &b, err) != 0) {
 			rc = -1;
@@ -66,7 +57,24 @@ shard_map_open(const char *path, struct err *err)
 	m->provenance = s.provenance;
 	s.provenance = (struct buf){ 0 };
 	shard_stream_free(&s);
-	if (rc != 0) {
+	return rc;
+}
+
+struct shard_map *
+shard_map_open(const char *path, struct err *err)
+{
+	struct shard_map *m = calloc(1, sizeof(*m));
+
+	if (m == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	if (file_map(path, &m->bytes, err) != 0) {
+		free(m);
+		return NULL;
+	}
+	if (index_blocks(m, err) != 0) {
+		err_wrap(err, "%s", path);
 		shard_map_close(m);
 		return NULL;
 	}

@@ -422,6 +422,7 @@ shard_block_row(const struct shard_info *info, const struct shard_block *b, int6
 }
 
 struct shard_reader {
+	char		*name;		/* for messages; NULL: none */
 	struct shard_stream s;
 	struct shard_bufs bufs;
 	struct shard_block block;
@@ -459,9 +460,22 @@ shard_open_in(struct in *in, struct err *err)
 struct shard_reader *
 shard_open(const char *path, struct err *err)
 {
+	bool standard = path == NULL || strcmp(path, "-") == 0;
+	const char *name = standard ? "standard input" : path;
 	struct in *in = in_open(path, err);
+	struct shard_reader *r = in == NULL ? NULL : shard_open_in(in, err);
 
-	return in == NULL ? NULL : shard_open_in(in, err);
+	if (r == NULL) {
+		err_wrap(err, "%s", name);
+		return NULL;
+	}
+	r->name = strdup(name);
+	if (r->name == NULL) {
+		shard_close(r);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	return r;
 }
 
 const struct shard_info *
@@ -494,25 +508,11 @@ next_document(struct shard_reader *r, struct shard_item *item, struct err *err)
 	return 1;
 }
 
-int
-shard_next(struct shard_reader *r, struct shard_item *item, struct err *err)
+static int
+next_row(struct shard_reader *r, struct shard_item *item, struct err *err)
 {
 	char *token;
 
-	if (r->i == r->block.items) {
-		int rc = shard_block_next(&r->s, &r->bufs, &r->block, err);
-
-		if (rc < 0)
-			return -1;
-		if (rc == 0) {
-			r->info = r->s.info;
-			r->block.items = r->i = 0;
-			return 0;
-		}
-		r->i = r->tok = 0;
-	}
-	if (!r->info.packed)
-		return next_document(r, item, err);
 	buf_reset(&r->token);
 	token = buf_room(&r->token, (ptrdiff_t)r->info.row_len * 4);
 	if (token == NULL)
@@ -522,6 +522,31 @@ shard_next(struct shard_reader *r, struct shard_item *item, struct err *err)
 		return -1;
 	r->i++;
 	return 1;
+}
+
+static int
+next_item(struct shard_reader *r, struct shard_item *item, struct err *err)
+{
+	if (r->i == r->block.items) {
+		int rc = shard_block_next(&r->s, &r->bufs, &r->block, err);
+
+		if (rc <= 0) {
+			r->block.items = r->i = 0;
+			if (rc == 0)
+				r->info = r->s.info;
+			return rc;
+		}
+		r->i = r->tok = 0;
+	}
+	return r->info.packed ? next_row(r, item, err) : next_document(r, item, err);
+}
+
+int
+shard_next(struct shard_reader *r, struct shard_item *item, struct err *err)
+{
+	int rc = next_item(r, item, err);
+
+	return rc < 0 && r->name != NULL ? err_wrap(err, "%s", r->name) : rc;
 }
 
 uint64_t
@@ -557,5 +582,6 @@ shard_close(struct shard_reader *r)
 	shard_stream_free(&r->s);
 	shard_bufs_free(&r->bufs);
 	buf_free(&r->token);
+	free(r->name);
 	free(r);
 }
