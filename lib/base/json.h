@@ -43,6 +43,12 @@ int json_next(str object, ptrdiff_t *at, struct json_member *m, struct err *err)
  */
 int json_text(str value, struct buf *b, str *text, struct err *err);
 
+/*
+ * Write the text of a checked string, without its quotes, to a place of s.n
+ * bytes; return its length, which is at most s.n.
+ */
+ptrdiff_t json_unescape(char *to, str s);
+
 /* Append text as a JSON string with quotes; broken UTF-8 becomes U+FFFD. */
 void json_quote(struct buf *b, str text);
 

@@ -136,7 +136,8 @@ team_pipe(struct team *t, const struct pipeline *job, struct err *err)
 {
 	struct pipe p = { .job = job, .threads = team_size(t), .end = -1 };
 
-	p.slots = 2 * p.threads + 2;
+	/* Alone, one item is enough, and it stays in the cache. */
+	p.slots = p.threads > 1 ? 2 * p.threads + 2 : 1;
 	p.items = calloc((size_t)p.slots, (size_t)job->size);
 	p.state = calloc((size_t)p.slots, sizeof(p.state[0]));
 	if (p.items == NULL || p.state == NULL) {

@@ -37,13 +37,23 @@ struct record {
 	int64_t		 index;		/* record in the whole input, from 0; order() only */
 	uint64_t	 tag[2];	/* the job's own: map() sets, order() reads */
 	struct arena	*scratch;	/* emptied after each batch; NULL in order() */
-	/* what record_set() gathered; the job's functions only */
-	struct json_set	 set[RECORD_SETS];
+	/* what record_set_*() gathered: theirs alone */
+	str		 field;
+	int64_t		 text_out;
+	struct record_edit {
+		str		key;
+		ptrdiff_t	at, n;	/* in edits */
+	}		 set[RECORD_SETS];
 	int		 nset;
 	struct buf	*edits;
 };
 
-/* Replace or add a key: with text (quoted here), or with raw JSON. */
+/*
+ * Replace or add a key: with text (quoted here), or with raw JSON; p == NULL
+ * removes it.  key must outlive the job's function.  What is set is written
+ * wherever the verdict sends the record, to the rest too.  In order() line is
+ * what map() made of it, text and member are what map() saw.
+ */
 int record_set_text(struct record *r, str key, str text, struct err *err);
 int record_set_raw(struct record *r, str key, str json, struct err *err);
 
@@ -77,6 +87,7 @@ struct records_io {
 	double	 max_bad;		/* with keep_going: highest good rate of bad ones */
 	struct out *rest;		/* records that were dropped, or NULL */
 	struct out *bad;		/* bad lines, or NULL */
+	int64_t	 first_index;		/* records in earlier runs of the same job */
 	int64_t	 split;			/* start a new output file after so many bytes; 0: never */
 	/* Called now and then on the writing thread. */
 	void	(*progress)(void *ctx, int64_t records, int64_t done, int64_t total);

@@ -7,6 +7,7 @@
  *
  * It does -o (a file, or DIR/ for file to file with skipping of outputs that
  * are done), --split, -z, -j, -k, --bad, --max-bad, --rest, --stats, -q, -v.
+ * With -o DIR/ the names of --rest and --bad are directories too.
  */
 #ifndef TOOL_FILTER_H
 #define TOOL_FILTER_H
@@ -23,6 +24,8 @@ struct filter_opts {
 	const char	*rest, *bad, *stats;
 	bool		 keep_going, quiet, verbose;
 	double		 max_bad;
+	/* The tool's: verdicts depend on earlier records, so -o DIR/ skips nothing. */
+	bool		 across;
 	/* Adds the tool's own numbers to --stats; may be NULL. */
 	void		(*more_stats)(void *ctx, json_t *stats);
 	void		*ctx;

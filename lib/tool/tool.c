@@ -20,6 +20,7 @@ static struct {
 	const struct tool *tool;
 	struct option_list list;
 	bool	given[OPTIONS_MAX];
+	const char *arg[OPTIONS_MAX];	/* as it was given last */
 	bool	progress;		/* a progress line is on the terminal */
 } self;
 
@@ -238,6 +239,7 @@ tool_start(const struct tool *t, int argc, char **argv, void *into)
 		o = self.list.opt[i];
 		answer(o, optarg);
 		self.given[i] = true;
+		self.arg[i] = optarg;
 		if (option_set(o, optarg, (char *)into + self.list.at[i], &err) == -1)
 			tool_usage("%s: %s", shown(o, name, sizeof(name)), err.msg);
 	}
@@ -251,6 +253,15 @@ tool_given(const char *long_name)
 		if (strcmp(self.list.opt[i]->name, long_name) == 0)
 			return self.given[i];
 	return false;
+}
+
+const char *
+tool_arg(const char *long_name)
+{
+	for (int i = 0; i < self.list.n; i++)
+		if (strcmp(self.list.opt[i]->name, long_name) == 0)
+			return self.arg[i];
+	return NULL;
 }
 
 void

@@ -60,6 +60,9 @@ char **tool_start(const struct tool *t, int argc, char **argv, void *into);
 /* Was this option (by long name) on the command line? */
 bool tool_given(const char *long_name);
 
+/* Its argument as it was given last, or NULL. */
+const char *tool_arg(const char *long_name);
+
 /* Say "name: message" on stderr, control characters replaced. */
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void tool_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

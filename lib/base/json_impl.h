@@ -1,0 +1,48 @@
+/*
+ * json_impl - the inner loops of json.c, compiled once for each instruction set
+ *
+ * The functions read bytes [0, n) of s only.  json.c picks a table by what the
+ * processor has; tests run them all.
+ */
+#ifndef BASE_JSON_IMPL_H
+#define BASE_JSON_IMPL_H
+
+#include "base/str.h"
+
+struct json_fault {
+	ptrdiff_t	 at;
+	const char	*why;
+};
+
+struct json_simd {
+	/* Check the value that starts at s[i]; return its end, or -1 and *f. */
+	ptrdiff_t (*value)(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f);
+	/* The first byte from i on that is no part of well-formed UTF-8, or n. */
+	ptrdiff_t (*utf8)(const char *s, ptrdiff_t i, ptrdiff_t n);
+	/* The first byte from i on that JSON must escape, or n. */
+	ptrdiff_t (*plain)(const char *s, ptrdiff_t i, ptrdiff_t n);
+	/* Copy until a backslash, at most n bytes; to has n bytes.  Return how many. */
+	ptrdiff_t (*copy)(char *to, const char *s, ptrdiff_t n);
+	/* How many newlines are there? */
+	int64_t (*lines)(const char *s, ptrdiff_t n);
+};
+
+extern const struct json_simd json_simd_base;
+#ifdef __x86_64__
+extern const struct json_simd json_simd_avx2, json_simd_avx512;
+#endif
+
+static inline const struct json_simd *
+json_simd(void)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("bmi2"))
+		return &json_simd_avx512;
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
+		return &json_simd_avx2;
+#endif
+	return &json_simd_base;
+}
+
+#endif

@@ -1,0 +1,516 @@
+/*
+ * The loops that see every byte of a record.  Sixty-four bytes at a time are
+ * turned into bit masks (one bit a byte), and code branches on the bits that
+ * are set: in text those are few.
+ */
+#include "base/json.h"
+#include "base/json_impl.h"
+
+#include <stdint.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+
+#define BLOCK 64
+
+#if defined(__AVX512BW__)
+
+typedef __m512i vec;
+#define VEC 64
+
+static inline vec
+load(const char *p)
+{
+	return _mm512_loadu_si512(p);
+}
+
+static inline void
+store(char *p, vec v)
+{
+	_mm512_storeu_si512(p, v);
+}
+
+static inline uint64_t
+equal(vec v, char c)
+{
+	return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(c));
+}
+
+static inline uint64_t
+control(vec v)
+{
+	return _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20));
+}
+
+static inline uint64_t
+special(vec v)
+{
+	return equal(v, '"') | equal(v, '\\') | control(v);
+}
+
+static inline uint64_t
+high(vec v)
+{
+	return (uint64_t)_mm512_movepi8_mask(v);
+}
+
+#elif defined(__AVX2__)
+
+typedef __m256i vec;
+#define VEC 32
+
+static inline vec
+load(const char *p)
+{
+	return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline void
+store(char *p, vec v)
+{
+	_mm256_storeu_si256((__m256i *)p, v);
+}
+
+static inline uint64_t
+bits(vec v)
+{
+	return (uint32_t)_mm256_movemask_epi8(v);
+}
+
+static inline uint64_t
+equal(vec v, char c)
+{
+	return bits(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(c)));
+}
+
+static inline uint64_t
+special(vec v)
+{
+	vec quote = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"'));
+	vec slash = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\'));
+	vec ctl = _mm256_cmpeq_epi8(v, _mm256_min_epu8(v, _mm256_set1_epi8(0x1f)));
+
+	return bits(_mm256_or_si256(_mm256_or_si256(quote, slash), ctl));
+}
+
+static inline uint64_t
+high(vec v)
+{
+	return bits(v);
+}
+
+#elif defined(__SSE2__)
+
+typedef __m128i vec;
+#define VEC 16
+
+static inline vec
+load(const char *p)
+{
+	return _mm_loadu_si128((const __m128i *)p);
+}
+
+static inline void
+store(char *p, vec v)
+{
+	_mm_storeu_si128((__m128i *)p, v);
+}
+
+static inline uint64_t
+bits(vec v)
+{
+	return (uint32_t)_mm_movemask_epi8(v);
+}
+
+static inline uint64_t
+equal(vec v, char c)
+{
+	return bits(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+}
+
+static inline uint64_t
+special(vec v)
+{
+	vec quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
+	vec slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+	vec ctl = _mm_cmpeq_epi8(v, _mm_min_epu8(v, _mm_set1_epi8(0x1f)));
+
+	return bits(_mm_or_si128(_mm_or_si128(quote, slash), ctl));
+}
+
+static inline uint64_t
+high(vec v)
+{
+	return bits(v);
+}
+
+#else
+
+/* Eight bytes in a word; the masks are exact, byte by byte. */
+typedef uint64_t vec;
+#define VEC 8
+#define ONES 0x0101010101010101u
+
+static inline vec
+load(const char *p)
+{
+	vec v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void
+store(char *p, vec v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+/* Gather the top bit of each byte. */
+static inline uint64_t
+high(vec v)
+{
+	return ((v >> 7 & ONES) * 0x0102040810204080u) >> 56;
+}
+
+static inline vec
+zero(vec v)
+{
+	return ~(((v & ~(ONES << 7)) + (~(ONES << 7))) | v | ~(ONES << 7));
+}
+
+static inline uint64_t
+equal(vec v, char c)
+{
+	return high(zero(v ^ ONES * (uint8_t)c));
+}
+
+static inline uint64_t
+special(vec v)
+{
+	vec quote = zero(v ^ ONES * '"'), slash = zero(v ^ ONES * '\\');
+
+	return high(quote | slash | zero(v & ONES * 0xe0));
+}
+
+#endif
+
+/* One bit a byte for the 64 bytes at p; the loop is unrolled away. */
+#define MASK64(name, test)						\
+static inline uint64_t							\
+name(const char *p)							\
+{									\
+	uint64_t m = 0;							\
+									\
+	for (int i = 0; i < BLOCK; i += VEC) {				\
+		vec v = load(p + i);					\
+		m |= (test) << i;					\
+	}								\
+	return m;							\
+}
+
+MASK64(special64, special(v))
+MASK64(high64, high(v))
+MASK64(newline64, equal(v, '\n'))
+
+/* The same for the last n < 64 bytes; past them are zeros, which are special. */
+static uint64_t
+special_tail(const char *p, ptrdiff_t n)
+{
+	char last[BLOCK] = { 0 };
+
+	if (n > 0)
+		memcpy(last, p, (size_t)n);
+	return special64(last);
+}
+
+static ptrdiff_t
+fault(struct json_fault *f, ptrdiff_t at, const char *why)
+{
+	f->at = at;
+	f->why = why;
+	return -1;
+}
+
+static inline bool
+is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
+}
+
+/* Bytes of the escape at s[i], or 0 when it is none. */
+static inline int
+escape(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	if (n - i < 2)
+		return 0;
+	switch (s[i + 1]) {
+	case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+		return 2;
+	case 'u':
+		return n - i >= 6 && is_hex(s[i + 2]) && is_hex(s[i + 3]) &&
+		    is_hex(s[i + 4]) && is_hex(s[i + 5]) ? 6 : 0;
+	}
+	return 0;
+}
+
+/* Check a string from after its first quote; return what follows its last. */
+static inline ptrdiff_t
+string(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f)
+{
+	for (;;) {
+		uint64_t m = n - i >= BLOCK ? special64(s + i) : special_tail(s + i, n - i);
+		ptrdiff_t next = i + BLOCK;
+
+		while (m != 0) {
+			int k = __builtin_ctzll(m), len;
+			ptrdiff_t at = i + k;
+
+			if (at >= n)
+				return fault(f, n, "unfinished string");
+			if (s[at] == '"')
+				return at + 1;
+			if (s[at] != '\\')
+				return fault(f, at, "control character in a string");
+			if ((len = escape(s, at, n)) == 0)
+				return fault(f, at, "unknown escape");
+			if (k + len >= BLOCK) {
+				next = at + len;
+				break;
+			}
+			m &= ~(uint64_t)0 << (k + len);
+		}
+		i = next;
+	}
+}
+
+static inline ptrdiff_t
+space(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	while (i < n && (s[i] == ' ' || s[i] == '\n' || s[i] == '\r' || s[i] == '\t'))
+		i++;
+	return i;
+}
+
+static inline ptrdiff_t
+digits(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	while (i < n && s[i] >= '0' && s[i] <= '9')
+		i++;
+	return i;
+}
+
+static ptrdiff_t
+number(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f)
+{
+	ptrdiff_t at = i += s[i] == '-';
+
+	i = i < n && s[i] == '0' ? i + 1 : digits(s, i, n);
+	if (i == at)
+		return fault(f, i, "expected a digit");
+	if (i < n && s[i] == '.') {
+		at = ++i;
+		if ((i = digits(s, i, n)) == at)
+			return fault(f, i, "expected a digit");
+	}
+	if (i < n && (s[i] | 32) == 'e') {
+		i++;
+		if (i < n && (s[i] == '+' || s[i] == '-'))
+			i++;
+		at = i;
+		if ((i = digits(s, i, n)) == at)
+			return fault(f, i, "expected a digit");
+	}
+	return i;
+}
+
+static ptrdiff_t
+word(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f)
+{
+	str rest = { s + i, n - i };
+
+	if (str_starts(rest, S("true")) || str_starts(rest, S("null")))
+		return i + 4;
+	if (str_starts(rest, S("false")))
+		return i + 5;
+	return fault(f, i, i < n ? "expected a value" : "unexpected end");
+}
+
+/* A string, number or word: what holds no other value. */
+static inline ptrdiff_t
+scalar(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f)
+{
+	if (i < n && s[i] == '"')
+		return string(s, i + 1, n, f);
+	if (i < n && (s[i] == '-' || (s[i] >= '0' && s[i] <= '9')))
+		return number(s, i, n, f);
+	return word(s, i, n, f);
+}
+
+/* A key and its colon; return where its value starts. */
+static inline ptrdiff_t
+key(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f)
+{
+	if (i >= n || s[i] != '"')
+		return fault(f, i, "expected a key");
+	if ((i = string(s, i + 1, n, f)) < 0)
+		return -1;
+	i = space(s, i, n);
+	if (i >= n || s[i] != ':')
+		return fault(f, i, "expected ':'");
+	return space(s, i + 1, n);
+}
+
+/*
+ * Arrays and objects without recursion: one bit for each level that is open
+ * says which of the two it is.
+ */
+static ptrdiff_t
+value(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f)
+{
+	uint64_t object[JSON_DEPTH / 64];
+	int depth = 0;
+
+	for (;;) {
+		bool open = i < n && (s[i] == '{' || s[i] == '[');
+
+		if (open) {
+			bool is_object = s[i] == '{';
+			uint64_t bit = (uint64_t)1 << depth % 64, *w;
+
+			if (depth == JSON_DEPTH)
+				return fault(f, i, "nested too deep");
+			w = &object[depth++ / 64];
+			*w = is_object ? *w | bit : *w & ~bit;
+			i = space(s, i + 1, n);
+			if (i < n && s[i] == (is_object ? '}' : ']'))
+				i++, depth--;
+			else if (!is_object)
+				continue;
+			else if ((i = key(s, i, n, f)) < 0)
+				return -1;
+			else
+				continue;
+		} else if ((i = scalar(s, i, n, f)) < 0) {
+			return -1;
+		}
+		for (;;) {
+			bool in_object;
+
+			if (depth == 0)
+				return i;
+			in_object = object[(depth - 1) / 64] >> (depth - 1) % 64 & 1;
+			i = space(s, i, n);
+			if (i < n && s[i] == (in_object ? '}' : ']')) {
+				i++, depth--;
+				continue;
+			}
+			if (i >= n || s[i] != ',')
+				return fault(f, i, in_object ? "expected ',' or '}'" :
+				    "expected ',' or ']'");
+			i = space(s, i + 1, n);
+			if (in_object && (i = key(s, i, n, f)) < 0)
+				return -1;
+			break;
+		}
+	}
+}
+
+/* Bytes of the well-formed character at s[i], which is not ASCII, or 0. */
+static inline int
+character(const unsigned char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	unsigned c = s[i], d;
+
+	if (c < 0xc2 || c > 0xf4 || n - i < 2 || ((d = s[i + 1]) & 0xc0) != 0x80)
+		return 0;
+	if (c < 0xe0)
+		return 2;
+	if (n - i < 3 || (s[i + 2] & 0xc0) != 0x80)
+		return 0;
+	if (c < 0xf0)
+		return (c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) ? 0 : 3;
+	if (n - i < 4 || (s[i + 3] & 0xc0) != 0x80)
+		return 0;
+	return (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f) ? 0 : 4;
+}
+
+static ptrdiff_t
+utf8(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	int len;
+
+	for (;;) {
+		while (n - i >= BLOCK) {
+			uint64_t m = high64(s + i);
+
+			if (m != 0) {
+				i += __builtin_ctzll(m);
+				break;
+			}
+			i += BLOCK;
+		}
+		while (i < n && u[i] >= 0x80) {
+			if ((len = character(u, i, n)) == 0)
+				return i;
+			i += len;
+		}
+		if (n - i >= BLOCK)
+			continue;
+		while (i < n && u[i] < 0x80)
+			i++;
+		if (i >= n)
+			return n;
+	}
+}
+
+static ptrdiff_t
+plain(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	uint64_t m;
+
+	for (; n - i >= BLOCK; i += BLOCK)
+		if ((m = special64(s + i)) != 0)
+			return i + __builtin_ctzll(m);
+	if ((m = special_tail(s + i, n - i)) != 0)
+		i += __builtin_ctzll(m);
+	return i < n ? i : n;
+}
+
+static ptrdiff_t
+copy(char *to, const char *s, ptrdiff_t n)
+{
+	ptrdiff_t i = 0;
+
+	for (; n - i >= VEC; i += VEC) {
+		vec v = load(s + i);
+		uint64_t m = equal(v, '\\');
+
+		store(to + i, v);
+		if (m != 0)
+			return i + __builtin_ctzll(m);
+	}
+	for (; i < n && s[i] != '\\'; i++)
+		to[i] = s[i];
+	return i;
+}
+
+static int64_t
+lines(const char *s, ptrdiff_t n)
+{
+	int64_t count = 0;
+	ptrdiff_t i = 0;
+
+	for (; n - i >= BLOCK; i += BLOCK)
+		count += __builtin_popcountll(newline64(s + i));
+	for (; i < n; i++)
+		count += s[i] == '\n';
+	return count;
+}
+
+const struct json_simd JOIN(json_simd, ISA) = { value, utf8, plain, copy, lines };

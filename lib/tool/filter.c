@@ -1,0 +1,209 @@
+#include "tool/filter.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/progress.h"
+#include "tool/filter_impl.h"
+
+#define AT(field) offsetof(struct filter_opts, field)
+
+const struct opt filter_options[] = {
+	{ .letter = 'f', .name = "field", .type = OPT_STR, .at = AT(field), .arg = "key",
+	  .help = "key of the text in a record (text)" },
+	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = AT(output), .arg = "path",
+	  .help = "write to this file, or each input to its own in dir/" },
+	{ .name = "split", .type = OPT_BYTES, .at = AT(split), .arg = "size",
+	  .help = "write files of at most this size into the directory of -o", .min = 1,
+	  .max = 1e18 },
+	{ .letter = 'z', .name = "compress", .type = OPT_STR, .at = AT(codec),
+	  .arg = "zstd[:n]|gzip[:n]", .help = "compress all output" },
+	{ .name = "rest", .type = OPT_STR, .at = AT(rest), .arg = "file",
+	  .help = "write the records that are not passed on here" },
+	{ .letter = 'k', .name = "keep-going", .type = OPT_FLAG, .at = AT(keep_going),
+	  .help = "pass over bad records and exit 1 if there were any" },
+	{ .name = "bad", .type = OPT_STR, .at = AT(bad), .arg = "file",
+	  .help = "write bad records here (implies -k)" },
+	{ .name = "max-bad", .type = OPT_F64, .at = AT(max_bad), .arg = "rate",
+	  .help = "exit 0 with at most this rate of bad records (implies -k)", .min = 0,
+	  .max = 1 },
+	{ .name = "stats", .type = OPT_STR, .at = AT(stats), .arg = "file",
+	  .help = "write counts as a JSON object here" },
+	{ .letter = 'j', .name = "threads", .type = OPT_I64, .at = AT(threads), .arg = "n",
+	  .help = "use n threads (1)", .min = 1, .max = TEAM_MAX },
+	{ .letter = 'q', .name = "quiet", .type = OPT_FLAG, .at = AT(quiet),
+	  .help = "show no progress and do not name bad records" },
+	{ .letter = 'v', .name = "verbose", .type = OPT_FLAG, .at = AT(verbose),
+	  .help = "show progress and counts, also without a terminal" },
+	{ 0 }
+};
+
+str
+filter_field(const struct filter_opts *o)
+{
+	return str_of(o->field != NULL ? o->field : "text");
+}
+
+static void
+show_progress(void *ctx, int64_t records, int64_t done, int64_t total)
+{
+	struct filter *f = ctx;
+	char line[160];
+
+	if (!progress_due(&f->progress))
+		return;
+	progress_line(&f->progress, line, sizeof(line), f->count.read + records, "records",
+	    done, total);
+	tool_progress(line, f->o->quiet, f->o->verbose);
+}
+
+static void
+complain(void *ctx, const char *message)
+{
+	struct filter *f = ctx;
+
+	if (!f->o->quiet)
+		tool_warn("%s", message);
+}
+
+static struct out *
+open_side(const char *path, struct codec_spec codec)
+{
+	struct err err = { 0 };
+	struct out *out;
+
+	if (path == NULL)
+		return NULL;
+	if ((out = out_open(path, codec, &err)) == NULL)
+		tool_fail(NULL, &err);
+	return out;
+}
+
+void
+filter_count(struct records_count *sum, const struct records_count *c)
+{
+	sum->read += c->read;
+	sum->kept += c->kept;
+	sum->changed += c->changed;
+	sum->dropped += c->dropped;
+	sum->bad += c->bad;
+	sum->bytes_in += c->bytes_in;
+	sum->bytes_out += c->bytes_out;
+	sum->text_in += c->text_in;
+	sum->text_out += c->text_out;
+}
+
+void
+filter_once(struct filter *f, char **files, int n, const char *out, const char *rest,
+    const char *bad, struct records_count *c)
+{
+	struct records_io io = {
+		.codec = f->codec, .keep_going = f->o->keep_going, .split = f->o->split,
+		.rest = open_side(rest, f->codec), .bad = open_side(bad, f->codec),
+		.first_index = f->count.read, .progress = show_progress,
+		.complain = complain, .ctx = f,
+	};
+	struct err err = { 0 };
+	int ret = records_run(f->team, f->job, &io, files, n, out, c, &err);
+
+	tool_progress(NULL, f->o->quiet, f->o->verbose);
+	if (ret < 0) {
+		out_abort(io.rest);
+		out_abort(io.bad);
+		tool_fail(NULL, &err);
+	}
+	if (io.rest != NULL && out_commit(io.rest, &err) < 0)
+		tool_fail(NULL, &err);
+	if (io.bad != NULL && out_commit(io.bad, &err) < 0)
+		tool_fail(NULL, &err);
+	filter_count(&f->count, c);
+}
+
+json_t *
+filter_counts(const struct records_count *c)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+	    "records_in", (json_int_t)c->read, "records_out", (json_int_t)c->kept,
+	    "changed", (json_int_t)c->changed, "dropped", (json_int_t)c->dropped,
+	    "bad", (json_int_t)c->bad, "bytes_in", (json_int_t)c->bytes_in,
+	    "bytes_out", (json_int_t)c->bytes_out, "text_bytes_in", (json_int_t)c->text_in,
+	    "text_bytes_out", (json_int_t)c->text_out);
+}
+
+static void
+write_stats(const struct filter *f)
+{
+	const struct filter_opts *o = f->o;
+	json_t *stats = json_pack("{s:s,s:s}", "tool", f->tool->name, "version", VERSION);
+	json_t *counts = filter_counts(&f->count);
+	struct err err = { 0 };
+	struct buf b = { 0 };
+	char *text;
+
+	if (stats == NULL || counts == NULL || json_object_update(stats, counts) < 0)
+		tool_die("%s: out of memory", o->stats);
+	json_decref(counts);
+	json_object_set_new(stats, "seconds", json_real(progress_now() - f->started));
+	if (f->files > 0) {
+		json_object_set_new(stats, "files", json_integer(f->files));
+		json_object_set_new(stats, "files_skipped", json_integer(f->skipped));
+	}
+	if (o->more_stats != NULL)
+		o->more_stats(o->ctx, stats);
+	if ((text = json_dumps(stats, JSON_REAL_PRECISION(6))) == NULL)
+		tool_die("%s: out of memory", o->stats);
+	buf_fmt(&b, "%s\n", text);
+	if (buf_ok(&b, &err) < 0 || file_write(o->stats, buf_str(&b), &err) < 0)
+		tool_fail(NULL, &err);
+	buf_free(&b);
+	free(text);
+	json_decref(stats);
+}
+
+static bool
+is_directory(const char *path)
+{
+	size_t n = path != NULL ? strlen(path) : 0;
+	struct stat st;
+
+	return n > 0 && (path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)));
+}
+
+int
+filter_main(const struct tool *t, struct filter_opts *o, char **files,
+    const struct records_job *job)
+{
+	struct filter f = { .tool = t, .o = o, .job = job, .started = progress_now() };
+	struct records_count c;
+	struct err err = { 0 };
+	int n = 0;
+
+	if (o->codec != NULL && codec_parse(str_of(o->codec), &f.codec, &err) < 0)
+		tool_usage("%s", err.msg);
+	if (o->bad != NULL || tool_given("max-bad"))
+		o->keep_going = true;
+	if (o->split > 0 && o->output == NULL)
+		tool_usage("--split needs a directory: -o dir");
+	while (files[n] != NULL)
+		n++;
+	if ((f.team = team_new(tool_threads(o->threads, 1), &err)) == NULL)
+		tool_fail(NULL, &err);
+	progress_start(&f.progress, o->verbose ? 1 : 0.25);
+	if (o->split == 0 && is_directory(o->output))
+		filter_each(&f, files, n);
+	else
+		filter_once(&f, files, n, o->output, o->rest, o->bad, &c);
+	team_free(f.team);
+	if (o->stats != NULL)
+		write_stats(&f);
+	if (o->verbose)
+		tool_warn("%lld records, %lld kept, %lld changed, %lld dropped, %lld bad",
+		    (long long)f.count.read, (long long)f.count.kept,
+		    (long long)f.count.changed, (long long)f.count.dropped,
+		    (long long)f.count.bad);
+	if (f.count.bad > 0 && (double)f.count.bad > o->max_bad * (double)f.count.read)
+		return tool_finish(TOOL_NO);
+	return tool_finish(0);
+}
