@@ -1,0 +1,68 @@
+/*
+ * bpe - byte pair encoding of one word
+ *
+ * The merges are a hash table from a pair of ids to (rank, id).  The pair of
+ * lowest rank is merged first, of equal ones the leftmost, as the reference
+ * does.  A short word is merged by scanning; a long one with a heap, so that
+ * the time is O(n log n) whatever the bytes, and the memory 28 n.
+ *
+ * Sennrich et al., Neural Machine Translation of Rare Words with Subword
+ * Units (2016).
+ */
+#ifndef TOKEN_BPE_H
+#define TOKEN_BPE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct bpe_merge {
+	uint64_t	pair;		/* left << 32 | right; all ones: empty */
+	uint32_t	rank;
+	int32_t		id;		/* what the pair becomes */
+};
+
+struct bpe {
+	struct bpe_merge *slot;
+	int64_t		 nslots;	/* a power of two */
+	int32_t		 byte_id[256];	/* -1: this byte has no token */
+};
+
+/* For at most n merges.  Return 0 or -1. */
+int bpe_init(struct bpe *b, int64_t n, struct err *err);
+void bpe_free(struct bpe *b);
+
+/* Add a merge; one that is there already takes the new rank. */
+void bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id);
+
+static inline const struct bpe_merge *
+bpe_find(const struct bpe *b, int32_t left, int32_t right)
+{
+	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+	uint64_t mask = (uint64_t)b->nslots - 1;
+	uint64_t i = (pair * 0x9e3779b97f4a7c15u >> 24 ^ pair) & mask;
+
+	while (b->slot[i].pair != pair) {
+		if (b->slot[i].pair == UINT64_MAX)
+			return NULL;
+		i = (i + 1) & mask;
+	}
+	return &b->slot[i];
+}
+
+/* A thread's memory for long words; zeroed at first. */
+struct bpe_scratch {
+	void	*p;
+	int64_t	 cap;		/* of the longest word so far */
+};
+
+/*
+ * Write the ids of word to id, which has room for word.n.  Return how many, or
+ * -1 with ERR_FORMAT for a byte that has no token, or ERR_NOMEM.
+ */
+int64_t bpe_word(const struct bpe *b, struct bpe_scratch *s, str word, int32_t *id,
+    struct err *err);
+void bpe_scratch_free(struct bpe_scratch *s);
+
+#endif
