@@ -37,7 +37,10 @@ struct in *in_open(const char *path, struct err *err);
 struct in *in_fd(int fd, struct err *err);
 struct in *in_mem(str bytes, struct err *err);
 
-/* Fill up to n bytes.  Return how many (0 at the end only), -1 on failure. */
+/*
+ * Fill up to n bytes: what there is, without waiting for more.  Return how many
+ * (0 at the end only), or -1 on failure, after the bytes before it were given.
+ */
 ptrdiff_t in_read(struct in *in, void *p, ptrdiff_t n, struct err *err);
 
 /* Bytes taken from the file so far, and its size or -1: for progress. */

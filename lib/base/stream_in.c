@@ -153,16 +153,25 @@ more(struct in *in, struct err *err)
 	return 0;
 }
 
+/* What the first bytes say; more of them may be needed to tell. */
 static enum codec
-codec_of(const unsigned char *p, ptrdiff_t n)
+codec_of(const unsigned char *p, ptrdiff_t n, bool *unsure)
 {
-	if (n >= 3 && p[0] == 0x1f && p[1] == 0x8b && p[2] == 8)
-		return CODEC_GZIP;
-	/* A frame of zstd, or one of the kinds that hold no data. */
-	if (n >= 4 && ((p[0] == 0x28 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd) ||
-	    ((p[0] & 0xf0) == 0x50 && p[1] == 0x2a && p[2] == 0x4d && p[3] == 0x18)))
-		return CODEC_ZSTD;
-	return CODEC_PLAIN;
+	static const unsigned char gz[] = { 0x1f, 0x8b, 8 };
+	static const unsigned char zs[] = { 0x28, 0xb5, 0x2f, 0xfd };
+	static const unsigned char skip[] = { 0x50, 0x2a, 0x4d, 0x18 };
+	bool is_gz = n > 0, is_zs = n > 0, is_skip = n > 0;
+
+	for (int i = 0; i < 4 && i < n; i++) {
+		is_gz = is_gz && (i > 2 || p[i] == gz[i]);
+		is_zs = is_zs && p[i] == zs[i];
+		/* A frame without data: sixteen magics. */
+		is_skip = is_skip && (i == 0 ? p[i] & 0xf0 : p[i]) == skip[i];
+	}
+	*unsure = n < (is_gz ? 3 : is_zs || is_skip ? 4 : 1);
+	if (*unsure)
+		return CODEC_PLAIN;
+	return is_gz ? CODEC_GZIP : is_zs || is_skip ? CODEC_ZSTD : CODEC_PLAIN;
 }
 
 static int
@@ -197,15 +206,16 @@ begin_member(struct in *in, struct err *err)
 static int
 look(struct in *in, struct err *err)
 {
-	bool first = !in->known;
+	bool first = !in->known, unsure;
 
-	/* Zeros after a member are padding, as tapes and block devices leave it. */
 	for (;;) {
+		/* Zeros after a member are padding, as tapes and block devices leave it. */
 		while (!first && in->nraw > 0 && *in->raw == 0) {
 			in->raw++;
 			in->nraw--;
 		}
-		if (in->nraw >= 4 || in->eof)
+		in->codec = codec_of(in->raw, in->nraw, &unsure);
+		if (!unsure || in->eof)
 			break;
 		if (more(in, err) == -1)
 			return -1;
@@ -213,7 +223,6 @@ look(struct in *in, struct err *err)
 	if (in->nraw == 0)
 		return 0;
 	in->known = true;
-	in->codec = codec_of(in->raw, in->nraw);
 	if (in->codec != CODEC_PLAIN)
 		return begin_member(in, err) == -1 ? -1 : 1;
 	if (first)
@@ -306,14 +315,15 @@ in_read(struct in *in, void *p, ptrdiff_t n, struct err *err)
 		ptrdiff_t got;
 		int next = 1;
 
+		/* What is there goes out before anything that may have to wait. */
+		if (done > 0 && in->nraw == 0 && !in->eof && !in->inside)
+			return done;
 		if (!in->known || (in->codec != CODEC_PLAIN && !in->inside))
 			next = look(in, err);
 		if (next <= 0)
 			return next == 0 || done > 0 ? done : -1;
-		if (in->codec == CODEC_PLAIN) {
-			/* As a pipe gives it: whoever reads decides if it is enough. */
+		if (in->codec == CODEC_PLAIN)
 			return read_plain(in, at, n, err);
-		}
 		got = (in->codec == CODEC_GZIP ? step_gzip : step_zstd)(in, at, n - done, err);
 		if (got < 0)
 			return done > 0 ? done : -1;

@@ -1,4 +1,3 @@
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,11 +13,15 @@
 #include "base/stream.h"
 #include "base/stream_impl.h"
 
+#define TEMP_EXTRA 32	/* what a temporary name may add to the final one */
+#define TEMP_TRIES 1000
+
 struct out {
 	int		 fd;
 	bool		 own;		/* close fd */
 	char		*path;		/* as it was given, for messages */
 	char		*final, *temp;	/* temp is renamed to final; NULL: written in place */
+	bool		 nameless;	/* the file has no name yet, not even temp */
 	struct codec_spec codec;
 	int64_t		 bytes;
 	unsigned char	*buf;		/* plain bytes not yet passed on */
@@ -198,35 +201,76 @@ out_free(struct out *out)
 	free(out);
 }
 
-/*
- * Make the temporary file beside the final one, hidden and named after it.
- * The number only has to differ from those of others who write it now.
- */
-static int
-open_temp(struct out *out, mode_t mode, struct err *err)
+/* temp: a hidden name beside the final one that differs from other writers'. */
+static void
+name_temp(struct out *out, int try)
 {
 	const char *slash = strrchr(out->final, '/');
 	int dir = slash != NULL ? (int)(slash + 1 - out->final) : 0;
-	size_t size = strlen(out->final) + 32;
 
-	if ((out->temp = malloc(size)) == NULL)
+	snprintf(out->temp, strlen(out->final) + TEMP_EXTRA, "%.*s.%.200s.%d-%d.tmp", dir,
+	    out->final, out->final + dir, (int)getpid(), try);
+}
+
+/*
+ * A file without a name, where the system has that: then nothing is left
+ * behind by a tool that is killed.  Return its descriptor or -1.
+ */
+static int
+open_nameless(const char *final)
+{
+	const char *slash = strrchr(final, '/');
+	char *dir = slash == NULL ? strdup(".") : strndup(final, (size_t)(slash + 1 - final));
+	int fd = -1;
+
+	if (dir != NULL && access("/proc/self/fd", X_OK) == 0)
+		fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+	free(dir);
+	return fd;
+}
+
+static int
+open_temp(struct out *out, mode_t mode, struct err *err)
+{
+	if ((out->temp = malloc(strlen(out->final) + TEMP_EXTRA)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	for (int i = 0; i < 1000; i++) {
-		snprintf(out->temp, size, "%.*s.%.200s.%d-%d.tmp", dir, out->final,
-		    out->final + dir, (int)getpid(), i);
+	if ((out->fd = open_nameless(out->final)) >= 0)
+		out->nameless = true;
+	for (int i = 0; out->fd < 0 && i < TEMP_TRIES; i++) {
+		name_temp(out, i);
 		out->fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (out->fd >= 0) {
-			out->own = true;
-			if (mode != 0)
-				fchmod(out->fd, mode);
+		if (out->fd < 0 && errno != EEXIST)
+			break;
+	}
+	if (out->fd >= 0) {
+		out->own = true;
+		/* Not ours to change, perhaps: then it is as if it were new. */
+		if (mode != 0 && fchmod(out->fd, mode) == -1)
+			errno = 0;
+		return 0;
+	}
+	err_sys(err, "%s: cannot create", out->path);
+	free(out->temp);
+	out->temp = NULL;
+	return -1;
+}
+
+/* Give the nameless file a name, for only a name can be renamed over another. */
+static int
+link_temp(struct out *out)
+{
+	char proc[48];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", out->fd);
+	for (int i = 0; i < TEMP_TRIES; i++) {
+		name_temp(out, i);
+		if (linkat(AT_FDCWD, proc, AT_FDCWD, out->temp, AT_SYMLINK_FOLLOW) == 0) {
+			out->nameless = false;
 			return 0;
 		}
 		if (errno != EEXIST)
 			break;
 	}
-	err_sys(err, "%s: cannot create", out->path);
-	free(out->temp);
-	out->temp = NULL;
 	return -1;
 }
 
@@ -361,6 +405,8 @@ finish(struct out *out, struct err *err)
 		return -1;
 	if (out->temp != NULL && fsync(out->fd) == -1)
 		return err_sys(err, "%s: cannot write", out->path);
+	if (out->nameless && link_temp(out) == -1)
+		return err_sys(err, "%s: cannot create", out->path);
 	if (!out->own)
 		return 0;
 	rc = close(out->fd);
@@ -391,7 +437,7 @@ out_abort(struct out *out)
 {
 	if (out == NULL)
 		return;
-	if (out->temp != NULL)
+	if (out->temp != NULL && !out->nameless)
 		unlink(out->temp);
 	out_free(out);
 }
