@@ -10,18 +10,9 @@
 
 #define AT(field) offsetof(struct filter_opts, field)
 
-const struct opt filter_options[] = {
+const struct opt filter_input_options[] = {
 	{ .letter = 'f', .name = "field", .type = OPT_STR, .at = AT(field), .arg = "key",
 	  .help = "key of the text in a record (text)" },
-	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = AT(output), .arg = "path",
-	  .help = "write to this file, or each input to its own in dir/" },
-	{ .name = "split", .type = OPT_BYTES, .at = AT(split), .arg = "size",
-	  .help = "write files of at most this size into the directory of -o", .min = 1,
-	  .max = 1e18 },
-	{ .letter = 'z', .name = "compress", .type = OPT_STR, .at = AT(codec),
-	  .arg = "zstd[:n]|gzip[:n]", .help = "compress all output" },
-	{ .name = "rest", .type = OPT_STR, .at = AT(rest), .arg = "file",
-	  .help = "write the records that are not passed on here" },
 	{ .letter = 'k', .name = "keep-going", .type = OPT_FLAG, .at = AT(keep_going),
 	  .help = "pass over bad records and exit 1 if there were any" },
 	{ .name = "bad", .type = OPT_STR, .at = AT(bad), .arg = "file",
@@ -37,6 +28,20 @@ const struct opt filter_options[] = {
 	  .help = "show no progress and do not name bad records" },
 	{ .letter = 'v', .name = "verbose", .type = OPT_FLAG, .at = AT(verbose),
 	  .help = "show progress and counts, also without a terminal" },
+	{ 0 }
+};
+
+const struct opt filter_options[] = {
+	{ .type = OPT_GROUP, .group = filter_input_options },
+	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = AT(output), .arg = "path",
+	  .help = "write to this file, or each input to its own in dir/" },
+	{ .name = "split", .type = OPT_BYTES, .at = AT(split), .arg = "size",
+	  .help = "write files of at most this size into the directory of -o", .min = 1,
+	  .max = 1e18 },
+	{ .letter = 'z', .name = "compress", .type = OPT_STR, .at = AT(codec),
+	  .arg = "zstd[:n]|gzip[:n]", .help = "compress all output" },
+	{ .name = "rest", .type = OPT_STR, .at = AT(rest), .arg = "file",
+	  .help = "write the records that are not passed on here" },
 	{ 0 }
 };
 
@@ -105,9 +110,15 @@ filter_once(struct filter *f, char **files, int n, const char *out, const char *
 		.first_index = f->count.read, .progress = show_progress,
 		.complain = complain, .ctx = f,
 	};
-	struct err err = { 0 };
-	int ret = records_run(f->team, f->job, &io, files, n, out, c, &err);
+	struct filter_opts *o = f->o;
+	struct err err = { 0 }, ignored;
+	int ret;
 
+	if (o->begin != NULL && o->begin(o->ctx, out, f->codec, &err) < 0)
+		tool_fail(NULL, &err);
+	ret = records_run(f->team, f->job, &io, files, n, out, c, &err);
+	if (o->end != NULL && o->end(o->ctx, ret < 0, ret < 0 ? &ignored : &err) < 0)
+		ret = -1;
 	tool_progress(NULL, f->o->quiet, f->o->verbose);
 	if (ret < 0) {
 		out_abort(io.rest);

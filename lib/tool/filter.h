@@ -8,6 +8,9 @@
  * It does -o (a file, or DIR/ for file to file with skipping of outputs that
  * are done), --split, -z, -j, -k, --bad, --max-bad, --rest, --stats, -q, -v.
  * With -o DIR/ the names of --rest and --bad are directories too.
+ *
+ * A tool whose product is not records has the input options only
+ * (FILTER_INPUT_OPTIONS), a job with a sink, and begin() and end().
  */
 #ifndef TOOL_FILTER_H
 #define TOOL_FILTER_H
@@ -26,16 +29,28 @@ struct filter_opts {
 	double		 max_bad;
 	/* The tool's: verdicts depend on earlier records, so -o DIR/ skips nothing. */
 	bool		 across;
+	/*
+	 * With a sink, around each run: open what the sink writes to (path NULL:
+	 * standard output), and finish it, or with failed throw it away.  suffix
+	 * replaces .jsonl in the names of -o DIR/.  All may be NULL.
+	 */
+	int		(*begin)(void *ctx, const char *path, struct codec_spec codec,
+			    struct err *err);
+	int		(*end)(void *ctx, bool failed, struct err *err);
+	const char	*suffix;
 	/* Adds the tool's own numbers to --stats; may be NULL. */
 	void		(*more_stats)(void *ctx, json_t *stats);
 	void		*ctx;
 };
 
-extern const struct opt filter_options[];
+extern const struct opt filter_input_options[];	/* -f -k --bad --max-bad --stats -j -q -v */
+extern const struct opt filter_options[];	/* these, and -o --split -z --rest */
 
 /* For the option table: FILTER_OPTIONS(struct dedup, io). */
 #define FILTER_OPTIONS(type, member) \
 	{ .type = OPT_GROUP, .at = offsetof(type, member), .group = filter_options }
+#define FILTER_INPUT_OPTIONS(type, member) \
+	{ .type = OPT_GROUP, .at = offsetof(type, member), .group = filter_input_options }
 
 /* The str of -f, "text" without. */
 str filter_field(const struct filter_opts *o);

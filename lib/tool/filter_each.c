@@ -63,9 +63,14 @@ find_paths(const struct filter *f, const char *file, struct paths *p)
 {
 	const char *suffix = f->codec.codec == CODEC_GZIP ? ".gz" :
 	    f->codec.codec == CODEC_ZSTD ? ".zst" : "";
-	str name = plain_name(file);
+	str name = plain_name(file), product = name;
 
-	join(p->out, f->o->output, "", name, suffix);
+	if (f->o->suffix != NULL) {
+		if (str_ends(name, S(".jsonl")))
+			product.n -= 6;
+		suffix = f->o->suffix;
+	}
+	join(p->out, f->o->output, "", product, suffix);
 	join(p->note, f->o->output, ".llm-done/", name, ".json");
 	if (f->o->rest != NULL)
 		join(p->rest, f->o->rest, "", name, suffix);
@@ -123,13 +128,19 @@ changes_result(const struct opt *o)
 	    strcmp(o->name, "rest") == 0 || strcmp(o->name, "bad") == 0;
 }
 
+static bool
+is_shared(const struct opt *table)
+{
+	return table == filter_options || table == filter_input_options;
+}
+
 static void
 add_table(json_t *to, const struct opt *table, const char *at)
 {
 	for (const struct opt *o = table; o->type != OPT_END; o++) {
 		if (o->type == OPT_GROUP)
 			add_table(to, o->group, at + o->at);
-		else if (table != filter_options || changes_result(o))
+		else if (!is_shared(table) || changes_result(o))
 			json_object_set_new(to, o->name, option_value(o, at + o->at));
 	}
 }
@@ -139,7 +150,7 @@ static const char *
 whole_struct(const struct filter *f)
 {
 	for (const struct opt *o = f->tool->opts; o->type != OPT_END; o++)
-		if (o->type == OPT_GROUP && o->group == filter_options)
+		if (o->type == OPT_GROUP && is_shared(o->group))
 			return (const char *)f->o - o->at;
 	return NULL;
 }
