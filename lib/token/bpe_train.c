@@ -459,6 +459,17 @@ merge_loop(struct train *t, int32_t vocab, struct err *err)
 	return 0;
 }
 
+static int64_t
+count_symbols(const struct train *t)
+{
+	int64_t n = 0;
+
+	for (int64_t i = 1; i < t->ncells; i += t->span[i])
+		if (t->sym[i] != WALL)
+			n += t->count[t->word[i]];
+	return n;
+}
+
 /* A pair that was merged twice has the later rank. */
 static int
 keep_merges(struct train *t, struct err *err)
@@ -489,8 +500,10 @@ bpe_train(const struct words *words, int32_t vocab, const str *special, int nspe
 	*m = (struct bpe_model){ 0 };
 	if (first_tokens(&t, vocab, special, nspecial, err) == 0 &&
 	    lay_out(&t, words, err) == 0 && first_pairs(&t, err) == 0 &&
-	    merge_loop(&t, vocab, err) == 0 && keep_merges(&t, err) == 0)
+	    merge_loop(&t, vocab, err) == 0 && keep_merges(&t, err) == 0) {
+		m->encoded = words_short(words) + count_symbols(&t);
 		ret = 0;
+	}
 	arena_free(&t.arena);
 	strmap_free(&t.names);
 	free(t.pair);

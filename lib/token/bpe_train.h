@@ -28,6 +28,7 @@ struct bpe_model {
 	str	*token;			/* bytes of each; of a special one its name */
 	int32_t	(*merge)[2];		/* nmerges pairs, in order of rank */
 	int64_t	 nmerges;
+	int64_t	 encoded;		/* tokens that all words seen have become */
 	char	*pool;
 };
 

@@ -16,6 +16,7 @@ struct words {
 	int64_t		 nslots, used;
 	char		*pool;
 	int64_t		 n, cap;
+	int64_t		 total, shorts;
 };
 
 struct words *
@@ -93,8 +94,11 @@ words_add(struct words *w, str word, int64_t n, struct err *err)
 {
 	uint64_t hash = hash64(word), mask = (uint64_t)w->nslots - 1, i = hash & mask;
 
-	if (word.n < 2)
+	w->total += n * word.n;
+	if (word.n < 2) {
+		w->shorts += n * word.n;
 		return 0;
+	}
 	for (; w->slot[i].count != 0; i = (i + 1) & mask)
 		if (w->slot[i].hash == hash &&
 		    str_eq((str){ w->pool + w->slot[i].off, w->slot[i].n }, word)) {
@@ -118,6 +122,27 @@ words_add(struct words *w, str word, int64_t n, struct err *err)
 }
 
 int
+words_add_text(struct words *w, enum scan kind, const uint8_t *class, str text,
+    struct err *err)
+{
+	const char *end = text.p + text.n;
+	int32_t cut[256];
+
+	while (text.p < end) {
+		int n = scan_words(kind, class, text.p, end, cut, 256);
+		int32_t from = 0;
+
+		for (int i = 0; i < n; i++) {
+			if (words_add(w, (str){ text.p + from, cut[i] - from }, 1, err) < 0)
+				return -1;
+			from = cut[i];
+		}
+		text.p += from;
+	}
+	return 0;
+}
+
+int
 words_merge(struct words *w, const struct words *from, struct err *err)
 {
 	int64_t at = 0, count;
@@ -126,6 +151,8 @@ words_merge(struct words *w, const struct words *from, struct err *err)
 	while (words_next(from, &at, &word, &count))
 		if (words_add(w, word, count, err) < 0)
 			return -1;
+	w->total += from->shorts;
+	w->shorts += from->shorts;
 	return 0;
 }
 
@@ -139,6 +166,18 @@ int64_t
 words_bytes(const struct words *w)
 {
 	return w->n;
+}
+
+int64_t
+words_total(const struct words *w)
+{
+	return w->total;
+}
+
+int64_t
+words_short(const struct words *w)
+{
+	return w->shorts;
 }
 
 bool

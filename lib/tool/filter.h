@@ -47,10 +47,10 @@ extern const struct opt filter_input_options[];	/* -f -k --bad --max-bad --stats
 extern const struct opt filter_options[];	/* these, and -o --split -z --rest */
 
 /* For the option table: FILTER_OPTIONS(struct dedup, io). */
-#define FILTER_OPTIONS(type, member) \
-	{ .type = OPT_GROUP, .at = offsetof(type, member), .group = filter_options }
-#define FILTER_INPUT_OPTIONS(type, member) \
-	{ .type = OPT_GROUP, .at = offsetof(type, member), .group = filter_input_options }
+#define FILTER_OPTIONS(outer, member) \
+	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_options }
+#define FILTER_INPUT_OPTIONS(outer, member) \
+	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_input_options }
 
 /* The str of -f, "text" without. */
 str filter_field(const struct filter_opts *o);

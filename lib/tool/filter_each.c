@@ -65,12 +65,9 @@ find_paths(const struct filter *f, const char *file, struct paths *p)
 	    f->codec.codec == CODEC_ZSTD ? ".zst" : "";
 	str name = plain_name(file), product = name;
 
-	if (f->o->suffix != NULL) {
-		if (str_ends(name, S(".jsonl")))
-			product.n -= 6;
-		suffix = f->o->suffix;
-	}
-	join(p->out, f->o->output, "", product, suffix);
+	if (f->o->suffix != NULL && str_ends(name, S(".jsonl")))
+		product.n -= 6;
+	join(p->out, f->o->output, "", product, f->o->suffix != NULL ? f->o->suffix : suffix);
 	join(p->note, f->o->output, ".llm-done/", name, ".json");
 	if (f->o->rest != NULL)
 		join(p->rest, f->o->rest, "", name, suffix);
