@@ -1,0 +1,65 @@
+#include "train/schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const names[] = {
+	[SCHEDULE_COSINE] = "cosine",
+	[SCHEDULE_LINEAR] = "linear",
+	[SCHEDULE_WSD] = "wsd",
+	[SCHEDULE_CONSTANT] = "constant",
+};
+
+int
+schedule_parse(const char *name, enum schedule_shape *shape, struct err *err)
+{
+	for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*shape = (enum schedule_shape)i;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_ARG,
+	    "unknown schedule '%s': cosine, linear, wsd or constant", name);
+}
+
+const char *
+schedule_name(enum schedule_shape shape)
+{
+	return names[shape];
+}
+
+/* 1 - sqrt(what is left of the decay part), from its first step to the last. */
+static double
+wsd_fall(const struct schedule *s, int64_t step)
+{
+	double part = s->decay * (double)s->steps;
+	double left = (double)(s->steps - 1 - step);
+
+	return left < part - 1 ? sqrt((part - 1 - left) / (part - 1)) : 0;
+}
+
+double
+schedule_rate(const struct schedule *s, int64_t step)
+{
+	double at = 1, span = (double)(s->steps - s->warmup), fall = 0;
+
+	if (step < s->warmup)
+		return s->peak * (double)(step + 1) / (double)s->warmup;
+	if (span > 1 && (double)(step - s->warmup) < span - 1)
+		at = (double)(step - s->warmup) / (span - 1);
+	switch (s->shape) {
+	case SCHEDULE_COSINE:
+		fall = 0.5 * (1 - cos(3.14159265358979323846 * at));
+		break;
+	case SCHEDULE_LINEAR:
+		fall = at;
+		break;
+	case SCHEDULE_WSD:
+		fall = wsd_fall(s, step < s->steps ? step : s->steps - 1);
+		break;
+	case SCHEDULE_CONSTANT:
+		break;
+	}
+	return s->peak * (1 - (1 - s->floor) * fall);
+}

@@ -1,0 +1,108 @@
+#include "train/scorer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct scorer {
+	struct tape	*tape;
+	struct model_io	 io;
+	struct batch	 batch;
+	struct dev	*dev;
+};
+
+struct scorer *
+scorer_new(struct model *model, int64_t max_tokens, struct err *err)
+{
+	struct scorer *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	s->dev = model->dev;
+	if (batch_init(&s->batch, max_tokens, err) < 0 ||
+	    (s->tape = tape_new(model->dev, max_tokens, max_tokens, 0, err)) == NULL ||
+	    model_record_score(model, s->tape, &s->io, 0, err) < 0 ||
+	    tape_plan(s->tape, err) < 0) {
+		scorer_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+scorer_free(struct scorer *s)
+{
+	if (s == NULL)
+		return;
+	tape_free(s->tape);
+	batch_free(&s->batch);
+	free(s);
+}
+
+int64_t
+scorer_memory(const struct scorer *s)
+{
+	struct tape_cost cost;
+
+	tape_cost(s->tape, &cost);
+	return cost.memory;
+}
+
+void
+batch_upload(struct tape *t, const struct model_io *io, const struct batch *b)
+{
+	tape_set_counts(t, (int32_t)b->tokens, (int32_t)b->seqs);
+	tape_upload(t, io->token, b->token, b->tokens);
+	tape_upload(t, io->pos, b->pos, b->tokens);
+	tape_upload(t, io->target, b->target, b->tokens);
+	tape_upload(t, io->cu_seqlens, b->cu_seqlens, b->seqs + 1);
+}
+
+int
+scorer_batch(struct scorer *s, const struct batch *b, double *nats,
+    struct score_report *r, struct err *err)
+{
+	const double zero = 0;
+	double loss;
+
+	if (b->tokens == 0)
+		return 0;
+	batch_upload(s->tape, &s->io, b);
+	tape_upload(s->tape, s->io.loss, &zero, 1);
+	tape_forward(s->tape, 0, -1);
+	tape_download(s->tape, s->io.loss, &loss, 1);
+	if (dev_wait(s->dev, err) < 0)
+		return -1;
+	*nats += loss;
+	r->tokens += b->tokens;
+	r->targets += b->targets;
+	r->source_bytes += b->source_bytes;
+	return 0;
+}
+
+void
+score_finish(struct score_report *r, double nats)
+{
+	r->loss = r->targets > 0 ? nats / (double)r->targets : 0;
+	r->bits_per_byte = r->source_bytes > 0 ? nats / log(2) / (double)r->source_bytes : 0;
+}
+
+int
+scorer_rows(struct scorer *s, struct loader *rows, struct score_report *r, struct err *err)
+{
+	const struct shard_info *info = loader_info(rows);
+	int64_t per = s->batch.cap_tokens / info->row_len;
+	double nats = 0;
+
+	*r = (struct score_report){ 0 };
+	for (int64_t i = 0; i < info->rows; i += per) {
+		int64_t n = info->rows - i < per ? info->rows - i : per;
+
+		if (loader_rows(rows, i, n, &s->batch, err) < 0 ||
+		    scorer_batch(s, &s->batch, &nats, r, err) < 0)
+			return -1;
+	}
+	score_finish(r, nats);
+	return 0;
+}

@@ -1,0 +1,272 @@
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "train/optim.h"
+#include "train/scorer.h"
+
+enum { MICRO = 8192 };		/* tokens a pass unless told */
+
+struct trainer {
+	struct model	*model;
+	struct loader	*train, *valid;
+	struct train_options o;
+	struct train_state state;
+	struct tape	*tape;
+	struct model_io	 io;
+	struct optim	*optim;
+	struct scorer	*scorer;
+	struct batch	 batch;
+	float		*dlogp;
+	int64_t		 rows, micro_rows;	/* a step, a pass */
+};
+
+static int
+set_rows(struct trainer *t, struct err *err)
+{
+	int64_t len = loader_info(t->train)->row_len;
+	int64_t micro = t->o.micro > 0 ? t->o.micro : MICRO;
+
+	if (t->o.batch < len || t->o.batch % len != 0)
+		return err_set(err, ERR_ARG,
+		    "a batch of %lld tokens is no multiple of the rows' %lld",
+		    (long long)t->o.batch, (long long)len);
+	t->rows = t->o.batch / len;
+	t->micro_rows = micro / len > 0 ? micro / len : 1;
+	if (t->micro_rows > t->rows)
+		t->micro_rows = t->rows;
+	if (len > t->model->config.context)
+		return err_set(err, ERR_ARG, "rows of %lld tokens in a model of context %lld",
+		    (long long)len, (long long)t->model->config.context);
+	if (loader_info(t->train)->vocab > t->model->config.vocab)
+		return err_set(err, ERR_ARG, "token ids up to %d in a model of %lld",
+		    loader_info(t->train)->vocab, (long long)t->model->config.vocab);
+	return 0;
+}
+
+struct trainer *
+trainer_new(struct model *model, struct loader *train, struct loader *valid,
+    const struct train_options *o, struct err *err)
+{
+	struct trainer *t = calloc(1, sizeof(*t));
+	int64_t cap;
+
+	if (t == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	t->model = model;
+	t->train = train;
+	t->valid = valid;
+	t->o = *o;
+	if (set_rows(t, err) < 0)
+		goto fail;
+	cap = t->micro_rows * loader_info(train)->row_len;
+	if (batch_init(&t->batch, cap, err) < 0)
+		goto fail;
+	if ((t->dlogp = calloc((size_t)cap, sizeof(*t->dlogp))) == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		goto fail;
+	}
+	if ((t->tape = tape_new(model->dev, cap, cap, TAPE_GRAD, err)) == NULL ||
+	    model_record_score(model, t->tape, &t->io, 0, err) < 0 ||
+	    tape_plan(t->tape, err) < 0)
+		goto fail;
+	if ((t->optim = optim_new(&model->params, t->io.loss->data, &t->o, err)) == NULL)
+		goto fail;
+	if (valid != NULL) {
+		if (loader_info(valid)->row_len > cap)
+			cap = loader_info(valid)->row_len;
+		if ((t->scorer = scorer_new(model, cap, err)) == NULL)
+			goto fail;
+	}
+	return t;
+fail:
+	trainer_free(t);
+	return NULL;
+}
+
+void
+trainer_free(struct trainer *t)
+{
+	if (t == NULL)
+		return;
+	scorer_free(t->scorer);
+	optim_free(t->optim);
+	tape_free(t->tape);
+	batch_free(&t->batch);
+	free(t->dlogp);
+	free(t);
+}
+
+struct train_state *
+trainer_state(struct trainer *t)
+{
+	return &t->state;
+}
+
+double
+trainer_flops(const struct trainer *t)
+{
+	return 3 * (double)t->o.batch * config_flops(&t->model->config,
+	    loader_info(t->train)->row_len / 2);
+}
+
+double
+trainer_peak(const struct trainer *t)
+{
+	return dev_info(t->model->dev)->peak_f32;
+}
+
+bool
+trainer_valid(const struct trainer *t)
+{
+	return t->valid != NULL;
+}
+
+int64_t
+trainer_memory(const struct trainer *t)
+{
+	struct tape_cost cost;
+
+	tape_cost(t->tape, &cost);
+	return cost.memory + 16 * t->model->params.elements +
+	    (t->scorer != NULL ? scorer_memory(t->scorer) : 0);
+}
+
+/* The step's targets, before its first pass: every pass is divided by them. */
+static int
+count_targets(struct trainer *t, int64_t first, int64_t *targets, struct err *err)
+{
+	*targets = 0;
+	for (int64_t i = 0; i < t->rows; i += t->micro_rows) {
+		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
+
+		if (loader_batch(t->train, first + i, n, &t->batch, err) < 0)
+			return -1;
+		*targets += t->batch.targets;
+	}
+	return 0;
+}
+
+/* One pass: forward and backward of rows [first, first + n). */
+static int
+pass(struct trainer *t, int64_t first, int64_t n, double dlogp, struct err *err)
+{
+	if (loader_batch(t->train, first, n, &t->batch, err) < 0)
+		return -1;
+	if (t->batch.tokens == 0)
+		return 0;
+	for (int64_t i = 0; i < t->batch.tokens; i++)
+		t->dlogp[i] = t->batch.target[i] < 0 ? 0 : (float)dlogp;
+	batch_upload(t->tape, &t->io, &t->batch);
+	tape_upload(t->tape, t->io.dlogp, t->dlogp, t->batch.tokens);
+	tape_forward(t->tape, 0, -1);
+	tape_backward(t->tape, 0, -1);
+	return 0;
+}
+
+int
+trainer_step(struct trainer *t, struct train_report *r, struct err *err)
+{
+	int64_t first = t->state.step * t->rows, targets, tokens = 0;
+	double rate = schedule_rate(&t->o.schedule, t->state.step);
+	struct dev_step step;
+
+	if (count_targets(t, first, &targets, err) < 0)
+		return -1;
+	optim_begin(t->optim, &t->state, rate, targets);
+	for (int64_t i = 0; i < t->rows; i += t->micro_rows) {
+		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
+
+		if (pass(t, first + i, n, targets > 0 ? -1.0 / (double)targets : 0, err) < 0)
+			return -1;
+		tokens += t->batch.tokens;
+	}
+	optim_update(t->optim, &step);
+	if (dev_wait(t->model->dev, err) < 0)
+		return -1;
+	t->state.step++;
+	t->state.updates = step.step;
+	t->state.skipped = step.skipped;
+	t->state.tokens += tokens;
+	*r = (struct train_report){
+		.loss = targets > 0 ? step.loss / (double)targets : 0,
+		.norm = step.norm, .rate = rate,
+		.tokens = tokens, .targets = targets, .skip = step.skip,
+	};
+	if (t->state.skipped >= TRAIN_SKIPS)
+		return err_set(err, ERR_LIMIT, "step %lld: %d steps in a row were skipped; "
+		    "the last loss was %g, gradient norm %g", (long long)t->state.step,
+		    TRAIN_SKIPS, r->loss, r->norm);
+	return 0;
+}
+
+int
+trainer_validate(struct trainer *t, struct score_report *r, struct err *err)
+{
+	struct train_state *s = &t->state;
+
+	if (scorer_rows(t->scorer, t->valid, r, err) < 0)
+		return -1;
+	if (isfinite(r->loss) && (s->best_step == 0 || r->loss < s->best_loss)) {
+		s->best_loss = r->loss;
+		s->best_step = s->step;
+		s->worse = 0;
+	} else {
+		s->worse++;
+	}
+	return 0;
+}
+
+int
+trainer_save(struct trainer *t, const char *dir, struct err *err)
+{
+	const struct train_state *s = &t->state;
+	char path[4096];
+	json_t *doc;
+	int ret;
+
+	if (model_save(t->model, dir, err) < 0 || optim_save(t->optim, dir, err) < 0)
+		return -1;
+	doc = json_pack("{sI sI sI sI sf sI sI}", "step", (json_int_t)s->step,
+	    "updates", (json_int_t)s->updates, "skipped", (json_int_t)s->skipped,
+	    "tokens", (json_int_t)s->tokens, "best_loss", s->best_loss,
+	    "best_step", (json_int_t)s->best_step, "worse", (json_int_t)s->worse);
+	if (doc == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	snprintf(path, sizeof(path), "%s/state.json", dir);
+	ret = json_doc_save(path, doc, err);
+	json_decref(doc);
+	return ret;
+}
+
+int
+trainer_restore(struct trainer *t, const char *dir, struct err *err)
+{
+	struct train_state *s = &t->state;
+	json_int_t step, updates, skipped, tokens, best_step, worse;
+	json_error_t why;
+	char path[4096];
+	json_t *doc;
+
+	snprintf(path, sizeof(path), "%s/state.json", dir);
+	if ((doc = json_doc_load(path, err)) == NULL)
+		return -1;
+	if (json_unpack_ex(doc, &why, 0, "{sI sI sI sI sF sI sI}", "step", &step,
+	    "updates", &updates, "skipped", &skipped, "tokens", &tokens,
+	    "best_loss", &s->best_loss, "best_step", &best_step, "worse", &worse) < 0) {
+		json_decref(doc);
+		return err_set(err, ERR_FORMAT, "%s: %s", path, why.text);
+	}
+	json_decref(doc);
+	s->step = step;
+	s->updates = updates;
+	s->skipped = skipped;
+	s->tokens = tokens;
+	s->best_step = best_step;
+	s->worse = worse;
+	return optim_restore(t->optim, dir, err);
+}

@@ -1,0 +1,83 @@
+/*
+ * trainer - one model, one optimizer, steps
+ *
+ * A step takes the next samples of the loader, in passes of at most micro
+ * tokens whose gradients add up, and one AdamW update.  The loss is the sum
+ * over target tokens divided by the number of targets of the whole step,
+ * however it is cut into passes.  The step's decisions (clipping, skipping a
+ * step that is not finite or spikes) are made on the device.
+ *
+ * All state is in the model, the optimizer's moments and struct train_state,
+ * so that a checkpoint resumes to the very bytes of an uninterrupted run.
+ */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "model/model.h"
+#include "train/loader.h"
+#include "train/schedule.h"
+
+#define TRAIN_SKIPS 8		/* skipped steps in a row that end a run */
+
+struct train_options {
+	int64_t	batch;		/* tokens a step, a multiple of the row length */
+	int64_t	micro;		/* tokens a pass; 0: at most 8192 */
+	struct schedule schedule;
+	double	beta1, beta2, eps, decay;
+	double	clip;		/* global gradient norm; 0: none */
+	double	spike;		/* deviations above the median that skip a step; 0: none */
+};
+
+struct train_state {
+	int64_t	step;		/* steps taken, skipped ones counted */
+	int64_t	updates;	/* updates applied */
+	int64_t	skipped;	/* skips in a row */
+	int64_t	tokens;		/* trained on */
+	double	best_loss;	/* lowest validation loss; 0: none yet */
+	int64_t	best_step;
+	int64_t	worse;		/* validations since then */
+};
+
+struct train_report {
+	double	loss;		/* nats a target */
+	double	norm;		/* of the gradient, before clipping */
+	double	rate;
+	int64_t	tokens, targets;
+	int	skip;		/* 0, or why: 1 not finite, 2 loss spike, 3 norm spike */
+};
+
+struct score_report {
+	double	loss;		/* nats a target */
+	double	bits_per_byte;	/* nats of all targets over UTF-8 bytes of the source */
+	int64_t	tokens, targets, source_bytes;
+};
+
+struct trainer;
+
+/* Borrows all three; valid may be NULL.  Allocates everything a step needs. */
+struct trainer *trainer_new(struct model *model, struct loader *train, struct loader *valid,
+    const struct train_options *o, struct err *err);
+void trainer_free(struct trainer *t);
+
+struct train_state *trainer_state(struct trainer *t);
+
+/* FLOPs of one step at full rows: 3 forward passes' worth. */
+double trainer_flops(const struct trainer *t);
+
+/* What the device can do at most, FLOP/s; 0 when it was not measured. */
+double trainer_peak(const struct trainer *t);
+
+/* Whether there are rows to validate on. */
+bool trainer_valid(const struct trainer *t);
+
+/* Bytes on the device: parameters, gradients, moments, activations. */
+int64_t trainer_memory(const struct trainer *t);
+
+int trainer_step(struct trainer *t, struct train_report *r, struct err *err);
+int trainer_validate(struct trainer *t, struct score_report *r, struct err *err);
+
+/* Write model, optimizer.safetensors and state.json into dir; read the last two. */
+int trainer_save(struct trainer *t, const char *dir, struct err *err);
+int trainer_restore(struct trainer *t, const char *dir, struct err *err);
+
+#endif
