@@ -18,6 +18,7 @@
 struct dim {
 	int64_t	cap;
 	dptr	n;		/* device int32, or 0: exactly cap */
+	int64_t	each;		/* rows for each one counted by n, 0: 1 (heads of q/k norm) */
 };
 
 enum dev_kernel {
@@ -180,20 +181,23 @@ struct k_dot { dptr out, a, b; dtype type; struct dim n; bool add; };
 struct k_sumsq { dptr out, x; dtype type; int64_t n; };
 
 /*
- * The guard of a step, all on the device.  A step is skipped when its loss or
- * norm is not finite, or lies more than mads median absolute deviations above
- * the median of the last accepted ones.  Reads loss and sumsq; writes norm,
- * scale, skip and skipped.  Only accepted steps enter the history, so a bad
- * one never moves the rule.
+ * The guard of a step, all on the device.  A step is skipped when its loss (a
+ * target's mean) or norm is not finite, or lies more than mads median absolute
+ * deviations above the median of the last accepted ones; a deviation counts
+ * as at least GUARD_MIN_MAD of the median.  Reads loss, targets and sumsq;
+ * writes norm, scale, skip and skipped, and adds one to step when it accepts.
+ * Only accepted steps enter the history, so a bad one never moves the rule.
  */
+#define GUARD_MIN_MAD 1e-3
+
 struct dev_step {		/* lives in device memory; the host uploads and downloads it */
 	double	loss;		/* sum over targets of -logp, K_DOT's */
 	double	sumsq;		/* of all gradients */
 	double	targets;	/* target tokens of the whole step */
 	double	norm;		/* out: sqrt(sumsq) */
-	double	scale;		/* out: what gradients are multiplied by */
+	double	scale;		/* out: what gradients are multiplied by: clipping; 0 skipped */
 	double	lr;		/* the schedule's rate for this step */
-	int64_t	step;		/* in, out: updates applied so far, for bias correction */
+	int64_t	step;		/* in, out: updates applied, this one too: bias correction */
 	int32_t	skip;		/* out: 0 applied, 1 not finite, 2 loss spike, 3 norm spike */
 	int32_t	skipped;	/* skips in a row, this one counted */
 };

@@ -1,0 +1,134 @@
+#include "dev/cpu/cpu.h"
+
+/* Which launches the CPU kernels serve: fp32 throughout, casts between all float types. */
+
+static int
+bad_type(const struct cpu *c, int kernel, dtype t, struct err *err)
+{
+	return err_set(err, ERR_DEVICE, "%s: no kernel for %s on cpu:%s",
+	    dev_kernel_name(kernel), dtype_name(t), c->isa->name);
+}
+
+static int
+bad_shape(int kernel, const char *why, struct err *err)
+{
+	return err_set(err, ERR_ARG, "%s: %s", dev_kernel_name(kernel), why);
+}
+
+static bool
+is_float(dtype t)
+{
+	return t == DTYPE_F64 || t == DTYPE_F32 || t == DTYPE_F16 || t == DTYPE_BF16;
+}
+
+static int
+check_attention(const struct cpu *c, int kernel, const struct k_attention *a, struct err *err)
+{
+	if (a->kv_type != DTYPE_F32)
+		return bad_type(c, kernel, a->kv_type, err);
+	if (a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads != 0)
+		return bad_shape(kernel, "heads are no multiple of kv_heads", err);
+	if (a->d_qk < 1 || a->d_v < 1 || a->d_qk > 1024 || a->d_v > 1024)
+		return bad_shape(kernel, "head size outside 1..1024", err);
+	if (a->ldq < a->heads * a->d_qk || a->ldk < a->kv_heads * a->d_qk ||
+	    a->ldv < a->kv_heads * a->d_v || a->ldo < a->heads * a->d_v)
+		return bad_shape(kernel, "rows overlap", err);
+	if (a->block_table.at != 0 && (a->key_len.at == 0 || a->block_size < 1))
+		return bad_shape(kernel, "a block table without lengths or block size", err);
+	if (kernel == K_ATTENTION_BWD && a->block_table.at != 0)
+		return bad_shape(kernel, "no gradient through a block table", err);
+	return 0;
+}
+
+static int
+check_matmul(const struct cpu *c, const struct k_matmul *a, struct err *err)
+{
+	if (a->c_type != DTYPE_F32)
+		return bad_type(c, K_MATMUL, a->c_type, err);
+	if (a->a_type != DTYPE_F32)
+		return bad_type(c, K_MATMUL, a->a_type, err);
+	if (a->b_type != DTYPE_F32)
+		return bad_type(c, K_MATMUL, a->b_type, err);
+	if (a->m.n.at != 0 && a->k.n.at != 0)
+		return bad_shape(K_MATMUL, "both m and k vary", err);
+	if (a->lda < (a->ta ? a->m.cap : a->k.cap) || a->ldc < a->n ||
+	    a->ldb < (a->tb ? a->k.cap : a->n))
+		return bad_shape(K_MATMUL, "rows overlap", err);
+	return 0;
+}
+
+static int
+check_rope(const struct k_rope *a, struct err *err)
+{
+	if (a->rot < 0 || a->rot > a->d || a->rot % 2 != 0)
+		return bad_shape(K_ROPE, "rot is odd or larger than d", err);
+	if (a->ldx < a->heads * a->d || a->ldy < a->heads * a->d)
+		return bad_shape(K_ROPE, "rows overlap", err);
+	return 0;
+}
+
+/* The type that decides, for kernels that have one. */
+static dtype
+main_type(int kernel, const union dev_args *a)
+{
+	switch (kernel) {
+	case K_FILL:		return a->fill.type;
+	case K_ADD:		return a->add.type;
+	case K_AXPBY:		return a->axpby.type;
+	case K_EMBED:		return a->embed.type;
+	case K_EMBED_BWD:	return a->embed_bwd.type;
+	case K_SCATTER:		return a->scatter.type;
+	case K_BIAS_BWD:	return a->bias_bwd.type;
+	case K_RMSNORM:		return a->rmsnorm.type;
+	case K_RMSNORM_BWD:	return a->rmsnorm_bwd.type;
+	case K_LAYERNORM:	return a->layernorm.type;
+	case K_LAYERNORM_BWD:	return a->layernorm_bwd.type;
+	case K_ROPE:		return a->rope.type;
+	case K_ATTENTION:	return a->attention.type;
+	case K_ATTENTION_BWD:	return a->attention_bwd.f.type;
+	case K_ACT:		return a->act.type;
+	case K_ACT_BWD:		return a->act_bwd.type;
+	case K_GLU:		return a->glu.type;
+	case K_GLU_BWD:		return a->glu_bwd.type;
+	case K_XENT:		return a->xent.type;
+	case K_XENT_BWD:	return a->xent_bwd.f.type;
+	case K_DOT:		return a->dot.type;
+	case K_SUMSQ:		return a->sumsq.type;
+	default:		return DTYPE_F32;
+	}
+}
+
+int
+cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *err)
+{
+	dtype t;
+
+	if (kernel < 0 || kernel >= K_COUNT || c->isa->kernel[kernel] == NULL)
+		return err_set(err, ERR_DEVICE, "%s: not on cpu:%s", dev_kernel_name(kernel),
+		    c->isa->name);
+	t = main_type(kernel, a);
+	if (t != DTYPE_F32 && !(kernel == K_FILL && (is_float(t) || t == DTYPE_I32)))
+		return bad_type(c, kernel, t, err);
+	switch (kernel) {
+	case K_CAST:
+		if (!is_float(a->cast.x_type))
+			return bad_type(c, kernel, a->cast.x_type, err);
+		if (!is_float(a->cast.y_type))
+			return bad_type(c, kernel, a->cast.y_type, err);
+		return 0;
+	case K_MATMUL:
+		return check_matmul(c, &a->matmul, err);
+	case K_ATTENTION:
+		return check_attention(c, kernel, &a->attention, err);
+	case K_ATTENTION_BWD:
+		return check_attention(c, kernel, &a->attention_bwd.f, err);
+	case K_ROPE:
+		return check_rope(&a->rope, err);
+	case K_ADAMW:
+		if (a->adamw.p_out.at != 0 && !is_float(a->adamw.p_type))
+			return bad_type(c, kernel, a->adamw.p_type, err);
+		return 0;
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,131 @@
+/* Elementwise work: fill, copy, cast, add, axpby. */
+#include <string.h>
+
+#include "dev/cpu/simd/simd.h"
+
+static void
+fill_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_fill *a = job->args;
+	int64_t from = cpu_from(job, task), n = cpu_to(job, task) - from;
+	char *p = cpu_ptr(a->y);
+
+	(void)member;
+	if (a->value == 0) {
+		memset(p + from * dtype_size(a->type), 0, (size_t)(n * dtype_size(a->type)));
+		return;
+	}
+	if (a->type == DTYPE_I32) {
+		for (int64_t i = from; i < from + n; i++)
+			((int32_t *)(void *)p)[i] = (int32_t)a->value;
+		return;
+	}
+	if (a->type == DTYPE_F32) {
+		for (int64_t i = from; i < from + n; i++)
+			((float *)(void *)p)[i] = (float)a->value;
+		return;
+	}
+	for (int64_t i = from; i < from + n; i++)
+		dtype_convert(p + i * dtype_size(a->type), a->type, &a->value, DTYPE_F64, 1);
+}
+
+void
+OF_ISA(k_fill)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = a->fill.n, .step = 65536 };
+
+	cpu_run(&job, 1, fill_task);
+}
+
+static void
+copy_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_copy *a = job->args;
+	int64_t from = cpu_from(job, task), n = cpu_to(job, task) - from;
+
+	(void)member;
+	memcpy((char *)cpu_ptr(a->y) + from, (char *)cpu_ptr(a->x) + from, (size_t)n);
+}
+
+void
+OF_ISA(k_copy)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = a->copy.bytes, .step = 1 << 18 };
+
+	cpu_run(&job, 1, copy_task);
+}
+
+static void
+cast_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_cast *a = job->args;
+	int64_t from = cpu_from(job, task), n = cpu_to(job, task) - from;
+
+	(void)member;
+	dtype_convert((char *)cpu_ptr(a->y) + from * dtype_size(a->y_type), a->y_type,
+	    (char *)cpu_ptr(a->x) + from * dtype_size(a->x_type), a->x_type, n);
+}
+
+void
+OF_ISA(k_cast)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = a->cast.n, .step = 16384 };
+
+	cpu_run(&job, 1, cast_task);
+}
+
+static void
+add_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_add *a = job->args;
+	int64_t c = a->c;
+
+	(void)member;
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
+		const float *x = cpu_f32(a->a) + t * c;
+		const float *b = cpu_f32(a->b) + (a->b_row ? 0 : t * c);
+		float *y = cpu_f32(a->y) + t * c;
+
+		for (int64_t i = 0; i < c; i++)
+			y[i] = x[i] + b[i];
+	}
+}
+
+void
+OF_ISA(k_add)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = cpu_count(c, a->add.t) };
+
+	cpu_run(&job, a->add.c / VW, add_task);
+}
+
+static void
+axpby_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_axpby *a = job->args;
+	const float *x = cpu_f32(a->x);
+	float *y = cpu_f32(a->y), alpha = (float)a->alpha, beta = (float)a->beta;
+	int64_t from = cpu_from(job, task), to = cpu_to(job, task);
+
+	(void)member;
+	if (a->beta == 0) {
+		for (int64_t i = from; i < to; i++)
+			y[i] = alpha * x[i];
+		return;
+	}
+	for (int64_t i = from; i < to; i++)
+		y[i] = alpha * x[i] + beta * y[i];
+}
+
+void
+OF_ISA(k_axpby)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = a->axpby.n, .step = 32768 };
+
+	cpu_run(&job, 1, axpby_task);
+}

@@ -1,0 +1,303 @@
+/*
+ * RMS and layer norms, and sums over tokens.
+ *
+ * A row's sums run in VW lanes that are added at the end, so they depend on
+ * the width alone.  Gradients of weights are summed over chunks of
+ * CHUNK_ROWS rows and then over chunks, in order.
+ */
+#include <math.h>
+
+#include "dev/cpu/simd/simd.h"
+
+struct add_chunks {
+	float		*out;
+	const float	*part;
+	int64_t		 chunks, c, ld;
+};
+
+enum { COLUMNS = 64 };
+
+static void
+add_chunks_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct add_chunks *a = job->args;
+	int64_t from = cpu_from(job, task) * COLUMNS, to = cpu_to(job, task) * COLUMNS;
+
+	(void)member;
+	if (to > a->c)
+		to = a->c;
+	for (int64_t k = 0; k < a->chunks; k++)
+		for (int64_t i = from; i < to; i++)
+			a->out[i] += a->part[k * a->ld + i];
+}
+
+void
+OF_ISA(add_chunks)(struct cpu *cpu, float *out, const float *part, int64_t chunks, int64_t c,
+    int64_t ld)
+{
+	struct add_chunks a = { out, part, chunks, c, ld };
+	struct cpu_job job = { .c = cpu, .args = &a, .n = (c + COLUMNS - 1) / COLUMNS };
+
+	cpu_run(&job, chunks * COLUMNS / VW, add_chunks_task);
+}
+
+static int64_t
+chunks_of(int64_t rows)
+{
+	return (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+}
+
+static void
+bias_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_bias_bwd *a = job->args;
+	int64_t c = a->c;
+	float *part = (float *)job->tmp + task * c;
+
+	(void)member;
+	for (int64_t i = 0; i < c; i++)
+		part[i] = 0;
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++)
+		for (int64_t i = 0; i < c; i++)
+			part[i] += cpu_f32(a->dy)[t * c + i];
+}
+
+void
+OF_ISA(k_bias_bwd)(struct cpu *c, const union dev_args *args)
+{
+	const struct k_bias_bwd *a = &args->bias_bwd;
+	struct cpu_job job = { .c = c, .args = args, .n = cpu_count(c, a->t),
+		.step = CHUNK_ROWS };
+	int64_t chunks = chunks_of(job.n);
+
+	if (job.n <= 0)
+		return;
+	job.tmp = cpu_scratch(c, chunks * a->c * (int64_t)sizeof(float));
+	if (job.tmp == NULL)
+		return;
+	cpu_run(&job, a->c / VW, bias_task);
+	OF_ISA(add_chunks)(c, cpu_f32(a->db), job.tmp, chunks, a->c, a->c);
+}
+
+/* ---- RMS norm ---- */
+
+static void
+rms_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_rmsnorm *a = job->args;
+	const float *w = cpu_f32(a->w);
+	float plus = (float)a->w_plus;
+	int64_t c = a->c;
+
+	(void)member;
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
+		const float *x = cpu_f32(a->x) + t * c;
+		float *y = cpu_f32(a->y) + t * c, rstd;
+		vf sum = { 0 };
+
+		for (int64_t i = 0; i < c; i += VW) {
+			vf v = vload_to(x + i, c - i);
+
+			sum = vfma(v, v, sum);
+		}
+		rstd = 1.0f / sqrtf(vsum(sum) / (float)c + (float)a->eps);
+		if (a->rstd.at != 0)
+			cpu_f32(a->rstd)[t] = rstd;
+		for (int64_t i = 0; i < c; i += VW)
+			vstore_to(y + i, vload_to(x + i, c - i) * rstd * (vload_to(w + i, c - i) + plus), c - i);
+	}
+}
+
+void
+OF_ISA(k_rmsnorm)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = cpu_count(c, a->rmsnorm.t) };
+
+	cpu_run(&job, 2 * a->rmsnorm.c / VW, rms_task);
+}
+
+/* With h = x rstd and g = dy (w + plus): dx = rstd (g - h mean(g h)), dw = sum of dy h. */
+static void
+rms_bwd_row(const struct k_rmsnorm_bwd *a, int64_t t, float *dw)
+{
+	const float *x = cpu_f32(a->x) + t * a->c, *dy = cpu_f32(a->dy) + t * a->c;
+	const float *w = cpu_f32(a->w);
+	float *dx = cpu_f32(a->dx) + t * a->c, rstd = cpu_f32(a->rstd)[t];
+	float plus = (float)a->w_plus, dot;
+	int64_t c = a->c;
+	vf sum = { 0 };
+
+	for (int64_t i = 0; i < c; i += VW) {
+		vf h = vload_to(x + i, c - i) * rstd, d = vload_to(dy + i, c - i);
+
+		sum = vfma(d * (vload_to(w + i, c - i) + plus), h, sum);
+		if (dw != NULL)
+			vstore_to(dw + i, vfma(d, h, vload_to(dw + i, c - i)), c - i);
+	}
+	dot = vsum(sum) / (float)c;
+	for (int64_t i = 0; i < c; i += VW) {
+		vf h = vload_to(x + i, c - i) * rstd;
+		vf g = vload_to(dy + i, c - i) * (vload_to(w + i, c - i) + plus);
+		vf r = (g - h * dot) * rstd;
+
+		if (a->add)
+			r += vload_to(dx + i, c - i);
+		vstore_to(dx + i, r, c - i);
+	}
+}
+
+static void
+rms_bwd_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_rmsnorm_bwd *a = job->args;
+	float *dw = job->tmp == NULL ? NULL : (float *)job->tmp + task * a->c;
+
+	(void)member;
+	for (int64_t i = 0; dw != NULL && i < a->c; i++)
+		dw[i] = 0;
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++)
+		rms_bwd_row(a, t, dw);
+}
+
+void
+OF_ISA(k_rmsnorm_bwd)(struct cpu *c, const union dev_args *args)
+{
+	const struct k_rmsnorm_bwd *a = &args->rmsnorm_bwd;
+	struct cpu_job job = { .c = c, .args = args, .n = cpu_count(c, a->t),
+		.step = CHUNK_ROWS };
+	int64_t chunks = chunks_of(job.n);
+
+	if (job.n <= 0)
+		return;
+	if (a->dw.at != 0) {
+		job.tmp = cpu_scratch(c, chunks * a->c * (int64_t)sizeof(float));
+		if (job.tmp == NULL)
+			return;
+	}
+	cpu_run(&job, 4 * a->c / VW, rms_bwd_task);
+	if (a->dw.at != 0)
+		OF_ISA(add_chunks)(c, cpu_f32(a->dw), job.tmp, chunks, a->c, a->c);
+}
+
+/* ---- layer norm ---- */
+
+static void
+layer_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_layernorm *a = job->args;
+	const float *w = cpu_f32(a->w), *b = cpu_f32(a->b);
+	int64_t c = a->c;
+
+	(void)member;
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
+		const float *x = cpu_f32(a->x) + t * c;
+		float *y = cpu_f32(a->y) + t * c, mean, rstd;
+		vf sum = { 0 }, sq = { 0 };
+
+		for (int64_t i = 0; i < c; i += VW)
+			sum += vload_to(x + i, c - i);
+		mean = vsum(sum) / (float)c;
+		for (int64_t i = 0; i < c; i += VW) {
+			vf d = vload_to(x + i, c - i) - mean;
+
+			if (i + VW > c)
+				d = vsel(viota() < (int32_t)(c - i), d, (vf){ 0 });
+			sq = vfma(d, d, sq);
+		}
+		rstd = 1.0f / sqrtf(vsum(sq) / (float)c + (float)a->eps);
+		if (a->mean.at != 0)
+			cpu_f32(a->mean)[t] = mean;
+		if (a->rstd.at != 0)
+			cpu_f32(a->rstd)[t] = rstd;
+		for (int64_t i = 0; i < c; i += VW) {
+			vf r = (vload_to(x + i, c - i) - mean) * rstd * vload_to(w + i, c - i);
+
+			if (b != NULL)
+				r += vload_to(b + i, c - i);
+			vstore_to(y + i, r, c - i);
+		}
+	}
+}
+
+void
+OF_ISA(k_layernorm)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = cpu_count(c, a->layernorm.t) };
+
+	cpu_run(&job, 3 * a->layernorm.c / VW, layer_task);
+}
+
+/*
+ * With h = (x - mean) rstd and g = dy w: dx = rstd (g - mean(g) - h mean(g h)),
+ * dw = sum of dy h, db = sum of dy.
+ */
+static void
+layer_bwd_row(const struct k_layernorm_bwd *a, int64_t t, float *dw, float *db)
+{
+	const float *x = cpu_f32(a->x) + t * a->c, *dy = cpu_f32(a->dy) + t * a->c;
+	const float *w = cpu_f32(a->w);
+	float *dx = cpu_f32(a->dx) + t * a->c;
+	float mean = cpu_f32(a->mean)[t], rstd = cpu_f32(a->rstd)[t], mg, mgh;
+	int64_t c = a->c;
+	vf sg = { 0 }, sgh = { 0 };
+
+	for (int64_t i = 0; i < c; i += VW) {
+		vf h = (vload_to(x + i, c - i) - mean) * rstd, d = vload_to(dy + i, c - i);
+		vf g = d * vload_to(w + i, c - i);
+
+		sg += g;
+		sgh = vfma(g, h, sgh);
+		vstore_to(dw + i, vfma(d, h, vload_to(dw + i, c - i)), c - i);
+		vstore_to(db + i, d + vload_to(db + i, c - i), c - i);
+	}
+	mg = vsum(sg) / (float)c;
+	mgh = vsum(sgh) / (float)c;
+	for (int64_t i = 0; i < c; i += VW) {
+		vf h = (vload_to(x + i, c - i) - mean) * rstd;
+		vf r = (vload_to(dy + i, c - i) * vload_to(w + i, c - i) - mg - h * mgh) * rstd;
+
+		if (a->add)
+			r += vload_to(dx + i, c - i);
+		vstore_to(dx + i, r, c - i);
+	}
+}
+
+static void
+layer_bwd_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_layernorm_bwd *a = job->args;
+	float *dw = (float *)job->tmp + task * 2 * a->c, *db = dw + a->c;
+
+	(void)member;
+	for (int64_t i = 0; i < 2 * a->c; i++)
+		dw[i] = 0;
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++)
+		layer_bwd_row(a, t, dw, db);
+}
+
+void
+OF_ISA(k_layernorm_bwd)(struct cpu *c, const union dev_args *args)
+{
+	const struct k_layernorm_bwd *a = &args->layernorm_bwd;
+	struct cpu_job job = { .c = c, .args = args, .n = cpu_count(c, a->t),
+		.step = CHUNK_ROWS };
+	int64_t chunks = chunks_of(job.n), ld = 2 * a->c;
+	float *part;
+
+	if (job.n <= 0)
+		return;
+	part = job.tmp = cpu_scratch(c, chunks * ld * (int64_t)sizeof(float));
+	if (part == NULL)
+		return;
+	cpu_run(&job, 6 * a->c / VW, layer_bwd_task);
+	if (a->dw.at != 0)
+		OF_ISA(add_chunks)(c, cpu_f32(a->dw), part, chunks, a->c, ld);
+	if (a->db.at != 0)
+		OF_ISA(add_chunks)(c, cpu_f32(a->db), part + a->c, chunks, a->c, ld);
+}

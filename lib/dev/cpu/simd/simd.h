@@ -1,0 +1,42 @@
+/*
+ * simd - what the kernels of one instruction set share
+ *
+ * Every file here is compiled once for each, with ISA its name; what has
+ * external linkage bears that name, and table.c collects it.
+ */
+#ifndef DEV_SIMD_SIMD_H
+#define DEV_SIMD_SIMD_H
+
+#include "dev/cpu/cpu.h"
+#include "dev/cpu/simd/vec.h"
+
+#define ISA_JOIN2(a, b) a##_##b
+#define ISA_JOIN(a, b) ISA_JOIN2(a, b)
+#define OF_ISA(name) ISA_JOIN(name, ISA)
+
+cpu_kernel OF_ISA(k_fill), OF_ISA(k_copy), OF_ISA(k_cast), OF_ISA(k_add), OF_ISA(k_axpby);
+cpu_kernel OF_ISA(k_embed), OF_ISA(k_embed_bwd), OF_ISA(k_scatter);
+cpu_kernel OF_ISA(k_matmul), OF_ISA(k_bias_bwd);
+cpu_kernel OF_ISA(k_rmsnorm), OF_ISA(k_rmsnorm_bwd), OF_ISA(k_layernorm), OF_ISA(k_layernorm_bwd);
+cpu_kernel OF_ISA(k_rope), OF_ISA(k_attention), OF_ISA(k_attention_bwd);
+cpu_kernel OF_ISA(k_act), OF_ISA(k_act_bwd), OF_ISA(k_glu), OF_ISA(k_glu_bwd);
+cpu_kernel OF_ISA(k_xent), OF_ISA(k_xent_bwd);
+cpu_kernel OF_ISA(k_dot), OF_ISA(k_sumsq), OF_ISA(k_guard), OF_ISA(k_adamw);
+
+/* n rounds of SPIN_CHAINS independent chains of multiply-adds. */
+enum { SPIN_CHAINS = 12, SPIN_STEPS = 16 };
+double OF_ISA(spin)(int64_t n);
+
+/*
+ * Fixed chunks of rows whose partial sums are added in order: how a sum over
+ * tokens runs in parallel and never depends on the threads.
+ */
+enum { CHUNK_ROWS = 128 };
+
+/*
+ * out[0..c) += the sums over chunks of part (chunks, c), in order of chunks.
+ */
+void OF_ISA(add_chunks)(struct cpu *cpu, float *out, const float *part, int64_t chunks,
+    int64_t c, int64_t ld);
+
+#endif

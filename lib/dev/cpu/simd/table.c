@@ -1,0 +1,55 @@
+#include "dev/cpu/simd/simd.h"
+
+#define ISA_STRING2(x) #x
+#define ISA_STRING(x) ISA_STRING2(x)
+
+double
+OF_ISA(spin)(int64_t n)
+{
+	vf acc[SPIN_CHAINS] = { 0 }, x = vset(0.999f), y = vset(1e-3f), sum = { 0 };
+
+	for (int64_t i = 0; i < n; i++) {
+		for (int s = 0; s < SPIN_STEPS; s++)
+			for (int j = 0; j < SPIN_CHAINS; j++)
+				acc[j] = vfma(acc[j], x, y);
+	}
+	for (int j = 0; j < SPIN_CHAINS; j++)
+		sum += acc[j];
+	return (double)vsum(sum);
+}
+
+extern const struct cpu_isa OF_ISA(cpu_isa);
+const struct cpu_isa OF_ISA(cpu_isa) = {
+	.name = ISA_STRING(ISA),
+	.kernel = {
+		[K_FILL] = OF_ISA(k_fill),
+		[K_COPY] = OF_ISA(k_copy),
+		[K_CAST] = OF_ISA(k_cast),
+		[K_ADD] = OF_ISA(k_add),
+		[K_AXPBY] = OF_ISA(k_axpby),
+		[K_EMBED] = OF_ISA(k_embed),
+		[K_EMBED_BWD] = OF_ISA(k_embed_bwd),
+		[K_SCATTER] = OF_ISA(k_scatter),
+		[K_MATMUL] = OF_ISA(k_matmul),
+		[K_BIAS_BWD] = OF_ISA(k_bias_bwd),
+		[K_RMSNORM] = OF_ISA(k_rmsnorm),
+		[K_RMSNORM_BWD] = OF_ISA(k_rmsnorm_bwd),
+		[K_LAYERNORM] = OF_ISA(k_layernorm),
+		[K_LAYERNORM_BWD] = OF_ISA(k_layernorm_bwd),
+		[K_ROPE] = OF_ISA(k_rope),
+		[K_ATTENTION] = OF_ISA(k_attention),
+		[K_ATTENTION_BWD] = OF_ISA(k_attention_bwd),
+		[K_ACT] = OF_ISA(k_act),
+		[K_ACT_BWD] = OF_ISA(k_act_bwd),
+		[K_GLU] = OF_ISA(k_glu),
+		[K_GLU_BWD] = OF_ISA(k_glu_bwd),
+		[K_XENT] = OF_ISA(k_xent),
+		[K_XENT_BWD] = OF_ISA(k_xent_bwd),
+		[K_DOT] = OF_ISA(k_dot),
+		[K_SUMSQ] = OF_ISA(k_sumsq),
+		[K_GUARD] = OF_ISA(k_guard),
+		[K_ADAMW] = OF_ISA(k_adamw),
+	},
+	.spin = OF_ISA(spin),
+	.spin_flops = (int64_t)2 * VW * SPIN_CHAINS * SPIN_STEPS,
+};

@@ -1,0 +1,225 @@
+/*
+ * vec - vectors of VW floats, whatever VW is on this instruction set
+ *
+ * GCC's vector types do most of it; here is what C operators cannot say.
+ * Every function means the same for each width, except that vfma() rounds
+ * twice where there is no fused multiply-add.
+ */
+#ifndef DEV_SIMD_VEC_H
+#define DEV_SIMD_VEC_H
+
+#include <stdint.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VW 16
+#elif defined(__AVX2__)
+#define VW 8
+#else
+#define VW 4
+#endif
+
+typedef float vf __attribute__((vector_size(4 * VW)));
+typedef int32_t vi __attribute__((vector_size(4 * VW)));
+typedef float vf_mem __attribute__((vector_size(4 * VW), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vf
+vload(const float *p)
+{
+	return *(const vf_mem *)p;
+}
+
+INLINE void
+vstore(float *p, vf x)
+{
+	*(vf_mem *)p = x;
+}
+
+INLINE vf
+vset(float x)
+{
+	return x - (vf){ 0 };
+}
+
+INLINE vi
+viset(int32_t x)
+{
+	return x - (vi){ 0 };
+}
+
+/* 0, 1, 2 ... */
+INLINE vi
+viota(void)
+{
+#if VW == 16
+	return (vi){ 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+#elif VW == 8
+	return (vi){ 0, 1, 2, 3, 4, 5, 6, 7 };
+#else
+	return (vi){ 0, 1, 2, 3 };
+#endif
+}
+
+/* The first n < VW elements, the rest zeros; nothing beyond them is touched. */
+INLINE vf
+vload_n(const float *p, int64_t n)
+{
+#if VW == 16
+	return (vf)_mm512_maskz_loadu_ps((__mmask16)((1 << n) - 1), p);
+#elif VW == 8
+	return (vf)_mm256_maskload_ps(p, (__m256i)(viota() < (int32_t)n));
+#else
+	vf x = { 0 };
+
+	for (int64_t i = 0; i < n; i++)
+		x[i] = p[i];
+	return x;
+#endif
+}
+
+INLINE void
+vstore_n(float *p, vf x, int64_t n)
+{
+#if VW == 16
+	_mm512_mask_storeu_ps(p, (__mmask16)((1 << n) - 1), (__m512)x);
+#elif VW == 8
+	_mm256_maskstore_ps(p, (__m256i)(viota() < (int32_t)n), (__m256)x);
+#else
+	for (int64_t i = 0; i < n; i++)
+		p[i] = x[i];
+#endif
+}
+
+/* The first n elements, n of any size from 1 up: a whole vector or its start. */
+INLINE vf
+vload_to(const float *p, int64_t n)
+{
+	return n >= VW ? vload(p) : vload_n(p, n);
+}
+
+INLINE void
+vstore_to(float *p, vf x, int64_t n)
+{
+	if (n >= VW)
+		vstore(p, x);
+	else
+		vstore_n(p, x, n);
+}
+
+/* a * b + c */
+INLINE vf
+vfma(vf a, vf b, vf c)
+{
+#if VW == 16
+	return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif VW == 8
+	return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__ARM_NEON)
+	return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+	return a * b + c;
+#endif
+}
+
+/* m ? a : b, m from a comparison */
+INLINE vf
+vsel(vi m, vf a, vf b)
+{
+#if VW == 8
+	return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m);
+#else
+	return (vf)(((vi)a & m) | ((vi)b & ~m));
+#endif
+}
+
+/* The larger; where either is a NaN, b. */
+INLINE vf
+vmax(vf a, vf b)
+{
+#if VW == 16
+	return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif VW == 8
+	return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+	return vsel(a > b, a, b);
+#endif
+}
+
+INLINE vf
+vmin(vf a, vf b)
+{
+#if VW == 16
+	return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif VW == 8
+	return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+	return vsel(a < b, a, b);
+#endif
+}
+
+INLINE vf
+vsqrt(vf a)
+{
+#if VW == 16
+	return (vf)_mm512_sqrt_ps((__m512)a);
+#elif VW == 8
+	return (vf)_mm256_sqrt_ps((__m256)a);
+#elif defined(__SSE2__)
+	return (vf)_mm_sqrt_ps((__m128)a);
+#elif defined(__ARM_NEON)
+	return (vf)vsqrtq_f32((float32x4_t)a);
+#else
+	for (int i = 0; i < VW; i++)
+		a[i] = __builtin_sqrtf(a[i]);
+	return a;
+#endif
+}
+
+INLINE vf
+vabs(vf a)
+{
+	return (vf)((vi)a & INT32_MAX);
+}
+
+/* b's sign on a, which is not negative */
+INLINE vf
+vsign(vf a, vf b)
+{
+	return (vf)((vi)a | ((vi)b & INT32_MIN));
+}
+
+INLINE float
+vsum(vf x)
+{
+	float t[VW];
+
+	vstore(t, x);
+	for (int w = VW / 2; w > 0; w /= 2)
+		for (int i = 0; i < w; i++)
+			t[i] += t[i + w];
+	return t[0];
+}
+
+/* The largest element; a NaN among them may be lost. */
+INLINE float
+vtop(vf x)
+{
+	float t[VW], m;
+
+	vstore(t, x);
+	m = t[0];
+	for (int i = 1; i < VW; i++)
+		m = t[i] > m ? t[i] : m;
+	return m;
+}
+
+#endif

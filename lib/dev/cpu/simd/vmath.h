@@ -1,0 +1,77 @@
+/*
+ * vmath - exp, tanh, erf and their like on vectors, within 2 or 3 ulp
+ *
+ * The polynomials are minimax fits of ours.  NaN in is NaN out.
+ */
+#ifndef DEV_SIMD_VMATH_H
+#define DEV_SIMD_VMATH_H
+
+#include "dev/cpu/simd/vec.h"
+
+/* e^x; 0 below -86.6, where the result nears the smallest normal number. */
+INLINE vf
+vexp(vf x)
+{
+	const float big = 0x1.8p23f;	/* adding it rounds to an integer */
+	vf t, n, r, p;
+	vi keep = ~(vi)(x < -86.6f);
+
+	x = vmin(vset(89.5f), x);
+	t = vfma(x, vset(1.44269504f), vset(big));
+	n = t - big;
+	r = vfma(n, vset(-0.693145752f), x);
+	r = vfma(n, vset(-1.42860677e-6f), r);
+	p = vfma(vset(0.00138145941f), r, vset(0.00836871751f));
+	p = vfma(p, r, vset(0.041668389f));
+	p = vfma(p, r, vset(0.166665211f));
+	p = vfma(p, r, vset(0.49999994f));
+	p = vfma(p, r, vset(1.0f));
+	p = vfma(p, r, vset(1.0f));
+	/* 2^n as 2 * 2^(n - 1): n may be 128. */
+	p = (p + p) * (vf)(((vi)t + 126) << 23);
+	return (vf)((vi)p & keep);
+}
+
+/* 1 / (1 + e^-x) */
+INLINE vf
+vsigmoid(vf x)
+{
+	return 1.0f / (1.0f + vexp(-x));
+}
+
+INLINE vf
+vtanh(vf x)
+{
+	vf a = vabs(x), z = x * x, p, far;
+
+	p = vfma(vset(-0.0057170256f), z, vset(0.0206505693f));
+	p = vfma(p, z, vset(-0.0537434928f));
+	p = vfma(p, z, vset(0.133314908f));
+	p = vfma(p, z, vset(-0.333332837f));
+	p = vfma(p * z, x, x);
+	far = 1.0f - 2.0f / (vexp(a + a) + 1.0f);
+	return vsel(a < 0.625f, p, vsign(far, x));
+}
+
+INLINE vf
+verf(vf x)
+{
+	vf a = vabs(x), z = x * x, p, q;
+
+	p = vfma(vset(7.88911493e-5f), z, vset(-8.02083989e-4f));
+	p = vfma(p, z, vset(0.00518953521f));
+	p = vfma(p, z, vset(-0.0268544443f));
+	p = vfma(p, z, vset(0.112836003f));
+	p = vfma(p, z, vset(-0.37612626f));
+	p = vfma(p, z, vset(1.12837911f)) * x;
+	a = vmin(vset(4.1f), a);
+	q = vfma(vset(-1.91506378e-4f), a, vset(0.00299956161f));
+	q = vfma(q, a, vset(-0.0220520757f));
+	q = vfma(q, a, vset(0.103567049f));
+	q = vfma(q, a, vset(0.637599885f));
+	q = vfma(q, a, vset(1.12742615f));
+	q = vfma(q, a, vset(2.56423111e-4f));
+	return vsel(a < 1.0f, p, vsign(1.0f - vexp(-q), x));
+}
+
+#endif

@@ -1,0 +1,103 @@
+#include "dev/cpu/cpu.h"
+#include "dev/kernels.h"
+
+#include <string.h>
+
+static const char *const kernel_names[K_COUNT] = {
+	[K_FILL] = "fill", [K_COPY] = "copy", [K_CAST] = "cast", [K_ADD] = "add",
+	[K_AXPBY] = "axpby", [K_EMBED] = "embed", [K_EMBED_BWD] = "embed_bwd",
+	[K_SCATTER] = "scatter", [K_MATMUL] = "matmul", [K_BIAS_BWD] = "bias_bwd",
+	[K_RMSNORM] = "rmsnorm", [K_RMSNORM_BWD] = "rmsnorm_bwd",
+	[K_LAYERNORM] = "layernorm", [K_LAYERNORM_BWD] = "layernorm_bwd",
+	[K_ROPE] = "rope", [K_ATTENTION] = "attention", [K_ATTENTION_BWD] = "attention_bwd",
+	[K_ACT] = "act", [K_ACT_BWD] = "act_bwd", [K_GLU] = "glu", [K_GLU_BWD] = "glu_bwd",
+	[K_XENT] = "xent", [K_XENT_BWD] = "xent_bwd", [K_DOT] = "dot", [K_SUMSQ] = "sumsq",
+	[K_GUARD] = "guard", [K_ADAMW] = "adamw",
+};
+
+const char *
+dev_kernel_name(int kernel)
+{
+	return kernel >= 0 && kernel < K_COUNT ? kernel_names[kernel] : "unknown kernel";
+}
+
+struct dev *
+dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
+{
+	if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0)
+		return cpu_open(NULL, team, flags, err);
+	if (strncmp(name, "cpu:", 4) == 0)
+		return cpu_open(name + 4, team, flags, err);
+	if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
+		err_set(err, ERR_DEVICE, "%s: this build has no CUDA kernels", name);
+	else
+		err_set(err, ERR_ARG, "%s: no such device (cpu, cpu:ISA, cuda, cuda:N, auto)",
+		    name);
+	return NULL;
+}
+
+void
+dev_close(struct dev *dev)
+{
+	if (dev != NULL)
+		dev->ops->close(dev);
+}
+
+const struct dev_info *
+dev_info(struct dev *dev)
+{
+	if (!dev->measured) {
+		dev->ops->measure(dev, &dev->info);
+		dev->measured = true;
+	}
+	return &dev->info;
+}
+
+dptr
+dev_alloc(struct dev *dev, int64_t bytes, struct err *err)
+{
+	return dev->ops->alloc(dev, bytes, err);
+}
+
+void
+dev_free(struct dev *dev, dptr p)
+{
+	if (p.at != 0)
+		dev->ops->free(dev, p);
+}
+
+dptr
+dev_import(struct dev *dev, const void *p, int64_t bytes, struct err *err)
+{
+	return dev->ops->import(dev, p, bytes, err);
+}
+
+void
+dev_upload(struct dev *dev, dptr to, const void *from, int64_t bytes)
+{
+	dev->ops->upload(dev, to, from, bytes);
+}
+
+void
+dev_download(struct dev *dev, void *to, dptr from, int64_t bytes)
+{
+	dev->ops->download(dev, to, from, bytes);
+}
+
+int
+dev_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
+{
+	return dev->ops->check(dev, kernel, a, err);
+}
+
+void
+dev_launch(struct dev *dev, int kernel, const union dev_args *a)
+{
+	dev->ops->launch(dev, kernel, a);
+}
+
+int
+dev_wait(struct dev *dev, struct err *err)
+{
+	return dev->ops->wait(dev, err);
+}
