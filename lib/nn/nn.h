@@ -19,12 +19,15 @@
 
 #define NN_NAME 96
 
+/* What shape[0] is: a number, or a capacity whose count is set before a step. */
+enum rows { ROWS_FIXED, ROWS_TOKENS, ROWS_WANTED };
+
 struct tensor {
 	char		 name[NN_NAME];
 	dtype		 type;
 	int		 ndim;
 	int64_t		 shape[4];
-	bool		 rows;		/* shape[0] is a capacity of tokens */
+	enum rows	 rows;
 	bool		 needs_grad;
 	dptr		 data, grad;	/* after tape_plan(); grad 0 without */
 	struct param	*param;		/* of a parameter, else NULL */
@@ -43,7 +46,7 @@ struct param {
 	int64_t		 n;		/* elements */
 	enum init_kind	 init;
 	double		 std;
-	bool		 trainable;
+	bool		 trainable;	/* false before recording: frozen */
 	bool		 decay;		/* weight decay applies (matrices) */
 	dptr		 data, grad;	/* slices of params->data, ->grad */
 	int64_t		 at;		/* element offset in the flat arrays */
@@ -52,18 +55,25 @@ struct param {
 
 struct params {
 	struct dev	*dev;
+	dtype		 compute;	/* element type; NONE is F32, F64 for a reference device */
 	struct param	*p;
 	int		 n, cap;
-	int64_t		 elements;	/* with padding to 64 between parameters */
+	int64_t		 elements;	/* with padding to 64 between parameters; padding is 0 */
 	dptr		 data, grad;	/* one allocation each; grad 0 for inference */
 };
 
-/* Declare a parameter; NULL on failure.  Pointers stay good after params_place(). */
+/*
+ * Declare a parameter; NULL on failure.  Pointers to parameters stay good once
+ * the last one was added.
+ */
 struct param *params_add(struct params *ps, const char *name, int ndim, const int64_t *shape,
     enum init_kind init, double std, bool decay, struct err *err);
 
-/* Allocate them on the device, with gradients or without. */
+/* Allocate them on the device, zeroed, with gradients or without. */
 int params_place(struct params *ps, struct dev *dev, bool grads, struct err *err);
+
+/* Good for recording and tape_layout(), without memory: what a plan would need. */
+int params_seal(struct params *ps, struct err *err);
 
 /* Fill by their init: a function of (seed, name, index). */
 int params_init(struct params *ps, uint64_t seed, struct err *err);
@@ -74,17 +84,29 @@ void params_free(struct params *ps);
 
 struct tape;
 
-enum { TAPE_GRAD = 1 };		/* record backward too */
+enum {
+	TAPE_GRAD = 1,		/* record backward too */
+	TAPE_F64 = 2,		/* activations in float64, for a reference device */
+};
 
+/* dev may be NULL for a tape that is laid out and never run. */
 struct tape *tape_new(struct dev *dev, int64_t max_tokens, int64_t max_seqs, unsigned flags,
     struct err *err);
 void tape_free(struct tape *t);
 
-/* Counts of this step; the tape's two device ints.  Rows beyond are untouched. */
-void tape_set_counts(struct tape *t, int32_t tokens, int32_t seqs);
+int64_t tape_tokens(const struct tape *t);	/* capacities */
+int64_t tape_seqs(const struct tape *t);
+dtype tape_type(const struct tape *t);		/* of activations: F32 or F64 */
 
-/* Inputs: filled by tape_upload() before each forward. */
-struct tensor *tape_input(struct tape *t, const char *name, dtype type, bool rows,
+/*
+ * Counts of this step, device data; a new tape has them at capacity.  Rows
+ * beyond are untouched.  wanted counts the rows of ROWS_WANTED tensors.
+ */
+void tape_set_counts(struct tape *t, int32_t tokens, int32_t seqs);
+void tape_set_wanted(struct tape *t, int32_t wanted);
+
+/* Inputs: filled by tape_upload() before each forward; kept until written again. */
+struct tensor *tape_input(struct tape *t, const char *name, dtype type, enum rows rows,
     int ndim, const int64_t *shape);
 void tape_upload(struct tape *t, struct tensor *x, const void *from, int64_t elements);
 void tape_download(struct tape *t, const struct tensor *x, void *to, int64_t elements);
@@ -99,18 +121,38 @@ int tape_block(struct tape *t, const char *name);
 /* Keep this tensor's data (and gradient) until the end of the step. */
 void tape_output(struct tape *t, struct tensor *x);
 
+/* Keep it from step to step: what a launch adds to it stays until it is zeroed. */
+void tape_keep(struct tape *t, struct tensor *x);
+
+/*
+ * The caller writes this tensor's gradient before each backward pass, with
+ * tape_upload_grad() or a launch; what its consumers contribute is added.
+ */
+void tape_seed(struct tape *t, struct tensor *x);
+void tape_upload_grad(struct tape *t, struct tensor *x, const void *from, int64_t elements);
+
+/* Queue zeroing all of a tensor's data. */
+void tape_zero(struct tape *t, struct tensor *x);
+
 /* Lay out memory.  0, or -1 with the first failure of recording. */
 int tape_plan(struct tape *t, struct err *err);
+
+/* Only count it, for tape_cost(): nothing is allocated and no kernel asked for. */
+int tape_layout(struct tape *t, struct err *err);
 
 struct tape_cost {
 	double	flops, bytes;		/* forward, for all of the capacity */
 	double	flops_backward;
-	int64_t	memory;			/* activations and scratch, bytes */
+	int64_t	memory;			/* activations and scratch, bytes: one allocation */
 	int	blocks, launches;
 };
 void tape_cost(const struct tape *t, struct tape_cost *cost);
 
-/* Queue blocks [from, to) forward, or to-1 down to from backward; to < 0: to the end. */
+/*
+ * Queue blocks [from, to) forward, or to-1 down to from backward; to < 0: to
+ * the end.  A forward block may be run again as long as no block behind it
+ * ran backward; a head with dlogp (ops.h) adds to gradients each time.
+ */
 void tape_forward(struct tape *t, int from, int to);
 void tape_backward(struct tape *t, int from, int to);
 

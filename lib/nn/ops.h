@@ -43,12 +43,18 @@ struct op_mask {
 	double		 scale, softcap;
 };
 
-/* (T, heads * d_v); with a cache k and v are its tensors (rows, kv_heads * d). */
+/*
+ * (T, heads * d_v); with a cache k and v are its tensors (rows, kv_heads * d)
+ * and q may be wider: its first columns are taken.  k and v NULL: q is all
+ * three, (T, (heads + 2 kv_heads) d), as a fused projection leaves them.
+ */
 struct tensor *op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *v,
     int64_t heads, int64_t kv_heads, const struct op_mask *mask);
 
-/* Write rows x (T, C) into cache (R, C) at slot (T) int32.  No gradient. */
-void op_scatter(struct tape *t, struct tensor *cache, struct tensor *x, struct tensor *slot);
+/* Write C columns of x (T, ..) from column on into cache (R, C), at slot (T) int32 (< 0: not).
+ * No gradient. */
+void op_scatter(struct tape *t, struct tensor *cache, struct tensor *x, int64_t column,
+    struct tensor *slot);
 
 /* (N, C) = x[row]; row (N) int32: the tokens whose logits are wanted. */
 struct tensor *op_gather(struct tape *t, struct tensor *x, struct tensor *row);
@@ -59,14 +65,15 @@ struct tensor *op_gather(struct tape *t, struct tensor *x, struct tensor *row);
  * last two may be left NULL by flags.  Gradients: dlogp (T), an input the
  * caller fills before the step with d loss / d logp, which lets one pass over
  * the chunks do forward and backward (pretraining knows it is -1 / targets).
- * With dlogp NULL the backward pass takes logp->grad and recomputes logits.
+ * With dlogp NULL the backward pass takes the gradients of logp and lse (of
+ * tape_seed() or of ops) and recomputes logits.  entropy has no gradient.
  */
 struct op_head { struct tensor *logp, *lse, *entropy; };
 enum { HEAD_LSE = 1, HEAD_ENTROPY = 2 };
 struct op_head op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *target,
     struct tensor *dlogp, double softcap, unsigned flags);
 
-/* out (1) f64 = sum of a * b (b NULL: of a), added up over replays until zeroed */
+/* out (1) f64 += sum of a * b (b NULL: of a), kept over replays until tape_zero().  No gradient. */
 struct tensor *op_dot(struct tape *t, struct tensor *a, struct tensor *b);
 
 #endif

@@ -1,0 +1,275 @@
+/*
+ * plan - the backward pass written down, and memory for everything
+ *
+ * Slots are placed largest first, each into the smallest gap that takes it
+ * among those alive at the same time (Pisarchyk and Lee, arXiv 2001.03288,
+ * greedy by size).  Quadratic in the number of slots, which is thousands.
+ */
+#include "nn/tape_impl.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#define ALIGN 64
+
+/* ---- backward ---- */
+
+static void
+close_forward(struct tape *t)
+{
+	for (int i = 0; i < t->n_blocks; i++)
+		t->block[i].forward_end = i + 1 < t->n_blocks ? t->block[i + 1].forward :
+		    t->n_launches;
+}
+
+static bool
+has_gradient(struct tape *t, const struct op *op)
+{
+	for (int i = 0; i < 3; i++)
+		if (grad_of(t, op->out[i]).slot >= 0)
+			return true;
+	return false;
+}
+
+static void
+backward(struct tape *t)
+{
+	struct op *op = t->ops;
+
+	t->in_backward = true;
+	for (int b = t->n_blocks - 1; b >= 0; b--) {
+		t->block[b].backward = t->n_launches;
+		for (; op != NULL && op->block == b && !tape_failed(t); op = op->prev) {
+			if (op->kind->backward != NULL && has_gradient(t, op))
+				op->kind->backward(t, op);
+			for (int i = 0; i < 3; i++)
+				if (op->out[i] != NULL)
+					((struct tape_tensor *)op->out[i]->priv)->done = true;
+		}
+		t->block[b].backward_end = t->n_launches;
+	}
+}
+
+/* ---- placement ---- */
+
+struct place {
+	struct slot	*s;
+	int64_t		 at, end;
+};
+
+static int
+larger_first(const void *a, const void *b)
+{
+	const struct slot *x = *(struct slot *const *)a, *y = *(struct slot *const *)b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return x->first != y->first ? (x->first > y->first ? 1 : -1) : x < y ? -1 : x > y;
+}
+
+static int
+lower_first(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	return x->at != y->at ? (x->at > y->at ? 1 : -1) : 0;
+}
+
+/* The start of the smallest gap between busy (sorted) that takes bytes. */
+static int64_t
+best_gap(const struct place *busy, int n, int64_t bytes)
+{
+	int64_t end = 0, best = -1, best_size = INT64_MAX;
+
+	for (int i = 0; i < n; i++) {
+		int64_t gap = busy[i].at - end;
+
+		if (gap >= bytes && gap < best_size) {
+			best = end;
+			best_size = gap;
+		}
+		if (busy[i].end > end)
+			end = busy[i].end;
+	}
+	return best >= 0 ? best : end;
+}
+
+static int64_t
+round_up(int64_t n)
+{
+	return (n + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static void
+place_all(struct slot **order, int n, struct place *busy, int64_t *total)
+{
+	for (int i = 0; i < n; i++) {
+		struct slot *s = order[i];
+		int nbusy = 0;
+
+		for (int j = 0; j < i; j++)
+			if (order[j]->first <= s->last && s->first <= order[j]->last)
+				busy[nbusy++] = (struct place){ order[j], order[j]->at,
+				    order[j]->at + round_up(order[j]->bytes) };
+		qsort(busy, (size_t)nbusy, sizeof(*busy), lower_first);
+		s->at = best_gap(busy, nbusy, round_up(s->bytes));
+		if (s->at + round_up(s->bytes) > *total)
+			*total = s->at + round_up(s->bytes);
+	}
+}
+
+/* Lives of slots: what is pinned or an output lives longer than its uses. */
+static void
+extend_lives(struct tape *t)
+{
+	for (struct tape_tensor *x = t->tensors; x != NULL; x = x->next)
+		if (x->output) {
+			if (x->mem.slot >= 0 && t->slot[x->mem.slot].first >= 0)
+				t->slot[x->mem.slot].last = INT_MAX;
+			if (x->grad.slot >= 0 && t->slot[x->grad.slot].first >= 0)
+				t->slot[x->grad.slot].last = INT_MAX;
+		}
+	for (int i = 0; i < t->n_slots; i++) {
+		struct slot *s = &t->slot[i];
+
+		if (s->pinned) {
+			s->first = 0;
+			s->last = INT_MAX;
+		} else if (s->through > 0 && s->last < t->block[s->through].forward_end - 1) {
+			s->last = t->block[s->through].forward_end - 1;
+		}
+	}
+}
+
+static int
+place_slots(struct tape *t, struct err *err)
+{
+	struct slot **order = calloc((size_t)t->n_slots + 1, sizeof(struct slot *));
+	struct place *busy = calloc((size_t)t->n_slots + 1, sizeof(*busy));
+	int n = 0, ret = -1;
+
+	if (order == NULL || busy == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		goto out;
+	}
+	t->slot[0].bytes = t->n_counts * (int64_t)sizeof(int32_t);
+	t->bytes = round_up(t->slot[0].bytes);	/* the counts come first */
+	for (int i = 1; i < t->n_slots; i++)
+		if (t->slot[i].first >= 0)
+			order[n++] = &t->slot[i];
+	qsort(order, (size_t)n, sizeof(struct slot *), larger_first);
+	{
+		int64_t total = 0, counts = t->bytes;
+
+		place_all(order, n, busy, &total);
+		for (int i = 0; i < n; i++)
+			order[i]->at += counts;
+		t->bytes = counts + total;
+	}
+	ret = 0;
+out:
+	free(order);
+	free(busy);
+	return ret;
+}
+
+int
+tape_layout(struct tape *t, struct err *err)
+{
+	if (!tape_failed(t) && t->n_launches == 0)
+		tape_fail(t, "an empty tape");
+	close_forward(t);
+	t->planned = true;
+	if (!tape_failed(t) && tape_backward_on(t))
+		backward(t);
+	if (tape_failed(t)) {
+		*err = t->err;
+		return -1;
+	}
+	extend_lives(t);
+	return place_slots(t, err);
+}
+
+/* ---- addresses ---- */
+
+static int
+address(struct tape *t, struct mem m, dptr *p, struct err *err)
+{
+	dptr base;
+
+	if (m.slot >= 0)
+		base = dptr_add(t->memory, t->slot[m.slot].at);
+	else
+		base = m.grad ? m.param->grad : m.param->data;
+	if (base.at == 0)
+		return err_set(err, ERR_ARG, "parameter '%s' has no %s", m.param->name,
+		    m.grad ? "memory for its gradient" : "memory");
+	*p = dptr_add(base, m.at);
+	return 0;
+}
+
+static int
+set_addresses(struct tape *t, struct err *err)
+{
+	for (int i = 0; i < t->n_uses; i++) {
+		const struct use *u = &t->use[i];
+		dptr p;
+
+		if (address(t, u->m, &p, err) < 0)
+			return -1;
+		memcpy((char *)&t->launch[u->launch].a + u->field, &p, sizeof(p));
+	}
+	for (struct tape_tensor *x = t->tensors; x != NULL; x = x->next) {
+		if (t->slot[x->mem.slot].first >= 0)
+			x->t.data = dptr_add(t->memory, t->slot[x->mem.slot].at);
+		if (x->grad.slot >= 0 && t->slot[x->grad.slot].first >= 0)
+			x->t.grad = dptr_add(t->memory, t->slot[x->grad.slot].at);
+	}
+	return 0;
+}
+
+static void
+upload_constants(struct tape *t)
+{
+	for (struct tape_tensor *x = t->tensors; x != NULL; x = x->next)
+		if (x->constant != NULL)
+			dev_upload(t->dev, x->t.data, x->constant, t->slot[x->mem.slot].bytes);
+}
+
+int
+tape_plan(struct tape *t, struct err *err)
+{
+	if (tape_layout(t, err) < 0)
+		return -1;
+	t->memory = dev_alloc(t->dev, t->bytes, err);
+	if (t->memory.at == 0)
+		return err_wrap(err, "%" PRId64 " bytes of activations", t->bytes);
+	if (set_addresses(t, err) < 0)
+		return -1;
+	for (int i = 0; i < t->n_launches; i++)
+		if (dev_check(t->dev, t->launch[i].kernel, &t->launch[i].a, err) < 0)
+			return -1;
+	t->count_host = arena_new(&t->arena, int32_t, t->n_counts, err);
+	if (t->count_host == NULL)
+		return -1;
+	free(t->use);
+	t->use = NULL;
+	t->n_uses = t->uses_cap = 0;
+	t->wanted = t->max_wanted;
+	upload_constants(t);
+	tape_set_counts(t, (int32_t)t->max_tokens, (int32_t)t->max_seqs);
+	return dev_wait(t->dev, err);
+}
+
+void
+tape_cost(const struct tape *t, struct tape_cost *cost)
+{
+	*cost = (struct tape_cost){ .memory = t->bytes, .blocks = t->n_blocks,
+	    .launches = t->n_launches };
+	for (const struct op *op = t->ops; op != NULL; op = op->prev) {
+		cost->flops += op->flops;
+		cost->bytes += op->bytes;
+		cost->flops_backward += op->flops_backward;
+	}
+}
