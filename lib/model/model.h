@@ -16,6 +16,8 @@ enum arch { ARCH_LLAMA, ARCH_GPT2 };
 enum norm_kind { NORM_RMS, NORM_LAYER };
 enum pos_kind { POS_ROPE, POS_LEARNED };
 
+#define CONFIG_EOS_MORE 7
+
 struct config {
 	enum arch	arch;
 	int64_t		vocab, width, layers, heads, kv_heads, head_dim, ffn, context;
@@ -30,6 +32,8 @@ struct config {
 	double		rope_factor, rope_low, rope_high;
 	int64_t		rope_original;
 	int32_t		bos, eos;	/* -1: none */
+	int32_t		eos_more[CONFIG_EOS_MORE];	/* where config.json lists several */
+	int		n_eos_more;
 	double		init_std;
 };
 
@@ -38,9 +42,10 @@ int config_read(struct config *c, const json_t *doc, struct err *err);
 int config_load(struct config *c, const char *path, struct err *err);	/* file or directory */
 int config_check(const struct config *c, struct err *err);
 json_t *config_write(const struct config *c, struct err *err);
+bool config_is_eos(const struct config *c, int32_t id);
 
 int64_t config_params(const struct config *c);		/* elements, tied counted once */
-/* FLOPs of one token, forward: 2 a weight used + attention over the given context. */
+/* FLOPs of one token, forward: 2 a weight used + attention in sequences of context tokens. */
 double config_flops(const struct config *c, int64_t context);
 
 struct model {
@@ -49,7 +54,16 @@ struct model {
 	struct dev	*dev;
 };
 
-/* Random weights by seed; or those of a directory (any float dtype, converted to fp32). */
+/*
+ * The parameters' names and shapes, without memory: to record tapes that are
+ * only laid out.  *m is zeroed, but for params.compute (nn.h).
+ */
+int model_declare(struct model *m, const struct config *c, struct err *err);
+
+/*
+ * Random weights by seed; or those of a directory (any float dtype, converted
+ * to fp32).  *m as above; model_free() it also after a failure.
+ */
 int model_init(struct model *m, const struct config *c, struct dev *dev, bool grads,
     uint64_t seed, struct err *err);
 int model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct err *err);
@@ -61,11 +75,21 @@ int model_save(struct model *m, const char *dir, struct err *err);
 /* Copy the tokenizer's files (those that are there) from one directory to another. */
 int model_copy_tokenizer(const char *from, const char *to, struct err *err);
 
-/* A paged cache of keys and values: rows = blocks * block_size of each layer. */
+/*
+ * A paged cache of keys and values: rows = blocks * block_size of each layer.
+ * Any number of tapes read and write it; it is one allocation.
+ */
 struct model_cache {
-	struct tensor	**k, **v;	/* one a layer */
-	int64_t		 blocks, block_size;
+	struct tensor	*k, *v;		/* one a layer */
+	int64_t		 blocks, block_size, bytes;
+	struct dev	*dev;
+	dptr		 memory;
 };
+
+/* dev NULL: only its shapes and bytes, for tapes that are laid out. */
+int model_cache_init(struct model_cache *cache, const struct model *m, struct dev *dev,
+    int64_t blocks, int64_t block_size, struct err *err);
+void model_cache_free(struct model_cache *cache);
 
 /* What a recorded forward takes and gives. */
 struct model_io {
@@ -81,7 +105,13 @@ struct model_io {
 	struct tensor	*logits;		/* (R, V) */
 };
 
-/* Record training or scoring of packed tokens: head and loss. */
+/*
+ * Record training or scoring of packed tokens: head and loss.  A tape with
+ * gradients gets dlogp, unless MODEL_NO_DLOGP is among the flags: an objective
+ * then gives the gradient of head.logp (tape_seed() or ops behind it).
+ */
+enum { MODEL_NO_DLOGP = 256 };
+
 int model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigned head_flags,
     struct err *err);
 

@@ -22,6 +22,10 @@
 /* What shape[0] is: a number, or a capacity whose count is set before a step. */
 enum rows { ROWS_FIXED, ROWS_TOKENS, ROWS_WANTED };
 
+/*
+ * What ops take and give.  One that is neither a tape's nor a parameter's (a
+ * cache, say) is filled in by its owner, with data set before tape_plan().
+ */
 struct tensor {
 	char		 name[NN_NAME];
 	dtype		 type;
@@ -97,6 +101,7 @@ void tape_free(struct tape *t);
 int64_t tape_tokens(const struct tape *t);	/* capacities */
 int64_t tape_seqs(const struct tape *t);
 dtype tape_type(const struct tape *t);		/* of activations: F32 or F64 */
+bool tape_backward_on(const struct tape *t);	/* TAPE_GRAD */
 
 /*
  * Counts of this step, device data; a new tape has them at capacity.  Rows

@@ -14,10 +14,12 @@
 #include "base/arena.h"
 #include "nn/ops.h"
 
-/* A place in memory: a slot of the tape's plan, or a parameter (or its gradient). */
+/* A place in memory: a slot of the tape's plan, a parameter (or its gradient), or a tensor
+ * that is not the tape's. */
 struct mem {
 	int		 slot;		/* -1: none */
 	struct param	*param;
+	const struct tensor *other;
 	bool		 grad;
 	int64_t		 at;		/* bytes from there */
 };
@@ -53,7 +55,6 @@ struct shape_text shape_text(const struct tensor *x);
 
 
 bool tape_wants(const struct tape *t, const struct tensor *x);	/* a gradient */
-bool tape_backward_on(const struct tape *t);
 bool is_matrix(const struct tensor *x);		/* 2-D */
 bool same_rows(const struct tensor *a, const struct tensor *b);
 

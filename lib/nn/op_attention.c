@@ -24,18 +24,23 @@ part(struct tape *t, const struct op *op, int which)
 	    mem_of(op->in[which]);
 }
 
-#define BIND_FORWARD(t, f, op, q, k, v) do {				\
-	BIND_ROWS(t, f.t, (op)->in[Q]);					\
-	tape_bind_seqs(t, offsetof(union dev_args, f.seqs));		\
-	BIND(t, f.o, mem_of((op)->out[0]));				\
-	BIND(t, f.lse, (op)->kept[0]);					\
-	BIND(t, f.q, q);						\
-	BIND(t, f.k, k);						\
-	BIND(t, f.v, v);						\
-	BIND(t, f.cu_seqlens, mem_of((op)->in[CU_SEQLENS]));		\
-	BIND(t, f.key_len, mem_of((op)->in[KEY_LEN]));			\
-	BIND(t, f.block_table, mem_of((op)->in[BLOCK_TABLE]));		\
-} while (0)
+#define FIELD(name) (base + offsetof(struct k_attention, name))
+
+/* Forward's addresses, in a struct k_attention at base of the launch's arguments. */
+static void
+bind_forward(struct tape *t, const struct op *op, size_t base)
+{
+	tape_bind_dim(t, FIELD(t), op->in[Q], 0, op->in[Q]->shape[0], 1);
+	tape_bind_seqs(t, FIELD(seqs));
+	tape_bind(t, FIELD(o), mem_of(op->out[0]));
+	tape_bind(t, FIELD(lse), op->kept[0]);
+	tape_bind(t, FIELD(q), part(t, op, Q));
+	tape_bind(t, FIELD(k), part(t, op, K));
+	tape_bind(t, FIELD(v), part(t, op, V));
+	tape_bind(t, FIELD(cu_seqlens), mem_of(op->in[CU_SEQLENS]));
+	tape_bind(t, FIELD(key_len), mem_of(op->in[KEY_LEN]));
+	tape_bind(t, FIELD(block_table), mem_of(op->in[BLOCK_TABLE]));
+}
 
 static void
 backward(struct tape *t, struct op *op)
@@ -49,7 +54,7 @@ backward(struct tape *t, struct op *op)
 	union dev_args *a = tape_launch(t, K_ATTENTION_BWD);
 
 	a->attention_bwd.f = op->f.attention;
-	BIND_FORWARD(t, attention_bwd.f, op, part(t, op, Q), part(t, op, K), part(t, op, V));
+	bind_forward(t, op, offsetof(union dev_args, attention_bwd.f));
 	BIND(t, attention_bwd.d_o, grad_of(t, op->out[0]));
 	BIND(t, attention_bwd.dq, dq);
 	BIND(t, attention_bwd.dk, dk);
@@ -140,7 +145,7 @@ op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *
 	op->kept[0] = mem_rows(t, q, heads);
 	op->f.attention = f;
 	tape_launch(t, K_ATTENTION)->attention = f;
-	BIND_FORWARD(t, attention, op, part(t, op, Q), part(t, op, K), part(t, op, V));
+	bind_forward(t, op, offsetof(union dev_args, attention));
 	/* Pairs of query and key when all sequences are equally long. */
 	pairs = (double)q->shape[0] * (double)q->shape[0] / (double)tape_seqs(t);
 	if (mask->causal)

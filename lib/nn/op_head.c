@@ -46,15 +46,18 @@ chunk_logits(struct tape *t, const struct op *op, const struct chunk *c)
 	BIND(t, matmul.b, mem_of(w));
 }
 
-#define BIND_XENT(t, f, op, c, with_entropy) do {			\
-	BIND_ROWS(t, f.t, (op)->in[X]);					\
-	BIND(t, f.logits, (c)->logits);					\
-	BIND(t, f.target, mem_of((op)->in[TARGET]));			\
-	BIND(t, f.lse, (op)->kept[0]);					\
-	BIND(t, f.logp, mem_of((op)->out[LOGP]));			\
-	if (with_entropy)						\
-		BIND(t, f.entropy, mem_of((op)->out[ENTROPY]));		\
-} while (0)
+#define FIELD(name) (base + offsetof(struct k_xent, name))
+
+/* Addresses of a struct k_xent at base of the launch's arguments. */
+static void
+bind_xent(struct tape *t, const struct op *op, const struct chunk *c, size_t base)
+{
+	tape_bind_dim(t, FIELD(t), op->in[X], 0, op->in[X]->shape[0], 1);
+	tape_bind(t, FIELD(logits), c->logits);
+	tape_bind(t, FIELD(target), mem_of(op->in[TARGET]));
+	tape_bind(t, FIELD(lse), op->kept[0]);
+	tape_bind(t, FIELD(logp), mem_of(op->out[LOGP]));
+}
 
 static struct k_xent
 xent_args(const struct op *op, const struct chunk *c)
@@ -75,7 +78,7 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 	union dev_args *a = tape_launch(t, K_XENT_BWD);
 
 	a->xent_bwd.f = xent_args(op, c);
-	BIND_XENT(t, xent_bwd.f, op, c, false);
+	bind_xent(t, op, c, offsetof(union dev_args, xent_bwd.f));
 	BIND(t, xent_bwd.dlogp, dlogp);
 	BIND(t, xent_bwd.dlse, dlse);
 	if (tape_wants(t, x)) {
@@ -139,7 +142,8 @@ forward(struct tape *t, struct op *op)
 			c.rows = x->shape[0] - c.row0;
 		chunk_logits(t, op, &c);
 		tape_launch(t, K_XENT)->xent = xent_args(op, &c);
-		BIND_XENT(t, xent, op, &c, true);
+		bind_xent(t, op, &c, offsetof(union dev_args, xent));
+		BIND(t, xent.entropy, mem_of(op->out[ENTROPY]));
 		if (both)
 			chunk_backward(t, op, &c, mem_of(dlogp), mem_of(NULL), dx, add);
 	}

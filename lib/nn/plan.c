@@ -200,8 +200,12 @@ address(struct tape *t, struct mem m, dptr *p, struct err *err)
 
 	if (m.slot >= 0)
 		base = dptr_add(t->memory, t->slot[m.slot].at);
+	else if (m.other != NULL)
+		base = m.other->data;
 	else
 		base = m.grad ? m.param->grad : m.param->data;
+	if (base.at == 0 && m.other != NULL)
+		return err_set(err, ERR_ARG, "tensor '%s' has no memory", m.other->name);
 	if (base.at == 0)
 		return err_set(err, ERR_ARG, "parameter '%s' has no %s", m.param->name,
 		    m.grad ? "memory for its gradient" : "memory");
@@ -214,7 +218,7 @@ set_addresses(struct tape *t, struct err *err)
 {
 	for (int i = 0; i < t->n_uses; i++) {
 		const struct use *u = &t->use[i];
-		dptr p;
+		dptr p = { 0 };
 
 		if (address(t, u->m, &p, err) < 0)
 			return -1;

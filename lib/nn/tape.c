@@ -201,7 +201,9 @@ mem_of(const struct tensor *x)
 		return (struct mem){ .slot = -1 };
 	if (x->param != NULL)
 		return (struct mem){ .slot = -1, .param = x->param };
-	return own(x) != NULL ? own(x)->mem : (struct mem){ .slot = -1 };
+	if (own(x) != NULL)
+		return own(x)->mem;
+	return (struct mem){ .slot = -1, .other = x };
 }
 
 struct mem
@@ -375,7 +377,7 @@ tape_bind(struct tape *t, size_t field, struct mem m)
 {
 	int now = t->n_launches - 1;
 
-	if (tape_failed(t) || (m.slot < 0 && m.param == NULL))
+	if (tape_failed(t) || (m.slot < 0 && m.param == NULL && m.other == NULL))
 		return;
 	if (!tape_grow(t, &t->use, t->n_uses, &t->uses_cap, sizeof(*t->use)))
 		return;

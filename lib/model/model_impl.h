@@ -1,0 +1,12 @@
+/*
+ * model_impl - between the files of lib/model
+ */
+#ifndef MODEL_MODEL_IMPL_H
+#define MODEL_MODEL_IMPL_H
+
+#include "model/model.h"
+
+/* bos_token_id and eos_token_id. */
+void config_write_tokens(const struct config *c, json_t *o);
+
+#endif
