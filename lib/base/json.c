@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json_impl.h"
+#include "base/json_simd.h"
 #include "base/stream.h"
 
 #define DOC_MAX ((ptrdiff_t)1 << 30)	/* bytes of a whole document */

@@ -69,7 +69,10 @@ void dev_free(struct dev *dev, dptr p);
 /* Host memory (a read-only mapping) as device memory: in place on a CPU. */
 dptr dev_import(struct dev *dev, const void *p, int64_t bytes, struct err *err);
 
-/* Queue a copy.  Upload takes the bytes before it returns; download's are there after dev_wait(). */
+/*
+ * Queue a copy.  Upload takes the bytes before it returns; download's are there
+ * after dev_wait().
+ */
 void dev_upload(struct dev *dev, dptr to, const void *from, int64_t bytes);
 void dev_download(struct dev *dev, void *to, dptr from, int64_t bytes);
 

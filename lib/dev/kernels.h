@@ -93,7 +93,9 @@ struct k_rmsnorm_bwd {
 };
 
 /* y = (x - mean) * rstd * w + b; mean, rstd (T) kept */
-struct k_layernorm { dptr y, x, w, b, mean, rstd; dtype type; struct dim t; int64_t c; double eps; };
+struct k_layernorm {
+	dptr y, x, w, b, mean, rstd; dtype type; struct dim t; int64_t c; double eps;
+};
 
 struct k_layernorm_bwd {
 	dptr	dx, dw, db, dy, x, w, mean, rstd;	/* dw, db 0: frozen */
@@ -148,11 +150,16 @@ struct k_attention_bwd {
 
 /* y = act(x), n = t * c; dx [+]= dy * act'(x) */
 struct k_act { dptr y, x; dtype type; enum dev_act act; struct dim t; int64_t c; };
-struct k_act_bwd { dptr dx, dy, x; dtype type; enum dev_act act; struct dim t; int64_t c; bool add; };
+struct k_act_bwd {
+	dptr dx, dy, x; dtype type; enum dev_act act; struct dim t; int64_t c; bool add;
+};
 
 /* y (T, C) = act(gate) * up, gate and up rows of ld elements (two halves of one matrix, or two) */
 struct k_glu { dptr y, gate, up; dtype type; enum dev_act act; struct dim t; int64_t c, ld; };
-struct k_glu_bwd { dptr dgate, dup, dy, gate, up; dtype type; enum dev_act act; struct dim t; int64_t c, ld; };
+struct k_glu_bwd {
+	dptr dgate, dup, dy, gate, up; dtype type; enum dev_act act; struct dim t;
+	int64_t c, ld;
+};
 
 /*
  * One chunk of the head: rows [row0, row0 + rows) of the t tokens, logits

@@ -60,7 +60,8 @@ struct st_write {
 	int		 n;
 	const char *const (*meta)[2];
 	int		 n_meta;
-	int		(*fill)(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err);
+	int		(*fill)(void *ctx, int tensor, int64_t at, void *p, int64_t n,
+			    struct err *err);
 	void		*ctx;
 };
 int st_save(const char *path, const struct st_write *w, struct err *err);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "base/json_impl.h"
+#include "base/json_simd.h"
 
 #define BATCH	((ptrdiff_t)256 << 10)		/* fits a core's own cache */
 #define SCRATCH	((ptrdiff_t)4 << 30)		/* address space of a batch's arena */
@@ -763,8 +763,7 @@ int
 records_run(struct team *team, const struct records_job *job, const struct records_io *io,
     char *const *files, int n, const char *out, struct records_count *count, struct err *err)
 {
-	static char dash[] = "-";
-	static char *const standard[] = { dash };
+	char dash[] = "-", *const standard[] = { dash };
 	struct run run = { .job = job, .io = io, .count = count, .path = out };
 	struct pipeline pipe = {
 		.ctx = &run, .size = sizeof(struct batch), .read = read_batch,

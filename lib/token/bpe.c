@@ -190,7 +190,8 @@ bpe_word(const struct bpe *b, struct bpe_scratch *s, str word, int32_t *id, stru
 	for (ptrdiff_t i = 0; i < word.n; i++) {
 		id[i] = b->byte_id[(uint8_t)word.p[i]];
 		if (id[i] < 0)
-			return err_set(err, ERR_FORMAT, "the tokenizer has no token for byte 0x%02x",
+			return err_set(err, ERR_FORMAT,
+			    "the tokenizer has no token for byte 0x%02x",
 			    (unsigned)(uint8_t)word.p[i]);
 	}
 	if (word.n <= SHORT_WORD)

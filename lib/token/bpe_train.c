@@ -356,7 +356,8 @@ static int
 by_bytes(const void *a, const void *b)
 {
 	const struct counted *x = a, *y = b;
-	int d = memcmp(x->word.p, y->word.p, (size_t)(x->word.n < y->word.n ? x->word.n : y->word.n));
+	int d = memcmp(x->word.p, y->word.p,
+	    (size_t)(x->word.n < y->word.n ? x->word.n : y->word.n));
 
 	return d != 0 ? d : (x->word.n > y->word.n) - (x->word.n < y->word.n);
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/json_impl.h"
+#include "base/json_simd.h"
 #include "base/progress.h"
 #include "text/records.h"
 

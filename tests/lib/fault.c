@@ -56,7 +56,7 @@ start(void)
 		fault.at[k] = strtol(s, &end, 10);
 		fault.on[k] = *end == '+';
 	}
-	fault.at_most = getenv("FAULT_SHORT") != NULL ? atol(getenv("FAULT_SHORT")) : 0;
+	fault.at_most = getenv("FAULT_SHORT") != NULL ? strtol(getenv("FAULT_SHORT"), NULL, 10) : 0;
 	fault.tmpfile = getenv("FAULT_TMPFILE") != NULL;
 	fault.ready = 1;
 }

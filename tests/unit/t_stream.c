@@ -225,7 +225,8 @@ test_damage(void)
 		}
 		snprintf(what, sizeof(what), "%s cut at any byte is an error", names[c]);
 		ok(cut == 0, what);
-		snprintf(what, sizeof(what), "%s with any bit flipped gives no wrong byte", names[c]);
+		snprintf(what, sizeof(what), "%s with any bit flipped gives no wrong byte",
+		    names[c]);
 		ok(flip == 0, what);
 		snprintf(what, sizeof(what), "%s errors name the offset", names[c]);
 		ok(offset == 0, what);
@@ -311,7 +312,9 @@ test_failure(void)
 	struct out *out;
 
 	for (int c = 0; c < NCODECS; c++) {
-		full += save("/dev/full", codecs[c], (str){ data, sizeof(data) }, 5000, &err) == -1 &&
+		str all = { data, sizeof(data) };
+
+		full += save("/dev/full", codecs[c], all, 5000, &err) == -1 &&
 		    err.code == ERR_IO && strstr(err.msg, "/dev/full: cannot write: ") == err.msg;
 		full += save("/dev/full", codecs[c], S("x"), 1, &err) == -1;
 	}
@@ -319,13 +322,15 @@ test_failure(void)
 	save(in_dir("kept"), codecs[0], S("old"), 3, &err);
 	before = files();
 	for (int c = 0; c < NCODECS; c++)
-		limit += limited_save(in_dir("kept"), codecs[c]) && limited_save(in_dir("new"), codecs[c]);
+		limit += limited_save(in_dir("kept"), codecs[c]) &&
+		    limited_save(in_dir("new"), codecs[c]);
 	ok(limit == NCODECS, "a file that grows too large is an error");
 	out = out_open(in_dir("new"), codecs[0], &err);
 	out_write(out, "abc", 3, &err);
 	out_abort(out);
 	ok(access(in_dir("new"), F_OK) == -1, "an aborted output is not there");
-	ok(files() == before && holds(in_dir("kept"), S("old"), 10), "nothing is left, the old file is");
+	ok(files() == before && holds(in_dir("kept"), S("old"), 10),
+	    "nothing is left, the old file is");
 	out_abort(NULL);
 	in_close(NULL);
 
@@ -334,12 +339,14 @@ test_failure(void)
 	ok(out_write(out, "x", 1, &err) == -1 && out_flush(out, &err) == -1, "a failure sticks");
 	ok(out_commit(out, &err) == -1 && strstr(err.msg, "No space") != NULL,
 	    "and commit tells it");
-	ok(out_open(in_dir("no/such"), codecs[0], &err) == NULL && strstr(err.msg, "No such") != NULL,
+	ok(out_open(in_dir("no/such"), codecs[0], &err) == NULL &&
+	    strstr(err.msg, "No such") != NULL,
 	    "no directory");
 	ok(in_open(in_dir("nothing"), &err) == NULL &&
 	    strcmp(err.msg, "cannot open: No such file or directory") == 0, "no input");
 	struct in *in = in_open(dir, &err);
-	ok(in != NULL && in_read(in, data, 10, &err) == -1 && strstr(err.msg, "cannot read: ") != NULL,
+	ok(in != NULL && in_read(in, data, 10, &err) == -1 &&
+	    strstr(err.msg, "cannot read: ") != NULL,
 	    "a directory cannot be read");
 	in_close(in);
 }
@@ -393,7 +400,8 @@ test_names(void)
 	if ((pid = fork()) == 0)
 		_exit(save(in_dir("fifo"), codecs[0], S("through"), 7, &err) != 0);
 	ok(holds(in_dir("fifo"), S("through"), 100) && waitpid(pid, &status, 0) == pid &&
-	    status == 0 && stat(in_dir("fifo"), &st) == 0 && S_ISFIFO(st.st_mode), "a fifo stays one");
+	    status == 0 && stat(in_dir("fifo"), &st) == 0 && S_ISFIFO(st.st_mode),
+	    "a fifo stays one");
 	fd = open(in_dir("mode"), O_RDONLY);
 	lseek(fd, 1, SEEK_SET);
 	struct in *in = in_fd(fd, &err);
@@ -446,8 +454,10 @@ test_codec_names(void)
 		{ "none", CODEC_PLAIN, 0 }, { "gzip", CODEC_GZIP, 0 }, { "zstd", CODEC_ZSTD, 0 },
 		{ "gzip:9", CODEC_GZIP, 9 }, { "zstd:19", CODEC_ZSTD, 19 },
 		{ "zstd:-5", CODEC_ZSTD, -5 }, { "", -1, 0 }, { "gz", -1, 0 }, { "gzip:", -1, 0 },
-		{ "gzip:0", -1, 0 }, { "gzip:10", -1, 0 }, { "gzip:-1", -1, 0 }, { "zstd:23", -1, 0 },
-		{ "zstd:x", -1, 0 }, { "zstd:1x", -1, 0 }, { "none:1", -1, 0 }, { "zstd:99999999999", -1, 0 },
+		{ "gzip:0", -1, 0 }, { "gzip:10", -1, 0 }, { "gzip:-1", -1, 0 },
+		{ "zstd:23", -1, 0 },
+		{ "zstd:x", -1, 0 }, { "zstd:1x", -1, 0 }, { "none:1", -1, 0 },
+		{ "zstd:99999999999", -1, 0 },
 	};
 	int bad = 0;
 

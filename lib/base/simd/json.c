@@ -4,7 +4,7 @@
  * are set: in text those are few.
  */
 #include "base/json.h"
-#include "base/json_impl.h"
+#include "base/json_simd.h"
 
 #include <stdint.h>
 

@@ -107,7 +107,8 @@ rms_task(void *ctx, int64_t task, int member)
 		if (a->rstd.at != 0)
 			cpu_f32(a->rstd)[t] = rstd;
 		for (int64_t i = 0; i < c; i += VW)
-			vstore_to(y + i, vload_to(x + i, c - i) * rstd * (vload_to(w + i, c - i) + plus), c - i);
+			vstore_to(y + i, vload_to(x + i, c - i) * rstd *
+			    (vload_to(w + i, c - i) + plus), c - i);
 	}
 }
 

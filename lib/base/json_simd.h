@@ -1,11 +1,11 @@
 /*
- * json_impl - the inner loops of json.c, compiled once for each instruction set
+ * json_simd - the inner loops of json.c, compiled once for each instruction set
  *
  * The functions read bytes [0, n) of s only.  json.c picks a table by what the
  * processor has; tests run them all.
  */
-#ifndef BASE_JSON_IMPL_H
-#define BASE_JSON_IMPL_H
+#ifndef BASE_JSON_SIMD_H
+#define BASE_JSON_SIMD_H
 
 #include "base/str.h"
 
