@@ -129,7 +129,8 @@ is_tidy(str text)
 			has = look(p + i);
 		} else {
 			memset(tail, 'x', sizeof(tail));
-			memcpy(tail, p + i, (size_t)(text.n - i > BLOCK + 2 ? BLOCK + 2 : text.n - i));
+			memcpy(tail, p + i,
+			    (size_t)(text.n - i > BLOCK + 2 ? BLOCK + 2 : text.n - i));
 			has = look(tail);
 		}
 		if (has == 0)
