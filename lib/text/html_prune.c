@@ -1,0 +1,392 @@
+/*
+ * html_prune - tell the text of a page from what every page of a site has
+ *
+ * In order of trust: what HTML says (nav, footer, hidden, role), what authors
+ * say by custom (class and id), and what the page itself shows: blocks that
+ * are mostly links.  A guess by name never takes more than half of a page.
+ */
+#include <strings.h>
+
+#include "text/html_impl.h"
+
+/* Words of class and id, split at spaces, '-' and '_'. */
+static bool
+is_chrome(str word)
+{
+	static const char list[][14] = {
+		"nav", "navbar", "navheader", "navfooter", "navigation", "navlinks",
+		"menu", "menubar", "toolbar", "sidebar", "sphinxsidebar", "footer",
+		"breadcrumb", "breadcrumbs", "pagination", "pager", "toc", "cookie",
+		"cookies", "banner", "skip", "skiplink", "social", "share", "sharing",
+		"advert", "advertisement", "ads", "promo", "related", "newsletter",
+		"subscribe", "popup", "modal", "headerlink", "editsection", "search",
+		"searchbox", "noprint", "linenos", "lineno", "comments", "prevnext",
+		"quicknav", "localtoc", "masthead", "permalink", "anchorjs", "minitoc",
+		"shortcontents", "toplang", "langs",
+	};
+
+	if (word.n < 3 || word.n > 13)
+		return false;
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if ((list[i][0] | 32) == (word.p[0] | 32) && list[i][word.n] == '\0' &&
+		    strncasecmp(list[i], word.p, (size_t)word.n) == 0)
+			return true;
+	return false;
+}
+
+/* "has-sidebar" and the like speak of the whole page. */
+static bool
+is_negation(str word)
+{
+	return str_eq(word, S("has")) || str_eq(word, S("with")) || str_eq(word, S("no")) ||
+	    str_eq(word, S("without")) || str_eq(word, S("is")) || str_eq(word, S("hide"));
+}
+
+static bool
+names_chrome(str value)
+{
+	const char *p = value.p, *end = value.p + value.n;
+	bool negated = false;
+
+	while (p < end) {
+		str word = { p, 0 };
+
+		while (p < end && *p != ' ' && *p != '-' && *p != '_' && *p != '\n' && *p != '\t')
+			p++;
+		word.n = p - word.p;
+		if (!negated && is_chrome(word))
+			return true;
+		negated = p < end && *p == '-' && is_negation(word);
+		p++;
+	}
+	return false;
+}
+
+static bool
+one_of(str s, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (s.n == (ptrdiff_t)strlen(*list) &&
+		    strncasecmp(s.p, *list, (size_t)s.n) == 0)
+			return true;
+	return false;
+}
+
+bool
+html_is_block(int tag)
+{
+	switch (tag) {
+	case GUMBO_TAG_P: case GUMBO_TAG_DIV: case GUMBO_TAG_SECTION:
+	case GUMBO_TAG_ARTICLE: case GUMBO_TAG_MAIN: case GUMBO_TAG_HEADER:
+	case GUMBO_TAG_FOOTER: case GUMBO_TAG_NAV: case GUMBO_TAG_ASIDE:
+	case GUMBO_TAG_BLOCKQUOTE: case GUMBO_TAG_PRE: case GUMBO_TAG_UL:
+	case GUMBO_TAG_OL: case GUMBO_TAG_DL: case GUMBO_TAG_LI: case GUMBO_TAG_DT:
+	case GUMBO_TAG_DD: case GUMBO_TAG_TABLE: case GUMBO_TAG_CAPTION:
+	case GUMBO_TAG_TR: case GUMBO_TAG_TD: case GUMBO_TAG_TH: case GUMBO_TAG_HR:
+	case GUMBO_TAG_H1: case GUMBO_TAG_H2: case GUMBO_TAG_H3:
+	case GUMBO_TAG_H4: case GUMBO_TAG_H5: case GUMBO_TAG_H6:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What the element says of itself, by HTML's own means. */
+static bool
+declared(const struct html_node *n, bool in_article)
+{
+	static const char *const roles[] = {
+		"navigation", "banner", "contentinfo", "search", "complementary",
+		"menu", "menubar", "toolbar", "dialog", "alertdialog", "tablist",
+		"doc-toc", "doc-pagelist", "doc-index", "doc-backlink", NULL
+	};
+	str style;
+
+	switch (n->tag) {
+	case GUMBO_TAG_HEAD:
+	case GUMBO_TAG_NAV:
+	case GUMBO_TAG_ASIDE:
+		return true;
+	case GUMBO_TAG_FOOTER:
+		return !in_article;
+	default:
+		break;
+	}
+	if (n->el->attributes.length == 0)
+		return false;
+	if (one_of(html_attr(n, "role"), roles) || html_attr(n, "hidden").p != NULL ||
+	    str_eq(html_attr(n, "aria-hidden"), S("true")))
+		return true;
+	style = html_attr(n, "style");
+	return style.p != NULL && (strstr(style.p, "display:none") != NULL ||
+	    strstr(style.p, "display: none") != NULL);
+}
+
+/* A link to a neighbour: the next page, the contents, the top. */
+static bool
+is_arrow(const struct html_tree *t, int32_t i)
+{
+	static const char *const words[] = {
+		"prev", "previous", "next", "up", "home", "top", "contents", "index",
+		"table of contents", "back to top", "previous page", "next page", "back",
+		"<<", ">>", "\302\253", "\302\273", "\342\206\220", "\342\206\222",
+		"prev page", "[top]", "[prev]", "[next]", "[up]", "[contents]", "[index]",
+		"modules", "<", ">", "next >", "< prev", "up to index", NULL
+	};
+	static const char *const rels[] = {
+		"prev", "previous", "next", "up", "start", "contents", "index", NULL
+	};
+	const struct html_node *n = &t->node[i], *child;
+	str s;
+
+	s = html_attr(n, "rel");
+	if (s.p != NULL && one_of(s, rels))
+		return true;
+	s = html_attr(n, "accesskey");
+	if (s.p != NULL && s.n == 1)
+		return true;
+	for (int32_t j = i + 1; j < n->end; j++) {
+		child = &t->node[j];
+		if (child->tag != NODE_TEXT)
+			continue;
+		for (s = child->text; s.n > 0 && (uint8_t)*s.p <= ' '; s.n--)
+			s.p++;
+		while (s.n > 0 && (uint8_t)s.p[s.n - 1] <= ' ')
+			s.n--;
+		if (s.n > 0)
+			return one_of(s, words);
+	}
+	return false;
+}
+
+static int32_t
+ink(str s)
+{
+	int32_t n = 0;
+
+	for (ptrdiff_t i = 0; i < s.n; i++)
+		n += (uint8_t)s.p[i] > ' ';
+	return n;
+}
+
+/* First pass: sizes, from the leaves up, and what is declared. */
+static void
+measure(struct html_tree *t)
+{
+	bool in_article = false;
+	int32_t article_end = 0;
+
+	for (int32_t i = 0; i < t->n; i++) {
+		struct html_node *n = &t->node[i];
+
+		if (i >= article_end)
+			in_article = false;
+		if (n->tag == GUMBO_TAG_ARTICLE && !in_article) {
+			in_article = true;
+			article_end = n->end;
+		}
+		if (n->tag == NODE_TEXT) {
+			n->text_n = ink(n->text);
+			continue;
+		}
+		if (declared(n, in_article)) {
+			n->flags |= NODE_DROP;
+			i = n->end - 1;
+		} else if ((n->flags & NODE_LINK) != 0) {
+			n->links = 1;
+			n->arrows = is_arrow(t, i);
+		}
+	}
+}
+
+static void
+add_up(struct html_tree *t)
+{
+	for (int32_t i = t->n; i-- > 1; ) {
+		struct html_node *n = &t->node[i], *up = &t->node[n->parent];
+
+		if ((n->flags & NODE_DROP) != 0)
+			continue;
+		if ((n->flags & NODE_LINK) != 0)
+			n->link_n = n->text_n;
+		up->links += n->links;
+		up->arrows += n->arrows;
+		up->text_n += n->text_n;
+		up->link_n += n->link_n;
+	}
+}
+
+/* A line of links to other pages, or a list of them. */
+static bool
+is_linkage(const struct html_node *n)
+{
+	int64_t text = n->text_n, link = n->link_n;
+
+	if (n->links == 0 || !html_is_block(n->tag) ||
+	    (n->tag >= GUMBO_TAG_H1 && n->tag <= GUMBO_TAG_H6))
+		return false;
+	if (n->arrows > 0 && text < 400 && link * 10 >= text * (n->arrows > 1 ? 2 : 4))
+		return true;
+	switch (n->tag) {
+	case GUMBO_TAG_P:
+	case GUMBO_TAG_TD:
+	case GUMBO_TAG_DD:
+		return n->links >= 3 && link * 10 >= text * 9;
+	case GUMBO_TAG_LI:
+	case GUMBO_TAG_DT:
+	case GUMBO_TAG_TH:
+	case GUMBO_TAG_TR:
+	case GUMBO_TAG_PRE:
+		return false;
+	default:
+		return n->links >= 2 && link * 10 >= text * 7;
+	}
+}
+
+/* A header of the site, not of the text: no heading of the first level. */
+static bool
+is_masthead(const struct html_tree *t, int32_t i)
+{
+	for (int32_t j = i; j < t->node[i].end; j++)
+		if (t->node[j].tag == GUMBO_TAG_H1 || t->node[j].tag == GUMBO_TAG_H2)
+			return false;
+	return true;
+}
+
+static bool
+by_custom(const struct html_tree *t, int32_t i, int64_t whole)
+{
+	const struct html_node *n = &t->node[i];
+	str class, id;
+
+	if (n->tag == GUMBO_TAG_HEADER && is_masthead(t, i))
+		return true;
+	if (n->el->attributes.length == 0 || n->tag == GUMBO_TAG_BODY ||
+	    n->tag == GUMBO_TAG_MAIN || n->tag == GUMBO_TAG_ARTICLE ||
+	    n->tag == GUMBO_TAG_HTML || n->tag == GUMBO_TAG_CODE || n->text_n * 2LL > whole)
+		return false;
+	class = html_attr(n, "class");
+	id = html_attr(n, "id");
+	/* On a heading, an id is its anchor: "Related work". */
+	if (!html_is_block(n->tag) || (n->tag >= GUMBO_TAG_H1 && n->tag <= GUMBO_TAG_H6) ||
+	    n->tag == GUMBO_TAG_DT || n->tag == GUMBO_TAG_SECTION)
+		id.n = 0;
+	if (str_eq(class, S("header")) && n->link_n * 2LL > n->text_n)
+		return true;
+	return names_chrome(class) || names_chrome(id);
+}
+
+static void
+drop(struct html_tree *t, int32_t i)
+{
+	struct html_node *n = &t->node[i];
+
+	n->flags |= NODE_DROP;
+	for (int32_t up = n->parent; up >= 0; up = t->node[up].parent) {
+		t->node[up].links -= n->links;
+		t->node[up].arrows -= n->arrows;
+		t->node[up].text_n -= n->text_n;
+		t->node[up].link_n -= n->link_n;
+	}
+}
+
+/*
+ * Where a page has one main part with a fair share of the text, the rest goes.
+ * Return the node to start from.
+ */
+static int32_t
+find_main(const struct html_tree *t)
+{
+	int32_t found = -1;
+
+	for (int32_t i = 0; i < t->n; i++) {
+		const struct html_node *n = &t->node[i];
+
+		if (n->tag == NODE_TEXT)
+			continue;
+		if ((n->flags & NODE_DROP) != 0) {
+			i = n->end - 1;
+			continue;
+		}
+		if (n->tag != GUMBO_TAG_MAIN && !str_eq(html_attr(n, "role"), S("main")))
+			continue;
+		if (found >= 0)
+			return -1;
+		found = i;
+		i = n->end - 1;
+	}
+	return found >= 0 && t->node[found].text_n * 3LL >= t->node[0].text_n ? found : -1;
+}
+
+static void
+keep_only(struct html_tree *t, int32_t i)
+{
+	int32_t end = t->node[i].end;
+
+	for (int32_t j = 0; j < t->n; j++) {
+		struct html_node *n = &t->node[j];
+
+		if (j == i) {
+			j = end - 1;
+		} else if (n->tag == NODE_TEXT || n->end <= i || j >= end) {
+			if ((n->flags & NODE_DROP) == 0)
+				drop(t, j);
+			j = n->end - 1;
+		}
+	}
+}
+
+/* A table of data has rows of several small cells and no table inside. */
+static bool
+is_grid(const struct html_tree *t, int32_t i)
+{
+	int32_t cells = 0, rows = 0, blocks = 0;
+
+	for (int32_t j = i + 1; j < t->node[i].end; j++) {
+		switch (t->node[j].tag) {
+		case GUMBO_TAG_TABLE: case GUMBO_TAG_PRE: case GUMBO_TAG_SECTION:
+		case GUMBO_TAG_H1: case GUMBO_TAG_H2: case GUMBO_TAG_H3:
+			return false;
+		case GUMBO_TAG_TR:
+			rows++;
+			break;
+		case GUMBO_TAG_TD: case GUMBO_TAG_TH:
+			cells++;
+			if (t->node[j].text_n > 1000)
+				return false;
+			break;
+		case GUMBO_TAG_P: case GUMBO_TAG_LI: case GUMBO_TAG_DIV:
+			blocks++;
+			break;
+		default:
+			break;
+		}
+	}
+	return rows > 0 && cells >= 2 * rows - 1 && cells > 1 && blocks <= 2 * cells;
+}
+
+void
+html_prune(struct html_tree *t)
+{
+	int64_t whole;
+	int32_t i;
+
+	measure(t);
+	add_up(t);
+	if ((i = find_main(t)) >= 0)
+		keep_only(t, i);
+	whole = t->node[0].text_n;
+	for (i = 0; i < t->n; i++) {
+		struct html_node *n = &t->node[i];
+
+		if (n->tag == NODE_TEXT)
+			continue;
+		if ((n->flags & NODE_DROP) == 0 &&
+		    (by_custom(t, i, whole) || (n->text_n > 0 && is_linkage(n))))
+			drop(t, i);
+		if ((n->flags & NODE_DROP) != 0)
+			i = n->end - 1;
+		else if (n->tag == GUMBO_TAG_TABLE && is_grid(t, i))
+			n->flags |= NODE_GRID;
+	}
+}
