@@ -1,0 +1,332 @@
+/*
+ * llm-train - train a model on packed shards
+ *
+ * Reads rows of tokens (llm-pack), trains a model directory (llm-init) on
+ * them with AdamW, and leaves a run: a log, and checkpoints that are model
+ * directories themselves.  Made for cron and requeued batch jobs: with
+ * --continue the same command starts a run or goes on with it, and however
+ * often it is stopped, the last checkpoint has the bytes of a run that never
+ * was.  Memory: 16 bytes a parameter and the activations of one pass.
+ */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/progress.h"
+#include "tool/settings.h"
+#include "tool/tool.h"
+#include "train/run.h"
+
+struct train {
+	/* settings of the run, kept in run.json */
+	const char	*model, *valid, *schedule, *weights, *prompt;
+	int64_t		 steps, batch, micro, warmup, seed;
+	double		 epochs, rate, floor, decay_part;
+	double		 beta1, beta2, eps, decay, clip, spike;
+	int64_t		 valid_every, save_every, sample_every, keep, patience;
+	double		 save_time;
+	bool		 no_shuffle;
+	/* of this call only */
+	const char	*output, *device;
+	int64_t		 threads;
+	double		 max_time;
+	bool		 go_on, override, dry, quiet, verbose;
+	/* what they become */
+	struct run	 run;
+	struct model	 m;
+	struct loader	*rows, *valid_rows;
+	struct progress	 progress;
+};
+
+#define AT(field) offsetof(struct train, field)
+#define MANY 1e15
+
+static const struct opt opts[] = {
+	{ 'm', "model", OPT_STR, AT(model), "DIR", "model to start from" },
+	{ 'o', "output", OPT_STR, AT(output), "RUN", "directory of the run" },
+	{ 0, "continue", OPT_FLAG, AT(go_on), .help = "go on with the run when it exists" },
+	{ 0, "override", OPT_FLAG, AT(override), .help = "go on with changed settings" },
+	{ 0, "steps", OPT_I64, AT(steps), "N", "steps to train", .min = 1, .max = MANY },
+	{ 0, "epochs", OPT_F64, AT(epochs), "X", "instead: times through the shards",
+	    .min = 1e-6, .max = 1e6 },
+	{ 0, "batch", OPT_I64, AT(batch), "TOKENS", "tokens a step (8192)", .min = 1, .max = 1e10 },
+	{ 0, "micro", OPT_I64, AT(micro), "TOKENS", "tokens a pass (at most 8192)",
+	    .min = 1, .max = 1e9 },
+	{ 0, "lr", OPT_F64, AT(rate), "RATE", "highest learning rate (1e-3)", .min = 0, .max = 1e3 },
+	{ 0, "schedule", OPT_STR, AT(schedule), "NAME", "cosine, linear, wsd or constant (cosine)" },
+	{ 0, "warmup", OPT_I64, AT(warmup), "N", "steps of warm-up (a fiftieth of all)",
+	    .min = 0, .max = MANY },
+	{ 0, "min-lr", OPT_F64, AT(floor), "PART", "part of the rate left at the end (0.1)",
+	    .min = 0, .max = 1 },
+	{ 0, "decay-part", OPT_F64, AT(decay_part), "PART", "wsd: part of the steps that falls (0.2)",
+	    .min = 0, .max = 1 },
+	{ 0, "beta1", OPT_F64, AT(beta1), "X", "decay of the first moment (0.9)", .min = 0, .max = 1 },
+	{ 0, "beta2", OPT_F64, AT(beta2), "X", "decay of the second moment (0.95)",
+	    .min = 0, .max = 1 },
+	{ 0, "eps", OPT_F64, AT(eps), "X", "added to the root of the second (1e-8)",
+	    .min = 0, .max = 1 },
+	{ 0, "weight-decay", OPT_F64, AT(decay), "X", "decay of matrices (0.1)", .min = 0, .max = 100 },
+	{ 0, "clip", OPT_F64, AT(clip), "NORM", "largest gradient norm, 0: none (1)",
+	    .min = 0, .max = 1e9 },
+	{ 0, "spike", OPT_F64, AT(spike), "X", "deviations above the median that skip a step, "
+	    "0: never (20)", .min = 0, .max = 1e9 },
+	{ 0, "weights", OPT_STR, AT(weights), "W,...", "share of each shard (by its rows)" },
+	{ 0, "no-shuffle", OPT_FLAG, AT(no_shuffle), .help = "take rows in file order" },
+	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of the order of rows (1)", .min = 0, .max = 9e18 },
+	{ 0, "valid", OPT_STR, AT(valid), "SHARD", "packed rows to validate on" },
+	{ 0, "valid-every", OPT_I64, AT(valid_every), "N",
+	    "steps between validations (as --save-every)", .min = 1, .max = MANY },
+	{ 0, "patience", OPT_I64, AT(patience), "N", "stop after N validations without gain",
+	    .min = 1, .max = MANY },
+	{ 0, "save-every", OPT_I64, AT(save_every), "N", "steps between checkpoints",
+	    .min = 1, .max = MANY },
+	{ 0, "save-time", OPT_TIME, AT(save_time), "TIME", "time between checkpoints (15m)",
+	    .min = 1, .max = 1e9 },
+	{ 0, "keep", OPT_I64, AT(keep), "N", "newest checkpoints to keep, 0: all (3)",
+	    .min = 0, .max = 1e6 },
+	{ 0, "max-time", OPT_TIME, AT(max_time), "TIME", "save and end after this time",
+	    .min = 1, .max = 1e9 },
+	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
+	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
+	    .min = 1, .max = TEAM_MAX },
+	{ 0, "dry-run", OPT_FLAG, AT(dry), .help = "print sizes, memory and FLOPs; train nothing" },
+	{ 'q', "quiet", OPT_FLAG, AT(quiet), .help = "show no progress" },
+	{ 'v', "verbose", OPT_FLAG, AT(verbose), .help = "show progress off a terminal too" },
+	{ 0 }
+};
+
+/* What a run keeps in run.json; the other options are each call's own. */
+static const char *const kept[] = {
+	"model", "steps", "epochs", "batch", "micro", "lr", "schedule", "warmup", "min-lr",
+	"decay-part", "beta1", "beta2", "eps", "weight-decay", "clip", "spike", "weights",
+	"no-shuffle", "seed", "valid", "valid-every", "patience", "save-every", "save-time",
+	"keep", NULL
+};
+
+static const struct tool tool = {
+	.name = "llm-train", .synopsis = "-m DIR -o RUN shard ...",
+	.summary = "train a model on packed shards", .opts = opts,
+};
+
+/* The one signal of each kind that came; read between steps. */
+static volatile sig_atomic_t got_stop, got_save;
+
+static void
+on_signal(int sig)
+{
+	if (sig == SIGUSR1)
+		got_save = 1;
+	else
+		got_stop = sig;
+}
+
+static enum run_wish
+wish(void *ctx)
+{
+	(void)ctx;
+	if (got_stop != 0)
+		return RUN_STOP;
+	if (!got_save)
+		return RUN_GO;
+	got_save = 0;
+	return RUN_SAVE;
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
+}
+
+static void
+progress(void *ctx, int64_t step, const struct train_report *r, double rate)
+{
+	struct train *o = ctx;
+	char line[200];
+
+	if (!progress_due(&o->progress))
+		return;
+	snprintf(line, sizeof(line), "step %lld of %lld, loss %.4f, %.0f tokens/s, %.0f s left",
+	    (long long)step, (long long)o->steps, r->loss, rate,
+	    rate > 0 ? (double)(o->steps - step) * (double)o->batch / rate : 0);
+	tool_progress(line, o->quiet, o->verbose);
+}
+
+static int
+copy_tokenizer(void *ctx, const char *dir, struct err *err)
+{
+	const struct train *o = ctx;
+
+	return model_copy_tokenizer(o->run.from[0] != '\0' ? o->run.from : o->model, dir, err);
+}
+
+static void
+complain(void *ctx, const char *message)
+{
+	(void)ctx;
+	tool_warn("%s", message);
+}
+
+/* Open or start the run, and take the settings it was started with. */
+static json_t *
+open_run(struct train *o, char **files)
+{
+	unsigned flags = (o->go_on ? RUN_CONTINUE : 0) | (o->override ? RUN_OVERRIDE : 0);
+	json_t *given, *all, *shards;
+	struct err err;
+	bool complete;
+
+	if (o->output == NULL)
+		tool_usage("no -o RUN");
+	if (tool_given("steps") && tool_given("epochs"))
+		tool_usage("--steps and --epochs are one too many");
+	given = settings_get(&tool, o, kept, true);
+	all = settings_get(&tool, o, kept, false);
+	shards = run_paths(files, &err);
+	if (given == NULL || all == NULL || shards == NULL ||
+	    run_real_path(given, "model", &err) < 0 || run_real_path(all, "model", &err) < 0 ||
+	    run_real_path(given, "valid", &err) < 0 || run_real_path(all, "valid", &err) < 0)
+		tool_fail(NULL, &err);
+	if (*files != NULL)
+		json_object_set(given, "shards", shards);
+	json_object_set_new(all, "shards", shards);
+	complete = o->model != NULL && *files != NULL && (o->steps > 0 || o->epochs > 0);
+	if (run_open(&o->run, o->output, given, all, complete, flags, complain,
+	    &err) < 0)
+		tool_fail(NULL, &err);
+	json_decref(given);
+	json_decref(all);
+	shards = json_incref(json_object_get(o->run.settings, "shards"));
+	json_object_del(o->run.settings, "shards");
+	if (settings_put(&tool, o, o->run.settings, &err) < 0)
+		tool_fail(o->output, &err);
+	json_object_set(o->run.settings, "shards", shards);
+	return shards;
+}
+
+/* The shards' rows, and those to validate on, checked against the run's. */
+static void
+open_data(struct train *o, const json_t *shards)
+{
+	struct loader_options lo = { .seed = (uint64_t)o->seed, .shuffle = !o->no_shuffle };
+	double weight[RUN_SHARDS];
+	char *path[RUN_SHARDS], *valid = (char *)o->valid;
+	int n = (int)json_array_size(shards);
+	struct err err;
+
+	for (int i = 0; i < n; i++)
+		path[i] = (char *)json_string_value(json_array_get(shards, (size_t)i));
+	if (o->weights != NULL) {
+		if (run_weights(o->weights, n, weight, &err) < 0)
+			tool_usage("--weights: %s", err.msg);
+		lo.weight = weight;
+	}
+	if ((o->rows = loader_open(path, n, &lo, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (valid != NULL && (o->valid_rows = loader_open(&valid, 1, &(struct loader_options){ 0 },
+	    &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (run_inputs(&o->run, o->rows, o->valid_rows, o->model, o->override, &err) < 0)
+		tool_fail(NULL, &err);
+}
+
+static struct trainer *
+make_trainer(struct train *o, struct dev *dev)
+{
+	struct train_options to = {
+		.batch = o->batch, .micro = o->micro,
+		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
+		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
+		.clip = o->clip, .spike = o->spike,
+	};
+	const struct shard_info *info = loader_info(o->rows);
+	struct trainer *t;
+	struct err err;
+
+	if (o->epochs > 0)
+		o->steps = (int64_t)ceil(o->epochs * (double)info->rows * info->row_len /
+		    (double)o->batch);
+	to.schedule.steps = o->steps;
+	to.schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
+	if (schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
+		tool_usage("--schedule: %s", err.msg);
+	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model, dev, true, &err) < 0 ||
+	    (t = trainer_new(&o->m, o->rows, o->valid_rows, &to, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (o->run.from[0] != '\0' && trainer_restore(t, o->run.from, &err) < 0)
+		tool_fail(NULL, &err);
+	return t;
+}
+
+static void
+print_plan(struct train *o, struct trainer *t)
+{
+	char mem[32], flops[32];
+
+	human_bytes(mem, sizeof(mem), (double)trainer_memory(t));
+	human_count(flops, sizeof(flops), trainer_flops(t));
+	printf("parameters\t%lld\nsteps\t%lld\ntokens\t%lld\nstart at step\t%lld\n"
+	    "memory\t%s\nFLOPs a step\t%s\n", (long long)config_params(&o->m.config),
+	    (long long)o->steps, (long long)(o->steps * o->batch),
+	    (long long)trainer_state(t)->step, mem, flops);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct train o = {
+		.batch = 8192, .rate = 1e-3, .schedule = "cosine", .warmup = -1, .floor = 0.1,
+		.decay_part = 0.2, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
+		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3,
+	};
+	char **files = tool_start(&tool, argc, argv, &o);
+	json_t *shards = open_run(&o, files);
+	enum run_end end = RUN_DONE;
+	struct team *team;
+	struct dev *dev;
+	struct trainer *t;
+	struct err err;
+	int ret = 0;
+
+	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
+	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL)
+		tool_fail(NULL, &err);
+	open_data(&o, shards);
+	t = make_trainer(&o, dev);
+	if (o.dry) {
+		print_plan(&o, t);
+	} else {
+		struct run_options ro = {
+			.steps = o.steps, .save_every = o.save_every, .save_seconds = o.save_time,
+			.valid_every = o.valid_every > 0 ? o.valid_every : o.save_every,
+			.max_seconds = o.max_time, .keep = o.keep, .patience = o.patience,
+			.wish = wish, .extra = copy_tokenizer, .progress = progress, .ctx = &o,
+		};
+
+		progress_start(&o.progress, 1);
+		catch_signals();
+		ret = run_train(&o.run, t, &ro, &end, &err);
+	}
+	tool_progress(NULL, o.quiet, o.verbose);
+	if (ret < 0)
+		tool_fail(o.output, &err);
+	trainer_free(t);
+	model_free(&o.m);
+	loader_close(o.rows);
+	loader_close(o.valid_rows);
+	json_decref(shards);
+	run_close(&o.run);
+	dev_close(dev);
+	team_free(team);
+	if (end == RUN_STOPPED) {
+		/* Die of the signal, so that the caller knows. */
+		signal(got_stop, SIG_DFL);
+		raise(got_stop);
+	}
+	return tool_finish(0);
+}

@@ -1,0 +1,282 @@
+#include "infer/engine.h"
+
+#include <stdlib.h>
+
+struct engine {
+	struct model	*model;
+	struct tape	*tape;
+	struct model_io	 io;
+	struct model_cache cache;
+	struct engine_options o;
+	int64_t		 max_blocks;	/* of one sequence */
+	int32_t		*unused;	/* cache blocks, a stack */
+	int64_t		 n_unused;
+	float		*logits;	/* (seqs, V) */
+	/* one pass's inputs */
+	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
+};
+
+struct seq {
+	struct engine	*e;
+	int32_t		*token, *block;
+	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
+	int64_t		 at;			/* row of the logits; -1: none */
+};
+
+/* ---- the cache ---- */
+
+static int
+make_cache(struct engine *e, struct err *err)
+{
+	int64_t blocks = (e->o.cache + CACHE_BLOCK - 1) / CACHE_BLOCK + e->o.seqs;
+
+	if (model_cache_init(&e->cache, e->model, e->model->dev, blocks, CACHE_BLOCK, err) < 0)
+		return -1;
+	if ((e->unused = calloc((size_t)blocks, sizeof(*e->unused))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	while (blocks > 0)
+		e->unused[e->n_unused++] = (int32_t)--blocks;
+	return 0;
+}
+
+static int
+make_inputs(struct engine *e, struct err *err)
+{
+	size_t pass = (size_t)e->o.pass, seqs = (size_t)e->o.seqs;
+
+	e->token = calloc(pass, sizeof(int32_t));
+	e->pos = calloc(pass, sizeof(int32_t));
+	e->slot = calloc(pass, sizeof(int32_t));
+	e->cu_seqlens = calloc(seqs + 1, sizeof(int32_t));
+	e->key_len = calloc(seqs, sizeof(int32_t));
+	e->row = calloc(seqs, sizeof(int32_t));
+	e->table = calloc(seqs * (size_t)e->max_blocks, sizeof(int32_t));
+	e->logits = calloc(seqs * (size_t)e->model->config.vocab, sizeof(float));
+	if (e->token == NULL || e->pos == NULL || e->slot == NULL || e->cu_seqlens == NULL ||
+	    e->key_len == NULL || e->row == NULL || e->table == NULL || e->logits == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+struct engine *
+engine_new(struct model *model, const struct engine_options *o, struct err *err)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (e == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	e->model = model;
+	e->o = *o;
+	if (e->o.seqs == 0)
+		e->o.seqs = 1;
+	if (e->o.pass == 0)
+		e->o.pass = 512;
+	if (e->o.pass < e->o.seqs)
+		e->o.pass = e->o.seqs;
+	if (e->o.cache == 0)
+		e->o.cache = e->o.seqs * model->config.context;
+	e->max_blocks = (model->config.context + CACHE_BLOCK - 1) / CACHE_BLOCK;
+	if (make_cache(e, err) < 0 || make_inputs(e, err) < 0 ||
+	    (e->tape = tape_new(model->dev, e->o.pass, e->o.seqs, 0, err)) == NULL ||
+	    model_record_generate(model, e->tape, &e->cache, e->max_blocks, e->o.seqs, &e->io,
+	    err) < 0 || tape_plan(e->tape, err) < 0) {
+		engine_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void
+engine_free(struct engine *e)
+{
+	if (e == NULL)
+		return;
+	tape_free(e->tape);
+	model_cache_free(&e->cache);
+	free(e->unused);
+	free(e->logits);
+	free(e->token);
+	free(e->pos);
+	free(e->slot);
+	free(e->cu_seqlens);
+	free(e->key_len);
+	free(e->row);
+	free(e->table);
+	free(e);
+}
+
+const struct config *
+engine_config(const struct engine *e)
+{
+	return &e->model->config;
+}
+
+/* ---- sequences ---- */
+
+struct seq *
+seq_new(struct engine *e, struct err *err)
+{
+	struct seq *s = calloc(1, sizeof(*s));
+
+	if (s == NULL || (s->block = calloc((size_t)e->max_blocks, sizeof(*s->block))) == NULL) {
+		free(s);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	s->e = e;
+	s->at = -1;
+	return s;
+}
+
+void
+seq_free(struct seq *s)
+{
+	if (s == NULL)
+		return;
+	seq_truncate(s, 0);
+	free(s->token);
+	free(s->block);
+	free(s);
+}
+
+int
+seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err)
+{
+	if (n > s->e->model->config.context - s->n)
+		return err_set(err, ERR_LIMIT, "%lld tokens are more than the model's context "
+		    "of %lld", (long long)(s->n + n), (long long)s->e->model->config.context);
+	if (s->n + n > s->cap) {
+		int64_t cap = (s->n + n) * 2;
+		int32_t *p = realloc(s->token, (size_t)cap * sizeof(*p));
+
+		if (p == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		s->token = p;
+		s->cap = cap;
+	}
+	for (int64_t i = 0; i < n; i++)
+		s->token[s->n++] = token[i];
+	return 0;
+}
+
+void
+seq_truncate(struct seq *s, int64_t n)
+{
+	int64_t blocks = (n + CACHE_BLOCK - 1) / CACHE_BLOCK;
+
+	while (s->n_block > blocks)
+		s->e->unused[s->e->n_unused++] = s->block[--s->n_block];
+	if (s->n > n)
+		s->n = n;
+	if (s->done > n)
+		s->done = n;
+	s->at = -1;
+}
+
+int64_t
+seq_length(const struct seq *s)
+{
+	return s->n;
+}
+
+const float *
+seq_logits(const struct seq *s)
+{
+	return s->at < 0 ? NULL : s->e->logits + s->at * s->e->model->config.vocab;
+}
+
+/* Cache blocks for the first n tokens. */
+static int
+reserve(struct seq *s, int64_t n, struct err *err)
+{
+	while (s->n_block * CACHE_BLOCK < n) {
+		if (s->e->n_unused == 0)
+			return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
+			    (long long)(s->e->cache.blocks * CACHE_BLOCK));
+		s->block[s->n_block++] = s->e->unused[--s->e->n_unused];
+	}
+	return 0;
+}
+
+/* ---- passes ---- */
+
+struct pass {
+	int32_t	tokens, seqs, rows;
+};
+
+/* Lay the next n pending tokens of a sequence into the pass. */
+static int
+add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int index, struct err *err)
+{
+	int32_t *table = e->table + p->seqs * e->max_blocks;
+
+	if (reserve(s, s->done + n, err) < 0)
+		return -1;
+	for (int64_t i = s->done; i < s->done + n; i++) {
+		e->token[p->tokens] = s->token[i];
+		e->pos[p->tokens] = (int32_t)i;
+		e->slot[p->tokens++] = s->block[i / CACHE_BLOCK] * CACHE_BLOCK +
+		    (int32_t)(i % CACHE_BLOCK);
+	}
+	for (int64_t i = 0; i < s->n_block; i++)
+		table[i] = s->block[i];
+	s->done += n;
+	e->key_len[p->seqs++] = (int32_t)s->done;
+	e->cu_seqlens[p->seqs] = p->tokens;
+	if (s->done == s->n) {
+		s->at = index;
+		e->row[p->rows++] = p->tokens - 1;
+	}
+	return 0;
+}
+
+/* Run a pass; logits of its finished sequences go to rows from first on. */
+static int
+run(struct engine *e, const struct pass *p, int64_t first, struct err *err)
+{
+	const struct model_io *io = &e->io;
+	int64_t vocab = e->model->config.vocab;
+
+	tape_set_counts(e->tape, p->tokens, p->seqs);
+	tape_set_wanted(e->tape, p->rows);
+	tape_upload(e->tape, io->token, e->token, p->tokens);
+	tape_upload(e->tape, io->pos, e->pos, p->tokens);
+	tape_upload(e->tape, io->slot, e->slot, p->tokens);
+	tape_upload(e->tape, io->cu_seqlens, e->cu_seqlens, p->seqs + 1);
+	tape_upload(e->tape, io->key_len, e->key_len, p->seqs);
+	tape_upload(e->tape, io->block_table, e->table, p->seqs * e->max_blocks);
+	tape_upload(e->tape, io->row, e->row, p->rows);
+	tape_forward(e->tape, 0, -1);
+	if (p->rows > 0)
+		tape_download(e->tape, io->logits, e->logits + first * vocab, p->rows * vocab);
+	return dev_wait(e->model->dev, err);
+}
+
+int
+engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
+{
+	int64_t finished = 0;
+
+	if (n > e->o.seqs)
+		return err_set(err, ERR_LIMIT, "%d sequences in an engine for %lld", n,
+		    (long long)e->o.seqs);
+	for (int i = 0; i < n;) {
+		struct pass p = { 0 };
+
+		for (; i < n && p.tokens < e->o.pass; i++) {
+			int64_t left = seq[i]->n - seq[i]->done, room = e->o.pass - p.tokens;
+
+			if (left > 0 && add(e, &p, seq[i], left < room ? left : room,
+			    (int)finished + p.rows, err) < 0)
+				return -1;
+			if (left > room)
+				break;		/* the rest of it in the next pass */
+		}
+		if (p.tokens > 0 && run(e, &p, finished, err) < 0)
+			return -1;
+		finished += p.rows;
+	}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * engine - sequences over one model, with a paged cache of keys and values
+ *
+ * A sequence is its tokens and the cache blocks of CACHE_BLOCK rows that hold
+ * what was computed of them.  engine_run() computes what is pending, however
+ * many tokens and sequences that is, in passes of bounded size; how it is cut
+ * into passes, and what runs beside it, never changes a bit of a result.
+ */
+#ifndef INFER_ENGINE_H
+#define INFER_ENGINE_H
+
+#include "model/model.h"
+
+enum { CACHE_BLOCK = 16 };
+
+struct engine_options {
+	int64_t	pass;		/* tokens a pass; 0: 512 */
+	int64_t	seqs;		/* sequences at once; 0: 1 */
+	int64_t	cache;		/* tokens the cache holds in all; 0: a context a sequence */
+};
+
+struct engine;
+struct seq;
+
+struct engine *engine_new(struct model *model, const struct engine_options *o, struct err *err);
+const struct config *engine_config(const struct engine *e);
+void engine_free(struct engine *e);		/* after its sequences */
+
+struct seq *seq_new(struct engine *e, struct err *err);
+void seq_free(struct seq *s);
+
+/* Append tokens; ERR_LIMIT when the context would be passed. */
+int seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err);
+
+/* Forget all but the first n tokens. */
+void seq_truncate(struct seq *s, int64_t n);
+int64_t seq_length(const struct seq *s);
+
+/*
+ * Compute the pending tokens of n sequences.  Then logits(s) of each is V
+ * floats for the token after its last, good until the next run.
+ */
+int engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err);
+const float *seq_logits(const struct seq *s);
+
+#endif

@@ -1,0 +1,281 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "train/scorer.h"
+#include "train/trainer.h"
+#include "../tap.h"
+
+enum { VOCAB = 61, ROW = 32, ROWS = 40 };
+
+static char dir[] = "/tmp/t_train.XXXXXX", path[3][64];
+
+static const struct config tiny = {
+	.arch = ARCH_LLAMA, .vocab = VOCAB, .width = 32, .layers = 2, .heads = 4, .kv_heads = 2,
+	.head_dim = 8, .ffn = 48, .context = ROW, .norm = NORM_RMS, .pos = POS_ROPE,
+	.act = ACT_SILU, .gated = true, .tied = true, .norm_eps = 1e-5, .rope_theta = 10000,
+	.bos = -1, .eos = 0, .init_std = 0.05,
+};
+
+static const struct train_options usual = {
+	.batch = 4 * ROW, .schedule = { .peak = 3e-3, .floor = 0.1, .warmup = 2, .steps = 60 },
+	.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1, .clip = 1, .spike = 20,
+};
+
+/* Rows of two or three segments each, in which the next token is 2 * x + 1. */
+static void
+make_shard(const char *file, int rows, int seed)
+{
+	struct shard_info info = { .packed = true, .row_len = ROW, .vocab = VOCAB, .eos = 0 };
+	uint32_t token[ROW];
+	struct err err;
+	struct out *out = out_open(file, (struct codec_spec){ 0 }, &err);
+	struct shard_writer *w = shard_create(out, &info, (str){ NULL, 0 }, &err);
+
+	for (int r = 0; r < rows; r++) {
+		int32_t n = ROW - r % 3;
+		int32_t start[] = { 0, 5 + r % 7, 20, n };
+		int64_t bytes[] = { 10, 20, 30 };
+		struct shard_item item = { .token = token, .n = n, .start = start,
+		    .seg_bytes = bytes, .nseg = 3, .source_bytes = 60 };
+
+		for (int s = 0; s < 3; s++) {
+			uint32_t x = (uint32_t)rng_below((uint64_t)seed, (uint64_t)r, (uint64_t)s, VOCAB);
+
+			for (int32_t i = start[s]; i < start[s + 1]; i++) {
+				token[i] = x;
+				x = (2 * x + 1) % VOCAB;
+			}
+		}
+		if (shard_put(w, &item, &err) < 0)
+			abort();
+	}
+	if (shard_finish(w, &err) < 0)
+		abort();
+}
+
+struct rig {
+	struct team	*team;
+	struct dev	*dev;
+	struct model	 m;
+	struct loader	*rows, *valid;
+	struct trainer	*t;
+};
+
+static void
+rig_up(struct rig *g, int threads, unsigned flags, const struct train_options *o)
+{
+	struct err err = { 0 };
+	char *train[] = { path[0], path[1] }, *valid[] = { path[2] };
+
+	*g = (struct rig){ 0 };
+	if ((g->team = team_new(threads, &err)) == NULL ||
+	    (g->dev = dev_open("cpu", g->team, flags, &err)) == NULL ||
+	    model_init(&g->m, &tiny, g->dev, true, 7, &err) < 0 ||
+	    (g->rows = loader_open(train, 2, &(struct loader_options){ .seed = 3, .shuffle = true },
+	    &err)) == NULL ||
+	    (g->valid = loader_open(valid, 1, &(struct loader_options){ 0 }, &err)) == NULL ||
+	    (g->t = trainer_new(&g->m, g->rows, g->valid, o, &err)) == NULL) {
+		printf("Bail out! %s\n", err.msg);
+		exit(1);
+	}
+}
+
+static void
+rig_down(struct rig *g)
+{
+	trainer_free(g->t);
+	loader_close(g->rows);
+	loader_close(g->valid);
+	model_free(&g->m);
+	dev_close(g->dev);
+	team_free(g->team);
+}
+
+static double
+steps(struct rig *g, int n)
+{
+	struct train_report r = { 0 };
+	struct err err;
+
+	for (int i = 0; i < n; i++)
+		if (trainer_step(g->t, &r, &err) < 0)
+			return NAN;
+	return r.loss;
+}
+
+static void
+save(struct rig *g, const char *name)
+{
+	char to[128];
+	struct err err;
+
+	snprintf(to, sizeof(to), "%s/%s", dir, name);
+	mkdir(to, 0777);
+	if (trainer_save(g->t, to, &err) < 0)
+		printf("# %s\n", err.msg);
+}
+
+static bool
+same(const char *a, const char *b)
+{
+	static const char *const file[] = { "model.safetensors", "optimizer.safetensors",
+	    "state.json" };
+	char cmd[512];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(cmd, sizeof(cmd), "cmp %s/%s/%s %s/%s/%s", dir, a, file[i], dir, b, file[i]);
+		if (system(cmd) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+test_schedule(void)
+{
+	struct schedule s = { .shape = SCHEDULE_COSINE, .peak = 2, .floor = 0.5, .decay = 0.2,
+	    .warmup = 10, .steps = 100 };
+
+	ok(fabs(schedule_rate(&s, 0) - 0.2) < 1e-12 && fabs(schedule_rate(&s, 9) - 2) < 1e-12,
+	    "warm-up rises to the peak");
+	ok(fabs(schedule_rate(&s, 10) - 2) < 1e-12 && fabs(schedule_rate(&s, 99) - 1) < 1e-12,
+	    "cosine falls from the peak to the floor");
+	s.shape = SCHEDULE_WSD;
+	ok(schedule_rate(&s, 79) == 2 && schedule_rate(&s, 80) == 2 &&
+	    schedule_rate(&s, 81) < 2 && fabs(schedule_rate(&s, 99) - 1) < 1e-12,
+	    "wsd stays, then falls");
+	s.shape = SCHEDULE_LINEAR;
+	ok(fabs(schedule_rate(&s, 99) - 1) < 1e-12 && schedule_rate(&s, 1000) >= 1 - 1e-12,
+	    "linear ends at the floor and stays there");
+}
+
+static void
+test_loader(void)
+{
+	char *paths[] = { path[0], path[1] };
+	double weight[] = { 3, 1 };
+	struct loader_options o = { .seed = 9, .shuffle = true, .weight = weight };
+	struct err err;
+	struct loader *l = loader_open(paths, 2, &o, &err);
+	int seen[2] = { 0 }, row_seen[ROWS] = { 0 }, worst = 0, whole = 1;
+
+	for (int64_t i = 0; i < 400; i++) {
+		int shard;
+		int64_t row;
+
+		loader_sample(l, i, &shard, &row);
+		if (shard == 0 && seen[0] < ROWS)
+			row_seen[row]++;
+		seen[shard]++;
+		if (abs(3 * seen[1] - seen[0]) > worst)
+			worst = abs(3 * seen[1] - seen[0]);
+	}
+	for (int i = 0; i < ROWS; i++)
+		whole = whole && row_seen[i] == 1;
+	ok(seen[0] == 300 && seen[1] == 100, "shards take their shares");
+	ok(worst <= 4, "evenly all the way");
+	ok(whole, "an epoch has each row once");
+	loader_close(l);
+	weight[1] = -1;
+	ok(loader_open(paths, 2, &o, &err) == NULL, "a negative weight is refused");
+}
+
+static void
+test_training(void)
+{
+	struct train_options o = usual;
+	struct score_report before, after;
+	struct train_report r;
+	struct rig g, h;
+	struct err err;
+	double first, a, b;
+	char part[128];
+
+	rig_up(&g, 2, 0, &o);
+	ok(trainer_validate(g.t, &before, &err) == 0 && fabs(before.loss - log(VOCAB)) < 0.2,
+	    "a new model knows nothing");
+	first = steps(&g, 1);
+	ok(fabs(first - log(VOCAB)) < 0.2, "nor does its first step");
+	a = steps(&g, 59);
+	ok(a < 0.5 * first, "the loss falls");
+	ok(trainer_validate(g.t, &after, &err) == 0 && after.loss < 0.6 * before.loss,
+	    "on rows not trained on too");
+	ok(after.source_bytes == 60 * 8 && after.bits_per_byte > 0, "bytes are counted");
+	save(&g, "whole");
+
+	/* One thread, strict memory, stopped and restored: the same bytes. */
+	rig_up(&h, 1, DEV_STRICT, &o);
+	trainer_validate(h.t, &before, &err);
+	steps(&h, 23);
+	save(&h, "part");
+	rig_down(&h);
+	rig_up(&h, 1, 0, &o);
+	snprintf(part, sizeof(part), "%s/part", dir);
+	trainer_free(h.t);
+	model_free(&h.m);
+	h.m = (struct model){ 0 };
+	ok(model_load(&h.m, part, h.dev, true, &err) == 0 &&
+	    (h.t = trainer_new(&h.m, h.rows, h.valid, &o, &err)) != NULL &&
+	    trainer_restore(h.t, part, &err) == 0, "a checkpoint is read back");
+	steps(&h, 37);
+	trainer_validate(h.t, &after, &err);
+	save(&h, "resumed");
+	ok(same("whole", "resumed"), "a resumed run has the bytes of a whole one");
+	rig_down(&h);
+	rig_down(&g);
+
+	/* Passes of one row, and of four: the same sums, but for their order. */
+	o.micro = ROW;
+	rig_up(&h, 1, 0, &o);
+	o.micro = 0;
+	rig_up(&g, 1, 0, &o);
+	a = steps(&g, 5);
+	b = steps(&h, 5);
+	ok(fabs(a - b) < 1e-5 * a, "however the batch is cut, the loss is the same");
+	rig_down(&h);
+
+	/* A step that is not finite changes nothing, eight of them end it. */
+	save(&g, "good");
+	for (int i = 0; i < TRAIN_SKIPS - 1; i++) {
+		const float nan = NAN;
+
+		/* What makes it so is put right by the guard's refusal alone. */
+		dev_upload(g.dev, g.m.params.p[0].data, &nan, 4);
+		if (trainer_step(g.t, &r, &err) < 0 || r.skip != 1)
+			break;
+	}
+	ok(r.skip == 1 && trainer_state(g.t)->skipped == TRAIN_SKIPS - 1 &&
+	    trainer_state(g.t)->updates == 5, "steps that are not finite are skipped");
+	ok(trainer_step(g.t, &r, &err) < 0 && err.code == ERR_LIMIT, "eight in a row end a run");
+	rig_down(&g);
+
+	rig_up(&g, 1, 0, &usual);
+	o.batch = ROW + 1;
+	ok(trainer_new(&g.m, g.rows, NULL, &o, &err) == NULL,
+	    "a batch that is no multiple of the rows is refused");
+	rig_down(&g);
+}
+
+int
+main(void)
+{
+	char cmd[64];
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	for (int i = 0; i < 3; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/%d.shard", dir, i);
+		make_shard(path[i], i == 2 ? 8 : ROWS, i);
+	}
+	test_schedule();
+	test_loader();
+	test_training();
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	if (system(cmd) != 0)
+		return 1;
+	return tap_done();
+}
