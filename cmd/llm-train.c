@@ -53,27 +53,33 @@ static const struct opt opts[] = {
 	{ 0, "batch", OPT_I64, AT(batch), "TOKENS", "tokens a step (8192)", .min = 1, .max = 1e10 },
 	{ 0, "micro", OPT_I64, AT(micro), "TOKENS", "tokens a pass (at most 8192)",
 	    .min = 1, .max = 1e9 },
-	{ 0, "lr", OPT_F64, AT(rate), "RATE", "highest learning rate (1e-3)", .min = 0, .max = 1e3 },
-	{ 0, "schedule", OPT_STR, AT(schedule), "NAME", "cosine, linear, wsd or constant (cosine)" },
+	{ 0, "lr", OPT_F64, AT(rate), "RATE", "highest learning rate (1e-3)",
+	    .min = 0, .max = 1e3 },
+	{ 0, "schedule", OPT_STR, AT(schedule), "NAME",
+	    "cosine, linear, wsd or constant (cosine)" },
 	{ 0, "warmup", OPT_I64, AT(warmup), "N", "steps of warm-up (a fiftieth of all)",
 	    .min = 0, .max = MANY },
 	{ 0, "min-lr", OPT_F64, AT(floor), "PART", "part of the rate left at the end (0.1)",
 	    .min = 0, .max = 1 },
-	{ 0, "decay-part", OPT_F64, AT(decay_part), "PART", "wsd: part of the steps that falls (0.2)",
+	{ 0, "decay-part", OPT_F64, AT(decay_part), "PART",
+	    "wsd: part of the steps that falls (0.2)",
 	    .min = 0, .max = 1 },
-	{ 0, "beta1", OPT_F64, AT(beta1), "X", "decay of the first moment (0.9)", .min = 0, .max = 1 },
+	{ 0, "beta1", OPT_F64, AT(beta1), "X", "decay of the first moment (0.9)",
+	    .min = 0, .max = 1 },
 	{ 0, "beta2", OPT_F64, AT(beta2), "X", "decay of the second moment (0.95)",
 	    .min = 0, .max = 1 },
 	{ 0, "eps", OPT_F64, AT(eps), "X", "added to the root of the second (1e-8)",
 	    .min = 0, .max = 1 },
-	{ 0, "weight-decay", OPT_F64, AT(decay), "X", "decay of matrices (0.1)", .min = 0, .max = 100 },
+	{ 0, "weight-decay", OPT_F64, AT(decay), "X", "decay of matrices (0.1)",
+	    .min = 0, .max = 100 },
 	{ 0, "clip", OPT_F64, AT(clip), "NORM", "largest gradient norm, 0: none (1)",
 	    .min = 0, .max = 1e9 },
 	{ 0, "spike", OPT_F64, AT(spike), "X", "deviations above the median that skip a step, "
 	    "0: never (20)", .min = 0, .max = 1e9 },
 	{ 0, "weights", OPT_STR, AT(weights), "W,...", "share of each shard (by its rows)" },
 	{ 0, "no-shuffle", OPT_FLAG, AT(no_shuffle), .help = "take rows in file order" },
-	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of the order of rows (1)", .min = 0, .max = 9e18 },
+	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of the order of rows (1)",
+	    .min = 0, .max = 9e18 },
 	{ 0, "valid", OPT_STR, AT(valid), "SHARD", "packed rows to validate on" },
 	{ 0, "valid-every", OPT_I64, AT(valid_every), "N",
 	    "steps between validations (as --save-every)", .min = 1, .max = MANY },
@@ -255,7 +261,8 @@ make_trainer(struct train *o, struct dev *dev)
 	to.schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
 	if (schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
 		tool_usage("--schedule: %s", err.msg);
-	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model, dev, true, &err) < 0 ||
+	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model,
+	    dev, true, &err) < 0 ||
 	    (t = trainer_new(&o->m, o->rows, o->valid_rows, &to, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (o->run.from[0] != '\0' && trainer_restore(t, o->run.from, &err) < 0)
