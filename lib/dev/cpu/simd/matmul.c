@@ -1,34 +1,362 @@
-/* Matrix products: one chain of multiply-adds for each element, in order of k. */
+/*
+ * Matrix products, blocked for the caches.
+ *
+ * An element of the result is a sum over blocks of KC of k, at absolute
+ * positions and in order; each block is one chain of multiply-adds.  That
+ * holds for every path here, so how many rows there are, where they lie and
+ * how many threads work changes no bit.
+ *
+ * Many rows: columns of b are packed once into panels of NR, shared by all
+ * threads; a task packs a block of rows of a and goes over the panels.  Few
+ * rows: a task packs one panel at a time into L1 and uses it for all rows.
+ */
+#include <string.h>
+
 #include "dev/cpu/simd/simd.h"
+#include "dev/cpu/simd/tile.h"
+
+enum {
+	KC = 256,			/* of k in one chain: part of the result */
+	MC = 16 * MR,			/* most rows of one task */
+	FEW = 4 * MR,			/* at most so many rows are "few" */
+	B_FLOATS = 1 << 20,		/* packed at a time */
+	A_FLOATS = (MC + 2) * KC,	/* each member's */
+};
+
+/* One product, counts known, and the part of it that is packed now. */
+struct mm {
+	const struct k_matmul *p;
+	const float	*a, *b, *bias;
+	float		*c, *packed_a, *packed_b, alpha;
+	int64_t		 m, n, k, rs, cs;	/* a[i, l] is a[i * rs + l * cs] */
+	int64_t		 j0, nj, k0, nk;	/* columns and k of packed_b */
+	int64_t		 mc, nc, mblocks;	/* rows and columns of a task */
+};
+
+struct tile {
+	int64_t		 k, rs, cs, ldb, ldc, n;
+	const float	*a, *b, *bias;
+	float		*c, alpha;
+	bool		 load;			/* c has a sum already */
+};
+
+/* c = alpha a b + what is there + bias */
+INLINE void
+tile_store(int mr, const struct tile *t, vf acc[MR][2])
+{
+	bool whole = t->n == NR;
+	int64_t n1 = t->n - VW;
+
+	UNROLL
+	for (int i = 0; i < mr; i++) {
+		float *c = t->c + i * t->ldc;
+
+		UNROLL
+		for (int v = 0; v < 2; v++) {
+			int64_t n = whole ? VW : v == 0 ? t->n : n1;
+			vf base = { 0 };
+
+			if (n <= 0)
+				continue;
+			if (t->load)
+				base = vload_to(c + v * VW, n);
+			if (t->bias != NULL)
+				base += vload_to(t->bias + v * VW, n);
+			vstore_to(c + v * VW, vfma(acc[i][v], vset(t->alpha), base), n);
+		}
+	}
+}
+
+#define TILE(mr)							\
+static void								\
+tile_##mr(const struct tile *t)						\
+{									\
+	vf acc[MR][2];							\
+									\
+	tile_sum(mr, t->k, t->a, t->rs, t->cs, t->b, t->ldb, acc);	\
+	tile_store(mr, t, acc);						\
+}
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#if MR > 6
+TILE(7) TILE(8)
+#endif
+#if MR > 8
+TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+
+/* A whole tile of packed operands: their strides are constants. */
+static void
+tile_packed(const struct tile *t)
+{
+	vf acc[MR][2];
+
+	tile_sum(MR, t->k, t->a, 1, MR, t->b, NR, acc);
+	tile_store(MR, t, acc);
+}
 
 static void
-matmul_task(void *ctx, int64_t task, int member)
+tile_run(const struct tile *t, int64_t rows)
+{
+	static void (*const of_height[])(const struct tile *) = {
+		tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
+#if MR > 6
+		tile_7, tile_8,
+#endif
+#if MR > 8
+		tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
+#endif
+	};
+
+	if (rows == MR && t->rs == 1 && t->cs == MR && t->ldb == NR)
+		tile_packed(t);
+	else
+		of_height[rows - 1](t);
+}
+
+static int64_t
+min64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The tile at (i, j) of the block of k that starts at k0 (absolute). */
+static struct tile
+tile_at(const struct mm *mm, int64_t i, int64_t j, int64_t k0)
+{
+	struct tile t = {
+		.k = min64(KC, mm->k - k0), .ldc = mm->p->ldc, .n = min64(NR, mm->n - j),
+		.c = mm->c + i * mm->p->ldc + j, .alpha = mm->alpha,
+		.load = k0 > 0 || mm->p->add,
+		.bias = k0 > 0 || mm->bias == NULL ? NULL : mm->bias + j,
+	};
+
+	return t;
+}
+
+/* ---- packing ---- */
+
+/* Rows [0, mr) of a, k of [k0, k0 + k), as panel[l * MR + i]; writes up to VW - 1 beyond. */
+static void
+pack_a_rows(float *panel, const float *a, int64_t ld, int64_t mr, int64_t k)
+{
+	enum { G = (MR + VW - 1) / VW };
+	int64_t l = 0;
+
+	for (; l + VW <= k; l += VW) {
+		vf r[G][VW];
+
+		UNROLL
+		for (int g = 0; g < G; g++) {
+			UNROLL
+			for (int i = 0; i < VW; i++)
+				r[g][i] = g * VW + i < mr ? vload(a + (g * VW + i) * ld + l) :
+				    (vf){ 0 };
+			turn(r[g]);
+		}
+		UNROLL
+		for (int i = 0; i < VW; i++)
+			UNROLL
+			for (int g = 0; g < G; g++)
+				vstore(panel + (l + i) * MR + g * VW, r[g][i]);
+	}
+	for (; l < k; l++)
+		for (int64_t i = 0; i < MR; i++)
+			panel[l * MR + i] = i < mr ? a[i * ld + l] : 0;
+}
+
+/* The same of a that is stored (K, M). */
+static void
+pack_a_columns(float *panel, const float *a, int64_t ld, int64_t mr, int64_t k, bool inside)
+{
+	enum { G = (MR + VW - 1) / VW };
+
+	for (int64_t l = 0; l < k; l++)
+		UNROLL
+		for (int g = 0; g < G; g++) {
+			const float *src = a + l * ld + g * VW;
+			int64_t n = inside ? VW : mr - g * VW;
+
+			vstore(panel + l * MR + g * VW, n >= VW ? vload(src) :
+			    n > 0 ? vload_n(src, n) : (vf){ 0 });
+		}
+}
+
+/* Rows [i0, i0 + m) of a for the block of k at k0, panels of MR * KC. */
+static void
+pack_a(const struct mm *mm, float *to, int64_t i0, int64_t m, int64_t k0)
+{
+	int64_t k = min64(KC, mm->k - k0), ld = mm->p->lda;
+
+	for (int64_t i = 0; i < m; i += MR, to += MR * KC) {
+		int64_t mr = min64(MR, m - i);
+
+		if (!mm->p->ta)
+			pack_a_rows(to, mm->a + (i0 + i) * ld + k0, ld, mr, k);
+		else
+			pack_a_columns(to, mm->a + k0 * ld + i0 + i, ld, mr, k,
+			    i0 + i + MR + VW <= mm->m);
+	}
+}
+
+/* k of [k0, k0 + k) of columns [j, j + NR) of b. */
+static void
+pack_b(const struct mm *mm, float *panel, int64_t j, int64_t k0, int64_t k)
+{
+	int64_t n = min64(NR, mm->n - j), ld = mm->p->ldb;
+
+	if (mm->p->tb)
+		pack_columns(panel, mm->b + j * ld + k0, ld, n, k);
+	else
+		pack_rows(panel, mm->b + k0 * ld + j, ld, n, k);
+}
+
+static void
+pack_b_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
-	const struct k_matmul *a = job->args;
-	int64_t k = *(int64_t *)job->tmp;
-	const float *x = cpu_f32(a->a), *y = cpu_f32(a->b), *bias = cpu_f32(a->bias);
+	const struct mm *mm = job->args;
 
 	(void)member;
 	for (int64_t i = cpu_from(job, task); i < cpu_to(job, task); i++)
-		for (int64_t j = 0; j < a->n; j++) {
-			float *c = cpu_f32(a->c) + i * a->ldc + j, s = 0;
+		pack_b(mm, mm->packed_b + i * NR * mm->nk, mm->j0 + i * NR, mm->k0, mm->nk);
+}
 
-			for (int64_t l = 0; l < k; l++)
-				s += (a->ta ? x[l * a->lda + i] : x[i * a->lda + l]) *
-				    (a->tb ? y[j * a->ldb + l] : y[l * a->ldb + j]);
-			s *= (float)a->alpha;
-			*c = s + (a->add ? *c : 0) + (bias != NULL ? bias[j] : 0);
+/* ---- many rows ---- */
+
+static void
+block_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct mm *mm = job->args;
+	float *pa = mm->packed_a + member * A_FLOATS;
+	int64_t i0 = task % mm->mblocks * mm->mc, m = min64(mm->mc, mm->m - i0);
+	int64_t from = task / mm->mblocks * mm->nc, to = min64(from + mm->nc, mm->nj);
+
+	for (int64_t k0 = mm->k0; k0 < mm->k0 + mm->nk; k0 += KC) {
+		pack_a(mm, pa, i0, m, k0);
+		for (int64_t j = from; j < to; j += NR)
+			for (int64_t i = 0; i < m; i += MR) {
+				struct tile t = tile_at(mm, i0 + i, mm->j0 + j, k0);
+
+				t.a = pa + i * KC;
+				t.rs = 1;
+				t.cs = MR;
+				t.b = mm->packed_b + j * mm->nk + (k0 - mm->k0) * NR;
+				t.ldb = NR;
+				tile_run(&t, min64(MR, m - i));
+			}
+	}
+}
+
+/* How rows and columns are cut into tasks: enough for all threads, not too small. */
+static void
+cut(struct mm *mm, int threads)
+{
+	int64_t want = threads == 1 ? 1 : threads * 8;
+
+	mm->mc = MC;
+	while (mm->mc > 4 * MR && (mm->m + mm->mc - 1) / mm->mc < want)
+		mm->mc -= 2 * MR;
+	mm->mblocks = (mm->m + mm->mc - 1) / mm->mc;
+	mm->nc = (mm->nj + NR - 1) / NR * NR;
+	while (mm->nc > 8 * NR && mm->mblocks * ((mm->nj + mm->nc - 1) / mm->nc) < want)
+		mm->nc = (mm->nc / 2 + NR - 1) / NR * NR;
+}
+
+static void
+many_rows(struct cpu *c, struct mm *mm)
+{
+	int threads = team_size(c->dev.team);
+	int64_t kmax = min64((mm->k + KC - 1) / KC * KC, 4 * KC);
+	int64_t nmax = min64((mm->n + NR - 1) / NR * NR, B_FLOATS / kmax / NR * NR);
+
+	kmax = B_FLOATS / nmax / KC * KC;
+	mm->packed_b = cpu_scratch(c, (B_FLOATS + threads * A_FLOATS) * (int64_t)sizeof(float));
+	if (mm->packed_b == NULL)
+		return;
+	mm->packed_a = mm->packed_b + B_FLOATS;
+	for (mm->j0 = 0; mm->j0 < mm->n; mm->j0 += nmax)
+		for (mm->k0 = 0; mm->k0 < mm->k; mm->k0 += kmax) {
+			struct cpu_job pack = { .c = c, .args = mm }, job = pack;
+
+			mm->nj = min64(nmax, mm->n - mm->j0);
+			mm->nk = min64(kmax, mm->k - mm->k0);
+			cut(mm, threads);
+			pack.n = (mm->nj + NR - 1) / NR;
+			cpu_run(&pack, mm->nk * 4, pack_b_task);
+			job.n = mm->mblocks * ((mm->nj + mm->nc - 1) / mm->nc);
+			job.step = 1;
+			cpu_run(&job, mm->mc * mm->nk * mm->nc / NR, block_task);
+		}
+}
+
+/* ---- few rows ---- */
+
+static void
+panel_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct mm *mm = job->args;
+	float *panel = mm->packed_b + member * NR * KC;
+
+	for (int64_t p = cpu_from(job, task); p < cpu_to(job, task); p++)
+		for (int64_t j = p * NR, k0 = 0; k0 < mm->k; k0 += KC) {
+			bool direct = !mm->p->tb && j + NR <= mm->n;
+
+			if (!direct)
+				pack_b(mm, panel, j, k0, min64(KC, mm->k - k0));
+			for (int64_t i = 0; i < mm->m; i += MR) {
+				struct tile t = tile_at(mm, i, j, k0);
+
+				t.a = mm->a + i * mm->rs + k0 * mm->cs;
+				t.rs = mm->rs;
+				t.cs = mm->cs;
+				t.b = direct ? mm->b + k0 * mm->p->ldb + j : panel;
+				t.ldb = direct ? mm->p->ldb : NR;
+				tile_run(&t, min64(MR, mm->m - i));
+			}
+		}
+}
+
+static void
+few_rows(struct cpu *c, struct mm *mm)
+{
+	struct cpu_job job = { .c = c, .args = mm, .n = (mm->n + NR - 1) / NR };
+
+	mm->packed_b = cpu_scratch(c, team_size(c->dev.team) * NR * KC * (int64_t)sizeof(float));
+	if (mm->packed_b != NULL)
+		cpu_run(&job, mm->k * (mm->m + 4), panel_task);
+}
+
+/* A sum over nothing. */
+static void
+no_terms(const struct mm *mm)
+{
+	for (int64_t i = 0; i < mm->m; i++)
+		for (int64_t j = 0; j < mm->n; j++) {
+			float *c = mm->c + i * mm->p->ldc + j;
+
+			*c = (mm->p->add ? *c : 0) + (mm->bias != NULL ? mm->bias[j] : 0);
 		}
 }
 
 void
 OF_ISA(k_matmul)(struct cpu *c, const union dev_args *args)
 {
-	const struct k_matmul *a = &args->matmul;
-	int64_t k = cpu_count(c, a->k);
-	struct cpu_job job = { .c = c, .args = args, .tmp = &k, .n = cpu_count(c, a->m) };
+	const struct k_matmul *p = &args->matmul;
+	struct mm mm = {
+		.p = p, .a = cpu_f32(p->a), .b = cpu_f32(p->b), .c = cpu_f32(p->c),
+		.bias = cpu_f32(p->bias), .alpha = (float)p->alpha,
+		.m = cpu_count(c, p->m), .n = p->n, .k = cpu_count(c, p->k),
+		.rs = p->ta ? 1 : p->lda, .cs = p->ta ? p->lda : 1,
+	};
 
-	if (k >= 0)
-		cpu_run(&job, a->n * k, matmul_task);
+	if (mm.m <= 0 || mm.n <= 0 || mm.k < 0)
+		return;
+	if (mm.k == 0)
+		no_terms(&mm);
+	else if (mm.m <= FEW)
+		few_rows(c, &mm);
+	else
+		many_rows(c, &mm);
 }

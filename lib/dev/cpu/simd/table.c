@@ -6,8 +6,11 @@
 double
 OF_ISA(spin)(int64_t n)
 {
-	vf acc[SPIN_CHAINS] = { 0 }, x = vset(0.999f), y = vset(1e-3f), sum = { 0 };
+	vf acc[SPIN_CHAINS], x = vset(0.999f), y = vset(1e-3f), sum = { 0 };
 
+	/* Chains that differ, so that none is computed for another. */
+	for (int j = 0; j < SPIN_CHAINS; j++)
+		acc[j] = vset((float)j);
 	for (int64_t i = 0; i < n; i++) {
 		for (int s = 0; s < SPIN_STEPS; s++)
 			for (int j = 0; j < SPIN_CHAINS; j++)

@@ -1,0 +1,65 @@
+/*
+ * kit - one kernel, the same arguments, on the reference and on real devices
+ *
+ * A case declares its buffers by index, and builds its arguments twice: once
+ * with the reference's addresses and F64, once with the device's and F32.
+ * Inputs beyond the valid rows are NaN, so that reading them shows; outputs
+ * start as random numbers, so that writing too much or not adding shows.
+ */
+#ifndef TESTS_KIT_H
+#define TESTS_KIT_H
+
+#include "dev/kernels.h"
+
+enum { KIT_BUFS = 24 };
+
+struct kit_buf {
+	enum { KIT_FLOAT, KIT_INT, KIT_BYTES } kind;
+	bool	 out;
+	int64_t	 n;		/* elements, or bytes of KIT_BYTES */
+	void	*from;		/* double, int32_t or bytes: what it starts as */
+	void	*want;		/* what the reference made of it */
+	dptr	 ref, dev;
+};
+
+struct kit {
+	struct dev	*ref;
+	uint64_t	 seed, drawn;
+	struct kit_buf	 buf[KIT_BUFS];
+	int		 n;
+	bool		 on_ref;	/* whose addresses kit_at() gives */
+	dtype		 type;		/* F64 or F32, to go with it */
+	const void	*shape;		/* the case's own */
+};
+
+int kit_init(struct kit *k, uint64_t seed);
+void kit_free(struct kit *k);
+
+/* Forget the buffers, for the next case. */
+void kit_reset(struct kit *k);
+
+/* Draws, for shapes and values. */
+int64_t kit_draw(struct kit *k, int64_t from, int64_t to);	/* both included */
+double kit_normal(struct kit *k);
+
+/* Buffers; each returns its index.  valid elements are numbers, the rest NaN. */
+int kit_in(struct kit *k, int64_t n, int64_t valid, double std);
+int kit_out(struct kit *k, int64_t n);
+int kit_ints(struct kit *k, int64_t n, const int32_t *values);
+int kit_bytes(struct kit *k, int64_t bytes, const void *from, bool out);
+
+dptr kit_at(const struct kit *k, int i);
+
+/*
+ * Run it on the reference, and on every instruction set of this machine,
+ * strict and not, with one thread and three.  Is every output within tol of
+ * the reference (largest difference over largest magnitude), and the same
+ * bits for each instruction set?
+ */
+bool kit_agrees(struct kit *k, int kernel,
+    void (*args)(struct kit *k, union dev_args *a), double tol);
+
+/* The last outputs of the devices are kept: element i of a KIT_FLOAT buffer in the reference. */
+double kit_want(const struct kit *k, int buf, int64_t i);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * Matrix products against double, on random shapes, and that a
+ * row's bits never depend on the other rows.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/kit.h"
+#include "../tap.h"
+
+/* ---- matmul ---- */
+
+struct mm_case {
+	int64_t	m, n, k, cap, lda, ldb, ldc;
+	bool	ta, tb, add, bias;
+	double	alpha;
+};
+
+static void
+mm_args(struct kit *k, union dev_args *a)
+{
+	const struct mm_case *s = k->shape;
+	struct dim m = { .cap = s->m }, kk = { .cap = s->k };
+
+	/* What varies is counted on the device: k where the tokens are summed, else m. */
+	*(s->ta ? &kk : &m) = (struct dim){ .cap = s->cap, .n = kit_at(k, 4) };
+	a->matmul = (struct k_matmul){
+		.c = kit_at(k, 0), .a = kit_at(k, 1), .b = kit_at(k, 2),
+		.bias = s->bias ? kit_at(k, 3) : (dptr){ 0 },
+		.c_type = k->type, .a_type = k->type, .b_type = k->type, .m = m, .k = kk,
+		.n = s->n, .lda = s->lda, .ldb = s->ldb, .ldc = s->ldc,
+		.ta = s->ta, .tb = s->tb, .add = s->add, .alpha = s->alpha,
+	};
+}
+
+static bool
+mm_agrees(struct kit *k, const struct mm_case *s)
+{
+	int32_t count = (int32_t)(s->ta ? s->k : s->m);
+	int64_t arows = s->ta ? s->k : s->m, brows = s->tb ? s->n : s->k;
+
+	k->shape = s;
+	kit_out(k, (s->ta ? s->m : s->cap) * s->ldc);
+	kit_in(k, (arows + s->cap - count) * s->lda, arows * s->lda, 1);
+	kit_in(k, (brows + 1) * s->ldb, brows * s->ldb, 1);
+	kit_in(k, s->n + 3, s->n, 1);
+	kit_ints(k, 1, &count);
+	bool good = kit_agrees(k, K_MATMUL, mm_args, 3e-6);
+
+	if (!good)
+		printf("# %lldx%lldx%lld ta %d tb %d add %d bias %d\n", (long long)s->m,
+		    (long long)s->n, (long long)s->k, s->ta, s->tb, s->add, s->bias);
+	kit_reset(k);
+	return good;
+}
+
+static void
+test_matmul(struct kit *k)
+{
+	static const int64_t edge[] = { 0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 24, 31, 33, 48, 97, 130,
+		255, 256, 257, 300, 600 };
+	enum { N = sizeof(edge) / sizeof(edge[0]) };
+	bool good = true;
+
+	for (int i = 0; i < 120 && good; i++) {
+		struct mm_case s = {
+			.m = edge[kit_draw(k, 0, N - 1)], .n = edge[kit_draw(k, 1, N - 1)],
+			.k = edge[kit_draw(k, 0, N - 1)],
+			.ta = kit_draw(k, 0, 2) == 0, .tb = kit_draw(k, 0, 1) == 0,
+			.add = kit_draw(k, 0, 1) == 0, .bias = kit_draw(k, 0, 2) == 0,
+			.alpha = kit_draw(k, 0, 1) == 0 ? 1 : 0.5,
+		};
+
+		s.cap = (s.ta ? s.k : s.m) + kit_draw(k, 0, 3);
+		s.lda = (s.ta ? s.m : s.k) + kit_draw(k, 0, 1) * 3;
+		s.ldb = (s.tb ? s.k + (s.ta ? s.cap - s.k : 0) : s.n) + kit_draw(k, 0, 1) * 5;
+		s.ldc = s.n + kit_draw(k, 0, 1) * 7;
+		good = mm_agrees(k, &s);
+	}
+	ok(good, "matrix products of 120 random shapes");
+}
+
+/* Rows of a product of many rows, computed alone or a few at a time. */
+static bool
+rows_alone(const char *isa, bool tb)
+{
+	enum { M = 301, N = 83, K = 700 };
+	struct err err = { 0 };
+	struct team *team = team_new(2, &err);
+	struct dev *d = dev_open(isa, team, 0, &err);
+	float *x, *all, *one;
+	dptr a, b, c;
+	bool good = true;
+
+	if (d == NULL) {
+		team_free(team);
+		return true;
+	}
+	x = malloc(sizeof(float) * M * K);
+	all = malloc(sizeof(float) * M * N);
+	one = malloc(sizeof(float) * M * N);
+	a = dev_alloc(d, 4 * M * K, &err);
+	b = dev_alloc(d, 4 * N * K, &err);
+	c = dev_alloc(d, 4 * M * N, &err);
+	for (int i = 0; i < M * K; i++)
+		x[i] = (float)((i * 7919) % 1013) / 500 - 1;
+	dev_upload(d, a, x, 4 * M * K);
+	dev_upload(d, b, x + 11, 4 * N * K);
+	union dev_args args = { .matmul = { .c = c, .a = a, .b = b, .c_type = DTYPE_F32,
+		.a_type = DTYPE_F32, .b_type = DTYPE_F32, .m = { .cap = M }, .k = { .cap = K },
+		.n = N, .lda = K, .ldb = tb ? K : N, .ldc = N, .tb = tb, .alpha = 1 } };
+
+	dev_launch(d, K_MATMUL, &args);
+	dev_download(d, all, c, 4 * M * N);
+	for (int64_t at = 0, m = 1; at < M; at += m, m = m % 29 + 1) {
+		m = at + m > M ? M - at : m;
+		args.matmul.m.cap = m;
+		args.matmul.a = dptr_add(a, at * K * 4);
+		dev_launch(d, K_MATMUL, &args);
+		dev_download(d, one, c, 4 * m * N);
+		good = good && dev_wait(d, &err) == 0 &&
+		    memcmp(one, all + at * N, (size_t)(4 * m * N)) == 0;
+	}
+	free(x);
+	free(all);
+	free(one);
+	dev_close(d);
+	team_free(team);
+	return good;
+}
+
+int
+main(void)
+{
+	struct kit k;
+
+	if (kit_init(&k, 1) < 0)
+		return 2;
+	test_matmul(&k);
+	ok(rows_alone("cpu", true) && rows_alone("cpu", false) && rows_alone("cpu:base", true),
+	    "a row's product is the same bits alone, in few rows and in many");
+	kit_free(&k);
+	return tap_done();
+}
