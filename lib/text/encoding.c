@@ -290,7 +290,8 @@ encoding_to_utf8(str bytes, bool markup, struct buf *b, str *text, struct err *e
 	int got;
 
 	*text = bytes;
-	if (utf8_bad(bytes) >= 0 || (bytes.n > 0 && memchr(bytes.p, '\0', (size_t)bytes.n) != NULL) ||
+	if (utf8_bad(bytes) >= 0 ||
+	    (bytes.n > 0 && memchr(bytes.p, '\0', (size_t)bytes.n) != NULL) ||
 	    (markup && is_iso2022(bytes))) {
 		if ((got = recode(bytes, markup, b, err)) < 1)
 			return got;

@@ -113,7 +113,8 @@ read_lines(struct run *r, struct item *it, struct err *err)
 			break;
 		}
 		if (it->bytes.n > RECORDS_MAX)
-			return err_set(err, ERR_LIMIT, "a line of more than %td bytes", RECORDS_MAX);
+			return err_set(err, ERR_LIMIT, "a line of more than %td bytes",
+			    RECORDS_MAX);
 	}
 	r->in_lines = got > 0;
 	for (const char *p = it->bytes.p, *end = p + it->bytes.n; p < end && p != NULL; r->line++)

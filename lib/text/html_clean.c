@@ -434,7 +434,8 @@ attributes(struct clean *c, struct tag *t, bool copy)
 			c->at = p + 1;
 			return true;
 		}
-		for (name.p = p++; p < end && !is_space(*p) && *p != '/' && *p != '>' && *p != '='; )
+		for (name.p = p++; p < end && !is_space(*p) && *p != '/' && *p != '>' &&
+		    *p != '='; )
 			p++;
 		name.n = p - name.p;
 		while (p < end && is_space(*p))
