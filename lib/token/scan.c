@@ -38,36 +38,10 @@ struct text {
 	const char	*end;
 };
 
-/* Class and length of a character that is not ASCII. */
-static unsigned
-wide(const struct text *t, const char *p, int *len)
-{
-	const uint8_t *b = (const uint8_t *)p;
-	uint32_t c = b[0];
-	int n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
-
-	*len = 1;
-	if (n == 1 || t->end - p < n)
-		return 0;
-	c &= 0x7fu >> n;
-	for (int i = 1; i < n; i++) {
-		if ((b[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (b[i] & 0x3f);
-	}
-	if (c >= UC_END)
-		return 0;
-	*len = n;
-	return t->class[c];
-}
-
 static inline unsigned
 class_at(const struct text *t, const char *p, int *len)
 {
-	uint8_t c = (uint8_t)*p;
-
-	*len = 1;
-	return c < 0x80 ? t->class[c] : wide(t, p, len);
+	return uclass_at(t->class, p, t->end, len);
 }
 
 /* Past the characters from p on whose class has a bit of any. */
@@ -163,7 +137,7 @@ word_llama3(const struct text *t, const char *p, int digits)
 {
 	const char *q;
 	unsigned class, next = UC_SPACE;
-	int len, len2;
+	int len, len2 = 0;
 
 	class = class_at(t, p, &len);
 	if ((class & UC_L) != 0)

@@ -19,14 +19,25 @@
 
 struct tokenizer;
 
-/* path: a tokenizer.json, plain or compressed, or a model directory with one. */
+#define TOKENIZER_FILE_MAX	((ptrdiff_t)256 << 20)	/* bytes of tokenizer.json */
+
+/*
+ * path: a tokenizer.json, plain or compressed, or a model directory with one.
+ * What begins and ends a text is said by the files beside it, when a directory
+ * is given; else by the template; else by the well-known names (known.h).
+ */
 struct tokenizer *tokenizer_load(const char *path, struct err *err);
+
+/* From the bytes of tokenizer.json, which are needed no longer. */
+struct tokenizer *tokenizer_parse(str file, struct err *err);
 void tokenizer_free(struct tokenizer *t);
 
 int32_t tokenizer_vocab(const struct tokenizer *t);	/* highest id + 1 */
 hash128 tokenizer_fingerprint(const struct tokenizer *t);
 int32_t tokenizer_bos(const struct tokenizer *t);	/* -1: none */
 int32_t tokenizer_eos(const struct tokenizer *t);
+bool tokenizer_adds_bos(const struct tokenizer *t);	/* its template puts one before a text */
+bool tokenizer_adds_eos(const struct tokenizer *t);
 int32_t tokenizer_id(const struct tokenizer *t, str token);	/* by content, or -1 */
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 
@@ -41,11 +52,15 @@ void ids_free(struct ids *ids);
 
 enum { ENCODE_SPECIAL = 1 };	/* special tokens in the text become their ids */
 
-struct encoder;		/* a thread's scratch and cache */
+struct encoder;		/* a thread's scratch and cache: 2 MiB, and 28 bytes a byte of the longest word */
 struct encoder *encoder_new(const struct tokenizer *t, struct err *err);
 void encoder_free(struct encoder *e);
 
-/* Append the ids of text, without BOS or EOS. */
+/*
+ * Append the ids of text, without BOS or EOS.  Added tokens that are not
+ * special are found in text always, as the reference does.  Return 0 or -1:
+ * ERR_FORMAT when text is not UTF-8 or a byte of it has no token.
+ */
 int encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err);
 
 /*

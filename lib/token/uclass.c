@@ -263,3 +263,25 @@ uclass_new(struct err *err)
 	class['\r'] |= UC_NL;
 	return class;
 }
+
+unsigned
+uclass_wide(const uint8_t *class, const char *p, const char *end, int *len)
+{
+	const uint8_t *b = (const uint8_t *)p;
+	uint32_t c = b[0];
+	int n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+
+	*len = 1;
+	if (n == 1 || end - p < n)
+		return 0;
+	c &= 0x7fu >> n;
+	for (int i = 1; i < n; i++) {
+		if ((b[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (b[i] & 0x3f);
+	}
+	if (c >= UC_END)
+		return 0;
+	*len = n;
+	return class[c];
+}

@@ -21,4 +21,17 @@ enum {
 
 uint8_t *uclass_new(struct err *err);
 
+/* Class and length of a character that is not ASCII; a broken one has length 1. */
+unsigned uclass_wide(const uint8_t *class, const char *p, const char *end, int *len);
+
+/* The class of the character at p < end, and its length. */
+static inline unsigned
+uclass_at(const uint8_t *class, const char *p, const char *end, int *len)
+{
+	uint8_t c = (uint8_t)*p;
+
+	*len = 1;
+	return c < 0x80 ? class[c] : uclass_wide(class, p, end, len);
+}
+
 #endif

@@ -1,0 +1,307 @@
+#include <endian.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "token/tokenizer_impl.h"
+#include "token/uclass.h"
+
+/*
+ * The cache remembers words of up to 15 bytes that become up to 4 ids: nearly
+ * all words of a text.  An entry is half a cache line; a bucket is a line, the
+ * newer entry first.
+ */
+#define CACHE_BITS	15
+#define CACHE_WORD	15
+#define CACHE_IDS	4
+
+struct entry {
+	uint64_t	lo, hi;		/* the bytes; hi's last: ids << 4 | length */
+	int32_t		id[CACHE_IDS];
+};
+
+struct bucket {
+	_Alignas(64) struct entry e[2];
+};
+
+struct encoder {
+	const struct tokenizer *t;
+	struct pretoken_walk *walk;
+	struct bpe_scratch scratch;
+	struct buf	 normal;	/* normalized text */
+	struct buf	 prefixed;	/* text with a space before it */
+	struct bucket	*cache;
+};
+
+void
+ids_free(struct ids *ids)
+{
+	free(ids->id);
+	*ids = (struct ids){ 0 };
+}
+
+/* Room for n more. */
+static int
+ids_room(struct ids *ids, int64_t n, struct err *err)
+{
+	int64_t cap = ids->cap + ids->cap / 2 + 1024;
+	int32_t *id;
+
+	if (ids->n + n <= ids->cap)
+		return 0;
+	if (cap < ids->n + n)
+		cap = ids->n + n;
+	if ((id = realloc(ids->id, (size_t)cap * sizeof(*id))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for %lld tokens", (long long)cap);
+	ids->id = id;
+	ids->cap = cap;
+	return 0;
+}
+
+struct encoder *
+encoder_new(const struct tokenizer *t, struct err *err)
+{
+	struct encoder *e = calloc(1, sizeof(*e));
+	size_t size = sizeof(*e->cache) << CACHE_BITS;
+
+	if (e == NULL || (e->cache = aligned_alloc(64, size)) == NULL) {
+		free(e);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	memset(e->cache, 0, size);
+	e->t = t;
+	if ((e->walk = pretoken_walk_new(t->pre, err)) == NULL) {
+		encoder_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void
+encoder_free(struct encoder *e)
+{
+	if (e == NULL)
+		return;
+	pretoken_walk_free(e->walk);
+	bpe_scratch_free(&e->scratch);
+	buf_free(&e->normal);
+	buf_free(&e->prefixed);
+	free(e->cache);
+	free(e);
+}
+
+/* The ids of one word, without the cache.  There is room for n + CACHE_IDS. */
+static int64_t
+encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err *err)
+{
+	str word = { p, n };
+	int32_t whole;
+
+	if (e->t->ignore_merges && (whole = strmap_find(&e->t->by_bytes, word)) >= 0) {
+		id[0] = whole;
+		return 1;
+	}
+	return bpe_word(&e->t->bpe, &e->scratch, word, id, err);
+}
+
+/* The bytes of a word of 1 to 15, and its length: a key. */
+static inline void
+make_key(const char *p, int32_t n, const char *end, uint64_t *lo, uint64_t *hi)
+{
+	char tmp[16] = { 0 };
+
+	if (end - p < 16) {
+		memcpy(tmp, p, (size_t)n);
+		p = tmp;
+	}
+	memcpy(lo, p, 8);
+	memcpy(hi, p + 8, 8);
+	*lo = le64toh(*lo);
+	*hi = le64toh(*hi);
+	if (n < 8) {
+		*lo &= ((uint64_t)1 << 8 * n) - 1;
+		*hi = 0;
+	} else {
+		*hi &= ((uint64_t)1 << 8 * (n - 8)) - 1;
+	}
+	*hi |= (uint64_t)n << 56;
+}
+
+/* A word that the cache may know.  Return how many ids were written, -1. */
+static inline int64_t
+encode_short(struct encoder *e, const char *p, int32_t n, const char *end, int32_t *id,
+    struct err *err)
+{
+	uint64_t lo, hi, hash;
+	struct entry *b;
+	int64_t got;
+
+	make_key(p, n, end, &lo, &hi);
+	hash = (lo ^ (hi << 23 | hi >> 41) * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
+	b = e->cache[hash >> (64 - CACHE_BITS)].e;
+	for (int i = 0; i < 2; i++)
+		if (b[i].lo == lo && (b[i].hi ^ hi) << 4 == 0) {
+			memcpy(id, b[i].id, sizeof(b[i].id));
+			return (int64_t)(b[i].hi >> 60);
+		}
+	got = encode_word(e, p, n, id, err);
+	if (got > 0 && got <= CACHE_IDS) {
+		b[1] = b[0];
+		b[0].lo = lo;
+		b[0].hi = hi | (uint64_t)got << 60;
+		for (int i = 0; i < CACHE_IDS; i++)
+			b[0].id[i] = i < got ? id[i] : 0;
+	}
+	return got;
+}
+
+/* Text that holds no added token and is normalized. */
+static int
+encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
+{
+	const char *base, *end;
+	int32_t cut[512];
+	int n;
+
+	if (text.n > 0 && pretoken_prefix(e->t->pre) && text.p[0] != ' ') {
+		buf_reset(&e->prefixed);
+		buf_byte(&e->prefixed, ' ');
+		buf_add(&e->prefixed, text);
+		if (buf_ok(&e->prefixed, err) < 0)
+			return -1;
+		text = buf_str(&e->prefixed);
+	}
+	end = text.p + text.n;
+	pretoken_start(e->walk, text);
+	while ((n = pretoken_next(e->walk, &base, cut, 512, err)) > 0) {
+		int32_t from = 0;
+
+		if (ids_room(ids, cut[n - 1] + CACHE_IDS, err) < 0)
+			return -1;
+		for (int i = 0; i < n; i++) {
+			int32_t len = cut[i] - from;
+			int64_t got = len <= CACHE_WORD ?
+			    encode_short(e, base + from, len, end, ids->id + ids->n, err) :
+			    encode_word(e, base + from, len, ids->id + ids->n, err);
+
+			if (got < 0)
+				return -1;
+			ids->n += got;
+			from = cut[i];
+		}
+	}
+	return n;
+}
+
+static bool
+is_word(const struct encoder *e, const char *p, const char *end)
+{
+	int len;
+
+	return p < end && ((uclass_at(pretoken_class(e->t->pre), p, end, &len) & (UC_L | UC_N)) != 0 ||
+	    *p == '_');
+}
+
+static bool
+is_space(const struct encoder *e, const char *p, const char *end, int *len)
+{
+	return (uclass_at(pretoken_class(e->t->pre), p, end, len) & UC_SPACE) != 0;
+}
+
+/* The character that ends at p. */
+static const char *
+before(const char *start, const char *p)
+{
+	do
+		p--;
+	while (p > start && ((uint8_t)*p & 0xc0) == 0x80);
+	return p;
+}
+
+/*
+ * Does token id stand at [*start, *stop)?  If so take in the space around it
+ * that it swallows.  from: what is before is spoken for.
+ */
+static bool
+accept(const struct encoder *e, int32_t id, str text, const char *from, const char **start,
+    const char **stop)
+{
+	const char *end = text.p + text.n;
+	uint8_t kind = e->t->kind[id];
+	int len;
+
+	if ((kind & TOKEN_WORD) != 0 && (is_word(e, *stop, end) ||
+	    (*start > text.p && is_word(e, before(text.p, *start), end))))
+		return false;
+	if ((kind & TOKEN_LSTRIP) != 0)
+		while (*start > from && is_space(e, before(from, *start), end, &len))
+			*start = before(from, *start);
+	if ((kind & TOKEN_RSTRIP) != 0)
+		while (*stop < end && is_space(e, *stop, end, &len))
+			*stop += len;
+	return true;
+}
+
+/* Cut text at the tokens of one set and encode what is between by rest(). */
+static int
+encode_around(struct encoder *e, const struct added *set, str text, int flags, struct ids *ids,
+    int (*rest)(struct encoder *, str, int, struct ids *, struct err *), struct err *err)
+{
+	const char *end = text.p + text.n, *from = text.p, *at = text.p, *start, *stop;
+	int32_t id;
+
+	while ((id = added_find(set, at, end, &start, &stop)) >= 0) {
+		at = stop;
+		if ((e->t->kind[id] & TOKEN_SPECIAL) != 0 && (flags & ENCODE_SPECIAL) == 0)
+			continue;
+		if (start < from || !accept(e, id, text, from, &start, &stop))
+			continue;
+		if (start > from && rest(e, (str){ from, start - from }, flags, ids, err) < 0)
+			return -1;
+		if (ids_room(ids, 1, err) < 0)
+			return -1;
+		ids->id[ids->n++] = id;
+		from = at = stop;
+	}
+	return from < end ? rest(e, (str){ from, end - from }, flags, ids, err) : 0;
+}
+
+static int
+rest_plain(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
+{
+	(void)flags;
+	return encode_plain(e, text, ids, err);
+}
+
+/* Text without the tokens that are found before normalization. */
+static int
+rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
+{
+	const struct tokenizer *t = e->t;
+
+	if (t->form != UNI_NONE) {
+		int changed;
+
+		buf_reset(&e->normal);
+		if ((changed = uni_normalize(&e->normal, text, t->form, err)) < 0)
+			return -1;
+		if (changed > 0)
+			text = buf_str(&e->normal);
+	}
+	if (t->normal.nodes > 0 && (t->plain_normal || (flags & ENCODE_SPECIAL) != 0))
+		return encode_around(e, &t->normal, text, flags, ids, rest_plain, err);
+	return encode_plain(e, text, ids, err);
+}
+
+int
+encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
+{
+	const struct tokenizer *t = e->t;
+	ptrdiff_t bad = utf8_bad(text);
+
+	if (bad >= 0)
+		return err_set(err, ERR_FORMAT, "byte %td of the text is not UTF-8", bad);
+	if (t->raw.nodes > 0 && (t->plain_raw || (flags & ENCODE_SPECIAL) != 0))
+		return encode_around(e, &t->raw, text, flags, ids, rest_raw, err);
+	return rest_raw(e, text, flags, ids, err);
+}

@@ -1,0 +1,46 @@
+/*
+ * pretoken - text into the words that are encoded each by itself
+ *
+ * A pre-tokenizer of tokenizer.json: Split, Digits, ByteLevel and Sequence of
+ * them.  The patterns of scan.h are scanned by hand, others run on PCRE2.
+ */
+#ifndef TOKEN_PRETOKEN_H
+#define TOKEN_PRETOKEN_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define PRETOKEN_STAGES	16
+
+/* Immutable; owns its patterns and its table of character classes. */
+struct pretoken;
+
+/* From the value of pre_tokenizer.  A component that is not known is named. */
+struct pretoken *pretoken_new(const json_t *json, struct err *err);
+void pretoken_free(struct pretoken *p);
+
+/* The text gets a space before it, unless it begins with one. */
+bool pretoken_prefix(const struct pretoken *p);
+
+/* Character classes (uclass.h). */
+const uint8_t *pretoken_class(const struct pretoken *p);
+
+/* A walk over one text; a thread's own, used again for the next text. */
+struct pretoken_walk;
+struct pretoken_walk *pretoken_walk_new(const struct pretoken *p, struct err *err);
+void pretoken_walk_free(struct pretoken_walk *w);
+
+/* Begin; text is valid UTF-8 and outlives the walk. */
+void pretoken_start(struct pretoken_walk *w, str text);
+
+/*
+ * The next words, at most max: word i is [i > 0 ? cut[i - 1] : 0, cut[i]) from
+ * *base on.  Return how many, 0 at the end, -1 (a pattern that takes too long).
+ */
+int pretoken_next(struct pretoken_walk *w, const char **base, int32_t *cut, int max,
+    struct err *err);
+
+#endif

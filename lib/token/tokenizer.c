@@ -1,0 +1,415 @@
+#include "token/tokenizer_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/stream.h"
+#include "token/known.h"
+
+/* tokenizer.json's members. */
+enum { ADDED, NORMALIZER, PRE, POST, DECODER, MODEL, NPARTS };
+
+static int
+find_parts(str file, struct json_member part[NPARTS], struct err *err)
+{
+	const str key[NPARTS] = {
+		[ADDED] = S("added_tokens"), [NORMALIZER] = S("normalizer"),
+		[PRE] = S("pre_tokenizer"), [POST] = S("post_processor"),
+		[DECODER] = S("decoder"), [MODEL] = S("model"),
+	};
+
+	while (file.n > 0 && strchr(" \t\r\n", file.p[file.n - 1]) != NULL)
+		file.n--;
+	while (file.n > 0 && strchr(" \t\r\n", file.p[0]) != NULL)
+		file.p++, file.n--;
+	if (str_starts(file, S("\xef\xbb\xbf")))
+		file.p += 3, file.n -= 3;
+	return json_scan(file, key, NPARTS, part, err);
+}
+
+/* A small part as a tree; NULL is a failure, JSON null is not. */
+static json_t *
+tree(const struct json_member *m, struct err *err)
+{
+	struct buf b = { 0 };
+	json_t *list;
+
+	if (m->value.p == NULL)
+		return json_null();
+	/* Wrapped, for jansson takes objects and arrays only. */
+	buf_byte(&b, '[');
+	buf_add(&b, m->value);
+	buf_byte(&b, ']');
+	list = buf_ok(&b, err) == 0 ? json_doc(buf_str(&b), err) : NULL;
+	buf_free(&b);
+	if (list != NULL) {
+		json_t *v = json_incref(json_array_get(list, 0));
+
+		json_decref(list);
+		return v;
+	}
+	return NULL;
+}
+
+static const char *
+type_of(const json_t *json)
+{
+	const char *type = json_string_value(json_object_get(json, "type"));
+
+	return type != NULL ? type : "without a type";
+}
+
+static int
+read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *err)
+{
+	const char *type = type_of(json);
+	const json_t *list = json_object_get(json, "normalizers");
+
+	if (json_is_null(json))
+		return 0;
+	if (strcmp(type, "Sequence") == 0 && json_is_array(list) && depth < 4) {
+		for (size_t i = 0; i < json_array_size(list); i++)
+			if (read_normalizer(t, json_array_get(list, i), depth + 1, err) < 0)
+				return -1;
+		return 0;
+	}
+	if (t->form == UNI_NONE && strcmp(type, "NFC") == 0)
+		t->form = UNI_NFC;
+	else if (t->form == UNI_NONE && strcmp(type, "NFKC") == 0)
+		t->form = UNI_NFKC;
+	else
+		return err_set(err, ERR_FORMAT, "normalizer %.64s is not supported", type);
+	return 0;
+}
+
+static int
+read_decoder(const json_t *json, struct err *err)
+{
+	if (json_is_null(json) || strcmp(type_of(json), "ByteLevel") == 0)
+		return 0;
+	return err_set(err, ERR_FORMAT, "decoder %.64s is not supported", type_of(json));
+}
+
+/* The id that a template puts before or after the text. */
+static int32_t
+template_id(const json_t *json, const json_t *piece)
+{
+	const char *name = json_string_value(json_object_get(
+	    json_object_get(piece, "SpecialToken"), "id"));
+	const json_t *ids;
+
+	if (name == NULL)
+		return -1;
+	ids = json_object_get(json_object_get(json_object_get(json, "special_tokens"), name), "ids");
+	return json_array_size(ids) == 1 ?
+	    (int32_t)json_integer_value(json_array_get(ids, 0)) : -1;
+}
+
+/* What a template adds around a text tells which tokens begin and end one. */
+static int
+read_post(struct tokenizer *t, const json_t *json, int depth, struct err *err)
+{
+	const char *type = type_of(json);
+	const json_t *list = json_object_get(json, "processors");
+	const json_t *single = json_object_get(json, "single");
+	bool after = false;
+
+	if (json_is_null(json) || strcmp(type, "ByteLevel") == 0)
+		return 0;
+	if (strcmp(type, "Sequence") == 0 && json_is_array(list) && depth < 4) {
+		for (size_t i = 0; i < json_array_size(list); i++)
+			if (read_post(t, json_array_get(list, i), depth + 1, err) < 0)
+				return -1;
+		return 0;
+	}
+	if (strcmp(type, "TemplateProcessing") != 0)
+		return err_set(err, ERR_FORMAT, "post-processor %.64s is not supported", type);
+	for (size_t i = 0; i < json_array_size(single); i++) {
+		const json_t *piece = json_array_get(single, i);
+		int32_t id = template_id(json, piece);
+
+		if (json_object_get(piece, "Sequence") != NULL) {
+			after = true;
+			continue;
+		}
+		if (id < 0 || id >= t->n || t->kind[id] == 0)
+			return err_set(err, ERR_FORMAT, "the template names a token that is not there");
+		*(after ? &t->eos : &t->bos) = id;
+		*(after ? &t->add_eos : &t->add_bos) = true;
+	}
+	return 0;
+}
+
+/* ---- beginning and end of a text ---- */
+
+/* "<s>", or {"content": "<s>", ...}. */
+static int32_t
+named_id(const struct tokenizer *t, const json_t *config, const char *key)
+{
+	const json_t *v = json_object_get(config, key);
+
+	if (json_is_object(v))
+		v = json_object_get(v, "content");
+	if (!json_is_string(v))
+		return -1;
+	return tokenizer_id(t, (str){ json_string_value(v), (ptrdiff_t)json_string_length(v) });
+}
+
+/* The first of the well-known names that is an added token here. */
+static int32_t
+known_id(const struct tokenizer *t, const char *const *name)
+{
+	for (; *name != NULL; name++) {
+		int32_t id = tokenizer_id(t, str_of(*name));
+
+		if (id >= 0 && (t->kind[id] & TOKEN_ADDED) != 0)
+			return id;
+	}
+	return -1;
+}
+
+/* What the files beside tokenizer.json say; they need not be there. */
+static int
+read_config(struct tokenizer *t, const char *dir, const char *name, struct err *err)
+{
+	char path[4096];
+	struct stat st;
+	json_t *config;
+	int32_t id;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return err_set(err, ERR_ARG, "%s: name too long", dir);
+	if (stat(path, &st) < 0)
+		return 0;
+	if ((config = json_doc_load(path, err)) == NULL)
+		return err_wrap(err, "%s", path);
+	if ((id = named_id(t, config, "bos_token")) >= 0)
+		t->bos = id;
+	if ((id = named_id(t, config, "eos_token")) >= 0)
+		t->eos = id;
+	t->add_bos |= t->bos >= 0 && json_is_true(json_object_get(config, "add_bos_token"));
+	t->add_eos |= t->eos >= 0 && json_is_true(json_object_get(config, "add_eos_token"));
+	json_decref(config);
+	return 0;
+}
+
+static int
+read_ends(struct tokenizer *t, const char *dir, struct err *err)
+{
+	if (dir != NULL && (read_config(t, dir, "special_tokens_map.json", err) < 0 ||
+	    read_config(t, dir, "tokenizer_config.json", err) < 0))
+		return -1;
+	if (t->bos < 0)
+		t->bos = known_id(t, known_bos);
+	if (t->eos < 0)
+		t->eos = known_id(t, known_eos);
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+/* Canonical text of what decides ids: keys sorted, no space. */
+static int
+hash_tree(struct hasher *hash, const json_t *json, struct err *err)
+{
+	char *s = json_dumps(json, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (s == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	hasher_add(hash, str_of(s));
+	free(s);
+	return 0;
+}
+
+static int
+read_parts(struct tokenizer *t, const struct json_member part[NPARTS], json_t *const tree_of[NPARTS],
+    struct hasher *hash, struct err *err)
+{
+	if (read_normalizer(t, tree_of[NORMALIZER], 0, err) < 0 ||
+	    read_decoder(tree_of[DECODER], err) < 0)
+		return -1;
+	if (json_is_null(tree_of[PRE]))
+		return err_set(err, ERR_FORMAT, "no pre-tokenizer: only byte-level ones are supported");
+	if ((t->pre = pretoken_new(tree_of[PRE], err)) == NULL ||
+	    hash_tree(hash, tree_of[NORMALIZER], err) < 0 || hash_tree(hash, tree_of[PRE], err) < 0 ||
+	    vocab_load(t, part[MODEL].value, part[ADDED].value, hash, err) < 0 ||
+	    read_post(t, tree_of[POST], 0, err) < 0)
+		return -1;
+	t->fingerprint = hasher_end(hash);
+	return 0;
+}
+
+static int
+parse(struct tokenizer *t, str file, struct err *err)
+{
+	struct json_member part[NPARTS];
+	json_t *tree_of[NPARTS] = { NULL };
+	struct hasher *hash = NULL;
+	int ret = -1;
+
+	if (find_parts(file, part, err) < 0)
+		return -1;
+	for (int i = NORMALIZER; i <= DECODER; i++)
+		if ((tree_of[i] = tree(&part[i], err)) == NULL)
+			goto out;
+	if ((hash = hasher_new(err)) != NULL)
+		ret = read_parts(t, part, tree_of, hash, err);
+out:
+	hasher_free(hash);
+	for (int i = NORMALIZER; i <= DECODER; i++)
+		json_decref(tree_of[i]);
+	return ret;
+}
+
+struct tokenizer *
+tokenizer_parse(str file, struct err *err)
+{
+	struct tokenizer *t = calloc(1, sizeof(*t));
+
+	if (t == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	t->bos = t->eos = -1;
+	if (parse(t, file, err) == 0 && read_ends(t, NULL, err) == 0)
+		return t;
+	tokenizer_free(t);
+	return NULL;
+}
+
+struct tokenizer *
+tokenizer_load(const char *path, struct err *err)
+{
+	struct tokenizer *t = calloc(1, sizeof(*t));
+	struct arena arena = { 0 };
+	char inside[4096];
+	struct stat st;
+	const char *dir = NULL;
+	str file;
+
+	if (t == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	t->bos = t->eos = -1;
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		dir = path;
+		if (snprintf(inside, sizeof(inside), "%s/tokenizer.json", path) >=
+		    (int)sizeof(inside)) {
+			err_set(err, ERR_ARG, "%s: name too long", path);
+			goto fail;
+		}
+		path = inside;
+	}
+	if (arena_init(&arena, TOKENIZER_FILE_MAX + 4096, err) < 0)
+		goto fail;
+	file = file_slurp(&arena, path, TOKENIZER_FILE_MAX, err);
+	if (file.p == NULL)
+		goto fail;
+	if (parse(t, file, err) < 0) {
+		err_wrap(err, "%s", path);
+		goto fail;
+	}
+	if (read_ends(t, dir, err) < 0)
+		goto fail;
+	arena_free(&arena);
+	return t;
+fail:
+	arena_free(&arena);
+	tokenizer_free(t);
+	return NULL;
+}
+
+void
+tokenizer_free(struct tokenizer *t)
+{
+	if (t == NULL)
+		return;
+	free(t->kind);
+	free(t->name);
+	free(t->bytes);
+	free(t->pool);
+	strmap_free(&t->by_bytes);
+	strmap_free(&t->by_name);
+	bpe_free(&t->bpe);
+	pretoken_free(t->pre);
+	added_free(&t->raw);
+	added_free(&t->normal);
+	free(t);
+}
+
+int32_t
+tokenizer_vocab(const struct tokenizer *t)
+{
+	return t->n;
+}
+
+hash128
+tokenizer_fingerprint(const struct tokenizer *t)
+{
+	return t->fingerprint;
+}
+
+int32_t
+tokenizer_bos(const struct tokenizer *t)
+{
+	return t->bos;
+}
+
+int32_t
+tokenizer_eos(const struct tokenizer *t)
+{
+	return t->eos;
+}
+
+bool
+tokenizer_adds_bos(const struct tokenizer *t)
+{
+	return t->add_bos;
+}
+
+bool
+tokenizer_adds_eos(const struct tokenizer *t)
+{
+	return t->add_eos;
+}
+
+int32_t
+tokenizer_id(const struct tokenizer *t, str token)
+{
+	int32_t id = strmap_find(&t->by_name, token);
+	struct bytemap map;
+	struct buf b = { 0 };
+	const char *p = token.p, *end = token.p + token.n;
+
+	if (id >= 0)
+		return id;
+	bytemap_init(&map);
+	while (p < end) {
+		int32_t c = utf8_next(&p, end);
+
+		if (c >= BYTEMAP_CHARS || map.from[c] < 0)
+			break;
+		buf_byte(&b, (char)map.from[c]);
+	}
+	if (p == end && !b.failed)
+		id = strmap_find(&t->by_bytes, buf_str(&b));
+	buf_free(&b);
+	return id;
+}
+
+bool
+tokenizer_is_special(const struct tokenizer *t, int32_t id)
+{
+	return id >= 0 && id < t->n && (t->kind[id] & TOKEN_SPECIAL) != 0;
+}
+
+str
+tokenizer_bytes(const struct tokenizer *t, int32_t id)
+{
+	return id >= 0 && id < t->n ? t->bytes[id] : (str){ NULL, 0 };
+}

@@ -1,0 +1,435 @@
+/*
+ * The vocabulary, the merges and the added tokens of tokenizer.json.  They are
+ * megabytes, so they are read in place, without a tree; what is read here has
+ * been checked by json_scan().
+ */
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "token/tokenizer_impl.h"
+
+#define IDS_MAX	((int32_t)1 << 22)
+
+/* One token, before its id has a place. */
+struct item {
+	str	name, bytes;
+	int32_t	id;
+	uint8_t	kind;
+};
+
+struct reader {
+	struct tokenizer *t;
+	struct hasher	*hash;
+	struct bytemap	 map;
+	struct item	*item;
+	int64_t		 n, cap;
+	char		*to, *end;	/* room in the pool */
+	struct buf	 text;
+};
+
+/* Walk the elements of a checked array: *at starts at 1.  False at the end. */
+static bool
+array_next(str array, ptrdiff_t *at, str *element)
+{
+	const char *p = array.p + *at, *end = array.p + array.n - 1, *start;
+	int depth = 0;
+
+	while (p < end && (*p == ' ' || *p == ',' || *p == '\n' || *p == '\t' || *p == '\r'))
+		p++;
+	if (p >= end)
+		return false;
+	for (start = p; p < end; p++) {
+		if (*p == '"') {
+			for (p++; *p != '"'; p++)
+				p += *p == '\\';
+		} else if (*p == '[' || *p == '{') {
+			depth++;
+		} else if (*p == ']' || *p == '}') {
+			depth--;
+		} else if (depth == 0 && (*p == ',' || *p == ' ' || *p == '\n' || *p == '\t' ||
+		    *p == '\r')) {
+			break;
+		}
+	}
+	*element = (str){ start, p - start };
+	*at = p - array.p;
+	return true;
+}
+
+/* Characters to the bytes they stand for; false when one stands for none. */
+static bool
+unmap(const struct bytemap *map, str s, char *to)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		int32_t c = utf8_next(&p, end);
+
+		if (c >= BYTEMAP_CHARS || map->from[c] < 0)
+			return false;
+		*to++ = (char)map->from[c];
+	}
+	return true;
+}
+
+/* Bytes that a byte-level string stands for: one each character. */
+static ptrdiff_t
+chars(str s)
+{
+	ptrdiff_t n = 0;
+
+	for (ptrdiff_t i = 0; i < s.n; i++)
+		n += ((uint8_t)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static int
+item_add(struct reader *r, str raw, double id, struct item **item, struct err *err)
+{
+	struct item *it;
+
+	if (!(id >= 0 && id < IDS_MAX && id == (double)(int32_t)id))
+		return err_set(err, ERR_LIMIT, "token id %.17g: not from 0 to %d", id,
+		    (int)IDS_MAX - 1);
+	if (r->n == r->cap) {
+		int64_t cap = r->cap == 0 ? 4096 : 2 * r->cap;
+
+		if (cap > 2 * (int64_t)IDS_MAX)
+			return err_set(err, ERR_LIMIT, "more than %d tokens", (int)IDS_MAX);
+		if ((it = realloc(r->item, (size_t)cap * sizeof(*it))) == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		r->item = it;
+		r->cap = cap;
+	}
+	it = &r->item[r->n++];
+	*it = (struct item){ .id = (int32_t)id };
+	/* A name and its bytes are never longer than what stands in the file. */
+	it->name = (str){ r->to, json_unescape(r->to, (str){ raw.p, raw.n }) };
+	r->to += it->name.n;
+	it->bytes = it->name;
+	if (it->id >= r->t->n)
+		r->t->n = it->id + 1;
+	*item = it;
+	return 0;
+}
+
+static int
+read_vocab(struct reader *r, str vocab, struct err *err)
+{
+	struct json_member m;
+	ptrdiff_t at = 0;
+	struct item *it;
+	double id;
+	int got;
+
+	while ((got = json_next(vocab, &at, &m, err)) > 0) {
+		if (json_number(m.value, &id, err) < 0 || item_add(r, m.key, id, &it, err) < 0)
+			return -1;
+		it->kind = TOKEN_ODD;
+		if (unmap(&r->map, it->name, r->to)) {
+			it->kind = TOKEN_BYTES;
+			it->bytes = (str){ r->to, chars(it->name) };
+			r->to += it->bytes.n;
+		}
+	}
+	return got;
+}
+
+static bool
+is_true(str v)
+{
+	return str_eq(v, S("true"));
+}
+
+static int
+read_added(struct reader *r, str list, struct err *err)
+{
+	enum { ID, CONTENT, SPECIAL, LSTRIP, RSTRIP, WORD, NORMALIZED, N };
+	static const uint8_t bit[N] = {
+		[SPECIAL] = TOKEN_SPECIAL, [LSTRIP] = TOKEN_LSTRIP, [RSTRIP] = TOKEN_RSTRIP,
+		[WORD] = TOKEN_WORD, [NORMALIZED] = TOKEN_NORMALIZED,
+	};
+	const str key[N] = {
+		[ID] = S("id"), [CONTENT] = S("content"), [SPECIAL] = S("special"),
+		[LSTRIP] = S("lstrip"), [RSTRIP] = S("rstrip"), [WORD] = S("single_word"),
+		[NORMALIZED] = S("normalized"),
+	};
+	struct json_member m[N];
+	ptrdiff_t at = 1;
+	struct item *it;
+	double id;
+	str token;
+
+	if (list.p == NULL || str_eq(list, S("null")))
+		return 0;
+	if (list.p[0] != '[')
+		return err_set(err, ERR_FORMAT, "added_tokens is not an array");
+	while (array_next(list, &at, &token)) {
+		if (token.p[0] != '{')
+			return err_set(err, ERR_FORMAT, "an added token is not an object");
+		if (json_scan(token, key, N, m, err) < 0)
+			return -1;
+		if (m[ID].value.p == NULL || m[CONTENT].value.p == NULL ||
+		    m[CONTENT].value.p[0] != '"')
+			return err_set(err, ERR_FORMAT, "an added token without id or content");
+		if (json_number(m[ID].value, &id, err) < 0 ||
+		    item_add(r, (str){ m[CONTENT].value.p + 1, m[CONTENT].value.n - 2 }, id, &it,
+		    err) < 0)
+			return -1;
+		it->kind = TOKEN_ADDED;
+		for (int i = SPECIAL; i < N; i++)
+			if (m[i].value.p != NULL && is_true(m[i].value))
+				it->kind |= bit[i];
+	}
+	return 0;
+}
+
+/* Give each token the place of its id. */
+static int
+place_items(struct reader *r, struct err *err)
+{
+	struct tokenizer *t = r->t;
+	int64_t nodd = 0;
+
+	if (r->n == 0)
+		return err_set(err, ERR_FORMAT, "the vocabulary is empty");
+	t->kind = calloc((size_t)t->n, sizeof(*t->kind));
+	t->name = calloc((size_t)t->n, sizeof(*t->name));
+	t->bytes = calloc((size_t)t->n, sizeof(*t->bytes));
+	if (t->kind == NULL || t->name == NULL || t->bytes == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int64_t i = 0; i < r->n; i++)
+		nodd += r->item[i].kind != TOKEN_BYTES;
+	if (strmap_init(&t->by_bytes, r->n, t->bytes, err) < 0 ||
+	    strmap_init(&t->by_name, nodd, t->name, err) < 0)
+		return -1;
+	for (int64_t i = 0; i < r->n; i++) {
+		const struct item *it = &r->item[i];
+		int32_t id = it->id;
+
+		if ((t->kind[id] & (TOKEN_BYTES | TOKEN_ODD)) != 0 &&
+		    ((it->kind & TOKEN_ADDED) == 0 || !str_eq(t->name[id], it->name)))
+			return err_set(err, ERR_FORMAT, "token id %d has two texts: '%.*s', '%.*s'",
+			    (int)id, (int)(t->name[id].n < 99 ? t->name[id].n : 99), t->name[id].p,
+			    (int)(it->name.n < 99 ? it->name.n : 99), it->name.p);
+		/* A name twice, or added twice: the later one counts, as in the reference. */
+		t->kind[id] |= it->kind;
+		t->name[id] = it->name;
+		if ((it->kind & TOKEN_ADDED) == 0 || t->bytes[id].p == NULL)
+			t->bytes[id] = it->bytes;
+		if (it->kind == TOKEN_BYTES ? strmap_add(&t->by_bytes, id) != id :
+		    strmap_add(&t->by_name, id) != id)
+			return err_set(err, ERR_FORMAT, "token '%.*s' has two ids",
+			    (int)(it->name.n < 99 ? it->name.n : 99), it->name.p);
+	}
+	return 0;
+}
+
+/* Make the added tokens findable in text. */
+static int
+index_added(struct tokenizer *t, struct err *err)
+{
+	struct buf b = { 0 };
+	int ret = 0;
+
+	for (int32_t id = 0; id < t->n && ret == 0; id++) {
+		bool normal = (t->kind[id] & TOKEN_NORMALIZED) != 0;
+		str name = t->name[id];
+
+		if ((t->kind[id] & TOKEN_ADDED) == 0 || name.n == 0)
+			continue;
+		buf_reset(&b);
+		if (normal && t->form != UNI_NONE) {
+			if ((ret = uni_normalize(&b, name, t->form, err)) < 0)
+				break;
+			if (ret > 0)
+				name = buf_str(&b);
+		}
+		ret = added_put(normal ? &t->normal : &t->raw, name, id, err);
+		if ((t->kind[id] & TOKEN_SPECIAL) == 0)
+			*(normal ? &t->plain_normal : &t->plain_raw) = true;
+	}
+	buf_free(&b);
+	return ret;
+}
+
+/* ---- merges ---- */
+
+/* Cut one merge, "a b" or ["a", "b"], into two quoted or bare strings. */
+static int
+cut_merge(str element, str part[2], struct buf *text, struct err *err)
+{
+	ptrdiff_t at = 1;
+	str whole;
+
+	if (element.p[0] == '[' && array_next(element, &at, &part[0]) &&
+	    array_next(element, &at, &part[1]) && part[0].p[0] == '"' && part[1].p[0] == '"') {
+		for (int i = 0; i < 2; i++)
+			part[i] = (str){ part[i].p + 1, part[i].n - 2 };
+		return 0;
+	}
+	if (element.p[0] != '"')
+		return err_set(err, ERR_FORMAT, "a merge is not two strings");
+	if (json_text(element, text, &whole, err) < 0)
+		return -1;
+	part[0] = str_cut(&whole, ' ');
+	part[1] = whole;
+	if (part[1].n == 0 || memchr(part[1].p, ' ', (size_t)part[1].n) != NULL)
+		return err_set(err, ERR_FORMAT, "a merge is not two strings");
+	return 1;
+}
+
+/* The token that a part names; its bytes go to r->to. */
+static int32_t
+part_id(struct reader *r, str part, bool plain, ptrdiff_t *n)
+{
+	char *name = r->to + part.n;	/* behind the bytes, which are fewer */
+
+	if (part.n * 2 > r->end - r->to)
+		return -1;
+	if (!plain)
+		part = (str){ name, json_unescape(name, part) };
+	if (!unmap(&r->map, part, r->to))
+		return -1;
+	*n = chars(part);
+	return strmap_find(&r->t->by_bytes, (str){ r->to, *n });
+}
+
+static int
+read_merge(struct reader *r, str element, uint32_t rank, struct err *err)
+{
+	char *start = r->to;
+	ptrdiff_t n[2] = { 0 };
+	int32_t id[3] = { -1, -1, -1 };
+	str part[2];
+	int plain = cut_merge(element, part, &r->text, err);
+
+	if (plain < 0)
+		return -1;
+	id[0] = part_id(r, part[0], plain, &n[0]);
+	if (id[0] >= 0) {
+		r->to += n[0];
+		id[1] = part_id(r, part[1], plain, &n[1]);
+		r->to = start;
+	}
+	if (id[1] >= 0)
+		id[2] = strmap_find(&r->t->by_bytes, (str){ start, n[0] + n[1] });
+	if (id[2] < 0)
+		return err_set(err, ERR_FORMAT, "merge %u, %.*s: not in the vocabulary",
+		    (unsigned)rank + 1, (int)(element.n < 99 ? element.n : 99), element.p);
+	bpe_add(&r->t->bpe, id[0], id[1], rank, id[2]);
+	hasher_add(r->hash, (str){ (const char *)id, 8 });
+	return 0;
+}
+
+static int
+read_merges(struct reader *r, str merges, struct err *err)
+{
+	ptrdiff_t at = 1;
+	uint32_t rank = 0;
+	str element;
+
+	if (merges.p[0] != '[')
+		return err_set(err, ERR_FORMAT, "merges is not an array");
+	/* A merge takes 5 bytes of the file at least. */
+	if (bpe_init(&r->t->bpe, 2 * (int64_t)r->n + 65536 < merges.n / 5 ?
+	    2 * (int64_t)r->n + 65536 : merges.n / 5, err) < 0)
+		return -1;
+	while (array_next(merges, &at, &element)) {
+		if (rank == 2 * r->n + 65536)
+			return err_set(err, ERR_LIMIT, "more merges than tokens can need");
+		if (read_merge(r, element, rank++, err) < 0)
+			return -1;
+	}
+	for (int b = 0; b < 256; b++) {
+		char c = (char)b;
+
+		r->t->bpe.byte_id[b] = strmap_find(&r->t->by_bytes, (str){ &c, 1 });
+	}
+	return 0;
+}
+
+/* ---- the model ---- */
+
+/* Absent, null, false, 0 and "" all say that a feature is not used. */
+static int
+refuse(const struct json_member *m, const char *name, struct err *err)
+{
+	str v = m->value;
+	double x;
+	struct err ignored;
+
+	if (v.p == NULL || str_eq(v, S("null")) || str_eq(v, S("false")) || str_eq(v, S("\"\"")) ||
+	    (json_number(v, &x, &ignored) == 0 && x == 0))
+		return 0;
+	return err_set(err, ERR_FORMAT, "BPE with %s is not supported", name);
+}
+
+static void
+hash_tokens(const struct tokenizer *t, struct hasher *hash)
+{
+	for (int32_t id = 0; id < t->n; id++) {
+		int32_t head[3] = { id, (int32_t)t->name[id].n, t->kind[id] };
+
+		if (t->kind[id] == 0)
+			continue;
+		hasher_add(hash, (str){ (const char *)head, sizeof(head) });
+		hasher_add(hash, t->name[id]);
+	}
+	hasher_add(hash, t->ignore_merges ? S("ignore_merges") : S("merges"));
+}
+
+static int
+read_all(struct reader *r, const struct json_member *vocab, const struct json_member *merges,
+    str added_tokens, struct err *err)
+{
+	/* Names and bytes, each at most what the file has; and room for a merge. */
+	ptrdiff_t room = 2 * (vocab->value.n + added_tokens.n + merges->value.n) + 64;
+
+	if ((r->t->pool = malloc((size_t)room)) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	r->to = r->t->pool;
+	r->end = r->to + room;
+	bytemap_init(&r->map);
+	if (read_vocab(r, vocab->value, err) < 0 || read_added(r, added_tokens, err) < 0 ||
+	    place_items(r, err) < 0 || index_added(r->t, err) < 0)
+		return -1;
+	hash_tokens(r->t, r->hash);
+	return read_merges(r, merges->value, err);
+}
+
+int
+vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash,
+    struct err *err)
+{
+	enum { TYPE, VOCAB, MERGES, IGNORE, DROPOUT, PREFIX, SUFFIX, N };
+	static const char *const name[N] = {
+		"type", "vocab", "merges", "ignore_merges", "dropout",
+		"continuing_subword_prefix", "end_of_word_suffix",
+	};
+	struct reader r = { .t = t, .hash = hash };
+	struct json_member m[N];
+	str key[N];
+	int ret;
+
+	if (model.p == NULL || model.p[0] != '{')
+		return err_set(err, ERR_FORMAT, "no model");
+	for (int i = 0; i < N; i++)
+		key[i] = str_of(name[i]);
+	if (json_scan(model, key, N, m, err) < 0)
+		return -1;
+	if (m[TYPE].value.p != NULL && !str_eq(m[TYPE].value, S("\"BPE\"")))
+		return err_set(err, ERR_FORMAT, "model %.*s is not supported",
+		    (int)(m[TYPE].value.n < 64 ? m[TYPE].value.n : 64), m[TYPE].value.p);
+	if (m[VOCAB].value.p == NULL || m[VOCAB].value.p[0] != '{' || m[MERGES].value.p == NULL)
+		return err_set(err, ERR_FORMAT, "a model without vocab and merges");
+	for (int i = DROPOUT; i < N; i++)
+		if (refuse(&m[i], name[i], err) < 0)
+			return -1;
+	t->ignore_merges = m[IGNORE].value.p != NULL && is_true(m[IGNORE].value);
+	ret = read_all(&r, &m[VOCAB], &m[MERGES], added_tokens, err);
+	free(r.item);
+	buf_free(&r.text);
+	return ret;
+}
