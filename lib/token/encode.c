@@ -198,8 +198,8 @@ is_word(const struct encoder *e, const char *p, const char *end)
 {
 	int len;
 
-	return p < end && ((uclass_at(pretoken_class(e->t->pre), p, end, &len) & (UC_L | UC_N)) != 0 ||
-	    *p == '_');
+	return p < end && (*p == '_' ||
+	    (uclass_at(pretoken_class(e->t->pre), p, end, &len) & (UC_L | UC_N)) != 0);
 }
 
 static bool

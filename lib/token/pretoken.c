@@ -59,7 +59,8 @@ static struct stage *
 add_stage(struct pretoken *p, enum stage_kind kind, struct err *err)
 {
 	if (p->bytes || p->n == PRETOKEN_STAGES) {
-		err_set(err, ERR_FORMAT, p->bytes ? "a pre-tokenizer after ByteLevel is not supported" :
+		err_set(err, ERR_FORMAT, "%s", p->bytes ?
+		    "a pre-tokenizer after ByteLevel is not supported" :
 		    "more than 16 pre-tokenizers");
 		return NULL;
 	}
@@ -90,7 +91,8 @@ translate(struct buf *b, str pattern, struct err *err)
 			i++;
 		} else if ((c == '\\' && (next == 'h' || next == 'H')) ||
 		    (class && c == '&' && next == '&')) {
-			return err_set(err, ERR_FORMAT, "%c%c in a pattern is not supported", c, next);
+			return err_set(err, ERR_FORMAT, "%c%c in a pattern is not supported",
+			    c, next);
 		} else if (c == '\\') {
 			buf_byte(b, c);
 			buf_byte(b, next);
@@ -362,7 +364,7 @@ find_split(struct pretoken_walk *w, const struct stage *s, struct place *p, stru
 		    "(PCRE2 error %d)", got);
 	/* \K could put the start behind the end. */
 	if (v[0] >= v[1] || p->slice.p + v[0] < p->at)
-		return err_set(err, ERR_FORMAT, "a pre-tokenizer pattern with \\K is not supported");
+		return err_set(err, ERR_FORMAT, "a pattern with \\K is not supported");
 	p->found = (struct range){ p->slice.p + v[0], p->slice.p + v[1], true };
 	return 1;
 }

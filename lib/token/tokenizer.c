@@ -104,7 +104,8 @@ template_id(const json_t *json, const json_t *piece)
 
 	if (name == NULL)
 		return -1;
-	ids = json_object_get(json_object_get(json_object_get(json, "special_tokens"), name), "ids");
+	ids = json_object_get(json, "special_tokens");
+	ids = json_object_get(json_object_get(ids, name), "ids");
 	return json_array_size(ids) == 1 ?
 	    (int32_t)json_integer_value(json_array_get(ids, 0)) : -1;
 }
@@ -137,7 +138,8 @@ read_post(struct tokenizer *t, const json_t *json, int depth, struct err *err)
 			continue;
 		}
 		if (id < 0 || id >= t->n || t->kind[id] == 0)
-			return err_set(err, ERR_FORMAT, "the template names a token that is not there");
+			return err_set(err, ERR_FORMAT,
+			    "the template names a token that is not there");
 		*(after ? &t->eos : &t->bos) = id;
 		*(after ? &t->add_eos : &t->add_bos) = true;
 	}
@@ -226,16 +228,18 @@ hash_tree(struct hasher *hash, const json_t *json, struct err *err)
 }
 
 static int
-read_parts(struct tokenizer *t, const struct json_member part[NPARTS], json_t *const tree_of[NPARTS],
-    struct hasher *hash, struct err *err)
+read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
+    json_t *const tree_of[NPARTS], struct hasher *hash, struct err *err)
 {
 	if (read_normalizer(t, tree_of[NORMALIZER], 0, err) < 0 ||
 	    read_decoder(tree_of[DECODER], err) < 0)
 		return -1;
 	if (json_is_null(tree_of[PRE]))
-		return err_set(err, ERR_FORMAT, "no pre-tokenizer: only byte-level ones are supported");
+		return err_set(err, ERR_FORMAT, "no pre-tokenizer: only byte-level tokenizers "
+		    "are supported");
 	if ((t->pre = pretoken_new(tree_of[PRE], err)) == NULL ||
-	    hash_tree(hash, tree_of[NORMALIZER], err) < 0 || hash_tree(hash, tree_of[PRE], err) < 0 ||
+	    hash_tree(hash, tree_of[NORMALIZER], err) < 0 ||
+	    hash_tree(hash, tree_of[PRE], err) < 0 ||
 	    vocab_load(t, part[MODEL].value, part[ADDED].value, hash, err) < 0 ||
 	    read_post(t, tree_of[POST], 0, err) < 0)
 		return -1;

@@ -52,7 +52,8 @@ void ids_free(struct ids *ids);
 
 enum { ENCODE_SPECIAL = 1 };	/* special tokens in the text become their ids */
 
-struct encoder;		/* a thread's scratch and cache: 2 MiB, and 28 bytes a byte of the longest word */
+/* A thread's scratch and cache: 2 MiB, and 28 bytes a byte of the longest word. */
+struct encoder;
 struct encoder *encoder_new(const struct tokenizer *t, struct err *err);
 void encoder_free(struct encoder *e);
 
