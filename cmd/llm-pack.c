@@ -16,7 +16,7 @@
 #include "base/progress.h"
 #include "fmt/pack.h"
 #include "fmt/provenance.h"
-#include "fmt/shard.h"
+#include "fmt/shard_list.h"
 #include "tool/tool.h"
 
 struct pack {
@@ -81,17 +81,15 @@ start(struct pack *p, const struct shard_info *from)
 {
 	struct shard_info info = { .packed = true, .row_len = p->o.row_len,
 	    .vocab = from->vocab, .tokenizer = from->tokenizer, .eos = from->eos };
+	json_t *options = provenance_options(p->provenance);
 	struct err err;
 	struct out *out = out_open(p->output, (struct codec_spec){ CODEC_PLAIN, 0 }, &err);
-	json_t *options;
 
 	if (out == NULL)
 		tool_fail(NULL, &err);
 	p->to = shard_create(out, &info, (str){ NULL, 0 }, &err);
-	if (p->to == NULL || (p->packer = packer_new(&p->o, p->to, &err)) == NULL ||
-	    (p->provenance = provenance_new(tool.name, VERSION, &err)) == NULL)
+	if (p->to == NULL || (p->packer = packer_new(&p->o, p->to, &err)) == NULL)
 		tool_fail(NULL, &err);
-	options = provenance_options(p->provenance);
 	json_object_set_new(options, "length", json_integer(p->o.row_len));
 	json_object_set_new(options, "type", json_string(p->o.method == PACK_STREAM ?
 	    "stream" : "best-fit"));
@@ -99,54 +97,45 @@ start(struct pack *p, const struct shard_info *from)
 		json_object_set_new(options, "window", json_integer(p->o.window));
 }
 
-_Noreturn static void
-stop(struct pack *p, const struct err *err)
-{
-	shard_abort(p->to);
-	tool_fail(NULL, err);
-}
-
 static void
-show(struct pack *p, const struct shard_reader *r)
+show(struct pack *p, const struct shard_list *l)
 {
 	char line[200];
 
 	progress_line(&p->progress, line, sizeof(line), packer_count(p->packer)->docs,
-	    "documents", shard_reader_pos(r), shard_reader_size(r));
+	    "documents", shard_list_pos(l), shard_list_size(l));
 	tool_progress(line, p->quiet, p->verbose);
 }
 
 static void
-pack_file(struct pack *p, const char *name, struct shard_info *first)
+pack(struct pack *p, char **file)
 {
-	struct err err;
-	struct shard_reader *r = shard_open(name, &err);
 	struct shard_item doc;
+	struct shard_list *l;
+	struct err err;
 	int rc;
 
-	if (r == NULL)
-		stop(p, &err);
-	if (shard_reader_info(r)->packed) {
-		err_set(&err, ERR_ARG, "%s: is packed already", name);
-		stop(p, &err);
-	}
-	if (p->to == NULL) {
-		*first = *shard_reader_info(r);
-		start(p, first);
-	} else if (shard_same(first, shard_reader_info(r), &err) != 0) {
-		err_wrap(&err, "%s: differs from the first file", name);
-		stop(p, &err);
-	}
-	while ((rc = shard_next(r, &doc, &err)) == 1) {
-		if (packer_add(p->packer, &doc, &err) != 0)
-			stop(p, &err);
+	p->provenance = provenance_new(tool.name, VERSION, &err);
+	l = p->provenance == NULL ? NULL : shard_list_open(file, p->provenance, &err);
+	if (l == NULL)
+		tool_fail(NULL, &err);
+	if (shard_list_info(l)->packed)
+		tool_die("%s: is packed already", *file == NULL ? "standard input" : *file);
+	start(p, shard_list_info(l));
+	while ((rc = shard_list_next(l, &doc, &err)) == 1) {
+		if ((rc = packer_add(p->packer, &doc, &err)) != 0)
+			break;
 		if (progress_due(&p->progress))
-			show(p, r);
+			show(p, l);
 	}
-	if (rc < 0 || provenance_input(p->provenance, shard_reader_hash(r),
-	    shard_reader_provenance(r), &err) != 0)
-		stop(p, &err);
-	shard_close(r);
+	if (rc != 0 || packer_finish(p->packer, &err) != 0) {
+		shard_abort(p->to);
+		tool_fail(NULL, &err);
+	}
+	shard_list_close(l);
+	if (shard_finish_from(p->to, p->no_provenance ? NULL : p->provenance, &err) != 0)
+		tool_fail(NULL, &err);
+	json_decref(p->provenance);
 }
 
 static double
@@ -179,18 +168,10 @@ write_stats(const struct pack *p)
 }
 
 static void
-finish(struct pack *p)
+report(const struct pack *p)
 {
 	const struct pack_count *c = packer_count(p->packer);
-	struct buf text = { 0 };
-	struct err err;
 
-	if (packer_finish(p->packer, &err) != 0 || (!p->no_provenance &&
-	    (provenance_text(p->provenance, &text, &err) != 0 ||
-	    shard_set_provenance(p->to, buf_str(&text), &err) != 0)))
-		stop(p, &err);
-	if (shard_finish(p->to, &err) != 0)
-		tool_fail(NULL, &err);
 	tool_progress(NULL, p->quiet, p->verbose);
 	if (p->stats != NULL)
 		write_stats(p);
@@ -198,17 +179,12 @@ finish(struct pack *p)
 		tool_warn("%" PRId64 " documents (%" PRId64 " empty, %" PRId64 " cut), %" PRId64
 		    " tokens in %" PRId64 " rows of %d: %.2f%% full", c->docs, c->empty,
 		    c->cut, c->tokens, c->rows, p->o.row_len, 100 * fill(p));
-	buf_free(&text);
-	json_decref(p->provenance);
-	packer_free(p->packer);
 }
 
 int
 main(int argc, char **argv)
 {
-	static char *only_stdin[] = { "-", NULL };
 	struct pack p = { .o.window = 16384 };
-	struct shard_info first;
 	char **file = tool_start(&tool, argc, argv, &p);
 
 	if (p.row_len == 0)
@@ -216,11 +192,9 @@ main(int argc, char **argv)
 	if (p.output == NULL && isatty(STDOUT_FILENO))
 		tool_usage("a shard is no text for a terminal (-o file, or a pipe)");
 	p.o.row_len = (int32_t)p.row_len;
-	if (*file == NULL)
-		file = only_stdin;
 	progress_start(&p.progress, 1);
-	for (; *file != NULL; file++)
-		pack_file(&p, *file, &first);
-	finish(&p);
+	pack(&p, file);
+	report(&p);
+	packer_free(p.packer);
 	return tool_finish(0);
 }

@@ -197,10 +197,10 @@ chunk_start(struct chunk_reader *r, struct err *err)
 			return err_set(err, ERR_FORMAT, "byte %lld: data after the END chunk",
 			    (long long)r->start);
 		if (got >= 8 && memcmp(head, want, 4) == 0 && memcmp(head + 5, want + 5, 3) == 0)
-			return err_set(err, ERR_FORMAT, "a file of kind '%c', not '%c'",
-			    head[4], r->kind);
-		return err_set(err, ERR_FORMAT, "not a file of this kind: it begins%s",
-		    head[0] == '{' ? " like JSON" : " with other bytes");
+			return err_set(err, ERR_FORMAT, "not a %s but a file of kind '%c'",
+			    r->name, head[4]);
+		return err_set(err, ERR_FORMAT, "not a %s%s", r->name,
+		    head[0] == '{' ? " but JSON" : "");
 	}
 	if (got < HEAD)
 		return cut(r, err);

@@ -69,6 +69,7 @@ int chunk_finish(struct chunk_writer *w, struct err *err);
 struct chunk_reader {
 	struct in	*in;		/* either this */
 	str		 map;		/* or this, when in is NULL */
+	const char	*name;		/* of the format, for messages: "shard" */
 	char		 kind;
 	int		 version;	/* of the reader */
 	int		 written;	/* version that wrote the container */
@@ -78,8 +79,10 @@ struct chunk_reader {
 	struct chunk	 last;		/* whose they are */
 };
 
-/* Set in or map, kind and version, zero the rest.  Read the header of the
- * next container.  Return 1, 0 at the end of the input, -1. */
+/*
+ * Set in or map, name, kind and version, and zero the rest.  Read the header
+ * of the next container.  Return 1, 0 at the end of the input, -1.
+ */
 int chunk_start(struct chunk_reader *r, struct err *err);
 
 /*

@@ -345,6 +345,7 @@ shard_block_next(struct shard_stream *s, struct shard_bufs *bufs, struct shard_b
 		int rc;
 
 		if (!s->inside) {
+			s->chunks.name = "shard";
 			s->chunks.kind = SHARD_KIND;
 			s->chunks.version = SHARD_VERSION;
 			rc = chunk_start(&s->chunks, err);
