@@ -38,7 +38,8 @@ set_format(void *into, const char *arg, struct err *err)
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_STR, AT(model), "DIR", "model directory or checkpoint" },
 	{ 'p', "prompt", OPT_STR, AT(prompt), "TEXT", "text to continue (standard input)" },
-	{ 'n', "count", OPT_I64, AT(count), "N", "most tokens to write (128)", .min = 1, .max = 1e9 },
+	{ 'n', "count", OPT_I64, AT(count), "N", "most tokens to write (128)",
+	    .min = 1, .max = 1e9 },
 	{ 0, "texts", OPT_I64, AT(texts), "N", "texts to write, each from its own draw (1)",
 	    .min = 1, .max = 1e6 },
 	{ 'T', "temperature", OPT_F64, AT(temperature), "X", "0 is greedy (0.8)",
