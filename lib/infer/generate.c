@@ -83,7 +83,7 @@ flush(struct gen *g, bool last, struct err *err)
 static double
 log_probability(const float *logits, int64_t n, int32_t id)
 {
-	double max = -INFINITY, sum = 0;
+	double max = -HUGE_VAL, sum = 0;
 
 	for (int64_t i = 0; i < n; i++)
 		max = fmax(max, (double)logits[i]);

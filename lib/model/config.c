@@ -17,6 +17,8 @@ static const struct {
 	{ "relu", ACT_RELU }, { "relu2", ACT_RELU2 },
 };
 
+#define NONE ((double)NAN)		/* no value is neutral */
+
 /*
  * Keys of other models, quantizers and forks that change what is computed.
  * Absent, null and the value given here mean that they do not.
@@ -26,15 +28,15 @@ static const struct {
 	double		 neutral;
 } foreign[] = {
 	{ "add_cross_attention", 0 }, { "alibi", 0 }, { "attention_chunk_size", 0 },
-	{ "attention_multiplier", NAN }, { "attn_logit_softcapping", 0 },
+	{ "attention_multiplier", NONE }, { "attn_logit_softcapping", 0 },
 	{ "embedding_multiplier", 1 }, { "final_logit_softcapping", 0 },
 	{ "is_encoder_decoder", 0 }, { "logits_scaling", 1 }, { "logit_scale", 1 },
 	{ "no_rope_layer_interval", 0 }, { "num_experts", 0 }, { "num_local_experts", 0 },
-	{ "partial_rotary_factor", 1 }, { "qk_norm", 0 }, { "quantization_config", NAN },
-	{ "query_pre_attn_scalar", NAN }, { "residual_multiplier", 1 },
+	{ "partial_rotary_factor", 1 }, { "qk_norm", 0 }, { "quantization_config", NONE },
+	{ "query_pre_attn_scalar", NONE }, { "residual_multiplier", 1 },
 	{ "rope_interleaved", 0 }, { "scale_attn_by_inverse_layer_idx", 0 },
-	{ "scale_attn_weights", 1 }, { "sliding_window", NAN }, { "use_qk_norm", 0 },
-	{ "use_sliding_window", 0 }, { "compression_config", NAN }, { "text_config", NAN },
+	{ "scale_attn_weights", 1 }, { "sliding_window", NONE }, { "use_qk_norm", 0 },
+	{ "use_sliding_window", 0 }, { "compression_config", NONE }, { "text_config", NONE },
 };
 
 /* ---- reading values; the first failure sticks ---- */

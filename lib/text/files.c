@@ -34,6 +34,7 @@ struct files {
 	struct files_opts opt;
 	struct files_count count;
 	char *const	*path;
+	char		 dash[2], *standard;	/* the operand when there is none */
 	int		 npath, next;
 	FTS		*fts;
 	int		 fd;			/* of the operand, or -1 */
@@ -506,8 +507,6 @@ files_read(struct files *f, void *p, ptrdiff_t n, struct err *err)
 struct files *
 files_open(char *const *paths, int n, const struct files_opts *o, struct err *err)
 {
-	static char dash[] = "-";
-	static char *const standard[] = { dash };
 	struct files *f = calloc(1, sizeof(*f));
 
 	if (f == NULL) {
@@ -516,7 +515,9 @@ files_open(char *const *paths, int n, const struct files_opts *o, struct err *er
 	}
 	f->opt = *o;
 	f->fd = -1;
-	f->path = n > 0 ? paths : standard;
+	f->dash[0] = '-';
+	f->standard = f->dash;
+	f->path = n > 0 ? paths : &f->standard;
 	f->npath = n > 0 ? n : 1;
 	f->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	return f;

@@ -240,7 +240,7 @@ op_free(struct dev *dev, dptr p)
 		*r = c->region[--c->n_regions];
 		return;
 	}
-	assert(!"free of memory that is not the device's");
+	assert(0 && "free of memory that is not the device's");
 }
 
 static dptr
