@@ -8,6 +8,7 @@
 #include "text/extract_impl.h"
 #include "text/kind.h"
 #include "text/records.h"
+#include "text/roff.h"
 
 #define LINES_BYTES	((ptrdiff_t)1 << 20)	/* of JSON lines at a time */
 
@@ -268,6 +269,8 @@ convert(const struct run *r, struct item *it, struct member *m, struct err *err)
 		if (html_extract(s, it->kind == KIND_XML, r->o->form, &m->text, &m->about,
 		    m->arena, err) < 0)
 			return -1;
+	} else if (it->kind == KIND_MAN) {
+		roff_extract(s, r->o->form, &m->text, &m->about.title);
 	} else {
 		plain(s, &m->text);
 	}

@@ -264,25 +264,47 @@ enter(struct files *f, enum container kind, bool data, struct err *err)
 }
 
 static bool
-matches(const char *const *pattern, const char *label)
+one_matches(const char *const *pattern, const char *s)
 {
-	const char *path = strrchr(label, '!'), *base;
-
-	path = path == NULL ? label : path + 1;
-	base = strrchr(path, '/');
-	base = base == NULL ? path : base + 1;
 	for (int i = 0; i < FILES_PATTERNS && pattern[i] != NULL; i++)
-		if (fnmatch(pattern[i], path, 0) == 0 || fnmatch(pattern[i], base, 0) == 0)
+		if (fnmatch(pattern[i], s, 0) == 0)
 			return true;
+	return false;
+}
+
+/* Does a pattern name the path, or one of the names in it? */
+static bool
+matches(const char *const *pattern, struct buf *label)
+{
+	const char *path, *at;
+	char name[256];
+
+	buf_byte(label, '\0');
+	label->n--;
+	if (label->failed || pattern[0] == NULL)
+		return false;
+	path = strrchr(label->p, '!');
+	path = path == NULL ? label->p : path + 1;
+	if (one_matches(pattern, path))
+		return true;
+	for (at = path; *at != '\0'; at += *at == '/') {
+		size_t n = strcspn(at, "/");
+
+		if (n > 0 && n < sizeof(name)) {
+			memcpy(name, at, n);
+			name[n] = '\0';
+			if (one_matches(pattern, name))
+				return true;
+		}
+		at += n;
+	}
 	return false;
 }
 
 static bool
 excluded(struct files *f)
 {
-	buf_byte(&f->label, '\0');
-	f->label.n--;
-	if (f->label.failed || !matches(f->opt.exclude, f->label.p))
+	if (!matches(f->opt.exclude, &f->label))
 		return false;
 	f->count.excluded++;
 	return true;
@@ -305,8 +327,7 @@ look(struct files *f, int from, struct file *file, struct err *err)
 	kind = container_of((str){ f->head, f->head_n });
 	if (kind != CONTAINER_NONE)
 		return enter(f, kind, data, err);
-	file->listed = matches(f->opt.include, f->label.p);
-	if (f->opt.include[0] != NULL && !file->listed) {
+	if (f->opt.include[0] != NULL && !matches(f->opt.include, &f->label)) {
 		f->count.excluded++;
 		return 0;
 	}
@@ -315,7 +336,10 @@ look(struct files *f, int from, struct file *file, struct err *err)
 	file->head = (str){ f->head, f->head_n };
 	label_name(&f->name, file->label);
 	file->name = buf_str(&f->name);
-	return buf_ok(&f->label, err) < 0 || buf_ok(&f->name, err) < 0 ? -1 : 1;
+	if (buf_ok(&f->label, err) < 0 || buf_ok(&f->name, err) < 0)
+		return -1;
+	file->listed = matches(f->opt.include, &f->name);
+	return 1;
 }
 
 /* What becomes of an entry: 1 look at it, 0 pass it over. */

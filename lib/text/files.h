@@ -30,7 +30,7 @@ struct files_opts {
 	int64_t	 depth;		/* levels of archives in archives, at most FILES_DEPTH */
 	int64_t	 ratio;		/* content to operand, beyond the first 256 MiB */
 	int64_t	 hold;		/* bytes of a 7z inside another archive, held in memory */
-	/* fnmatch() patterns of path or last name; '*' matches '/' as well. */
+	/* fnmatch() patterns of a path or of a name in it; '*' matches '/' as well. */
 	const char *include[FILES_PATTERNS], *exclude[FILES_PATTERNS];
 };
 

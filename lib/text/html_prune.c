@@ -362,7 +362,27 @@ is_grid(const struct html_tree *t, int32_t i)
 			break;
 		}
 	}
-	return rows > 0 && cells >= 2 * rows - 1 && cells > 1 && blocks <= 2 * cells;
+	/* Cells that span rows leave rows with a single one. */
+	return rows > 0 && cells > 1 && cells * 10LL >= rows * 13LL && blocks <= 2 * cells;
+}
+
+/* A page of headings alone, its lists of links gone, says nothing. */
+static bool
+is_bare(const struct html_tree *t)
+{
+	int64_t text = t->node[0].text_n;
+
+	for (int32_t i = 0; i < t->n; i++) {
+		const struct html_node *n = &t->node[i];
+
+		if ((n->flags & NODE_DROP) != 0) {
+			i = n->end - 1;
+		} else if (n->tag >= GUMBO_TAG_H1 && n->tag <= GUMBO_TAG_H6) {
+			text -= n->text_n;
+			i = n->end - 1;
+		}
+	}
+	return text <= 0;
 }
 
 void
@@ -389,4 +409,6 @@ html_prune(struct html_tree *t)
 		else if (n->tag == GUMBO_TAG_TABLE && is_grid(t, i))
 			n->flags |= NODE_GRID;
 	}
+	if (is_bare(t))
+		t->node[0].flags |= NODE_DROP;
 }

@@ -22,6 +22,7 @@ struct writer {
 	int		 pre;		/* inside <pre> */
 	int		 grid;		/* inside a table of data */
 	int		 column;
+	bool		 bar;		/* a bar is due between cells */
 	char		 prefix[PREFIX_MAX];
 	int		 nprefix;
 	char		 marker[24];	/* "- " or "12. ", ends the next line's prefix */
@@ -88,9 +89,11 @@ begin(struct writer *w)
 	w->breaks = 0;
 	if (at_start(w))
 		put_prefix(w);
+	else if (w->bar)
+		buf_add(w->out, S(" | "));
 	else if (w->space)
 		buf_byte(w->out, ' ');
-	w->space = false;
+	w->space = w->bar = false;
 	if (w->nopening > 0) {
 		buf_add(w->out, (str){ w->opening, w->nopening });
 		w->nopening = 0;
@@ -140,7 +143,7 @@ put_flow(struct writer *w, str s)
 			p++;
 		} while (p < end && (uint8_t)*p > ' ' && (uint8_t)*p != 0xc2 &&
 		    (uint8_t)*p != 0xe2 && (uint8_t)*p != 0xef);
-		if (w->space || w->breaks > 0 || w->nopening > 0 || at_start(w))
+		if (w->space || w->bar || w->breaks > 0 || w->nopening > 0 || at_start(w))
 			begin(w);
 		if (w->grid > 0 && w->md && memchr(from, '|', (size_t)(p - from)) != NULL)
 			buf_byte(w->out, '\\');
@@ -282,21 +285,21 @@ row_end(struct writer *w, struct html_node *row)
 {
 	struct html_node *table = row;
 
-	w->space = false;
+	w->space = w->bar = false;
 	w->grid--;
-	if (w->column == 0)
+	if (!w->md || w->column == 0) {
+		need(w, 1);
 		return;
+	}
 	while (table->parent >= 0 && table->tag != GUMBO_TAG_TABLE)
 		table = &w->t->node[table->parent];
-	if (w->md) {
-		buf_add(w->out, S(" |"));
-		if (table->mark++ == 0) {
-			buf_byte(w->out, '\n');
-			put_prefix(w);
-			for (int i = 0; i < w->column; i++)
-				buf_add(w->out, S("| --- "));
-			buf_byte(w->out, '|');
-		}
+	buf_add(w->out, S(" |"));
+	if (table->mark++ == 0) {
+		buf_byte(w->out, '\n');
+		put_prefix(w);
+		for (int i = 0; i < w->column; i++)
+			buf_add(w->out, S("| --- "));
+		buf_byte(w->out, '|');
 	}
 	need(w, 1);
 }
@@ -304,16 +307,16 @@ row_end(struct writer *w, struct html_node *row)
 static void
 cell(struct writer *w)
 {
-	if (w->column++ > 0) {
-		w->space = false;
+	w->space = false;
+	if (!w->md) {
+		/* Empty cells are left out. */
+		w->bar = w->breaks == 0 && !at_start(w);
+	} else if (w->column++ > 0) {
 		buf_add(w->out, S(" | "));
-		return;
-	}
-	w->grid--;
-	begin(w);
-	w->grid++;
-	if (w->md)
+	} else {
+		begin(w);
 		buf_add(w->out, S("| "));
+	}
 }
 
 static bool
