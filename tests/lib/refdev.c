@@ -372,6 +372,7 @@ attention_bwd(const struct k_attention_bwd *b)
 				for (int64_t i = 0; i < a->d_v; i++)
 					delta += f64(a->o)[t * a->ldo + h * a->d_v + i] *
 					    f64(b->d_o)[t * a->ldo + h * a->d_v + i];
+				f64(b->delta)[t * a->heads + h] = delta;
 				for (int64_t j = cu[s]; j < cu[s + 1]; j++)
 					if (seen(a, t - cu[s], j - cu[s]))
 						attend_bwd(b, t, j, h, delta);

@@ -33,92 +33,6 @@ struct mm {
 	int64_t		 mc, nc, mblocks;	/* rows and columns of a task */
 };
 
-struct tile {
-	int64_t		 k, rs, cs, ldb, ldc, n;
-	const float	*a, *b, *bias;
-	float		*c, alpha;
-	bool		 load;			/* c has a sum already */
-};
-
-/* c = alpha a b + what is there + bias */
-INLINE void
-tile_store(int mr, const struct tile *t, vf acc[MR][2])
-{
-	bool whole = t->n == NR;
-	int64_t n1 = t->n - VW;
-
-	UNROLL
-	for (int i = 0; i < mr; i++) {
-		float *c = t->c + i * t->ldc;
-
-		UNROLL
-		for (int v = 0; v < 2; v++) {
-			int64_t n = whole ? VW : v == 0 ? t->n : n1;
-			vf base = { 0 };
-
-			if (n <= 0)
-				continue;
-			if (t->load)
-				base = vload_to(c + v * VW, n);
-			if (t->bias != NULL)
-				base += vload_to(t->bias + v * VW, n);
-			vstore_to(c + v * VW, vfma(acc[i][v], vset(t->alpha), base), n);
-		}
-	}
-}
-
-#define TILE(mr)							\
-static void								\
-tile_##mr(const struct tile *t)						\
-{									\
-	vf acc[MR][2];							\
-									\
-	tile_sum(mr, t->k, t->a, t->rs, t->cs, t->b, t->ldb, acc);	\
-	tile_store(mr, t, acc);						\
-}
-TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
-#if MR > 6
-TILE(7) TILE(8)
-#endif
-#if MR > 8
-TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
-#endif
-
-/* A whole tile of packed operands: their strides are constants. */
-static void
-tile_packed(const struct tile *t)
-{
-	vf acc[MR][2];
-
-	tile_sum(MR, t->k, t->a, 1, MR, t->b, NR, acc);
-	tile_store(MR, t, acc);
-}
-
-static void
-tile_run(const struct tile *t, int64_t rows)
-{
-	static void (*const of_height[])(const struct tile *) = {
-		tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
-#if MR > 6
-		tile_7, tile_8,
-#endif
-#if MR > 8
-		tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
-#endif
-	};
-
-	if (rows == MR && t->rs == 1 && t->cs == MR && t->ldb == NR)
-		tile_packed(t);
-	else
-		of_height[rows - 1](t);
-}
-
-static int64_t
-min64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The tile at (i, j) of the block of k that starts at k0 (absolute). */
 static struct tile
 tile_at(const struct mm *mm, int64_t i, int64_t j, int64_t k0)
@@ -243,7 +157,7 @@ block_task(void *ctx, int64_t task, int member)
 				t.cs = MR;
 				t.b = mm->packed_b + j * mm->nk + (k0 - mm->k0) * NR;
 				t.ldb = NR;
-				tile_run(&t, min64(MR, m - i));
+				OF_ISA(tile_run)(&t, min64(MR, m - i));
 			}
 	}
 }
@@ -313,7 +227,7 @@ panel_task(void *ctx, int64_t task, int member)
 				t.cs = mm->cs;
 				t.b = direct ? mm->b + k0 * mm->p->ldb + j : panel;
 				t.ldb = direct ? mm->p->ldb : NR;
-				tile_run(&t, min64(MR, mm->m - i));
+				OF_ISA(tile_run)(&t, min64(MR, mm->m - i));
 			}
 		}
 }

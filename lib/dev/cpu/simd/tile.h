@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "dev/cpu/simd/vec.h"
+#include "dev/cpu/simd/simd.h"
 
 #if VW == 16
 #define MR 14
@@ -49,6 +49,26 @@ tile_sum(int mr, int64_t k, const float *a, int64_t rs, int64_t cs, const float 
 		a += cs;
 		b += ldb;
 	}
+}
+
+/*
+ * One tile of a product: c = alpha a b + row_scale c + bias, with n <= NR
+ * columns and up to MR rows.  Without load, c is not read.
+ */
+struct tile {
+	int64_t		 k, rs, cs, ldb, ldc, n;
+	const float	*a, *b;
+	const float	*bias;			/* (n), or NULL */
+	const float	*row_scale;		/* (rows), or NULL: 1 */
+	float		*c, alpha;
+	bool		 load;
+};
+void OF_ISA(tile_run)(const struct tile *t, int64_t rows);
+
+static inline int64_t
+min64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 /* Turn VW rows, r[i] the i-th, into VW columns. */

@@ -1,0 +1,287 @@
+/*
+ * Attention against double: random sequences, heads, masks, with and without
+ * a paged cache; and that chunked prefill, decoding and batching change no bit.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/kit.h"
+#include "../tap.h"
+
+enum { MAX_SEQS = 6, BLOCK = 16, MAX_BLOCKS = 24 };
+
+struct attn_case {
+	int64_t	seqs, tokens, cap, heads, kv_heads, d_qk, d_v, ldq, ldk, ldv, ldo;
+	int64_t	window, sinks, rows;
+	bool	causal, paged;
+	double	softcap;
+	int32_t	cu[MAX_SEQS + 2], key_len[MAX_SEQS], table[MAX_SEQS * MAX_BLOCKS];
+};
+
+enum { B_O, B_LSE, B_Q, B_K, B_V, B_CU, B_LEN, B_TABLE, B_T, B_S, B_DO, B_DQ, B_DK, B_DV, B_DELTA };
+
+static void
+fwd_args(struct kit *k, union dev_args *a)
+{
+	const struct attn_case *s = k->shape;
+
+	a->attention = (struct k_attention){
+		.o = kit_at(k, B_O), .lse = kit_at(k, B_LSE), .q = kit_at(k, B_Q),
+		.k = kit_at(k, B_K), .v = kit_at(k, B_V), .cu_seqlens = kit_at(k, B_CU),
+		.type = k->type, .kv_type = k->type,
+		.t = { .cap = s->cap, .n = kit_at(k, B_T) },
+		.seqs = { .cap = MAX_SEQS, .n = kit_at(k, B_S) },
+		.heads = s->heads, .kv_heads = s->kv_heads, .d_qk = s->d_qk, .d_v = s->d_v,
+		.ldq = s->ldq, .ldk = s->ldk, .ldv = s->ldv, .ldo = s->ldo,
+		.window = s->window, .sinks = s->sinks, .max_blocks = MAX_BLOCKS,
+		.block_size = BLOCK, .causal = s->causal,
+		.scale = 1 / sqrt((double)s->d_qk), .softcap = s->softcap,
+	};
+	if (s->paged) {
+		a->attention.key_len = kit_at(k, B_LEN);
+		a->attention.block_table = kit_at(k, B_TABLE);
+	}
+}
+
+static void
+bwd_args(struct kit *k, union dev_args *a)
+{
+	struct k_attention_bwd b;
+
+	fwd_args(k, a);
+	b = (struct k_attention_bwd){
+		.f = a->attention, .d_o = kit_at(k, B_DO), .dq = kit_at(k, B_DQ),
+		.dk = kit_at(k, B_DK), .dv = kit_at(k, B_DV), .delta = kit_at(k, B_DELTA),
+	};
+	a->attention_bwd = b;
+}
+
+/* Lengths, and for a cache the blocks in random order. */
+static void
+draw_case(struct kit *k, struct attn_case *s, bool paged)
+{
+	static const int32_t lens[] = { 0, 1, 2, 5, 47, 48, 49, 64, 95, 96, 97, 130, 200 };
+	static const int64_t dims[] = { 4, 8, 24, 32, 40, 64, 80 };
+	int32_t free_block = 0;
+
+	*s = (struct attn_case){ .seqs = kit_draw(k, 0, MAX_SEQS), .paged = paged };
+	s->kv_heads = kit_draw(k, 1, 2);
+	s->heads = s->kv_heads * kit_draw(k, 1, 3);
+	s->d_qk = dims[kit_draw(k, 0, 6)];
+	s->d_v = kit_draw(k, 0, 3) == 0 ? dims[kit_draw(k, 0, 6)] : s->d_qk;
+	s->causal = kit_draw(k, 0, 3) != 0;
+	s->window = s->causal && kit_draw(k, 0, 2) == 0 ? kit_draw(k, 1, 90) : 0;
+	s->sinks = s->window > 0 ? kit_draw(k, 0, 1) * 4 : 0;
+	s->softcap = kit_draw(k, 0, 3) == 0 ? 2 : 0;
+	for (int i = 0; i < s->seqs; i++) {
+		int32_t n = lens[kit_draw(k, 0, 12)];
+
+		s->cu[i + 1] = s->cu[i] + n;
+		s->key_len[i] = paged ? n + (int32_t)kit_draw(k, 0, 1) *
+		    (int32_t)kit_draw(k, 1, 150) : n;
+		for (int32_t j = 0; j * BLOCK < s->key_len[i]; j++)
+			s->table[i * MAX_BLOCKS + j] = free_block++;
+	}
+	for (int i = 0; paged && i < MAX_SEQS * MAX_BLOCKS; i++)
+		s->table[i] = free_block > 0 ? free_block - 1 - s->table[i] : 0;
+	s->tokens = s->cu[s->seqs];
+	s->cap = s->tokens + kit_draw(k, 0, 4);
+	s->rows = paged ? (free_block + 1) * BLOCK : s->cap;
+	s->ldq = s->heads * s->d_qk + kit_draw(k, 0, 1) * 3;
+	s->ldk = s->kv_heads * s->d_qk + kit_draw(k, 0, 1) * 5;
+	s->ldv = s->kv_heads * s->d_v + kit_draw(k, 0, 1) * 2;
+	s->ldo = s->heads * s->d_v + kit_draw(k, 0, 1);
+}
+
+static void
+common_bufs(struct kit *k, const struct attn_case *s)
+{
+	int32_t t = (int32_t)s->tokens, n = (int32_t)s->seqs;
+	int64_t keys = s->paged ? s->rows : s->tokens;
+
+	kit_in(k, s->cap * s->ldq, s->tokens * s->ldq, 1.5);
+	kit_in(k, s->rows * s->ldk, keys * s->ldk, 1.5);
+	kit_in(k, s->rows * s->ldv, keys * s->ldv, 1);
+	kit_ints(k, MAX_SEQS + 1, s->cu);
+	kit_ints(k, MAX_SEQS, s->key_len);
+	kit_ints(k, MAX_SEQS * MAX_BLOCKS, s->table);
+	kit_ints(k, 1, &t);
+	kit_ints(k, 1, &n);
+}
+
+static void
+describe(const struct attn_case *s)
+{
+	printf("# heads %d/%d d %d/%d causal %d window %d sinks %d cap %g paged %d lens",
+	    (int)s->heads, (int)s->kv_heads, (int)s->d_qk, (int)s->d_v, s->causal,
+	    (int)s->window, (int)s->sinks, s->softcap, s->paged);
+	for (int i = 0; i < s->seqs; i++)
+		printf(" %d/%d", s->cu[i + 1] - s->cu[i], s->key_len[i]);
+	printf("\n");
+}
+
+static bool
+forward_agrees(struct kit *k, bool paged)
+{
+	struct attn_case s;
+	bool good;
+
+	draw_case(k, &s, paged);
+	k->shape = &s;
+	kit_out(k, s.cap * s.ldo);
+	kit_out(k, s.cap * s.heads);
+	common_bufs(k, &s);
+	good = kit_agrees(k, K_ATTENTION, fwd_args, 5e-6);
+	if (!good)
+		describe(&s);
+	kit_reset(k);
+	return good;
+}
+
+/* A buffer that holds what the reference computed. */
+static int
+known(struct kit *k, int buf, double *values)
+{
+	for (int64_t i = 0; i < k->buf[buf].n; i++)
+		values[i] = kit_want(k, buf, i);
+	return 0;
+}
+
+static bool
+backward_agrees(struct kit *k)
+{
+	struct attn_case s;
+	double *o, *lse;
+	bool good;
+
+	draw_case(k, &s, false);
+	k->shape = &s;
+	kit_out(k, s.cap * s.ldo);
+	kit_out(k, s.cap * s.heads);
+	common_bufs(k, &s);
+	good = kit_agrees(k, K_ATTENTION, fwd_args, 5e-6);
+	/* Backward takes o and lse of the reference, rounded to float. */
+	o = malloc((size_t)(s.cap * s.ldo) * sizeof(*o) + 1);
+	lse = malloc((size_t)(s.cap * s.heads) * sizeof(*lse) + 1);
+	known(k, B_O, o);
+	known(k, B_LSE, lse);
+	for (int i = 0; i < 2; i++) {
+		struct kit_buf *b = &k->buf[i];
+		double *from = b->from, *to = i == 0 ? o : lse;
+
+		for (int64_t j = 0; j < b->n; j++)
+			from[j] = (double)(float)to[j];
+		b->out = false;
+	}
+	kit_in(k, s.cap * s.ldo, s.tokens * s.ldo, 1);
+	kit_out(k, s.cap * s.ldq);
+	kit_out(k, s.cap * s.ldk);
+	kit_out(k, s.cap * s.ldv);
+	kit_out(k, s.cap * s.heads);
+	k->buf[B_DELTA].out = true;
+	good = good && kit_agrees(k, K_ATTENTION_BWD, bwd_args, 1e-5);
+	if (!good)
+		describe(&s);
+	free(o);
+	free(lse);
+	kit_reset(k);
+	return good;
+}
+
+/* ---- the same bits however the work is cut ---- */
+
+enum { LEN = 233, HEADS = 4, KV = 2, D = 40, CACHE = 256 };
+
+struct whole {
+	struct dev	*d;
+	dptr		 q, k, v, o, lse, cu, len, table;
+	float		*out;
+};
+
+/* Queries [from, to) of the one sequence, whose keys up to `to' are in the cache. */
+static bool
+prefill(struct whole *w, int32_t from, int32_t to)
+{
+	int32_t cu[2] = { 0, to - from };
+	int64_t at = (int64_t)from * HEADS * D * 4, bytes = (int64_t)(to - from) * HEADS * D * 4;
+	struct err err = { 0 };
+	union dev_args a = { .attention = {
+		.o = dptr_add(w->o, at), .lse = w->lse, .q = dptr_add(w->q, at), .k = w->k,
+		.v = w->v, .cu_seqlens = w->cu, .key_len = w->len, .block_table = w->table,
+		.type = DTYPE_F32, .kv_type = DTYPE_F32, .t = { .cap = to - from },
+		.seqs = { .cap = 1 }, .heads = HEADS, .kv_heads = KV, .d_qk = D, .d_v = D,
+		.ldq = HEADS * D, .ldk = KV * D, .ldv = KV * D, .ldo = HEADS * D,
+		.max_blocks = CACHE / BLOCK, .block_size = BLOCK, .causal = true, .scale = 0.2,
+	} };
+
+	dev_upload(w->d, w->cu, cu, sizeof(cu));
+	dev_upload(w->d, w->len, &to, sizeof(to));
+	dev_launch(w->d, K_ATTENTION, &a);
+	dev_download(w->d, (char *)w->out + at, dptr_add(w->o, at), bytes);
+	return dev_wait(w->d, &err) == 0;
+}
+
+static bool
+chunks_agree(const char *isa)
+{
+	struct err err = { 0 };
+	struct team *team = team_new(2, &err);
+	struct whole w = { .d = dev_open(isa, team, DEV_STRICT, &err) };
+	float *x = malloc(4 * CACHE * HEADS * D), *all = malloc(4 * LEN * HEADS * D);
+	int32_t table[CACHE / BLOCK];
+	bool good = true;
+
+	for (int i = 0; i < CACHE * HEADS * D; i++)
+		x[i] = (float)((i * 7919) % 1013) / 300 - 1.7f;
+	for (int i = 0; i < CACHE / BLOCK; i++)
+		table[i] = i ^ 5;
+	w.out = malloc(4 * LEN * HEADS * D);
+	w.q = dev_alloc(w.d, 4 * LEN * HEADS * D, &err);
+	w.o = dev_alloc(w.d, 4 * LEN * HEADS * D, &err);
+	w.k = dev_alloc(w.d, 4 * CACHE * KV * D, &err);
+	w.v = dev_alloc(w.d, 4 * CACHE * KV * D, &err);
+	w.lse = dev_alloc(w.d, 4 * LEN * HEADS, &err);
+	w.cu = dev_alloc(w.d, 8, &err);
+	w.len = dev_alloc(w.d, 4, &err);
+	w.table = dev_alloc(w.d, sizeof(table), &err);
+	dev_upload(w.d, w.q, x, 4 * LEN * HEADS * D);
+	dev_upload(w.d, w.k, x + 100, 4 * CACHE * KV * D);
+	dev_upload(w.d, w.v, x + 77, 4 * CACHE * KV * D);
+	dev_upload(w.d, w.table, table, sizeof(table));
+	good = prefill(&w, 0, LEN);
+	memcpy(all, w.out, 4 * LEN * HEADS * D);
+	for (int32_t at = 0, n = 1; at < LEN; at += n, n = n * 3 % 67) {
+		n = at + n > LEN ? LEN - at : n;
+		good = good && prefill(&w, at, at + n);
+	}
+	good = good && memcmp(all, w.out, 4 * LEN * HEADS * D) == 0;
+	free(x);
+	free(all);
+	free(w.out);
+	dev_close(w.d);
+	team_free(team);
+	return good;
+}
+
+int
+main(void)
+{
+	struct kit k;
+	bool flat = true, paged = true, back = true;
+
+	if (kit_init(&k, 3) < 0)
+		return 2;
+	for (int i = 0; i < 30; i++) {
+		flat = flat && forward_agrees(&k, false);
+		paged = paged && forward_agrees(&k, true);
+		back = back && backward_agrees(&k);
+	}
+	ok(flat, "attention of 30 random batches");
+	ok(paged, "attention over a paged cache of 30 random batches");
+	ok(back, "gradients of attention of 30 random batches");
+	ok(chunks_agree("cpu") && chunks_agree("cpu:base"),
+	    "chunks of a prefill give the bits of the whole");
+	kit_free(&k);
+	return tap_done();
+}
