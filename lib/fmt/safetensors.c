@@ -322,8 +322,10 @@ add_sharded(struct st_file *f, const char *dir, const json_t *weights, struct er
 
 	file = arena_new(&f->mem, const char *, FILES_MAX, err);
 	f->map = arena_new(&f->mem, str, FILES_MAX, err);
-	if (file == NULL || f->map == NULL || index_files(weights, file, &n, err) != 0)
+	if (file == NULL || f->map == NULL)
 		return -1;
+	if (index_files(weights, file, &n, err) != 0)
+		return err_wrap(err, "%s", dir);
 	for (int i = 0; i < n; i++) {
 		if (snprintf(path, sizeof(path), "%s/%s", dir, file[i]) >= (int)sizeof(path))
 			return err_set(err, ERR_LIMIT, "the name of the directory is too long");
