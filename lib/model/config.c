@@ -317,6 +317,11 @@ check_sizes(const struct config *c, struct err *err)
 			    size[i].name, size[i].n);
 	if (c->layers > 4096)
 		return err_set(err, ERR_LIMIT, "%" PRId64 " layers: at most 4096", c->layers);
+	/* Sums and products of sizes stay far from the limits of int64_t. */
+	if ((double)c->layers * (double)c->width *
+	    (2.0 * (double)(c->heads + c->kv_heads) * (double)c->head_dim + 3.0 * (double)c->ffn) +
+	    (2.0 * (double)c->vocab + (double)c->context) * (double)c->width > 1e15)
+		return err_set(err, ERR_LIMIT, "more than 10^15 parameters");
 	if (c->heads % c->kv_heads != 0)
 		return err_set(err, ERR_ARG, "%" PRId64 " heads are no multiple of %" PRId64
 		    " key heads", c->heads, c->kv_heads);

@@ -72,8 +72,11 @@ void model_free(struct model *m);
 /* Write model.safetensors (fp32), config.json, generation_config.json into dir. */
 int model_save(struct model *m, const char *dir, struct err *err);
 
-/* Copy the tokenizer's files (those that are there) from one directory to another. */
+/* Copy the tokenizer's files (those that are there) of a directory, or a tokenizer.json. */
 int model_copy_tokenizer(const char *from, const char *to, struct err *err);
+
+/* Remove the files that these two write, and the directory when nothing else is in it. */
+int model_remove(const char *dir, struct err *err);
 
 /*
  * A paged cache of keys and values: rows = blocks * block_size of each layer.

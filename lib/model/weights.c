@@ -9,9 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "base/stream.h"
 #include "fmt/safetensors.h"
 #include "model/model_impl.h"
 
@@ -417,32 +415,4 @@ model_save(struct model *m, const char *dir, struct err *err)
 		return -1;
 	snprintf(path, sizeof(path), "%s/model.safetensors", dir);
 	return save_weights(m, path, err);
-}
-
-/* ---- tokenizer files ---- */
-
-int
-model_copy_tokenizer(const char *from, const char *to, struct err *err)
-{
-	static const char *const files[] = { "tokenizer.json", "tokenizer_config.json",
-	    "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-	    "vocab.json", "merges.txt", "tokenizer.model" };
-	char in[4096], out[4096];
-	struct stat st;
-	str bytes;
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-		snprintf(in, sizeof(in), "%s/%s", from, files[i]);
-		snprintf(out, sizeof(out), "%s/%s", to, files[i]);
-		if (stat(in, &st) < 0)
-			continue;
-		if (file_map(in, &bytes, err) < 0)
-			return err_wrap(err, "%s", in);
-		if (file_write(out, bytes, err) < 0) {
-			file_unmap(bytes);
-			return err_wrap(err, "%s", out);
-		}
-		file_unmap(bytes);
-	}
-	return 0;
 }

@@ -1,0 +1,84 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/stream.h"
+#include "model/model.h"
+
+#define PATH 4096
+
+static const char *const model_files[] = {
+	"config.json", "generation_config.json", "model.safetensors", NULL
+};
+
+static const char *const tokenizer_files[] = {
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+	"added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt",
+	"tokenizer.model", NULL
+};
+
+static int
+join(char *path, const char *dir, const char *name, struct err *err)
+{
+	if (snprintf(path, PATH, "%s/%s", dir, name) >= PATH)
+		return err_set(err, ERR_ARG, "%s: name too long", dir);
+	return 0;
+}
+
+static int
+copy(const char *from, const char *to, struct err *err)
+{
+	str bytes;
+	int ret;
+
+	if (file_map(from, &bytes, err) < 0)
+		return err_wrap(err, "%s", from);
+	ret = file_write(to, bytes, err);
+	file_unmap(bytes);
+	return ret < 0 ? err_wrap(err, "%s", to) : 0;
+}
+
+int
+model_copy_tokenizer(const char *from, const char *to, struct err *err)
+{
+	char in[PATH], out[PATH];
+	struct stat st;
+
+	if (stat(from, &st) < 0)
+		return err_sys(err, "%s", from);
+	if (!S_ISDIR(st.st_mode))
+		return join(out, to, "tokenizer.json", err) < 0 ? -1 : copy(from, out, err);
+	for (int i = 0; tokenizer_files[i] != NULL; i++) {
+		if (join(in, from, tokenizer_files[i], err) < 0 ||
+		    join(out, to, tokenizer_files[i], err) < 0)
+			return -1;
+		if (stat(in, &st) == 0 && copy(in, out, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+remove_files(const char *dir, const char *const *name, struct err *err)
+{
+	char path[PATH];
+
+	for (; *name != NULL; name++) {
+		if (join(path, dir, *name, err) < 0)
+			return -1;
+		if (unlink(path) < 0 && errno != ENOENT)
+			return err_sys(err, "%s", path);
+	}
+	return 0;
+}
+
+int
+model_remove(const char *dir, struct err *err)
+{
+	if (remove_files(dir, model_files, err) < 0 ||
+	    remove_files(dir, tokenizer_files, err) < 0)
+		return -1;
+	return rmdir(dir) < 0 ? err_sys(err, "%s", dir) : 0;
+}
