@@ -211,6 +211,23 @@ distance(const struct kit_buf *b, const float *got)
 	return worst / large;
 }
 
+/* Bytes that are doubles, or integers that must be equal. */
+static double
+distance_each(const struct kit_buf *b, const double *got)
+{
+	const double *want = b->want;
+	double worst = 0;
+
+	for (int64_t i = 0; i < b->n / 8; i++) {
+		if (memcmp(&got[i], &want[i], 8) == 0 || (isnan(got[i]) && isnan(want[i])))
+			continue;
+		if (!isfinite(got[i]) || !isfinite(want[i]) || want[i] == 0)
+			return INFINITY;
+		worst = fmax(worst, fabs(got[i] / want[i] - 1));
+	}
+	return worst;
+}
+
 static bool
 near(const struct kit *k, const char *name, void **got, double tol)
 {
@@ -220,13 +237,13 @@ near(const struct kit *k, const char *name, void **got, double tol)
 		const struct kit_buf *b = &k->buf[i];
 		double e;
 
-		if (b->kind == KIT_FLOAT && b->out) {
-			e = distance(b, got[i]);
+		if (b->out) {
+			e = b->kind == KIT_FLOAT ? distance(b, got[i]) : distance_each(b, got[i]);
 			if (e <= tol)
 				continue;
 			printf("# %s: buffer %d is off by %g, %g allowed\n", name, i, e, tol);
 			good = false;
-		} else if (!b->out) {
+		} else {
 			float *x = must(malloc((size_t)size_of(b, DTYPE_F32) + 1));
 
 			if (b->kind == KIT_FLOAT)

@@ -46,7 +46,7 @@ double kit_normal(struct kit *k);
 int kit_in(struct kit *k, int64_t n, int64_t valid, double std);
 int kit_out(struct kit *k, int64_t n);
 int kit_ints(struct kit *k, int64_t n, const int32_t *values);
-int kit_bytes(struct kit *k, int64_t bytes, const void *from, bool out);
+int kit_bytes(struct kit *k, int64_t bytes, const void *from, bool out);	/* of doubles */
 
 dptr kit_at(const struct kit *k, int i);
 
@@ -59,7 +59,7 @@ dptr kit_at(const struct kit *k, int i);
 bool kit_agrees(struct kit *k, int kernel,
     void (*args)(struct kit *k, union dev_args *a), double tol);
 
-/* The last outputs of the devices are kept: element i of a KIT_FLOAT buffer in the reference. */
+/* Element i of a KIT_FLOAT buffer after the last run of the reference. */
 double kit_want(const struct kit *k, int buf, int64_t i);
 
 #endif

@@ -1,0 +1,522 @@
+/*
+ * Every kernel but products and attention (t_matmul, t_attention) against
+ * double, on random shapes with edges: no rows, one row, odd widths, fewer
+ * rows than were planned, adding and not.  Tolerances are a few roundings of
+ * float (6e-8), times what a sum of that length may lose.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/kit.h"
+#include "../tap.h"
+
+/* What most kernels vary in. */
+struct rows {
+	int64_t	t, cap, c, ld, v;
+	bool	add, flag, other;
+	int	kind;
+	double	x;
+};
+
+static struct rows
+draw_rows(struct kit *k)
+{
+	static const int64_t ts[] = { 0, 1, 2, 7, 127, 128, 129, 300 };
+	static const int64_t cs[] = { 1, 3, 8, 13, 16, 31, 64, 100, 257, 688 };
+	struct rows r = { .t = ts[kit_draw(k, 0, 7)], .c = cs[kit_draw(k, 0, 9)] };
+
+	r.cap = r.t + kit_draw(k, 0, 3);
+	r.ld = r.c + kit_draw(k, 0, 1) * kit_draw(k, 1, 9);
+	r.v = kit_draw(k, 1, 40);
+	r.add = kit_draw(k, 0, 1) == 0;
+	r.flag = kit_draw(k, 0, 1) == 0;
+	r.other = kit_draw(k, 0, 1) == 0;
+	r.kind = (int)kit_draw(k, 0, 5);
+	r.x = kit_draw(k, 0, 1) == 0 ? 1 : 0.7;
+	return r;
+}
+
+/* Random rows in cap, of which t are numbers; outputs; a vector; the count: always the last. */
+static int
+in_rows(struct kit *k, const struct rows *r, int64_t ld)
+{
+	return kit_in(k, r->cap * ld, r->t * ld, 1);
+}
+
+static int
+out_rows(struct kit *k, const struct rows *r, int64_t ld)
+{
+	return kit_out(k, r->cap * ld);
+}
+
+static void
+count(struct kit *k, const struct rows *r)
+{
+	int32_t t = (int32_t)r->t;
+
+	kit_ints(k, 1, &t);
+}
+
+static struct dim
+dim_of(struct kit *k, const struct rows *r)
+{
+	return (struct dim){ .cap = r->cap, .n = kit_at(k, k->n - 1) };
+}
+
+static void
+ids(struct kit *k, const struct rows *r, int64_t from, int64_t to)
+{
+	int32_t *x = malloc((size_t)(r->cap + 1) * sizeof(*x));
+
+	for (int64_t i = 0; i < r->cap; i++)
+		x[i] = i < r->t ? (int32_t)kit_draw(k, from, to) : INT32_MAX;
+	kit_ints(k, r->cap, x);
+	free(x);
+}
+
+#define R const struct rows *r = k->shape
+#define AT(i) kit_at(k, (i))
+
+/* ---- elementwise and by index ---- */
+
+static void
+add_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->add = (struct k_add){ AT(0), AT(1), AT(2), k->type, dim_of(k, r), r->c, r->flag };
+}
+
+static void
+add_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+	if (r->flag)
+		kit_in(k, r->c, r->c, 1);
+	else
+		in_rows(k, r, r->c);
+	count(k, r);
+}
+
+static void
+axpby_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->axpby = (struct k_axpby){ AT(0), AT(1), k->type, r->t * r->c, r->x, r->add ? 0.25 : 0 };
+}
+
+static void
+axpby_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+}
+
+static void
+fill_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->fill = (struct k_fill){ AT(0), k->type, r->t * r->c, r->flag ? 0 : 1.5 };
+}
+
+static void
+fill_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+}
+
+static void
+copy_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->copy = (struct k_copy){ AT(0), AT(1), r->t * r->c * dtype_size(k->type) };
+}
+
+static void
+embed_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->embed = (struct k_embed){ AT(0), AT(1), AT(2), k->type, dim_of(k, r), r->v, r->c, r->x };
+}
+
+static void
+embed_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	kit_in(k, r->v * r->c, r->v * r->c, 1);
+	ids(k, r, 0, r->v - 1);
+	count(k, r);
+}
+
+static void
+embed_bwd_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->embed_bwd = (struct k_embed_bwd){ AT(0), AT(1), AT(2), k->type, dim_of(k, r), r->v,
+		r->c, r->x };
+}
+
+static void
+embed_bwd_bufs(struct kit *k, const struct rows *r)
+{
+	kit_out(k, r->v * r->c);
+	in_rows(k, r, r->c);
+	ids(k, r, 0, r->v - 1);
+	count(k, r);
+}
+
+static void
+scatter_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->scatter = (struct k_scatter){ AT(0), AT(1), AT(2), k->type, dim_of(k, r), r->c, r->ld,
+		r->v };
+}
+
+static void
+scatter_bufs(struct kit *k, const struct rows *r)
+{
+	kit_out(k, r->v * r->c);
+	in_rows(k, r, r->ld);
+	ids(k, r, -2, r->v - 1);
+	count(k, r);
+}
+
+static void
+bias_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->bias_bwd = (struct k_bias_bwd){ AT(0), AT(1), k->type, dim_of(k, r), r->c };
+}
+
+static void
+bias_bufs(struct kit *k, const struct rows *r)
+{
+	kit_out(k, r->c);
+	in_rows(k, r, r->c);
+	count(k, r);
+}
+
+/* ---- norms ---- */
+
+static void
+rms_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->rmsnorm = (struct k_rmsnorm){ AT(0), AT(2), AT(3), AT(1), k->type, dim_of(k, r), r->c,
+		1e-5, r->flag };
+}
+
+static void
+rms_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	out_rows(k, r, 1);
+	in_rows(k, r, r->c);
+	kit_in(k, r->c, r->c, 1);
+	count(k, r);
+}
+
+static void
+rms_bwd_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->rmsnorm_bwd = (struct k_rmsnorm_bwd){ AT(0), r->other ? AT(1) : (dptr){ 0 }, AT(2),
+		AT(3), AT(4), AT(5), k->type, dim_of(k, r), r->c, r->flag, r->add };
+}
+
+static void
+rms_bwd_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	kit_out(k, r->c);
+	in_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+	kit_in(k, r->c, r->c, 1);
+	in_rows(k, r, 1);
+	count(k, r);
+}
+
+static void
+layer_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->layernorm = (struct k_layernorm){ AT(0), AT(3), AT(4), r->flag ? AT(5) : (dptr){ 0 },
+		AT(1), AT(2), k->type, dim_of(k, r), r->c, 1e-5 };
+}
+
+static void
+layer_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	out_rows(k, r, 1);
+	out_rows(k, r, 1);
+	in_rows(k, r, r->c);
+	kit_in(k, r->c, r->c, 1);
+	kit_in(k, r->c, r->c, 1);
+	count(k, r);
+}
+
+static void
+layer_bwd_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->layernorm_bwd = (struct k_layernorm_bwd){ AT(0), r->other ? AT(1) : (dptr){ 0 },
+		r->flag ? AT(2) : (dptr){ 0 }, AT(3), AT(4), AT(5), AT(6), AT(7), k->type,
+		dim_of(k, r), r->c, r->add };
+}
+
+static void
+layer_bwd_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	kit_out(k, r->c);
+	kit_out(k, r->c);
+	in_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+	kit_in(k, r->c, r->c, 1);
+	in_rows(k, r, 1);
+	in_rows(k, r, 1);
+	count(k, r);
+}
+
+/* ---- positions, activations ---- */
+
+static void
+rope_args(struct kit *k, union dev_args *a)
+{
+	R;
+	int64_t d = r->c + 3, heads = r->v % 4 + 1, rot = r->c / 2 * 2;
+
+	a->rope = (struct k_rope){ AT(0), AT(1), AT(2), AT(3), k->type, dim_of(k, r), heads, d,
+		rot, heads * d + 1, heads * d + 2, 50, r->flag, r->add };
+}
+
+static void
+rope_bufs(struct kit *k, const struct rows *r)
+{
+	int64_t d = r->c + 3, heads = r->v % 4 + 1;
+
+	out_rows(k, r, heads * d + 2);
+	in_rows(k, r, heads * d + 1);
+	ids(k, r, 0, 49);
+	kit_in(k, 50 * r->c, 50 * r->c, 1);
+	count(k, r);
+}
+
+static void
+act_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->act = (struct k_act){ AT(0), AT(1), k->type, (enum dev_act)r->kind, dim_of(k, r), r->c };
+}
+
+static void
+act_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	kit_in(k, r->cap * r->c, r->t * r->c, 4);
+	count(k, r);
+}
+
+static void
+act_bwd_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->act_bwd = (struct k_act_bwd){ AT(0), AT(1), AT(2), k->type, (enum dev_act)r->kind,
+		dim_of(k, r), r->c, r->add };
+}
+
+static void
+act_bwd_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+	kit_in(k, r->cap * r->c, r->t * r->c, 4);
+	count(k, r);
+}
+
+static void
+glu_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->glu = (struct k_glu){ AT(0), AT(1), AT(2), k->type, (enum dev_act)r->kind, dim_of(k, r),
+		r->c, r->ld };
+}
+
+static void
+glu_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	in_rows(k, r, r->ld);
+	in_rows(k, r, r->ld);
+	count(k, r);
+}
+
+static void
+glu_bwd_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->glu_bwd = (struct k_glu_bwd){ AT(0), AT(1), AT(2), AT(3), AT(4), k->type,
+		(enum dev_act)r->kind, dim_of(k, r), r->c, r->ld };
+}
+
+static void
+glu_bwd_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->ld);
+	out_rows(k, r, r->ld);
+	in_rows(k, r, r->c);
+	in_rows(k, r, r->ld);
+	in_rows(k, r, r->ld);
+	count(k, r);
+}
+
+/* ---- the head, in a chunk that starts at row 2 ---- */
+
+static struct k_xent
+xent_of(struct kit *k, const struct rows *r)
+{
+	return (struct k_xent){
+		.logits = AT(0), .target = AT(1), .lse = AT(2), .logp = AT(3),
+		.entropy = r->flag ? AT(4) : (dptr){ 0 }, .t = dim_of(k, r), .row0 = 2,
+		.rows = 100, .v = r->c, .ld = r->ld, .type = k->type, .softcap = r->other ? 3 : 0,
+	};
+}
+
+static void
+xent_args(struct kit *k, union dev_args *a)
+{
+	a->xent = xent_of(k, k->shape);
+}
+
+static void
+xent_bufs(struct kit *k, const struct rows *r)
+{
+	kit_in(k, 100 * r->ld, 100 * r->ld, 3);
+	ids(k, r, -1, r->c - 1);
+	out_rows(k, r, 1);
+	out_rows(k, r, 1);
+	out_rows(k, r, 1);
+	count(k, r);
+}
+
+static void
+xent_bwd_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->xent_bwd = (struct k_xent_bwd){ xent_of(k, r), AT(3), r->add ? AT(4) : (dptr){ 0 } };
+}
+
+static void
+xent_bwd_bufs(struct kit *k, const struct rows *r)
+{
+	kit_out(k, 100 * r->ld);
+	ids(k, r, -1, r->c - 1);
+	kit_in(k, r->cap, r->t, 1);
+	in_rows(k, r, 1);
+	in_rows(k, r, 1);
+	count(k, r);
+}
+
+/* ---- sums ---- */
+
+static void
+dot_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->dot = (struct k_dot){ AT(0), AT(1), r->flag ? AT(2) : (dptr){ 0 }, k->type,
+		dim_of(k, r), r->add };
+}
+
+static void
+dot_bufs(struct kit *k, const struct rows *r)
+{
+	double start = 1000;
+
+	kit_bytes(k, 8, &start, true);
+	in_rows(k, r, 1);
+	in_rows(k, r, 1);
+	count(k, r);
+}
+
+static void
+sumsq_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->sumsq = (struct k_sumsq){ AT(0), AT(1), k->type, r->t * r->c };
+}
+
+static void
+sumsq_bufs(struct kit *k, const struct rows *r)
+{
+	double start = 0.5;
+
+	kit_bytes(k, 8, &start, true);
+	in_rows(k, r, r->c);
+}
+
+static const struct test {
+	int	kernel;
+	void	(*bufs)(struct kit *k, const struct rows *r);
+	void	(*args)(struct kit *k, union dev_args *a);
+	double	tol;
+} tests[] = {
+	{ K_FILL, fill_bufs, fill_args, 0 },
+	{ K_COPY, axpby_bufs, copy_args, 0 },
+	{ K_ADD, add_bufs, add_args, 1e-7 },
+	{ K_AXPBY, axpby_bufs, axpby_args, 2e-7 },
+	{ K_EMBED, embed_bufs, embed_args, 1e-7 },
+	{ K_EMBED_BWD, embed_bwd_bufs, embed_bwd_args, 3e-6 },
+	{ K_SCATTER, scatter_bufs, scatter_args, 0 },
+	{ K_BIAS_BWD, bias_bufs, bias_args, 3e-6 },
+	{ K_RMSNORM, rms_bufs, rms_args, 1e-6 },
+	{ K_RMSNORM_BWD, rms_bwd_bufs, rms_bwd_args, 3e-6 },
+	{ K_LAYERNORM, layer_bufs, layer_args, 2e-6 },
+	{ K_LAYERNORM_BWD, layer_bwd_bufs, layer_bwd_args, 3e-6 },
+	{ K_ROPE, rope_bufs, rope_args, 3e-7 },
+	{ K_ACT, act_bufs, act_args, 3e-7 },
+	{ K_ACT_BWD, act_bwd_bufs, act_bwd_args, 1e-6 },
+	{ K_GLU, glu_bufs, glu_args, 5e-7 },
+	{ K_GLU_BWD, glu_bwd_bufs, glu_bwd_args, 1e-6 },
+	{ K_XENT, xent_bufs, xent_args, 1e-6 },
+	{ K_XENT_BWD, xent_bwd_bufs, xent_bwd_args, 3e-6 },
+	{ K_DOT, dot_bufs, dot_args, 1e-7 },
+	{ K_SUMSQ, sumsq_bufs, sumsq_args, 1e-7 },
+};
+
+static void
+run(struct kit *k, const struct test *t)
+{
+	char what[96];
+	bool good = true;
+
+	for (int i = 0; i < 25 && good; i++) {
+		struct rows r = draw_rows(k);
+
+		k->shape = &r;
+		t->bufs(k, &r);
+		good = kit_agrees(k, t->kernel, t->args, t->tol);
+		kit_reset(k);
+		if (!good)
+			printf("# t %d of %d c %d ld %d v %d add %d flag %d other %d kind %d\n",
+			    (int)r.t, (int)r.cap, (int)r.c, (int)r.ld, (int)r.v, r.add, r.flag,
+			    r.other, r.kind);
+	}
+	snprintf(what, sizeof(what), "%s", dev_kernel_name(t->kernel));
+	ok(good, what);
+}
+
+int
+main(void)
+{
+	struct kit k;
+
+	if (kit_init(&k, 2) < 0)
+		return 2;
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		run(&k, &tests[i]);
+	kit_free(&k);
+	return tap_done();
+}
