@@ -39,8 +39,7 @@ ids_free(struct ids *ids)
 	*ids = (struct ids){ 0 };
 }
 
-/* Room for n more. */
-static int
+int
 ids_room(struct ids *ids, int64_t n, struct err *err)
 {
 	int64_t cap = ids->cap + ids->cap / 2 + 1024;

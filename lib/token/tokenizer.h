@@ -50,6 +50,9 @@ struct ids {
 };
 void ids_free(struct ids *ids);
 
+/* Make room for n more.  Return 0 or -1. */
+int ids_room(struct ids *ids, int64_t n, struct err *err);
+
 enum { ENCODE_SPECIAL = 1 };	/* special tokens in the text become their ids */
 
 /* A thread's scratch and cache: 2 MiB, and 28 bytes a byte of the longest word. */
