@@ -36,7 +36,8 @@ struct record {
 	int64_t		 number;	/* line in its file, from 1 */
 	int64_t		 index;		/* record in the whole input, from 0; order() only */
 	uint64_t	 tag[2];	/* the job's own: map() sets, order() reads */
-	struct arena	*scratch;	/* emptied after each batch; NULL in order() */
+	/* What map() allocates here lives until order() and sink() saw the batch. */
+	struct arena	*scratch;	/* NULL in order() */
 	/* what record_set_*() gathered: theirs alone */
 	str		 field;
 	int64_t		 text_out;

@@ -123,6 +123,7 @@ filter_once(struct filter *f, char **files, int n, const char *out, const char *
 	if (ret < 0) {
 		out_abort(io.rest);
 		out_abort(io.bad);
+		out_abort(f->o->side);
 		tool_fail(NULL, &err);
 	}
 	if (io.rest != NULL && out_commit(io.rest, &err) < 0)
@@ -207,6 +208,8 @@ filter_main(const struct tool *t, struct filter_opts *o, char **files,
 	else
 		filter_once(&f, files, n, o->output, o->rest, o->bad, &c);
 	team_free(f.team);
+	if (o->side != NULL && out_commit(o->side, &err) < 0)
+		tool_fail(NULL, &err);
 	if (o->stats != NULL)
 		write_stats(&f);
 	if (o->verbose)

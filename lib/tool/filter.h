@@ -29,6 +29,7 @@ struct filter_opts {
 	double		 max_bad;
 	/* The tool's: verdicts depend on earlier records, so -o DIR/ skips nothing. */
 	bool		 across;
+	struct out	*side;	/* a file of the tool's own, committed at the end, or NULL */
 	/*
 	 * With a sink, around each run: open what the sink writes to (path NULL:
 	 * standard output), and finish it, or with failed throw it away.  suffix

@@ -1,0 +1,29 @@
+/*
+ * hashset - a set of 128-bit hashes, each with a number if that is wanted
+ *
+ * Open addressing, at most 3/4 full, 16 bytes a slot (24 with numbers), so 21
+ * to 43 (32 to 64) bytes an entry; while it grows, half as much again.  The
+ * hashes must be good ones: their low bits are the place in the table.
+ */
+#ifndef TEXT_HASHSET_H
+#define TEXT_HASHSET_H
+
+#include "base/hash.h"
+#include "base/spill.h"
+
+struct hashset {
+	struct spill	*spill;		/* borrowed */
+	struct piece	*slots, *numbers;
+	int64_t		 cap, n;
+	bool		 numbered;
+};
+
+int hashset_init(struct hashset *s, struct spill *spill, bool numbered, struct err *err);
+
+/*
+ * Return 1 when h is new, and it is kept with number; 0 when it was there, with
+ * its number in *was (0 without numbers); -1 when memory fails.
+ */
+int hashset_add(struct hashset *s, hash128 h, uint64_t number, uint64_t *was, struct err *err);
+
+#endif
