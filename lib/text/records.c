@@ -368,6 +368,8 @@ trim(str s)
 static int
 ready(struct run *run, struct batch *b, struct err *err)
 {
+	ptrdiff_t used;
+
 	buf_reset(&b->text);
 	buf_reset(&b->made);
 	buf_reset(&b->why);
@@ -378,8 +380,14 @@ ready(struct run *run, struct batch *b, struct err *err)
 		return 0;
 	if (b->scratch.base == NULL)
 		return arena_init(&b->scratch, SCRATCH, err);
-	if (b->scratch.at != b->scratch.base)
+	/* A little is cleared faster than the system gives pages anew. */
+	used = b->scratch.at - b->scratch.base;
+	if (used > 16 * BATCH) {
 		arena_reset(&b->scratch);
+	} else {
+		memset(b->scratch.base, 0, (size_t)used);
+		b->scratch.at = b->scratch.base;
+	}
 	return 0;
 }
 
