@@ -15,7 +15,6 @@
 #include "base/spill.h"
 #include "text/hashset.h"
 #include "text/minhash.h"
-#include "text/minhash_impl.h"
 #include "tool/filter.h"
 
 struct dedup {
@@ -116,10 +115,8 @@ find_name(const struct record *r, struct found *f, struct err *err)
 static int
 fold_exact(struct worker *w, str text, struct found *f, struct err *err)
 {
-	buf_reset(&w->fold);
-	if (buf_room(&w->fold, text.n + MINHASH_PAD) == NULL)
-		return buf_ok(&w->fold, err);
-	w->fold.n = minhash_simd()->fold(w->fold.p, text.p, text.n);
+	if (fold_space(&w->fold, text, err) < 0)
+		return -1;
 	f->hash = hash128_of(buf_str(&w->fold));
 	return 0;
 }

@@ -359,6 +359,12 @@ json_splice(struct buf *b, str object, const struct json_set *set, int n, struct
 	return buf_ok(b, err);
 }
 
+int64_t
+json_lines(str s)
+{
+	return json_simd()->lines(s.p, s.n);
+}
+
 ptrdiff_t
 utf8_bad(str s)
 {

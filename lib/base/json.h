@@ -66,6 +66,9 @@ struct json_set {
 };
 int json_splice(struct buf *b, str object, const struct json_set *set, int n, struct err *err);
 
+/* Newlines in s. */
+int64_t json_lines(str s);
+
 /* Offset of the first byte that is not UTF-8, or -1 when all is well. */
 ptrdiff_t utf8_bad(str s);
 

@@ -49,6 +49,16 @@ minhash_init(struct minhash *m, double threshold)
 	}
 }
 
+int
+fold_space(struct buf *to, str text, struct err *err)
+{
+	buf_reset(to);
+	if (buf_room(to, text.n + MINHASH_PAD) == NULL)
+		return buf_ok(to, err);
+	to->n = minhash_simd()->fold(to->p, text.p, text.n);
+	return 0;
+}
+
 /* Scripts that write words without spaces: each character is a word. */
 static bool
 stands_alone(int32_t c)

@@ -43,6 +43,12 @@ void minhash_init(struct minhash *m, double threshold);
 /* 1 - (1 - s^rows)^bands */
 double minhash_recall(const struct minhash *m, double s);
 
+/*
+ * The text with each run of ASCII white space as one space, and none at its
+ * ends, into to, which is emptied first.  Return 0 or -1.
+ */
+int fold_space(struct buf *to, str text, struct err *err);
+
 /* A thread's room.  Zeroed at first; the set is good until the next text. */
 struct shingler {
 	struct buf	 text, words, table, set;

@@ -199,7 +199,7 @@ fill(struct run *run, struct batch *b, struct err *err)
 		b->in.n = whole;
 	}
 	b->line = run->line;
-	run->line += json_simd()->lines(b->in.p, b->in.n);
+	run->line += json_lines(buf_str(&b->in));
 	return buf_ok(&run->carry, err) < 0 ? -1 : b->in.n > 0;
 }
 
@@ -795,6 +795,8 @@ records_run(struct team *team, const struct records_job *job, const struct recor
 		ret = open_output(&run, err);
 	if (ret == 0)
 		ret = team_pipe(team, &pipe, err);
+	if (ret == 0 && io->finish != NULL)
+		ret = io->finish(io->ctx, err);
 	ret = close_output(&run, ret, err);
 	if (run.in != NULL)
 		in_close(run.in);

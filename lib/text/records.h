@@ -94,6 +94,11 @@ struct records_io {
 	void	(*progress)(void *ctx, int64_t records, int64_t done, int64_t total);
 	/* Called once for each bad record, on the writing thread, with a whole message. */
 	void	(*complain)(void *ctx, const char *message);
+	/*
+	 * Called when all is written and before the output appears under its
+	 * name: to commit other files, so that it is the last.
+	 */
+	int	(*finish)(void *ctx, struct err *err);
 	void	*ctx;
 };
 

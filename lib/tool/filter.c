@@ -100,36 +100,48 @@ filter_count(struct records_count *sum, const struct records_count *c)
 	sum->text_out += c->text_out;
 }
 
+static int
+commit(struct out **out, struct err *err)
+{
+	struct out *o = *out;
+
+	*out = NULL;
+	return o != NULL ? out_commit(o, err) : 0;
+}
+
+/* The side files of one run; the tool's own when no other run follows. */
+static int
+finish(void *ctx, struct err *err)
+{
+	struct filter *f = ctx;
+
+	if (commit(&f->rest, err) < 0 || commit(&f->bad, err) < 0)
+		return -1;
+	return f->last ? commit(&f->o->side, err) : 0;
+}
+
 void
 filter_once(struct filter *f, char **files, int n, const char *out, const char *rest,
     const char *bad, struct records_count *c)
 {
 	struct records_io io = {
 		.codec = f->codec, .keep_going = f->o->keep_going, .split = f->o->split,
-		.rest = open_side(rest, f->codec), .bad = open_side(bad, f->codec),
 		.first_index = f->count.read, .progress = show_progress,
-		.complain = complain, .ctx = f,
+		.complain = complain, .finish = finish, .ctx = f,
 	};
-	struct filter_opts *o = f->o;
-	struct err err = { 0 }, ignored;
+	struct err err = { 0 };
 	int ret;
 
-	if (o->begin != NULL && o->begin(o->ctx, out, f->codec, &err) < 0)
-		tool_fail(NULL, &err);
+	io.rest = f->rest = open_side(rest, f->codec);
+	io.bad = f->bad = open_side(bad, f->codec);
 	ret = records_run(f->team, f->job, &io, files, n, out, c, &err);
-	if (o->end != NULL && o->end(o->ctx, ret < 0, ret < 0 ? &ignored : &err) < 0)
-		ret = -1;
 	tool_progress(NULL, f->o->quiet, f->o->verbose);
 	if (ret < 0) {
-		out_abort(io.rest);
-		out_abort(io.bad);
+		out_abort(f->rest);
+		out_abort(f->bad);
 		out_abort(f->o->side);
 		tool_fail(NULL, &err);
 	}
-	if (io.rest != NULL && out_commit(io.rest, &err) < 0)
-		tool_fail(NULL, &err);
-	if (io.bad != NULL && out_commit(io.bad, &err) < 0)
-		tool_fail(NULL, &err);
 	filter_count(&f->count, c);
 }
 
@@ -203,12 +215,14 @@ filter_main(const struct tool *t, struct filter_opts *o, char **files,
 	if ((f.team = team_new(tool_threads(o->threads, 1), &err)) == NULL)
 		tool_fail(NULL, &err);
 	progress_start(&f.progress, o->verbose ? 1 : 0.25);
-	if (o->split == 0 && is_directory(o->output))
+	if (o->split == 0 && is_directory(o->output)) {
 		filter_each(&f, files, n);
-	else
+	} else {
+		f.last = true;
 		filter_once(&f, files, n, o->output, o->rest, o->bad, &c);
+	}
 	team_free(f.team);
-	if (o->side != NULL && out_commit(o->side, &err) < 0)
+	if (commit(&o->side, &err) < 0)
 		tool_fail(NULL, &err);
 	if (o->stats != NULL)
 		write_stats(&f);

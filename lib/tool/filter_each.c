@@ -300,6 +300,7 @@ filter_each(struct filter *f, char **files, int n)
 	for (int i = 0; i < n; i++) {
 		json_t *made = describe(f, files[i]);
 
+		f->last = i == n - 1;
 		find_paths(f, files[i], p);
 		if (!f->o->across && is_done(f, p, made))
 			f->skipped++;

@@ -15,6 +15,8 @@ struct filter {
 	struct team		*team;
 	struct progress		 progress;
 	struct records_count	 count;		/* of all files so far */
+	struct out		*rest, *bad;	/* of the run that goes on */
+	bool			 last;		/* no other run follows */
 	double			 started;
 	int64_t			 files, skipped;	/* file to file */
 };

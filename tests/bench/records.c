@@ -29,7 +29,6 @@ die(const struct err *err)
 static int64_t
 part(int which, str all, struct buf *b, struct buf *quoted)
 {
-	const struct json_simd *simd = json_simd();
 	const str key[] = { S("text") };
 	struct json_member m;
 	struct err err;
@@ -39,7 +38,7 @@ part(int which, str all, struct buf *b, struct buf *quoted)
 	if (which == 0)
 		return utf8_bad(all);
 	if (which == 1)
-		return simd->lines(all.p, all.n);
+		return json_lines(all);
 	while (rest.n > 0) {
 		str line = str_cut(&rest, '\n'), text;
 
