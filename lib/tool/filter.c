@@ -129,17 +129,22 @@ filter_once(struct filter *f, char **files, int n, const char *out, const char *
 		.first_index = f->count.read, .progress = show_progress,
 		.complain = complain, .finish = finish, .ctx = f,
 	};
-	struct err err = { 0 };
+	struct filter_opts *o = f->o;
+	struct err err = { 0 }, ignored;
 	int ret;
 
+	if (o->begin != NULL && o->begin(o->ctx, out, f->codec, &err) < 0)
+		tool_fail(NULL, &err);
 	io.rest = f->rest = open_side(rest, f->codec);
 	io.bad = f->bad = open_side(bad, f->codec);
 	ret = records_run(f->team, f->job, &io, files, n, out, c, &err);
-	tool_progress(NULL, f->o->quiet, f->o->verbose);
+	if (o->end != NULL && o->end(o->ctx, ret < 0, ret < 0 ? &ignored : &err) < 0)
+		ret = -1;
+	tool_progress(NULL, o->quiet, o->verbose);
 	if (ret < 0) {
 		out_abort(f->rest);
 		out_abort(f->bad);
-		out_abort(f->o->side);
+		out_abort(o->side);
 		tool_fail(NULL, &err);
 	}
 	filter_count(&f->count, c);
