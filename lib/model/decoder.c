@@ -279,6 +279,29 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 	return 0;
 }
 
+/* Logits of the rows that are wanted, of all that went through the trunk. */
+static void
+wanted_logits(struct build *b, int64_t max_rows)
+{
+	struct model_io *io = b->io;
+
+	io->row = tape_input(b->t, "row", DTYPE_I32, ROWS_WANTED, 1, &max_rows);
+	io->logits = op_linear(b->t, op_gather(b->t, trunk(b), io->row), head_weight(b), NULL);
+	tape_output(b->t, io->logits);
+}
+
+int
+model_record_logits(struct model *m, struct tape *t, int64_t max_rows, struct model_io *io,
+    struct err *err)
+{
+	struct build b = { .m = m, .c = &m->config, .t = t, .io = io, .err = err };
+
+	if (begin(&b, b.c->context) < 0)
+		return -1;
+	wanted_logits(&b, max_rows);
+	return 0;
+}
+
 int
 model_record_generate(struct model *m, struct tape *t, const struct model_cache *cache,
     int64_t max_blocks, int64_t max_rows, struct model_io *io, struct err *err)
@@ -291,11 +314,9 @@ model_record_generate(struct model *m, struct tape *t, const struct model_cache 
 	io->key_len = seq_input(&b, "key_len", 0);
 	io->block_table = tape_input(t, "block_table", DTYPE_I32, ROWS_FIXED, 2,
 	    (int64_t[]){ tape_seqs(t), max_blocks });
-	io->row = tape_input(t, "row", DTYPE_I32, ROWS_WANTED, 1, &max_rows);
 	b.mask.key_len = io->key_len;
 	b.mask.block_table = io->block_table;
 	b.mask.block_size = cache->block_size;
-	io->logits = op_linear(t, op_gather(t, trunk(&b), io->row), head_weight(&b), NULL);
-	tape_output(t, io->logits);
+	wanted_logits(&b, max_rows);
 	return 0;
 }

@@ -118,6 +118,10 @@ enum { MODEL_NO_DLOGP = 256 };
 int model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigned head_flags,
     struct err *err);
 
+/* Record whole sequences without a cache: logits of up to max_rows of their tokens. */
+int model_record_logits(struct model *m, struct tape *t, int64_t max_rows, struct model_io *io,
+    struct err *err);
+
 /* Record generation: logits of up to max_rows tokens, keys and values through a cache. */
 int model_record_generate(struct model *m, struct tape *t, const struct model_cache *cache,
     int64_t max_blocks, int64_t max_rows, struct model_io *io, struct err *err);
