@@ -41,6 +41,7 @@ kinds = [("w.f32", torch.float32, (3, 5)), ("b.f32", torch.float32, (5,)),
 tensors = {n: fill(n, t, s) for n, t, s in kinds}
 save_file(tensors, good / "kinds.safetensors", metadata={"format": "pt"})
 save_file({"a": torch.zeros(2)}, good / "no-meta.safetensors")
+save_file({"a": torch.tensor([1.0, -2.0])}, good / "tiny.safetensors", metadata={"format": "pt"})
 save_file({}, good / "empty.safetensors")
 
 names = sorted(tensors)

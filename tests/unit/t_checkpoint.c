@@ -1,4 +1,5 @@
 /* Checkpoints: whole or not there, the newest sound one found, links kept. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -145,6 +146,38 @@ lock(void)
 	close(fd);
 }
 
+/* Samples of checksums.json beside a state.json of "{}" and a newline. */
+static void
+samples(const char *kind, int want)
+{
+	char path[CHECKPOINT_PATH];
+	struct err e = { 0 };
+	struct dirent *d;
+	DIR *dir;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/state.json", run);
+	ok(file_write(path, S("{}\n"), &e) == 0, "a state");
+	snprintf(path, sizeof(path), "tests/data/checkpoint/%s", kind);
+	dir = opendir(path);
+	while (dir != NULL && (d = readdir(dir)) != NULL) {
+		str text = { NULL, 0 };
+
+		if (d->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "tests/data/checkpoint/%s/%s", kind, d->d_name);
+		ok(file_map(path, &text, &e) == 0, d->d_name);
+		snprintf(path, sizeof(path), "%s/checksums.json", run);
+		ok(file_write(path, text, &e) == 0 && checkpoint_verify(run, &e) == want,
+		    want == 0 ? "verifies" : "does not verify");
+		file_unmap(text);
+		n++;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	ok(n >= 3, "samples were there");
+}
+
 int
 main(void)
 {
@@ -158,6 +191,8 @@ main(void)
 	newest();
 	half();
 	prune();
+	samples("good", 0);
+	samples("bad", -1);
 	ok(checkpoint_begin("/nonexistent/run", 1, &e) == NULL, "no run, no checkpoint");
 	snprintf(command, sizeof(command), "rm -r %s", name);
 	return system(command) != 0 || tap_done() != 0;
