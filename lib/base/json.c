@@ -8,6 +8,7 @@
 #include "base/json_simd.h"
 #include "base/stream.h"
 
+#define QUOTE_PIECE	((ptrdiff_t)4096)
 #define DOC_MAX ((ptrdiff_t)1 << 30)	/* bytes of a whole document */
 
 static ptrdiff_t
@@ -231,20 +232,47 @@ json_text(str value, struct buf *b, str *text, struct err *err)
 	return 0;
 }
 
-static void
-quote_byte(struct buf *b, unsigned char c)
+/* Write the escape of a byte that needs one; return what follows it. */
+static char *
+put_escape(char *to, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef", name[] = "btn?fr";
 
-	buf_byte(b, '\\');
+	*to++ = '\\';
 	if (c == '"' || c == '\\') {
-		buf_byte(b, (char)c);
+		*to++ = (char)c;
 	} else if (c >= '\b' && c <= '\r' && c != '\v') {
-		buf_byte(b, name[c - '\b']);
+		*to++ = name[c - '\b'];
 	} else {
-		buf_add(b, S("u00"));
-		buf_byte(b, hex[c >> 4]);
-		buf_byte(b, hex[c & 15]);
+		memcpy(to, "u00", 3);
+		to[3] = hex[c >> 4];
+		to[4] = hex[c & 15];
+		to += 5;
+	}
+	return to;
+}
+
+/* Quote well-formed UTF-8, a piece at a time: it may grow to six times its size. */
+static void
+quote_good(const struct json_simd *simd, struct buf *b, str s)
+{
+	while (s.n > 0) {
+		ptrdiff_t n = s.n < QUOTE_PIECE ? s.n : QUOTE_PIECE, i = 0;
+		char *to = buf_room(b, 6 * n);
+
+		if (to == NULL)
+			return;
+		for (;;) {
+			ptrdiff_t run = simd->plain(to, s.p + i, n - i);
+
+			i += run;
+			to += run;
+			if (i == n)
+				break;
+			to = put_escape(to, (unsigned char)s.p[i++]);
+		}
+		b->n = to - b->p;
+		s = (str){ s.p + n, s.n - n };
 	}
 }
 
@@ -252,22 +280,16 @@ void
 json_quote(struct buf *b, str text)
 {
 	const struct json_simd *simd = json_simd();
-	ptrdiff_t i = 0, bad = simd->utf8(text.p, 0, text.n);
+	ptrdiff_t i = 0;
 
 	buf_byte(b, '"');
 	while (i < text.n) {
-		ptrdiff_t end = simd->plain(text.p, i, bad);
+		ptrdiff_t bad = simd->utf8(text.p, i, text.n);
 
-		buf_add(b, (str){ text.p + i, end - i });
-		if (end < bad) {
-			quote_byte(b, (unsigned char)text.p[end]);
-		} else if (end < text.n) {
+		quote_good(simd, b, (str){ text.p + i, bad - i });
+		if (bad < text.n)
 			buf_add(b, S("\xef\xbf\xbd"));
-			bad = simd->utf8(text.p, end + 1, text.n);
-		} else {
-			break;
-		}
-		i = end + 1;
+		i = bad + 1;
 	}
 	buf_byte(b, '"');
 }

@@ -19,10 +19,12 @@ struct json_simd {
 	ptrdiff_t (*value)(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f);
 	/* The first byte from i on that is no part of well-formed UTF-8, or n. */
 	ptrdiff_t (*utf8)(const char *s, ptrdiff_t i, ptrdiff_t n);
-	/* The first byte from i on that JSON must escape, or n. */
-	ptrdiff_t (*plain)(const char *s, ptrdiff_t i, ptrdiff_t n);
-	/* Copy until a backslash, at most n bytes; to has n bytes.  Return how many. */
+	/*
+	 * Copy until a backslash (copy) or a byte that JSON must escape (plain),
+	 * at most n bytes; to has n bytes.  Return how many.
+	 */
 	ptrdiff_t (*copy)(char *to, const char *s, ptrdiff_t n);
+	ptrdiff_t (*plain)(char *to, const char *s, ptrdiff_t n);
 	/* How many newlines are there? */
 	int64_t (*lines)(const char *s, ptrdiff_t n);
 };

@@ -50,7 +50,7 @@ llm-dedup six.jsonl 2>err | cmp -s - many.jsonl
 result 'six times the same' $?
 (
 	trap '' PIPE
-	cat six.jsonl six.jsonl six.jsonl | llm-sample -n 100%
+	llm-sample -n 100% six.jsonl six.jsonl six.jsonl
 	echo $? >status
 ) 2>err | head -1 >/dev/null
 test "$(cat status)" -eq 141 && ! test -s err

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#if defined(__SSE2__)
+#if defined(__SSE4_1__)
 #include <immintrin.h>
 #endif
 
@@ -58,6 +58,17 @@ high(vec v)
 	return (uint64_t)_mm512_movepi8_mask(v);
 }
 
+#define LOOKUP(table, i) _mm512_shuffle_epi8(_mm512_broadcast_i32x4( \
+    _mm_loadu_si128((const __m128i *)(const void *)(table))), (i))
+#define set1(c)		_mm512_set1_epi8((char)(c))
+#define and8(a, b)	_mm512_and_si512((a), (b))
+#define or8(a, b)	_mm512_or_si512((a), (b))
+#define xor8(a, b)	_mm512_xor_si512((a), (b))
+#define minus(a, b)	_mm512_subs_epu8((a), (b))
+#define low4(v)		and8((v), set1(15))
+#define high4(v)	and8(_mm512_srli_epi16((v), 4), set1(15))
+#define all_zero(v)	(_mm512_test_epi8_mask((v), (v)) == 0)
+
 #elif defined(__AVX2__)
 
 typedef __m256i vec;
@@ -103,7 +114,18 @@ high(vec v)
 	return bits(v);
 }
 
-#elif defined(__SSE2__)
+#define LOOKUP(table, i) _mm256_shuffle_epi8(_mm256_broadcastsi128_si256( \
+    _mm_loadu_si128((const __m128i *)(const void *)(table))), (i))
+#define set1(c)		_mm256_set1_epi8((char)(c))
+#define and8(a, b)	_mm256_and_si256((a), (b))
+#define or8(a, b)	_mm256_or_si256((a), (b))
+#define xor8(a, b)	_mm256_xor_si256((a), (b))
+#define minus(a, b)	_mm256_subs_epu8((a), (b))
+#define low4(v)		and8((v), set1(15))
+#define high4(v)	and8(_mm256_srli_epi16((v), 4), set1(15))
+#define all_zero(v)	(_mm256_testz_si256((v), (v)) != 0)
+
+#elif defined(__SSE4_1__)
 
 typedef __m128i vec;
 #define VEC 16
@@ -147,6 +169,17 @@ high(vec v)
 {
 	return bits(v);
 }
+
+#define LOOKUP(table, i) _mm_shuffle_epi8( \
+    _mm_loadu_si128((const __m128i *)(const void *)(table)), (i))
+#define set1(c)		_mm_set1_epi8((char)(c))
+#define and8(a, b)	_mm_and_si128((a), (b))
+#define or8(a, b)	_mm_or_si128((a), (b))
+#define xor8(a, b)	_mm_xor_si128((a), (b))
+#define minus(a, b)	_mm_subs_epu8((a), (b))
+#define low4(v)		and8((v), set1(15))
+#define high4(v)	and8(_mm_srli_epi16((v), 4), set1(15))
+#define all_zero(v)	(_mm_testz_si128((v), (v)) != 0)
 
 #else
 
@@ -439,66 +472,152 @@ character(const unsigned char *s, ptrdiff_t i, ptrdiff_t n)
 	return (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f) ? 0 : 4;
 }
 
+/* From a place where a character starts: the first bad byte before n, or n. */
 static ptrdiff_t
-utf8(const char *s, ptrdiff_t i, ptrdiff_t n)
+utf8_slow(const char *s, ptrdiff_t i, ptrdiff_t n)
 {
 	const unsigned char *u = (const unsigned char *)s;
 	int len;
 
-	for (;;) {
-		while (n - i >= BLOCK) {
-			uint64_t m = high64(s + i);
-
-			if (m != 0) {
-				i += __builtin_ctzll(m);
-				break;
-			}
-			i += BLOCK;
+	while (i < n) {
+		if (u[i] < 0x80) {
+			i++;
+			continue;
 		}
-		while (i < n && u[i] >= 0x80) {
-			if ((len = character(u, i, n)) == 0)
+		if ((len = character(u, i, n)) == 0)
+			return i;
+		i += len;
+	}
+	return n;
+}
+
+#ifdef LOOKUP
+
+enum {
+	SHORT = 1,		/* a lead byte, then no continuation */
+	LONG = 2,		/* ASCII, then a continuation */
+	OVER3 = 4,		/* e0 80..9f */
+	LARGE = 8,		/* f4 90..bf, and f5 and up */
+	SURROGATE = 16,		/* ed a0..bf */
+	OVER2 = 32,		/* c0, c1 */
+	LARGE8 = 64, OVER4 = 64,	/* f5 and up 80..8f; f0 80..8f */
+	TWO = 128,		/* two continuations: the second or third of a character? */
+	ANY = SHORT | LONG | TWO,
+};
+
+/*
+ * Keiser and Lemire, Validating UTF-8 in less than one instruction per byte
+ * (2021): what may be wrong with a pair of bytes by the high half of the
+ * first, its low half, and the high half of the second.
+ */
+static const uint8_t first_high[16] = {
+	LONG, LONG, LONG, LONG, LONG, LONG, LONG, LONG, TWO, TWO, TWO, TWO,
+	SHORT | OVER2, SHORT, SHORT | OVER3 | SURROGATE, SHORT | LARGE | LARGE8 | OVER4,
+};
+static const uint8_t first_low[16] = {
+	ANY | OVER3 | OVER2 | OVER4, ANY | OVER2, ANY, ANY, ANY | LARGE,
+	ANY | LARGE | LARGE8, ANY | LARGE | LARGE8, ANY | LARGE | LARGE8,
+	ANY | LARGE | LARGE8, ANY | LARGE | LARGE8, ANY | LARGE | LARGE8,
+	ANY | LARGE | LARGE8, ANY | LARGE | LARGE8, ANY | LARGE | LARGE8 | SURROGATE,
+	ANY | LARGE | LARGE8, ANY | LARGE | LARGE8,
+};
+static const uint8_t second_high[16] = {
+	SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, SHORT,
+	LONG | OVER2 | TWO | OVER3 | LARGE8 | OVER4, LONG | OVER2 | TWO | OVER3 | LARGE,
+	LONG | OVER2 | TWO | SURROGATE | LARGE, LONG | OVER2 | TWO | SURROGATE | LARGE,
+	SHORT, SHORT, SHORT, SHORT,
+};
+
+/* Is anything wrong in the VEC bytes at p, which has three bytes before it? */
+static inline bool
+wrong(const char *p)
+{
+	vec v = load(p), one = load(p - 1), two = load(p - 2), three = load(p - 3);
+	vec pair = and8(and8(LOOKUP(first_high, high4(one)), LOOKUP(first_low, low4(one))),
+	    LOOKUP(second_high, high4(v)));
+	/* The third byte of three and the fourth of four follow a continuation. */
+	vec must = or8(minus(two, set1(0xe0 - 0x80)), minus(three, set1(0xf0 - 0x80)));
+
+	return !all_zero(xor8(and8(must, set1(0x80)), pair));
+}
+
+/* From i on, which is 3 or more: where vectors end, or find something wrong. */
+static inline ptrdiff_t
+utf8_fast(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	while (n - i >= VEC && !wrong(s + i)) {
+		i += VEC;
+		if (high(load(s + i - VEC)) == 0)
+			break;
+	}
+	return i;
+}
+
+#endif
+
+static ptrdiff_t
+utf8(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	ptrdiff_t first = i;
+
+	for (;;) {
+		while (n - i >= BLOCK && high64(s + i) == 0)
+			i += BLOCK;
+#ifdef LOOKUP
+		if (i - first >= 3) {
+			ptrdiff_t end = utf8_fast(s, i, n);
+
+			if (end > i && n - end >= VEC && high(load(s + end - VEC)) == 0) {
+				i = end;
+				continue;
+			}
+			/* What begins in the last three bytes may not end in them. */
+			for (i = end - 3; i < end && (s[i] & 0xc0) == 0x80; i++)
+				;
+		}
+#endif
+		if (n - i < 2 * BLOCK)
+			return utf8_slow(s, i, n);
+		(void)first;
+		/* To a character's start, past the next block. */
+		for (ptrdiff_t end = i + BLOCK; i < end; ) {
+			int len = u[i] < 0x80 ? 1 : character(u, i, n);
+
+			if (len == 0)
 				return i;
 			i += len;
 		}
-		if (n - i >= BLOCK)
-			continue;
-		while (i < n && u[i] < 0x80)
-			i++;
-		if (i >= n)
-			return n;
 	}
 }
 
-static ptrdiff_t
-plain(const char *s, ptrdiff_t i, ptrdiff_t n)
-{
-	uint64_t m;
-
-	for (; n - i >= BLOCK; i += BLOCK)
-		if ((m = special64(s + i)) != 0)
-			return i + __builtin_ctzll(m);
-	if ((m = special_tail(s + i, n - i)) != 0)
-		i += __builtin_ctzll(m);
-	return i < n ? i : n;
+/* Copy until the test finds a byte; what is stored behind it is overwritten. */
+#define COPY(name, test, one)						\
+static ptrdiff_t							\
+name(char *to, const char *s, ptrdiff_t n)				\
+{									\
+	ptrdiff_t i = 0;						\
+									\
+	for (; n - i >= VEC; i += VEC) {				\
+		vec v = load(s + i);					\
+		uint64_t m = (test);					\
+									\
+		store(to + i, v);					\
+		if (m != 0)						\
+			return i + __builtin_ctzll(m);			\
+	}								\
+	for (; i < n; i++) {						\
+		char c = s[i];						\
+									\
+		if (one)						\
+			break;						\
+		to[i] = c;						\
+	}								\
+	return i;							\
 }
 
-static ptrdiff_t
-copy(char *to, const char *s, ptrdiff_t n)
-{
-	ptrdiff_t i = 0;
-
-	for (; n - i >= VEC; i += VEC) {
-		vec v = load(s + i);
-		uint64_t m = equal(v, '\\');
-
-		store(to + i, v);
-		if (m != 0)
-			return i + __builtin_ctzll(m);
-	}
-	for (; i < n && s[i] != '\\'; i++)
-		to[i] = s[i];
-	return i;
-}
+COPY(copy, equal(v, '\\'), c == '\\')
+COPY(plain, special(v), c == '"' || c == '\\' || (unsigned char)c < 0x20)
 
 static int64_t
 lines(const char *s, ptrdiff_t n)
@@ -513,4 +632,4 @@ lines(const char *s, ptrdiff_t n)
 	return count;
 }
 
-const struct json_simd JOIN(json_simd, ISA) = { value, utf8, plain, copy, lines };
+const struct json_simd JOIN(json_simd, ISA) = { value, utf8, copy, plain, lines };
