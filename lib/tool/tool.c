@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -164,6 +165,20 @@ hold_streams(void)
 		close(fd);
 }
 
+/*
+ * jansson builds and prints documents that lack a part when memory ends, and
+ * does not tell.  No tool can go on then, so it ends here.
+ */
+static void *
+json_alloc(size_t n)
+{
+	void *p = malloc(n);
+
+	if (p == NULL)
+		tool_die("out of memory");
+	return p;
+}
+
 /* The name as the user may have typed it. */
 static const char *
 shown(const struct opt *o, char *s, size_t size)
@@ -209,6 +224,7 @@ tool_start(const struct tool *t, int argc, char **argv, void *into)
 	/* A shell or a scheduler may have left these ignored or deadly. */
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_IGN);
+	json_set_alloc_funcs(json_alloc, free);
 	flatten(&self.list, t->opts, 0);
 	flatten(&self.list, own, 0);
 	for (int i = 0; i < self.list.n; i++) {
