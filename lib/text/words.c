@@ -1,0 +1,407 @@
+#include <stdlib.h>
+
+#include "text/words_impl.h"
+
+/* What a byte of text is to the scanner. */
+enum { LETTER, DIGIT, OTHER, BLANK, HIGH };
+
+#define L LETTER, LETTER, LETTER, LETTER, LETTER
+#define O OTHER, OTHER, OTHER, OTHER, OTHER
+#define D DIGIT, DIGIT, DIGIT, DIGIT, DIGIT
+#define B BLANK, BLANK, BLANK, BLANK, BLANK
+#define H HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH
+
+static const uint8_t kind[256] = {
+	/* 00 */ O, OTHER, OTHER, OTHER, OTHER, B,
+	/* 0e */ O, O, OTHER, OTHER, OTHER, OTHER,
+	/* 1c */ B, O, O, O,
+	/* 30 */ D, D, O, OTHER, OTHER,
+	/* 41 */ L, L, L, L, L, LETTER, O, OTHER,
+	/* 61 */ L, L, L, L, L, LETTER, O,
+	/* 80 */ H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+};
+
+#undef L
+#undef O
+#undef D
+#undef B
+#undef H
+
+struct word_rules *
+word_rules_new(struct err *err)
+{
+	struct word_rules *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		err_set(err, ERR_NOMEM, "no memory for the rules of words");
+		return NULL;
+	}
+	if (special_english(r, err) < 0) {
+		word_rules_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void
+word_rules_free(struct word_rules *r)
+{
+	free(r);
+}
+
+void
+words_free(struct words *w)
+{
+	free(w->word);
+	free(w->tail);
+	*w = (struct words){ 0 };
+}
+
+static bool
+grow(struct words *w)
+{
+	ptrdiff_t cap = w->cap + w->cap / 2 + 1024;
+	struct word *p = realloc(w->word, (size_t)cap * sizeof(*p));
+
+	if (p == NULL) {
+		w->failed = true;
+		return false;
+	}
+	w->word = p;
+	w->cap = cap;
+	return true;
+}
+
+static void
+push_tail(struct words *w, ptrdiff_t n)
+{
+	if (w->ntail == w->tailcap) {
+		ptrdiff_t cap = w->tailcap * 2 + 64;
+		uint32_t *p = realloc(w->tail, (size_t)cap * sizeof(*p));
+
+		if (p == NULL) {
+			w->failed = true;
+			return;
+		}
+		w->tail = p;
+		w->tailcap = cap;
+	}
+	w->tail[w->ntail++] = (uint32_t)n;
+}
+
+/* Punctuation beyond ASCII that makes no word: datatrove's set. */
+static bool
+is_symbol(int32_t c)
+{
+	if (c >= 0x7f && c <= 0x9f)
+		return true;
+	switch (c) {
+	case 0x2014: case 0x201d: case 0xff1a: case 0xff05: case 0xff11: case 0x3008:
+	case 0xff08: case 0x3001: case 0x2501: case 0x3010: case 0x300c: case 0x300d:
+	case 0xff0c: case 0x3011: case 0xff1b: case 0x201c: case 0x300a: case 0x201e:
+	case 0x2019: case 0x2236: case 0xb4: case 0xff0e: case 0x2013: case 0xff1f:
+	case 0xff01: case 0xff04: case 0xff5e: case 0xab: case 0x3009: case 0x300b:
+	case 0xff09: case 0x3002: case 0x2026: case 0x25ba: case 0xbb:
+		return true;
+	}
+	return c >= 0x589 && (uni_class(c) & UNI_TERMINAL) != 0;
+}
+
+static inline void
+put(struct words *w, const char *text, const char *p, const char *end, ptrdiff_t chars,
+    unsigned flags)
+{
+	if (w->n < w->cap || grow(w))
+		w->word[w->n++] = (struct word){
+			.hash = hash64((str){ p, end - p }),
+			.at = (uint32_t)(p - text), .bytes = (uint32_t)(end - p),
+			.chars = (uint32_t)chars, .flags = flags,
+		};
+}
+
+static void
+put_word(struct words *w, const char *text, const char *p, const char *end)
+{
+	unsigned flags = WORD_SYMBOL | WORD_PUNCT;
+	ptrdiff_t chars = 0;
+	const char *q = p;
+
+	while (q < end) {
+		unsigned char b = (unsigned char)*q;
+
+		chars++;
+		if (kind[b] == LETTER) {
+			flags = (flags | WORD_ALPHA) & ~(WORD_SYMBOL | WORD_PUNCT);
+			q++;
+		} else if (kind[b] == DIGIT) {
+			flags &= ~(WORD_SYMBOL | WORD_PUNCT);
+			q++;
+		} else if (b < 0x80) {
+			/* $+<=>^`|~ are symbols in Unicode, not punctuation. */
+			if (b < 0x21 || b == 0x7f || memchr("$+<=>^`|~", b, 9) != NULL)
+				flags &= ~WORD_PUNCT;
+			if ((b == '.' || b == '!' || b == '?') && end - p == 1)
+				flags |= WORD_TERMINAL;
+			q++;
+		} else {
+			int32_t c = utf8_next(&q, end);
+			unsigned class = uni_class(c);
+
+			if ((class & UNI_LETTER) != 0)
+				flags |= WORD_ALPHA;
+			if ((class & UNI_PUNCT) == 0)
+				flags &= ~WORD_PUNCT;
+			if (!is_symbol(c))
+				flags &= ~WORD_SYMBOL;
+			if ((class & UNI_TERMINAL) != 0 && chars == 1 && q == end)
+				flags |= WORD_TERMINAL;
+		}
+	}
+	put(w, text, p, end, chars, flags);
+}
+
+static void
+put_special(struct words *w, const char *text, const char *p, const struct special *s)
+{
+	const char *start = p;
+
+	for (int i = 0; i < s->n; i++)
+		if ((s->cuts >> i & 1) != 0) {
+			put_word(w, text, start, p + i + 1);
+			start = p + i + 1;
+		}
+}
+
+/* The middle of a piece, when its affixes are off. */
+static void
+put_core(const struct word_rules *r, bool use, struct words *w, const char *text, const char *p,
+    const char *end)
+{
+	const struct special *s = use ? special_find(r, p, end - p) : NULL;
+	const char *at = p, *done = p, *cut;
+
+	if (s != NULL) {
+		put_special(w, text, p, s);
+		return;
+	}
+	if (affix_is_url(p, end)) {
+		put_word(w, text, p, end);
+		return;
+	}
+	while ((cut = affix_infix(p, end, &at)) != NULL) {
+		if (cut == p)
+			continue;
+		if (cut > done)
+			put_word(w, text, done, cut);
+		put_word(w, text, cut, at);
+		done = at;
+	}
+	if (end > done)
+		put_word(w, text, done, end);
+}
+
+/* Words from first on that together are a special with just these cuts. */
+static const struct special *
+find_joined(const struct word_rules *r, const struct words *w, const char *text, ptrdiff_t first,
+    ptrdiff_t *last)
+{
+	const struct word *a = &w->word[first];
+	uint32_t lengths = r->joined[(unsigned char)text[a->at]], cuts = 0;
+	const struct special *found = NULL;
+
+	for (ptrdiff_t i = first; i < w->n; i++) {
+		uint32_t n = w->word[i].at + w->word[i].bytes - a->at;
+		const struct special *s;
+
+		if (n > SPECIAL_MAX || lengths >> n == 0)
+			break;
+		cuts |= (uint32_t)1 << (n - 1);
+		if (i == first || (lengths >> n & 1) == 0)
+			continue;
+		s = special_find(r, text + a->at, n);
+		if (s != NULL && s->plain == cuts) {
+			found = s;
+			*last = i;
+		}
+	}
+	return found;
+}
+
+static void
+join_specials(const struct word_rules *r, struct words *w, const char *text, ptrdiff_t first)
+{
+	for (ptrdiff_t i = first; i < w->n; i++) {
+		ptrdiff_t last = i, end = w->n, made;
+		const struct special *s = find_joined(r, w, text, i, &last);
+
+		if (s == NULL)
+			continue;
+		put_special(w, text, text + w->word[i].at, s);
+		if (w->failed)
+			return;
+		made = w->n - end;
+		/* They are never more than what they replace. */
+		memmove(w->word + i, w->word + end, (size_t)made * sizeof(*w->word));
+		memmove(w->word + i + made, w->word + last + 1,
+		    (size_t)(end - last - 1) * sizeof(*w->word));
+		w->n = end - (last + 1 - i) + made;
+		i += made - 1;
+	}
+}
+
+/* Take affixes off until nothing comes off or the rest is a special. */
+static void
+strip(const struct word_rules *r, bool use, struct words *w, const char *text, const char **start,
+    const char **stop)
+{
+	const char *p = *start, *end = *stop;
+
+	while (p < end && !(use && special_find(r, p, end - p) != NULL)) {
+		ptrdiff_t pre = affix_prefix(p, end), suf;
+
+		if (pre > 0 && p + pre < end && use && special_find(r, p + pre, end - p - pre)) {
+			put_word(w, text, p, p + pre);
+			p += pre;
+			break;
+		}
+		suf = affix_suffix(p + pre, end);
+		if (suf > 0 && p < end - suf && use && special_find(r, p, end - suf - p)) {
+			push_tail(w, suf);
+			end -= suf;
+			break;
+		}
+		if (pre == 0 && suf == 0)
+			break;
+		if (pre > 0) {
+			put_word(w, text, p, p + pre);
+			p += pre;
+		}
+		if (suf > 0) {
+			push_tail(w, suf);
+			end -= suf;
+		}
+	}
+	*start = p;
+	*stop = end;
+}
+
+int
+words_piece(const struct word_rules *r, bool use, const char *text, const char *p,
+    const char *end, struct words *w)
+{
+	ptrdiff_t first = w->n;
+
+	w->ntail = 0;
+	strip(r, use, w, text, &p, &end);
+	if (p < end)
+		put_core(r, use, w, text, p, end);
+	while (w->ntail > 0) {
+		ptrdiff_t n = w->tail[--w->ntail];
+
+		put_word(w, text, end, end + n);
+		end += n;
+	}
+	if (use && w->n - first > 1 && !w->failed)
+		join_specials(r, w, text, first);
+	return w->failed ? -1 : 0;
+}
+
+/*
+ * Cut the next piece, without white space, off [*at, end).  *gap tells that
+ * more than one space was before it; *simple that it has only ASCII letters.
+ * Return its start; at the end of the text the piece is empty.
+ */
+static inline const char *
+next_piece(const char **at, const char *end, bool *gap, bool *simple)
+{
+	const char *p = *at, *q, *start = p;
+
+	for (;;) {
+		while (p < end && kind[(unsigned char)*p] == BLANK)
+			p++;
+		if (p == end || kind[(unsigned char)*p] != HIGH)
+			break;
+		q = p;
+		if ((uni_class(utf8_next(&q, end)) & UNI_SPACE) == 0)
+			break;
+		p = q;
+	}
+	*gap = p - start > 1 || (p > start && *start != ' ');
+	for (q = p; q < end && kind[(unsigned char)*q] == LETTER; q++)
+		continue;
+	*simple = q == end || kind[(unsigned char)*q] == BLANK;
+	while (q < end && kind[(unsigned char)*q] != BLANK) {
+		const char *next = q + 1;
+
+		if (kind[(unsigned char)*q] == HIGH) {
+			next = q;
+			if ((uni_class(utf8_next(&next, end)) & UNI_SPACE) != 0)
+				break;
+		}
+		q = next;
+	}
+	*at = q;
+	return p;
+}
+
+static int
+take_piece(const struct word_rules *r, struct words *w, const char *text, const char *p,
+    const char *end, bool simple, struct err *err)
+{
+	if (simple && special_find(r, p, end - p) == NULL)
+		put(w, text, p, end, end - p, WORD_ALPHA);
+	else
+		words_piece(r, true, text, p, end, w);
+	if (!w->failed)
+		return 0;
+	w->failed = false;
+	return err_set(err, ERR_NOMEM, "no memory for the words of a text");
+}
+
+int
+words_split(const struct word_rules *r, str text, struct words *w, struct err *err)
+{
+	const char *at = text.p, *end = text.p + text.n, *p;
+	bool gap, simple;
+
+	w->n = 0;
+	if (text.n > INT32_MAX)
+		return err_set(err, ERR_LIMIT, "a text of %td bytes is too long", text.n);
+	while (at < end && (p = next_piece(&at, end, &gap, &simple)) < at)
+		if (take_piece(r, w, text.p, p, at, simple, err) < 0)
+			return -1;
+	return 0;
+}
+
+int64_t
+words_sentences(const struct word_rules *r, str text, int64_t limit, struct words *w,
+    struct err *err)
+{
+	const char *at = text.p, *end = text.p + text.n, *p;
+	bool gap, simple, ended = false;
+	int64_t n = 1;
+
+	while (at < end && n < limit) {
+		p = next_piece(&at, end, &gap, &simple);
+		if (gap && ended) {
+			n++;		/* white space of its own starts a sentence */
+			ended = false;
+		}
+		if (p == at)
+			break;
+		w->n = 0;
+		if (take_piece(r, w, text.p, p, at, simple, err) < 0)
+			return -1;
+		for (ptrdiff_t i = 0; i < w->n; i++) {
+			unsigned flags = w->word[i].flags;
+
+			if (ended && (flags & (WORD_PUNCT | WORD_TERMINAL)) == 0) {
+				n++;
+				ended = false;
+			} else if ((flags & WORD_TERMINAL) != 0) {
+				ended = true;
+			}
+		}
+	}
+	return n < limit ? n : limit;
+}
