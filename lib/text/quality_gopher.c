@@ -1,0 +1,102 @@
+/*
+ * Gopher's rules of quality: how long words are, how many, and of what
+ */
+#include "text/quality_impl.h"
+
+static const char *const stop_words[] = { "the", "be", "to", "of", "and", "that", "have", "with" };
+#define NSTOP ((int)(sizeof(stop_words) / sizeof(stop_words[0])))
+
+struct counts {
+	int64_t	words, chars;		/* of words that are not symbols alone */
+	int64_t	alpha;
+	unsigned stop;			/* a bit for each that was seen */
+};
+
+static unsigned
+stop_bit(const char *p, uint32_t n)
+{
+	if (n < 2 || n > 4 || (p[0] != 't' && p[0] != 'b' && p[0] != 'o' && p[0] != 'a' &&
+	    p[0] != 'h' && p[0] != 'w'))
+		return 0;
+	for (int i = 0; i < NSTOP; i++)
+		if (stop_words[i][0] == p[0] && strlen(stop_words[i]) == n &&
+		    memcmp(stop_words[i], p, n) == 0)
+			return 1u << i;
+	return 0;
+}
+
+static void
+count_words(const struct words *w, str text, struct counts *c)
+{
+	for (ptrdiff_t i = 0; i < w->n; i++) {
+		const struct word *x = &w->word[i];
+
+		if ((x->flags & WORD_SYMBOL) == 0) {
+			c->words++;
+			c->chars += x->chars;
+		}
+		c->alpha += (x->flags & WORD_ALPHA) != 0;
+		c->stop |= stop_bit(text.p + x->at, x->bytes);
+	}
+}
+
+/* Hash signs, and ellipses of both kinds, none overlapping. */
+static void
+count_signs(str text, int64_t *hashes, int64_t *ellipses)
+{
+	const char *p, *end = text.p + text.n;
+
+	*hashes = *ellipses = 0;
+	if (text.n == 0)
+		return;
+	for (p = text.p; (p = memchr(p, '#', (size_t)(end - p))) != NULL; p++)
+		(*hashes)++;
+	for (p = text.p; (p = memchr(p, '.', (size_t)(end - p))) != NULL; p++)
+		if (end - p >= 3 && p[1] == '.' && p[2] == '.') {
+			(*ellipses)++;
+			p += 2;
+		}
+	for (p = text.p; (p = memmem(p, (size_t)(end - p), "\xe2\x80\xa6", 3)) != NULL; p += 3)
+		(*ellipses)++;
+}
+
+static void
+count_lines(str text, int64_t *lines, int64_t *bullets, int64_t *ellipses)
+{
+	const char *at = text.p, *end = text.p + text.n;
+	str line;
+
+	*lines = *bullets = *ellipses = 0;
+	while (quality_line(&at, end, &line)) {
+		line = uni_trim(line);
+		(*lines)++;
+		*bullets += str_starts(line, S("-")) || str_starts(line, S("\xe2\x80\xa2"));
+		*ellipses += str_ends(line, S("...")) || str_ends(line, S("\xe2\x80\xa6"));
+	}
+}
+
+int
+quality_gopher(struct quality_run *run, struct err *err)
+{
+	struct counts c = { 0 };
+	int64_t n, hashes, ellipses, lines, bullets, ends;
+
+	if (quality_words(run, err) < 0)
+		return -1;
+	n = run->s->words.n;
+	count_words(&run->s->words, run->text, &c);
+	if (fails(run, GOPHER_MIN_WORDS, (double)c.words) ||
+	    fails(run, GOPHER_MAX_WORDS, (double)c.words) ||
+	    fails(run, GOPHER_MIN_MEAN_LENGTH, share(c.chars, c.words)) ||
+	    fails(run, GOPHER_MAX_MEAN_LENGTH, share(c.chars, c.words)))
+		return 1;
+	count_signs(run->text, &hashes, &ellipses);
+	if (fails(run, GOPHER_HASHES, share(hashes, n)) ||
+	    fails(run, GOPHER_ELLIPSES, share(ellipses, n)))
+		return 1;
+	count_lines(run->text, &lines, &bullets, &ends);
+	return fails(run, GOPHER_BULLET_LINES, share(bullets, lines)) ||
+	    fails(run, GOPHER_ELLIPSIS_LINES, share(ends, lines)) ||
+	    fails(run, GOPHER_ALPHA_WORDS, share(c.alpha, n)) ||
+	    fails(run, GOPHER_STOP_WORDS, __builtin_popcount(c.stop));
+}

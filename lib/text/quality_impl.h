@@ -1,0 +1,95 @@
+/*
+ * quality_impl - what the families of quality rules share
+ */
+#ifndef TEXT_QUALITY_IMPL_H
+#define TEXT_QUALITY_IMPL_H
+
+#include "base/hash.h"
+#include "text/quality.h"
+#include "text/unicode.h"
+
+enum quality_family { FAMILY_GOPHER, FAMILY_REP, FAMILY_C4, FAMILY_MC4, FAMILY_FINEWEB };
+
+/* One text on its way through the families. */
+struct quality_run {
+	const struct quality	*q;
+	struct quality_state	*s;
+	struct quality_verdict	*v;
+	double			*value;		/* measure all, fail none; or NULL */
+	str			 text;
+	bool			 have_words;	/* s->words are those of text */
+	ptrdiff_t		 chars;		/* of text; -1: not counted */
+};
+
+/* Each judges run->text: 1 when a rule failed, 0, or -1 when memory fails. */
+int quality_gopher(struct quality_run *run, struct err *err);
+int quality_repeat(struct quality_run *run, struct err *err);
+int quality_c4(struct quality_run *run, struct err *err);
+int quality_mc4(struct quality_run *run, struct err *err);
+int quality_fineweb(struct quality_run *run, struct err *err);
+
+/* Is the rule's value wanted? */
+static inline bool
+wanted(const struct quality_run *run, int rule)
+{
+	return run->value != NULL || run->q->on[rule];
+}
+
+/* Note the value of a rule.  True when it is selected and passes its limit. */
+static inline bool
+fails(struct quality_run *run, int rule, double value)
+{
+	double limit = run->q->limit[rule];
+
+	if (run->value != NULL) {
+		run->value[rule] = value;
+		return false;
+	}
+	if (!run->q->on[rule])
+		return false;
+	if (quality_rules[rule].bound == BOUND_LOWER ? value >= limit : value <= limit)
+		return false;
+	run->v->rule = rule;
+	run->v->value = value;
+	return true;
+}
+
+static inline double
+share(int64_t part, int64_t whole)
+{
+	return whole > 0 ? (double)part / (double)whole : 0;
+}
+
+/* s->words of run->text.  Return 0 or -1. */
+int quality_words(struct quality_run *run, struct err *err);
+ptrdiff_t quality_chars(struct quality_run *run);
+
+/* Cut the next line off *at by Python's splitlines(); false at the end. */
+bool quality_line(const char **at, const char *end, str *line);
+
+/* Lines or paragraphs that were seen before in the text, and their characters. */
+struct quality_item {
+	uint64_t	hash;
+	int64_t		chars;
+};
+struct quality_repeats {
+	int64_t	items, repeated, chars;
+};
+int quality_item_add(struct quality_state *s, str item, int64_t chars, struct err *err);
+
+/* Count over what was added since the last call, and forget it. */
+int quality_items_end(struct quality_state *s, struct quality_repeats *r, struct err *err);
+
+/*
+ * A table of at least 2n slots, all 0, for open addressing: *mask is its size
+ * less one.  NULL when memory fails.
+ */
+uint32_t *quality_table(struct quality_state *s, ptrdiff_t n, uint64_t *mask, struct err *err);
+
+static inline uint64_t
+quality_slot(uint64_t hash, uint64_t mask)
+{
+	return (hash * 0x9e3779b97f4a7c15u >> 32) & mask;
+}
+
+#endif
