@@ -105,6 +105,8 @@ quality_init(struct quality *q, struct err *err)
 	*q = (struct quality){ 0 };
 	for (int i = 0; i < QUALITY_RULES; i++)
 		q->limit[i] = quality_rules[i].limit;
+	if (quality_stop_words(q, err) < 0)
+		return -1;
 	q->words = word_rules_new(err);
 	return q->words == NULL ? -1 : 0;
 }
@@ -237,29 +239,88 @@ quality_chars(struct quality_run *run)
 	return run->chars;
 }
 
-bool
-quality_line(const char **at, const char *end, str *line)
+/*
+ * Is there a line end that is not \n, or something of the phrases of c4: the
+ * "vas" of javascript, "vac" of privacy, "kie" of cookie, "ms o" of terms of
+ * use, "psu" of ipsum, a bracket?  n is a multiple of 64, four more bytes can be
+ * read, and the loop has no branches so that the compiler vectorizes it.
+ */
+static int
+look(const unsigned char *p, ptrdiff_t n)
 {
-	const char *p = *at, *q;
+	unsigned char other = 0, phrase = 0;
 
-	if (p == end)
+	for (ptrdiff_t i = 0; i < n; i += 64) {
+		for (int k = 0; k < 64; k++) {
+			unsigned char a = p[i + k], b = p[i + k + 1];
+
+			other |= (unsigned char)((a < ' ') & (a != '\n') & (a != '\t'));
+			other |= (unsigned char)((a == 0xc2) & (b == 0x85));
+			other |= (unsigned char)((a == 0x80) & ((b == 0xa8) | (b == 0xa9)));
+		}
+		for (int k = 0; k < 64; k++) {
+			unsigned char a = p[i + k] | 0x20, b = p[i + k + 1] | 0x20;
+			unsigned char c = p[i + k + 2] | 0x20, d = p[i + k + 3] | 0x20;
+
+			phrase |= (unsigned char)((a == 'v') & (b == 'a') & ((c == 's') | (c == 'c')));
+			phrase |= (unsigned char)((a == 'k') & (b == 'i') & (c == 'e'));
+			phrase |= (unsigned char)((a == 'm') & (b == 's') & (c == ' ') & (d == 'o'));
+			phrase |= (unsigned char)((a == 'p') & (b == 's') & (c == 'u'));
+			phrase |= a == '{';	/* [, too */
+		}
+	}
+	return (other != 0 ? QUALITY_LINE_ENDS : 0) | (phrase != 0 ? QUALITY_PHRASES : 0);
+}
+
+struct quality_lines
+quality_lines(struct quality_run *run)
+{
+	str text = run->text;
+	struct quality_lines l = { text.p, text.p + text.n, false };
+
+	if (run->seen < 0) {
+		const unsigned char *p = (const unsigned char *)text.p;
+		ptrdiff_t n = text.n >= 4 ? (text.n - 4) / 64 * 64 : 0;
+		unsigned char tail[192] = { 0 };
+
+		memset(tail, 'x', sizeof(tail));
+		if (text.n > n)
+			memcpy(tail, p + n, (size_t)(text.n - n));
+		run->seen = look(p, n) | look(tail, 128);
+	}
+	l.plain = (run->seen & QUALITY_LINE_ENDS) == 0;
+	return l;
+}
+
+bool
+quality_line(struct quality_lines *l, str *line)
+{
+	const char *p = l->at, *q;
+
+	if (p == l->end)
 		return false;
-	for (q = p; q < end; q++) {
+	if (l->plain) {
+		q = memchr(p, '\n', (size_t)(l->end - p));
+		*line = (str){ p, (q != NULL ? q : l->end) - p };
+		l->at = q != NULL ? q + 1 : l->end;
+		return true;
+	}
+	for (q = p; q < l->end; q++) {
 		unsigned char c = (unsigned char)*q;
 		const char *next = q;
 
-		if (c >= ' ' && c != 0xc2 && c != 0xe2)
+		if ((c >= ' ' && c != 0xc2 && c != 0xe2) || c == '\t')
 			continue;
-		if (c == '\t' || (uni_class(utf8_next(&next, end)) & UNI_LINE) == 0)
+		if ((uni_class(utf8_next(&next, l->end)) & UNI_LINE) == 0)
 			continue;
 		*line = (str){ p, q - p };
-		if (c == '\r' && next < end && *next == '\n')
+		if (c == '\r' && next < l->end && *next == '\n')
 			next++;
-		*at = next;
+		l->at = next;
 		return true;
 	}
-	*line = (str){ p, end - p };
-	*at = end;
+	*line = (str){ p, l->end - p };
+	l->at = l->end;
 	return true;
 }
 
@@ -327,7 +388,7 @@ int
 quality_measure(const struct quality *q, struct quality_state *s, str text,
     double value[QUALITY_RULES], struct quality_verdict *v, struct err *err)
 {
-	struct quality_run run = { q, s, v, value, text, false, -1 };
+	struct quality_run run = { q, s, v, value, text, false, -1, -1 };
 
 	*v = (struct quality_verdict){ .rule = -1, .text = text };
 	for (int i = 0; i < q->nfamilies; i++) {

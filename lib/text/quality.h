@@ -39,6 +39,7 @@ enum quality_rule {
 };
 
 #define QUALITY_FAMILIES 5
+#define QUALITY_STOP_SLOTS 256
 
 enum quality_bound {
 	BOUND_UPPER,	/* a record with a higher value is dropped */
@@ -64,6 +65,8 @@ struct quality {
 	int		 family[QUALITY_FAMILIES];	/* in order of selection */
 	int		 nfamilies;
 	struct word_rules *words;
+	uint64_t	 stop[QUALITY_STOP_SLOTS];	/* hashes of stop words, by their low bits */
+	uint8_t		 stop_bit[QUALITY_STOP_SLOTS];
 };
 
 /* Published limits, and no rule selected.  Return 0 or -1. */

@@ -14,10 +14,13 @@
 #define HAS_CURLY	8u
 #define HAS_SQUARE	16u
 
-/* Bytes that are worth a closer look: one rare letter of each phrase. */
-static const uint8_t rare[256] = {
-	['j'] = 1, ['J'] = 1, ['k'] = 1, ['K'] = 1, ['v'] = 1, ['V'] = 1, ['f'] = 1, ['F'] = 1,
-	['p'] = 1, ['P'] = 1, ['{'] = 1, ['['] = 1,
+/*
+ * Bytes that are worth a closer look: one rare letter of each phrase, with the
+ * letter behind it; the brackets by themselves.
+ */
+static const char rare[256] = {
+	['j'] = 'a', ['J'] = 'a', ['k'] = 'i', ['K'] = 'i', ['v'] = 'a', ['V'] = 'a',
+	['f'] = ' ', ['F'] = ' ', ['p'] = 's', ['P'] = 's', ['{'] = 1, ['['] = 1,
 };
 
 /* Is phrase (lower case), with its byte number at at p, in the line? */
@@ -37,7 +40,9 @@ look(str line)
 	unsigned has = 0;
 
 	for (const char *p = line.p, *end = line.p + line.n; p < end; p++) {
-		if (!rare[(unsigned char)*p])
+		char behind = rare[(unsigned char)*p];
+
+		if (behind == 0 || (behind > 1 && (p + 1 == end || (p[1] | 0x20) != behind)))
 			continue;
 		switch (*p | 0x20) {
 		case 'j':
@@ -70,10 +75,14 @@ look(str line)
 	return has;
 }
 
-/* The words of a line by white space alone, and the longest one's characters. */
+/*
+ * The words of a line by white space alone, up to enough, and the longest
+ * one's characters; without a long one in a line of so few bytes, 0.
+ */
 static int64_t
-count_words(str line, int64_t *longest)
+count_words(str line, double enough, double long_word, int64_t *longest)
 {
+	bool short_line = (double)line.n <= long_word;
 	const char *p = line.p, *end = line.p + line.n;
 	int64_t words = 0, chars = 0, most = 0;
 
@@ -99,6 +108,8 @@ count_words(str line, int64_t *longest)
 		words += chars > 0;
 		most = chars > most ? chars : most;
 		chars = 0;
+		if (short_line && (double)words >= enough)
+			break;
 	}
 	words += chars > 0;
 	*longest = chars > most ? chars : most;
@@ -169,8 +180,9 @@ take_line(struct quality_run *run, struct c4 *c, str line, struct err *err)
 	const struct quality *q = run->q;
 	struct buf *out = &run->s->text;
 	ptrdiff_t start = out->n;
-	unsigned has = look(line);
-	int64_t longest, words = count_words(line, &longest);
+	unsigned has = (run->seen & QUALITY_PHRASES) != 0 ? look(line) : 0;
+	int64_t longest, words = count_words(line, q->limit[C4_LINE_WORDS],
+	    q->limit[C4_WORD_CHARS], &longest);
 	int because = -1;
 
 	if (q->on[C4_WORD_CHARS] && (double)longest > q->limit[C4_WORD_CHARS]) {
@@ -233,14 +245,14 @@ int
 quality_c4(struct quality_run *run, struct err *err)
 {
 	struct c4 c = { .wanted = sentences_wanted(run) };
-	const char *at = run->text.p, *end = at + run->text.n;
+	struct quality_lines l = quality_lines(run);
 	str line;
 
 	buf_reset(&run->s->text);
 	run->s->text.limit = PTRDIFF_MAX / 4;
 	if (run->value != NULL)
 		run->value[C4_LOREM_IPSUM] = run->value[C4_CURLY_BRACKET] = 0;
-	while (quality_line(&at, end, &line)) {
+	while (quality_line(&l, &line)) {
 		int got = take_line(run, &c, uni_trim(line), err);
 
 		if (got != 0)
@@ -250,6 +262,6 @@ quality_c4(struct quality_run *run, struct err *err)
 	if (fails(run, C4_SENTENCES, (double)c.sentences))
 		return 1;
 	run->text = run->s->text.n > 0 ? uni_trim(buf_str(&run->s->text)) : S("");
-	run->chars = -1;
+	run->chars = run->seen = -1;
 	return 0;
 }

@@ -12,31 +12,34 @@ struct counts {
 	unsigned stop;			/* a bit for each that was seen */
 };
 
-static unsigned
-stop_bit(const char *p, uint32_t n)
+int
+quality_stop_words(struct quality *q, struct err *err)
 {
-	if (n < 2 || n > 4 || (p[0] != 't' && p[0] != 'b' && p[0] != 'o' && p[0] != 'a' &&
-	    p[0] != 'h' && p[0] != 'w'))
-		return 0;
-	for (int i = 0; i < NSTOP; i++)
-		if (stop_words[i][0] == p[0] && strlen(stop_words[i]) == n &&
-		    memcmp(stop_words[i], p, n) == 0)
-			return 1u << i;
+	for (int i = 0; i < NSTOP; i++) {
+		uint64_t h = words_hash(str_of(stop_words[i]));
+		uint64_t k = h % QUALITY_STOP_SLOTS;
+
+		if (q->stop_bit[k] != 0)
+			return err_set(err, ERR_LIMIT, "two stop words in a slot");
+		q->stop[k] = h;
+		q->stop_bit[k] = (uint8_t)(1u << i);
+	}
 	return 0;
 }
 
 static void
-count_words(const struct words *w, str text, struct counts *c)
+count_words(const struct quality *q, const struct words *w, struct counts *c)
 {
 	for (ptrdiff_t i = 0; i < w->n; i++) {
 		const struct word *x = &w->word[i];
+		uint64_t k = x->hash % QUALITY_STOP_SLOTS;
+		unsigned real = (x->flags & WORD_SYMBOL) == 0;
 
-		if ((x->flags & WORD_SYMBOL) == 0) {
-			c->words++;
-			c->chars += x->chars;
-		}
+		/* No branches here: they would be as unpredictable as text is. */
+		c->words += real;
+		c->chars += x->chars & -real;
 		c->alpha += (x->flags & WORD_ALPHA) != 0;
-		c->stop |= stop_bit(text.p + x->at, x->bytes);
+		c->stop |= q->stop_bit[k] & -(unsigned)(q->stop[k] == x->hash);
 	}
 }
 
@@ -56,18 +59,18 @@ count_signs(str text, int64_t *hashes, int64_t *ellipses)
 			(*ellipses)++;
 			p += 2;
 		}
-	for (p = text.p; (p = memmem(p, (size_t)(end - p), "\xe2\x80\xa6", 3)) != NULL; p += 3)
-		(*ellipses)++;
+	for (p = text.p; (p = memchr(p, 0xa6, (size_t)(end - p))) != NULL; p++)
+		*ellipses += p - text.p >= 2 && p[-1] == '\x80' && p[-2] == '\xe2';
 }
 
 static void
-count_lines(str text, int64_t *lines, int64_t *bullets, int64_t *ellipses)
+count_lines(struct quality_run *run, int64_t *lines, int64_t *bullets, int64_t *ellipses)
 {
-	const char *at = text.p, *end = text.p + text.n;
+	struct quality_lines l = quality_lines(run);
 	str line;
 
 	*lines = *bullets = *ellipses = 0;
-	while (quality_line(&at, end, &line)) {
+	while (quality_line(&l, &line)) {
 		line = uni_trim(line);
 		(*lines)++;
 		*bullets += str_starts(line, S("-")) || str_starts(line, S("\xe2\x80\xa2"));
@@ -84,7 +87,7 @@ quality_gopher(struct quality_run *run, struct err *err)
 	if (quality_words(run, err) < 0)
 		return -1;
 	n = run->s->words.n;
-	count_words(&run->s->words, run->text, &c);
+	count_words(run->q, &run->s->words, &c);
 	if (fails(run, GOPHER_MIN_WORDS, (double)c.words) ||
 	    fails(run, GOPHER_MAX_WORDS, (double)c.words) ||
 	    fails(run, GOPHER_MIN_MEAN_LENGTH, share(c.chars, c.words)) ||
@@ -94,7 +97,7 @@ quality_gopher(struct quality_run *run, struct err *err)
 	if (fails(run, GOPHER_HASHES, share(hashes, n)) ||
 	    fails(run, GOPHER_ELLIPSES, share(ellipses, n)))
 		return 1;
-	count_lines(run->text, &lines, &bullets, &ends);
+	count_lines(run, &lines, &bullets, &ends);
 	return fails(run, GOPHER_BULLET_LINES, share(bullets, lines)) ||
 	    fails(run, GOPHER_ELLIPSIS_LINES, share(ends, lines)) ||
 	    fails(run, GOPHER_ALPHA_WORDS, share(c.alpha, n)) ||

@@ -19,7 +19,13 @@ struct quality_run {
 	str			 text;
 	bool			 have_words;	/* s->words are those of text */
 	ptrdiff_t		 chars;		/* of text; -1: not counted */
+	int			 seen;		/* QUALITY_* of text; -1: not looked */
 };
+
+/* What one look at the whole text finds, so that lines need fewer. */
+#define QUALITY_LINE_ENDS	1	/* others than \n */
+#define QUALITY_PHRASES		2	/* parts of what the c4 rules look for */
+
 
 /* Each judges run->text: 1 when a rule failed, 0, or -1 when memory fails. */
 int quality_gopher(struct quality_run *run, struct err *err);
@@ -65,7 +71,15 @@ int quality_words(struct quality_run *run, struct err *err);
 ptrdiff_t quality_chars(struct quality_run *run);
 
 /* Cut the next line off *at by Python's splitlines(); false at the end. */
-bool quality_line(const char **at, const char *end, str *line);
+struct quality_lines {
+	const char	*at, *end;
+	bool		 plain;		/* \n alone ends lines here */
+};
+struct quality_lines quality_lines(struct quality_run *run);
+bool quality_line(struct quality_lines *l, str *line);
+
+/* Fill q->stop.  Return 0, or -1 when two stop words want one slot. */
+int quality_stop_words(struct quality *q, struct err *err);
 
 /* Lines or paragraphs that were seen before in the text, and their characters. */
 struct quality_item {

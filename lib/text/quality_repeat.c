@@ -198,7 +198,9 @@ paragraphs(struct quality_run *run, struct quality_repeats *r, struct err *err)
 	const char *p = text.p, *end = text.p + text.n, *q;
 
 	for (;;) {
-		q = p < end ? memmem(p, (size_t)(end - p), "\n\n", 2) : NULL;
+		for (q = p; (q = q < end ? memchr(q, '\n', (size_t)(end - q)) : NULL) != NULL; q++)
+			if (q + 1 < end && q[1] == '\n')
+				break;
 		if (q == NULL)
 			q = end;
 		if (quality_item_add(run->s, (str){ p, q - p }, utf8_count((str){ p, q - p }),

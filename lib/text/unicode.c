@@ -60,6 +60,8 @@ uni_class(int32_t c)
 
 	if (c < 0 || c > 0x10ffff)
 		return 0;
+	if (c >= 0x2010 && c <= 0x2027)		/* dashes and quotes, most of what is met */
+		return UNI_PUNCT;
 	class = category_class[utf8proc_get_property(c)->category];
 	if (c < 0xa0) {
 		if (c >= '\t' && c <= '\r')
@@ -176,23 +178,17 @@ uni_trim(str s)
 {
 	const char *p = s.p, *end = s.p + s.n;
 
-	while (p < end) {
+	while (p < end && (signed char)*p <= ' ') {
 		const char *q = p;
-		int32_t c = utf8_next(&q, end);
 
-		if (c > ' ' && c < 0x80)
-			break;
-		if ((uni_class(c) & UNI_SPACE) == 0)
+		if ((uni_class(utf8_next(&q, end)) & UNI_SPACE) == 0)
 			break;
 		p = q;
 	}
-	while (end > p) {
+	while (end > p && (signed char)end[-1] <= ' ') {
 		const char *q = end;
-		int32_t c = utf8_prev(p, &q);
 
-		if (c > ' ' && c < 0x80)
-			break;
-		if ((uni_class(c) & UNI_SPACE) == 0)
+		if ((uni_class(utf8_prev(p, &q)) & UNI_SPACE) == 0)
 			break;
 		end = q;
 	}

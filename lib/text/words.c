@@ -107,13 +107,37 @@ is_symbol(int32_t c)
 	return c >= 0x589 && (uni_class(c) & UNI_TERMINAL) != 0;
 }
 
+/* Short words, nearly all, are hashed whole and without a call. */
+static inline uint64_t
+word_hash(const char *p, ptrdiff_t n, const char *limit)
+{
+	uint64_t x = 0;
+
+	if (n > 8)
+		return hash64((str){ p, n });
+	if (limit - p >= 8) {
+		memcpy(&x, p, 8);
+		x &= UINT64_MAX >> (64 - 8 * n);
+	} else {
+		memcpy(&x, p, (size_t)n);
+	}
+	x = (x ^ (uint64_t)n << 56) * 0x9e3779b97f4a7c15u;
+	return x ^ x >> 32;
+}
+
+uint64_t
+words_hash(str word)
+{
+	return word.n > 0 ? word_hash(word.p, word.n, word.p + word.n) : 0;
+}
+
 static inline void
 put(struct words *w, const char *text, const char *p, const char *end, ptrdiff_t chars,
     unsigned flags)
 {
 	if (w->n < w->cap || grow(w))
 		w->word[w->n++] = (struct word){
-			.hash = hash64((str){ p, end - p }),
+			.hash = word_hash(p, end - p, w->limit),
 			.at = (uint32_t)(p - text), .bytes = (uint32_t)(end - p),
 			.chars = (uint32_t)chars, .flags = flags,
 		};
@@ -306,52 +330,108 @@ words_piece(const struct word_rules *r, bool use, const char *text, const char *
 	return w->failed ? -1 : 0;
 }
 
-/*
- * Cut the next piece, without white space, off [*at, end).  *gap tells that
- * more than one space was before it; *simple that it has only ASCII letters.
- * Return its start; at the end of the text the piece is empty.
- */
-static inline const char *
-next_piece(const char **at, const char *end, bool *gap, bool *simple)
+/* Bytes of the white space beyond ASCII at p, or 0. */
+static inline int
+high_space(const char *p, const char *end)
 {
-	const char *p = *at, *q, *start = p;
+	unsigned char c = (unsigned char)*p;
 
-	for (;;) {
-		while (p < end && kind[(unsigned char)*p] == BLANK)
-			p++;
-		if (p == end || kind[(unsigned char)*p] != HIGH)
-			break;
-		q = p;
-		if ((uni_class(utf8_next(&q, end)) & UNI_SPACE) == 0)
-			break;
-		p = q;
-	}
-	*gap = p - start > 1 || (p > start && *start != ' ');
-	for (q = p; q < end && kind[(unsigned char)*q] == LETTER; q++)
-		continue;
-	*simple = q == end || kind[(unsigned char)*q] == BLANK;
-	while (q < end && kind[(unsigned char)*q] != BLANK) {
-		const char *next = q + 1;
+	if (c != 0xc2 && (c < 0xe1 || c > 0xe3))
+		return 0;
+	if (c == 0xe2 && end - p >= 3 && p[1] == '\x80' && (unsigned char)p[2] > 0x8a &&
+	    (unsigned char)p[2] < 0xa8)
+		return 0;	/* dashes and quotes */
+	return (uni_class(utf8_next(&p, end)) & UNI_SPACE) == 0 ? 0 : c == 0xc2 ? 2 : 3;
+}
 
-		if (kind[(unsigned char)*q] == HIGH) {
-			next = q;
-			if ((uni_class(utf8_next(&next, end)) & UNI_SPACE) != 0)
-				break;
-		}
-		q = next;
+/* The first byte at p or behind that is no ASCII letter: eight at a time. */
+static inline const char *
+skip_letters(const char *p, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+
+	while (end - p >= 8) {
+		uint64_t x, low, other;
+
+		memcpy(&x, p, 8);
+		low = (x | 0x20 * ones) & ~high;
+		other = (~(low + (0x80 - 'a') * ones) | (low + (0x7f - 'z') * ones) | x) & high;
+		if (other != 0 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+			return p + __builtin_ctzll(other) / 8;
+		if (other != 0)
+			break;
+		p += 8;
 	}
-	*at = q;
+	while (p < end && kind[(unsigned char)*p] == LETTER)
+		p++;
 	return p;
 }
 
-static int
-take_piece(const struct word_rules *r, struct words *w, const char *text, const char *p,
-    const char *end, bool simple, struct err *err)
+/* A piece of text without white space. */
+struct piece {
+	const char *p, *end;
+	const char *letters;	/* where its first ASCII letters end */
+	bool	    gap;	/* more than one space was before it */
+};
+
+/* Cut the next piece off [*at, end).  At the end of the text it is empty. */
+static inline bool
+next_piece(const char **at, const char *end, struct piece *x)
 {
-	if (simple && special_find(r, p, end - p) == NULL)
-		put(w, text, p, end, end - p, WORD_ALPHA);
-	else
-		words_piece(r, true, text, p, end, w);
+	const char *p = *at, *q, *start = p;
+	int n;
+
+	while (p < end) {
+		if (kind[(unsigned char)*p] == BLANK)
+			p++;
+		else if (kind[(unsigned char)*p] == HIGH && (n = high_space(p, end)) > 0)
+			p += n;
+		else
+			break;
+	}
+	x->gap = p - start > 1 || (p > start && *start != ' ');
+	x->letters = q = skip_letters(p, end);
+	for (; q < end && kind[(unsigned char)*q] != BLANK; q++)
+		if (kind[(unsigned char)*q] == HIGH && high_space(q, end) > 0)
+			break;
+	x->p = p;
+	x->end = *at = q;
+	return p < q;
+}
+
+/* Letters, and one sign behind them that is a word of its own? */
+static inline bool
+is_word_and_sign(const struct word_rules *r, const struct piece *x)
+{
+	char c = *x->letters;
+
+	if (x->letters + 1 != x->end || x->letters == x->p)
+		return false;
+	if (c == '.') {
+		if (x->letters[-1] < 'a')
+			return false;
+	} else if (c != ',' && c != '?' && c != '!' && c != ';' && c != ':' && c != '"') {
+		return false;
+	}
+	return special_find(r, x->p, x->end - x->p) == NULL &&
+	    special_find(r, x->p, x->letters - x->p) == NULL;
+}
+
+static int
+take_piece(const struct word_rules *r, struct words *w, const char *text, const struct piece *x,
+    struct err *err)
+{
+	if (x->letters == x->end && special_find(r, x->p, x->end - x->p) == NULL) {
+		put(w, text, x->p, x->end, x->end - x->p, WORD_ALPHA);
+	} else if (x->letters < x->end && is_word_and_sign(r, x)) {
+		char c = *x->letters;
+
+		put(w, text, x->p, x->letters, x->letters - x->p, WORD_ALPHA);
+		put(w, text, x->letters, x->end, 1, WORD_SYMBOL | WORD_PUNCT |
+		    (c == '.' || c == '?' || c == '!' ? WORD_TERMINAL : 0));
+	} else {
+		words_piece(r, true, text, x->p, x->end, w);
+	}
 	if (!w->failed)
 		return 0;
 	w->failed = false;
@@ -361,14 +441,15 @@ take_piece(const struct word_rules *r, struct words *w, const char *text, const 
 int
 words_split(const struct word_rules *r, str text, struct words *w, struct err *err)
 {
-	const char *at = text.p, *end = text.p + text.n, *p;
-	bool gap, simple;
+	const char *at = text.p, *end = text.p + text.n;
+	struct piece x;
 
 	w->n = 0;
+	w->limit = end;
 	if (text.n > INT32_MAX)
 		return err_set(err, ERR_LIMIT, "a text of %td bytes is too long", text.n);
-	while (at < end && (p = next_piece(&at, end, &gap, &simple)) < at)
-		if (take_piece(r, w, text.p, p, at, simple, err) < 0)
+	while (next_piece(&at, end, &x))
+		if (take_piece(r, w, text.p, &x, err) < 0)
 			return -1;
 	return 0;
 }
@@ -377,20 +458,23 @@ int64_t
 words_sentences(const struct word_rules *r, str text, int64_t limit, struct words *w,
     struct err *err)
 {
-	const char *at = text.p, *end = text.p + text.n, *p;
-	bool gap, simple, ended = false;
+	const char *at = text.p, *end = text.p + text.n;
+	struct piece x;
+	bool ended = false;
 	int64_t n = 1;
 
+	w->limit = end;
 	while (at < end && n < limit) {
-		p = next_piece(&at, end, &gap, &simple);
-		if (gap && ended) {
+		bool more = next_piece(&at, end, &x);
+
+		if (x.gap && ended) {
 			n++;		/* white space of its own starts a sentence */
 			ended = false;
 		}
-		if (p == at)
+		if (!more)
 			break;
 		w->n = 0;
-		if (take_piece(r, w, text.p, p, at, simple, err) < 0)
+		if (take_piece(r, w, text.p, &x, err) < 0)
 			return -1;
 		for (ptrdiff_t i = 0; i < w->n; i++) {
 			unsigned flags = w->word[i].flags;

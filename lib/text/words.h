@@ -40,6 +40,7 @@ struct words {
 	/* scratch: lengths of what was cut off the end of a piece */
 	uint32_t	*tail;
 	ptrdiff_t	 ntail, tailcap;
+	const char	*limit;		/* end of what may be read */
 	bool		 failed;
 };
 
@@ -57,6 +58,9 @@ int words_split(const struct word_rules *r, str text, struct words *w, struct er
  */
 int64_t words_sentences(const struct word_rules *r, str text, int64_t limit, struct words *w,
     struct err *err);
+
+/* The hash that a word has in words_split(). */
+uint64_t words_hash(str word);
 
 void words_free(struct words *w);
 

@@ -206,6 +206,7 @@ find_plain_cuts(struct word_rules *r, struct err *err)
 		if (s->n == 0)
 			continue;
 		w.n = 0;
+		w.limit = p + s->n;
 		if (words_piece(r, false, p, p, p + s->n, &w) < 0) {
 			ret = err_set(err, ERR_NOMEM, "out of memory");
 			break;

@@ -37,10 +37,10 @@ struct word_rules {
 static inline unsigned
 special_bit(const char *p, ptrdiff_t n)
 {
-	unsigned first = (unsigned char)p[0], last = (unsigned char)p[n - 1];
+	uint32_t x = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[n - 1] << 8 |
+	    (uint32_t)(unsigned char)p[n / 2] << 16 | (uint32_t)n << 24;
 
-	return (first * 37 + last * 1237 + (unsigned char)p[n / 2] * 211 + (unsigned)n * 5003) %
-	    SPECIAL_BLOOM;
+	return (x * 0x9e3779b1u >> 16) % SPECIAL_BLOOM;
 }
 
 const struct special *special_slot(const struct word_rules *r, const char *p, ptrdiff_t n);
