@@ -35,7 +35,8 @@ set_limit(void *into, const char *arg, struct err *err)
 
 static const struct opt opts[] = {
 	{ .letter = 'r', .name = "rules", .type = OPT_STR, .at = offsetof(struct filter, names),
-	  .arg = "names", .help = "rules or families of them, comma-separated; -name takes one back" },
+	  .arg = "names",
+	  .help = "rules or families of them, comma-separated; -name takes one back" },
 	{ .name = "set", .type = OPT_CALL, .arg = "rule=limit", .call = set_limit,
 	  .help = "change the limit of a rule" },
 	{ .name = "explain", .type = OPT_FLAG, .at = offsetof(struct filter, explain),

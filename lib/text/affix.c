@@ -4,7 +4,7 @@
  * The rules are those of spaCy's English tokenizer, as tests over one
  * character and its neighbours.
  */
-#include "text/words_impl.h"
+#include "text/english_impl.h"
 
 #define SET(c, set) ((c) < 128 && memchr((set), (c), sizeof(set) - 1) != NULL)
 
@@ -129,8 +129,9 @@ affix_prefix(const char *p, const char *end)
 
 /* After a number: units and currencies. */
 static const char units[] =
-    " km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz "
-    "m/s km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % US$ C$ A$ ";
+    " km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha "
+    "µm nm yd in ft kg g mg µg t lb oz m/s "
+    "km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % US$ C$ A$ ";
 
 static ptrdiff_t
 unit_suffix(const char *p, const char *end)
@@ -245,7 +246,8 @@ affix_infix(const char *p, const char *end, const char **at)
 				n = 1;
 		} else if (c == 0x2026 || is_icon(c)) {
 			n = next - q;
-		} else if (SET(c, "+-*^") && is_digit(before) && (is_digit(after) || after == '-')) {
+		} else if (SET(c, "+-*^") && is_digit(before) &&
+		    (is_digit(after) || after == '-')) {
 			n = 1;
 		} else if (c == ',') {
 			n = is_alpha(before) && is_alpha(after);

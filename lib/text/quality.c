@@ -20,8 +20,8 @@ const struct quality_rule_info quality_rules[QUALITY_RULES] = {
 	[GOPHER_ELLIPSES] = { "gopher.max-ellipses", 0.1, BOUND_UPPER, "per word", "ellipses" },
 	[GOPHER_BULLET_LINES] = { "gopher.max-bullet-lines", 0.9, BOUND_UPPER, "share of lines",
 	    "lines that start with a bullet or a dash" },
-	[GOPHER_ELLIPSIS_LINES] = { "gopher.max-ellipsis-lines", 0.3, BOUND_UPPER, "share of lines",
-	    "lines that end with an ellipsis" },
+	[GOPHER_ELLIPSIS_LINES] = { "gopher.max-ellipsis-lines", 0.3, BOUND_UPPER,
+	    "share of lines", "lines that end with an ellipsis" },
 	[GOPHER_ALPHA_WORDS] = { "gopher.min-alpha-words", 0.8, BOUND_LOWER, "share of words",
 	    "words with a letter" },
 	[GOPHER_STOP_WORDS] = { "gopher.min-stop-words", 2, BOUND_LOWER, "words",
@@ -29,8 +29,8 @@ const struct quality_rule_info quality_rules[QUALITY_RULES] = {
 
 	[REP_PARAGRAPHS] = { "gopher-rep.max-dup-paragraphs", 0.3, BOUND_UPPER,
 	    "share of paragraphs", "paragraphs that were there before" },
-	[REP_PARAGRAPH_CHARS] = { "gopher-rep.max-dup-paragraph-chars", 0.2, BOUND_UPPER, CHAR_SHARE,
-	    "characters of paragraphs that were there before" },
+	[REP_PARAGRAPH_CHARS] = { "gopher-rep.max-dup-paragraph-chars", 0.2, BOUND_UPPER,
+	    CHAR_SHARE, "characters of paragraphs that were there before" },
 	[REP_LINES] = { "gopher-rep.max-dup-lines", 0.3, BOUND_UPPER, "share of lines",
 	    "lines that were there before" },
 	[REP_LINE_CHARS] = { "gopher-rep.max-dup-line-chars", 0.2, BOUND_UPPER, CHAR_SHARE,
@@ -107,21 +107,21 @@ quality_init(struct quality *q, struct err *err)
 		q->limit[i] = quality_rules[i].limit;
 	if (quality_stop_words(q, err) < 0)
 		return -1;
-	q->words = word_rules_new(err);
+	q->words = english_new(err);
 	return q->words == NULL ? -1 : 0;
 }
 
 void
 quality_free(struct quality *q)
 {
-	word_rules_free(q->words);
+	english_free(q->words);
 	q->words = NULL;
 }
 
 void
 quality_state_free(struct quality_state *s)
 {
-	words_free(&s->words);
+	english_words_free(&s->words);
 	buf_free(&s->text);
 	buf_free(&s->items);
 	buf_free(&s->table);
@@ -225,7 +225,7 @@ quality_words(struct quality_run *run, struct err *err)
 {
 	if (run->have_words)
 		return 0;
-	if (words_split(run->q->words, run->text, &run->s->words, err) < 0)
+	if (english_split(run->q->words, run->text, &run->s->words, err) < 0)
 		return -1;
 	run->have_words = true;
 	return 0;
@@ -262,9 +262,11 @@ look(const unsigned char *p, ptrdiff_t n)
 			unsigned char a = p[i + k] | 0x20, b = p[i + k + 1] | 0x20;
 			unsigned char c = p[i + k + 2] | 0x20, d = p[i + k + 3] | 0x20;
 
-			phrase |= (unsigned char)((a == 'v') & (b == 'a') & ((c == 's') | (c == 'c')));
+			phrase |= (unsigned char)((a == 'v') & (b == 'a') &
+			    ((c == 's') | (c == 'c')));
 			phrase |= (unsigned char)((a == 'k') & (b == 'i') & (c == 'e'));
-			phrase |= (unsigned char)((a == 'm') & (b == 's') & (c == ' ') & (d == 'o'));
+			phrase |= (unsigned char)((a == 'm') & (b == 's') & (c == ' ') &
+			    (d == 'o'));
 			phrase |= (unsigned char)((a == 'p') & (b == 's') & (c == 'u'));
 			phrase |= a == '{';	/* [, too */
 		}

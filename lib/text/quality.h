@@ -5,7 +5,7 @@
  * gopher-rep (repetition) of Rae et al., Scaling Language Models (2021), c4 of
  * Raffel et al., JMLR 21 (2020), mc4 of Xue et al. (2021), fineweb of Penedo
  * et al. (2024).  Definitions and default limits are those of datatrove; lengths
- * are in characters, words are those of words.h.  Two n-grams are the same when
+ * are in characters, words are those of english.h.  Two n-grams are the same when
  * their words are.
  *
  * Families are judged in the order they were selected in.  The c4 rules remove
@@ -21,7 +21,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "text/words.h"
+#include "text/english.h"
 
 enum quality_rule {
 	GOPHER_MIN_WORDS, GOPHER_MAX_WORDS, GOPHER_MIN_MEAN_LENGTH, GOPHER_MAX_MEAN_LENGTH,
@@ -64,8 +64,9 @@ struct quality {
 	double		 limit[QUALITY_RULES];
 	int		 family[QUALITY_FAMILIES];	/* in order of selection */
 	int		 nfamilies;
-	struct word_rules *words;
-	uint64_t	 stop[QUALITY_STOP_SLOTS];	/* hashes of stop words, by their low bits */
+	struct english *words;
+	/* hashes of stop words, by their low bits */
+	uint64_t	 stop[QUALITY_STOP_SLOTS];
 	uint8_t		 stop_bit[QUALITY_STOP_SLOTS];
 };
 
@@ -84,7 +85,7 @@ void quality_free(struct quality *q);
 
 /* Memory of one thread, kept from text to text; all zero to begin with. */
 struct quality_state {
-	struct words	 words;
+	struct english_words	 words;
 	struct buf	 text;		/* edited by c4 */
 	struct buf	 items, table, grams, place[2], sums;
 };

@@ -218,7 +218,7 @@ take_line(struct quality_run *run, struct c4 *c, str line, struct err *err)
 		return 0;
 	}
 	if (c->sentences < c->wanted) {
-		int64_t n = words_sentences(q->words, line, c->wanted - c->sentences,
+		int64_t n = english_sentences(q->words, line, c->wanted - c->sentences,
 		    &run->s->words, err);
 
 		if (n < 0)

@@ -16,7 +16,7 @@ int
 quality_stop_words(struct quality *q, struct err *err)
 {
 	for (int i = 0; i < NSTOP; i++) {
-		uint64_t h = words_hash(str_of(stop_words[i]));
+		uint64_t h = english_hash(str_of(stop_words[i]));
 		uint64_t k = h % QUALITY_STOP_SLOTS;
 
 		if (q->stop_bit[k] != 0)
@@ -28,10 +28,10 @@ quality_stop_words(struct quality *q, struct err *err)
 }
 
 static void
-count_words(const struct quality *q, const struct words *w, struct counts *c)
+count_words(const struct quality *q, const struct english_words *w, struct counts *c)
 {
 	for (ptrdiff_t i = 0; i < w->n; i++) {
-		const struct word *x = &w->word[i];
+		const struct english_word *x = &w->word[i];
 		uint64_t k = x->hash % QUALITY_STOP_SLOTS;
 		unsigned real = (x->flags & WORD_SYMBOL) == 0;
 

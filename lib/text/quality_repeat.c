@@ -141,7 +141,7 @@ repeated_chars(const struct level *l)
 static int
 start_level(struct level *l, struct quality_state *s, struct err *err)
 {
-	const struct words *w = &s->words;
+	const struct english_words *w = &s->words;
 	uint64_t *hash = array(&s->sums, w->n + 1, (ptrdiff_t)sizeof(*hash), err);
 	uint32_t *chars = array(&s->place[1], w->n + 1, (ptrdiff_t)sizeof(*chars), err);
 	struct place *place = array(&s->place[0], w->n, (ptrdiff_t)sizeof(*place), err);

@@ -1,5 +1,5 @@
 /*
- * words - English text into words, and a count of its sentences
+ * english - English text into words, and a count of its sentences
  *
  * The published thresholds of the quality rules (datatrove, FineWeb) were set
  * with spaCy's English tokenizer, so these are its words: text is cut at
@@ -13,8 +13,8 @@
  * A sentence ends with a word that is one terminal sign, and with the
  * punctuation behind it (spaCy's sentencizer).
  */
-#ifndef TEXT_WORDS_H
-#define TEXT_WORDS_H
+#ifndef TEXT_ENGLISH_H
+#define TEXT_ENGLISH_H
 
 #include <stdint.h>
 
@@ -26,7 +26,7 @@
 #define WORD_PUNCT	4u	/* category P alone */
 #define WORD_TERMINAL	8u	/* one character, and it ends a sentence */
 
-struct word {
+struct english_word {
 	uint64_t	hash;
 	uint32_t	at, bytes;	/* in the text */
 	uint32_t	chars;
@@ -34,8 +34,8 @@ struct word {
 };
 
 /* The words of one text; owns its memory, keeps it for the next text. */
-struct words {
-	struct word	*word;
+struct english_words {
+	struct english_word	*word;
 	ptrdiff_t	 n, cap;
 	/* scratch: lengths of what was cut off the end of a piece */
 	uint32_t	*tail;
@@ -45,23 +45,23 @@ struct words {
 };
 
 /* What is known of English: read-only after it was made, for any thread. */
-struct word_rules;
-struct word_rules *word_rules_new(struct err *err);
-void word_rules_free(struct word_rules *r);
+struct english;
+struct english *english_new(struct err *err);
+void english_free(struct english *r);
 
 /* Replace w by the words of text (valid UTF-8, below 2 GiB).  Return 0 or -1. */
-int words_split(const struct word_rules *r, str text, struct words *w, struct err *err);
+int english_split(const struct english *r, str text, struct english_words *w, struct err *err);
 
 /*
  * How many sentences text has, at most limit: it stops there.  An empty text
  * is one.  w is scratch.  Return the count or -1.
  */
-int64_t words_sentences(const struct word_rules *r, str text, int64_t limit, struct words *w,
+int64_t english_sentences(const struct english *r, str text, int64_t limit, struct english_words *w,
     struct err *err);
 
-/* The hash that a word has in words_split(). */
-uint64_t words_hash(str word);
+/* The hash that a word has in english_split(). */
+uint64_t english_hash(str word);
 
-void words_free(struct words *w);
+void english_words_free(struct english_words *w);
 
 #endif

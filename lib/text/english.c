@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "text/words_impl.h"
+#include "text/english_impl.h"
 
 /* What a byte of text is to the scanner. */
 enum { LETTER, DIGIT, OTHER, BLANK, HIGH };
@@ -27,41 +27,41 @@ static const uint8_t kind[256] = {
 #undef B
 #undef H
 
-struct word_rules *
-word_rules_new(struct err *err)
+struct english *
+english_new(struct err *err)
 {
-	struct word_rules *r = calloc(1, sizeof(*r));
+	struct english *r = calloc(1, sizeof(*r));
 
 	if (r == NULL) {
 		err_set(err, ERR_NOMEM, "no memory for the rules of words");
 		return NULL;
 	}
-	if (special_english(r, err) < 0) {
-		word_rules_free(r);
+	if (english_specials(r, err) < 0) {
+		english_free(r);
 		return NULL;
 	}
 	return r;
 }
 
 void
-word_rules_free(struct word_rules *r)
+english_free(struct english *r)
 {
 	free(r);
 }
 
 void
-words_free(struct words *w)
+english_words_free(struct english_words *w)
 {
 	free(w->word);
 	free(w->tail);
-	*w = (struct words){ 0 };
+	*w = (struct english_words){ 0 };
 }
 
 static bool
-grow(struct words *w)
+grow(struct english_words *w)
 {
 	ptrdiff_t cap = w->cap + w->cap / 2 + 1024;
-	struct word *p = realloc(w->word, (size_t)cap * sizeof(*p));
+	struct english_word *p = realloc(w->word, (size_t)cap * sizeof(*p));
 
 	if (p == NULL) {
 		w->failed = true;
@@ -73,7 +73,7 @@ grow(struct words *w)
 }
 
 static void
-push_tail(struct words *w, ptrdiff_t n)
+push_tail(struct english_words *w, ptrdiff_t n)
 {
 	if (w->ntail == w->tailcap) {
 		ptrdiff_t cap = w->tailcap * 2 + 64;
@@ -126,17 +126,17 @@ word_hash(const char *p, ptrdiff_t n, const char *limit)
 }
 
 uint64_t
-words_hash(str word)
+english_hash(str word)
 {
 	return word.n > 0 ? word_hash(word.p, word.n, word.p + word.n) : 0;
 }
 
 static inline void
-put(struct words *w, const char *text, const char *p, const char *end, ptrdiff_t chars,
+put(struct english_words *w, const char *text, const char *p, const char *end, ptrdiff_t chars,
     unsigned flags)
 {
 	if (w->n < w->cap || grow(w))
-		w->word[w->n++] = (struct word){
+		w->word[w->n++] = (struct english_word){
 			.hash = word_hash(p, end - p, w->limit),
 			.at = (uint32_t)(p - text), .bytes = (uint32_t)(end - p),
 			.chars = (uint32_t)chars, .flags = flags,
@@ -144,7 +144,7 @@ put(struct words *w, const char *text, const char *p, const char *end, ptrdiff_t
 }
 
 static void
-put_word(struct words *w, const char *text, const char *p, const char *end)
+put_word(struct english_words *w, const char *text, const char *p, const char *end)
 {
 	unsigned flags = WORD_SYMBOL | WORD_PUNCT;
 	ptrdiff_t chars = 0;
@@ -185,7 +185,7 @@ put_word(struct words *w, const char *text, const char *p, const char *end)
 }
 
 static void
-put_special(struct words *w, const char *text, const char *p, const struct special *s)
+put_special(struct english_words *w, const char *text, const char *p, const struct special *s)
 {
 	const char *start = p;
 
@@ -198,8 +198,8 @@ put_special(struct words *w, const char *text, const char *p, const struct speci
 
 /* The middle of a piece, when its affixes are off. */
 static void
-put_core(const struct word_rules *r, bool use, struct words *w, const char *text, const char *p,
-    const char *end)
+put_core(const struct english *r, bool use, struct english_words *w, const char *text,
+    const char *p, const char *end)
 {
 	const struct special *s = use ? special_find(r, p, end - p) : NULL;
 	const char *at = p, *done = p, *cut;
@@ -226,10 +226,10 @@ put_core(const struct word_rules *r, bool use, struct words *w, const char *text
 
 /* Words from first on that together are a special with just these cuts. */
 static const struct special *
-find_joined(const struct word_rules *r, const struct words *w, const char *text, ptrdiff_t first,
-    ptrdiff_t *last)
+find_joined(const struct english *r, const struct english_words *w, const char *text,
+    ptrdiff_t first, ptrdiff_t *last)
 {
-	const struct word *a = &w->word[first];
+	const struct english_word *a = &w->word[first];
 	uint32_t lengths = r->joined[(unsigned char)text[a->at]], cuts = 0;
 	const struct special *found = NULL;
 
@@ -252,7 +252,7 @@ find_joined(const struct word_rules *r, const struct words *w, const char *text,
 }
 
 static void
-join_specials(const struct word_rules *r, struct words *w, const char *text, ptrdiff_t first)
+join_specials(const struct english *r, struct english_words *w, const char *text, ptrdiff_t first)
 {
 	for (ptrdiff_t i = first; i < w->n; i++) {
 		ptrdiff_t last = i, end = w->n, made;
@@ -275,8 +275,8 @@ join_specials(const struct word_rules *r, struct words *w, const char *text, ptr
 
 /* Take affixes off until nothing comes off or the rest is a special. */
 static void
-strip(const struct word_rules *r, bool use, struct words *w, const char *text, const char **start,
-    const char **stop)
+strip(const struct english *r, bool use, struct english_words *w, const char *text,
+    const char **start, const char **stop)
 {
 	const char *p = *start, *end = *stop;
 
@@ -310,8 +310,8 @@ strip(const struct word_rules *r, bool use, struct words *w, const char *text, c
 }
 
 int
-words_piece(const struct word_rules *r, bool use, const char *text, const char *p,
-    const char *end, struct words *w)
+english_piece(const struct english *r, bool use, const char *text, const char *p,
+    const char *end, struct english_words *w)
 {
 	ptrdiff_t first = w->n;
 
@@ -401,7 +401,7 @@ next_piece(const char **at, const char *end, struct piece *x)
 
 /* Letters, and one sign behind them that is a word of its own? */
 static inline bool
-is_word_and_sign(const struct word_rules *r, const struct piece *x)
+is_word_and_sign(const struct english *r, const struct piece *x)
 {
 	char c = *x->letters;
 
@@ -418,8 +418,8 @@ is_word_and_sign(const struct word_rules *r, const struct piece *x)
 }
 
 static int
-take_piece(const struct word_rules *r, struct words *w, const char *text, const struct piece *x,
-    struct err *err)
+take_piece(const struct english *r, struct english_words *w, const char *text,
+    const struct piece *x, struct err *err)
 {
 	if (x->letters == x->end && special_find(r, x->p, x->end - x->p) == NULL) {
 		put(w, text, x->p, x->end, x->end - x->p, WORD_ALPHA);
@@ -430,7 +430,7 @@ take_piece(const struct word_rules *r, struct words *w, const char *text, const 
 		put(w, text, x->letters, x->end, 1, WORD_SYMBOL | WORD_PUNCT |
 		    (c == '.' || c == '?' || c == '!' ? WORD_TERMINAL : 0));
 	} else {
-		words_piece(r, true, text, x->p, x->end, w);
+		english_piece(r, true, text, x->p, x->end, w);
 	}
 	if (!w->failed)
 		return 0;
@@ -439,7 +439,7 @@ take_piece(const struct word_rules *r, struct words *w, const char *text, const 
 }
 
 int
-words_split(const struct word_rules *r, str text, struct words *w, struct err *err)
+english_split(const struct english *r, str text, struct english_words *w, struct err *err)
 {
 	const char *at = text.p, *end = text.p + text.n;
 	struct piece x;
@@ -455,7 +455,7 @@ words_split(const struct word_rules *r, str text, struct words *w, struct err *e
 }
 
 int64_t
-words_sentences(const struct word_rules *r, str text, int64_t limit, struct words *w,
+english_sentences(const struct english *r, str text, int64_t limit, struct english_words *w,
     struct err *err)
 {
 	const char *at = text.p, *end = text.p + text.n;

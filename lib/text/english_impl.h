@@ -1,15 +1,15 @@
 /*
- * words_impl - what the parts of words share: affixes, and pieces with a cut
+ * english_impl - what the parts of english share: affixes, and pieces with a cut
  * of their own
  */
-#ifndef TEXT_WORDS_IMPL_H
-#define TEXT_WORDS_IMPL_H
+#ifndef TEXT_ENGLISH_IMPL_H
+#define TEXT_ENGLISH_IMPL_H
 
 #include <stdbool.h>
 
 #include "base/hash.h"
 #include "text/unicode.h"
-#include "text/words.h"
+#include "text/english.h"
 
 #define SPECIAL_MAX	31	/* bytes of a special piece */
 #define SPECIAL_SLOTS	4096
@@ -24,7 +24,7 @@ struct special {
 	uint32_t	plain;		/* its cuts if it were no special; 0 when one word */
 };
 
-struct word_rules {
+struct english {
 	struct special	slot[SPECIAL_SLOTS];
 	uint64_t	bloom[SPECIAL_BLOOM / 64];
 	/* Lengths (as bits) of the specials that start with a byte and have plain cuts. */
@@ -43,11 +43,11 @@ special_bit(const char *p, ptrdiff_t n)
 	return (x * 0x9e3779b1u >> 16) % SPECIAL_BLOOM;
 }
 
-const struct special *special_slot(const struct word_rules *r, const char *p, ptrdiff_t n);
+const struct special *special_slot(const struct english *r, const char *p, ptrdiff_t n);
 
 /* The special that is the whole of p, or NULL. */
 static inline const struct special *
-special_find(const struct word_rules *r, const char *p, ptrdiff_t n)
+special_find(const struct english *r, const char *p, ptrdiff_t n)
 {
 	unsigned bit;
 
@@ -60,7 +60,7 @@ special_find(const struct word_rules *r, const char *p, ptrdiff_t n)
 }
 
 /* Fill the table with English.  Return 0, or -1 when it is too small. */
-int special_english(struct word_rules *r, struct err *err);
+int english_specials(struct english *r, struct err *err);
 
 /* Bytes of what is taken off the start and the end of a piece; 0: nothing. */
 ptrdiff_t affix_prefix(const char *p, const char *end);
@@ -76,7 +76,7 @@ const char *affix_infix(const char *p, const char *end, const char **at);
 bool affix_is_url(const char *p, const char *end);
 
 /* The words of one piece without white space; use: whether specials count. */
-int words_piece(const struct word_rules *r, bool use, const char *text, const char *p,
-    const char *end, struct words *w);
+int english_piece(const struct english *r, bool use, const char *text, const char *p,
+    const char *end, struct english_words *w);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "text/words_impl.h"
+#include "text/english_impl.h"
 
 #define CUT '\n'	/* between the words of one piece, in the lists and below */
 
@@ -44,7 +44,8 @@ static const struct {
 
 /* As they are; \n is a cut. */
 static const char *const plain[] = {
-	"y'\nall", "y\nall", "'em", "'ll", "'nuff", "'d", "'S", "'s", "‘S", "‘s", "and/or", "w/o",
+	"y'\nall", "y\nall", "'em", "'ll", "'nuff", "'d", "'S", "'s", "‘S", "‘s",
+	"and/or", "w/o",
 	"'re", "'Cause", "'cause", "'cos", "'Cos", "'coz", "'Coz", "'cuz", "'Cuz", "'bout",
 	"ma'am", "Ma'am", "o'clock", "O'clock", "lovin'", "Lovin'", "havin'", "Havin'", "doin'",
 	"Doin'", "goin'", "Goin'", "nothin'", "Nothin'", "nuthin'", "Nuthin'", "ol'", "Ol'",
@@ -69,7 +70,8 @@ static const char emoticons[] =
     "]= =[ :1 :P :-P :p :-p :O :-O :o :-o :0 :-0 :() >:o :* :-* :3 :-3 =3 :> :-> :X :-X :x :-x "
     ":D :-D ;D ;-D =D xD XD xDD XDD 8D 8-D ^_^ ^__^ ^___^ >.< >.> <.< ._. ;_; -_- -__- v.v V.V "
     "v_v V_V o_o o_O O_o O_O 0_o o_0 0_0 o.O O.o O.O o.o 0.0 o.0 0.o @_@ <3 <33 <333 </3 (^_^) "
-    "(-_-) (._.) (>_<) (*_*) (¬_¬) ಠ_ಠ ಠ︵ಠ (ಠ_ಠ) ¯\\(ツ)/¯ (╯°□°）╯︵┻━┻ ><(((*>";
+    "(-_-) (._.) (>_<) (*_*) (¬_¬) ಠ_ಠ ಠ︵ಠ (ಠ_ಠ) "
+    "¯\\(ツ)/¯ (╯°□°）╯︵┻━┻ ><(((*>";
 
 static uint64_t
 special_hash(const char *p, ptrdiff_t n)
@@ -78,7 +80,7 @@ special_hash(const char *p, ptrdiff_t n)
 }
 
 const struct special *
-special_slot(const struct word_rules *r, const char *p, ptrdiff_t n)
+special_slot(const struct english *r, const char *p, ptrdiff_t n)
 {
 	uint64_t i = special_hash(p, n) % SPECIAL_SLOTS;
 
@@ -90,7 +92,7 @@ special_slot(const struct word_rules *r, const char *p, ptrdiff_t n)
 
 /* Add a piece of the lists.  A piece that is there keeps its first cuts. */
 static int
-add_piece(struct word_rules *r, const char *piece, size_t len, struct err *err)
+add_piece(struct english *r, const char *piece, size_t len, struct err *err)
 {
 	char *p = r->pool + r->used;
 	uint32_t cuts = 0;
@@ -125,7 +127,7 @@ add_piece(struct word_rules *r, const char *piece, size_t len, struct err *err)
 
 /* Add it with ', and with U+2019 in its place. */
 static int
-add(struct word_rules *r, const char *piece, size_t len, struct err *err)
+add(struct english *r, const char *piece, size_t len, struct err *err)
 {
 	char curly[3 * SPECIAL_MAX];
 	size_t n = 0;
@@ -144,7 +146,7 @@ add(struct word_rules *r, const char *piece, size_t len, struct err *err)
 }
 
 static int
-add_contractions(struct word_rules *r, const char *stems, const char *endings, struct err *err)
+add_contractions(struct english *r, const char *stems, const char *endings, struct err *err)
 {
 	str rest = str_of(stems);
 
@@ -168,7 +170,7 @@ add_contractions(struct word_rules *r, const char *stems, const char *endings, s
 }
 
 static int
-add_times(struct word_rules *r, struct err *err)
+add_times(struct english *r, struct err *err)
 {
 	static const char *const half[] = { "a.m.", "am", "p.m.", "pm" };
 	char piece[16];
@@ -194,9 +196,9 @@ add_times(struct word_rules *r, struct err *err)
  * those words stand side by side inside a longer piece ("Mr.Smith", "ok:)").
  */
 static int
-find_plain_cuts(struct word_rules *r, struct err *err)
+find_plain_cuts(struct english *r, struct err *err)
 {
-	struct words w = { 0 };
+	struct english_words w = { 0 };
 	int ret = 0;
 
 	for (int i = 0; i < SPECIAL_SLOTS && ret == 0; i++) {
@@ -207,7 +209,7 @@ find_plain_cuts(struct word_rules *r, struct err *err)
 			continue;
 		w.n = 0;
 		w.limit = p + s->n;
-		if (words_piece(r, false, p, p, p + s->n, &w) < 0) {
+		if (english_piece(r, false, p, p, p + s->n, &w) < 0) {
 			ret = err_set(err, ERR_NOMEM, "out of memory");
 			break;
 		}
@@ -217,12 +219,12 @@ find_plain_cuts(struct word_rules *r, struct err *err)
 			s->plain |= (uint32_t)1 << (w.word[k].at + w.word[k].bytes - 1);
 		r->joined[(unsigned char)p[0]] |= (uint32_t)1 << s->n;
 	}
-	words_free(&w);
+	english_words_free(&w);
 	return ret;
 }
 
 int
-special_english(struct word_rules *r, struct err *err)
+english_specials(struct english *r, struct err *err)
 {
 	str faces = str_of(emoticons);
 
