@@ -66,6 +66,8 @@ set_archive(struct err *err, struct archive *a)
 
 	if (why == NULL)
 		why = "damaged archive";
+	else if (strstr(why, "No progress is possible") != NULL)
+		why = "truncated xz input";	/* liblzma's way to say it */
 	err_set(err, memory ? ERR_NOMEM : ERR_FORMAT, "%s", why);
 	if (err->msg[0] != '\0' && islower((unsigned char)err->msg[1]))
 		err->msg[0] = (char)tolower((unsigned char)err->msg[0]);

@@ -66,7 +66,9 @@ tell(const struct html_tree *t, struct html_about *a)
 		const struct html_node *n = &t->node[i];
 
 		switch (n->tag) {
-		case GUMBO_TAG_HTML:
+		case GUMBO_TAG_HTML: case GUMBO_TAG_BODY: case GUMBO_TAG_SECTION:
+			if (n->parent > 0 && t->node[n->parent].tag != GUMBO_TAG_BODY)
+				break;
 			set_language(a, html_attr(n, "lang"));
 			set_language(a, html_attr(n, "xml:lang"));
 			break;

@@ -24,7 +24,7 @@ struct writer {
 	int		 column;
 	bool		 bar;		/* a bar is due between cells */
 	char		 prefix[PREFIX_MAX];
-	int		 nprefix;
+	int		 nprefix, last;	/* last: of the line before */
 	char		 marker[24];	/* "- " or "12. ", ends the next line's prefix */
 	int		 nmarker;
 	char		 opening[16];	/* ** * ` due before the next text */
@@ -54,6 +54,7 @@ put_prefix(struct writer *w)
 {
 	int n = w->nprefix;
 
+	w->last = n;
 	if (w->nmarker > 0 && n >= w->nmarker) {
 		buf_add(w->out, (str){ w->prefix, n - w->nmarker });
 		buf_add(w->out, (str){ w->marker, w->nmarker });
@@ -68,7 +69,7 @@ put_prefix(struct writer *w)
 static void
 put_blank(struct writer *w)
 {
-	int n = w->nprefix;
+	int n = w->nprefix < w->last ? w->nprefix : w->last;
 
 	while (n > 0 && w->prefix[n - 1] == ' ')
 		n--;
@@ -91,7 +92,7 @@ begin(struct writer *w)
 		put_prefix(w);
 	else if (w->bar)
 		buf_add(w->out, S(" | "));
-	else if (w->space)
+	else if (w->space && w->out->p[w->out->n - 1] != ' ')
 		buf_byte(w->out, ' ');
 	w->space = w->bar = false;
 	if (w->nopening > 0) {
@@ -145,8 +146,11 @@ put_flow(struct writer *w, str s)
 		    (uint8_t)*p != 0xe2 && (uint8_t)*p != 0xef);
 		if (w->space || w->bar || w->breaks > 0 || w->nopening > 0 || at_start(w))
 			begin(w);
-		if (w->grid > 0 && w->md && memchr(from, '|', (size_t)(p - from)) != NULL)
-			buf_byte(w->out, '\\');
+		for (const char *bar; w->grid > 0 && w->md &&
+		    (bar = memchr(from, '|', (size_t)(p - from))) != NULL; from = bar + 1) {
+			buf_add(w->out, (str){ from, bar - from });
+			buf_add(w->out, S("\\|"));
+		}
 		buf_add(w->out, (str){ from, p - from });
 	}
 }
@@ -217,6 +221,57 @@ list_of(const struct html_tree *t, int32_t i)
 	return -1;
 }
 
+/* Is this what a term means?  XML's list items are, in a list of terms. */
+static bool
+describes(const struct html_tree *t, int32_t i)
+{
+	int32_t list;
+
+	if (t->node[i].tag == GUMBO_TAG_DD)
+		return true;
+	list = list_of(t, i);
+	return list >= 0 && t->node[list].tag == GUMBO_TAG_DL;
+}
+
+static bool
+is_blank(const struct html_tree *t, int32_t from, int32_t to)
+{
+	for (int32_t i = from; i < to; i++)
+		if (t->node[i].tag != NODE_TEXT || t->node[i].text_n > 0)
+			return false;
+	return true;
+}
+
+/* Newlines around block i: one when it is all that an item holds. */
+static int
+distance(const struct html_tree *t, int32_t i)
+{
+	const struct html_node *n = &t->node[i], *up;
+
+	if (n->parent < 0)
+		return 2;
+	up = &t->node[n->parent];
+	if (up->tag != GUMBO_TAG_LI && up->tag != GUMBO_TAG_DD)
+		return 2;
+	if (n->tag != GUMBO_TAG_P)
+		return 1;
+	return is_blank(t, n->parent + 1, i) && is_blank(t, n->end, up->end) ? 1 : 2;
+}
+
+static void
+description(struct writer *w, struct html_node *n)
+{
+	need(w, 1);
+	if (w->md && n->text_n > 0 && w->grid == 0) {
+		w->nmarker = snprintf(w->marker, sizeof(w->marker), ": ");
+		push(w, n, S("  "));
+		if (w->nprefix == n->mark)
+			w->nmarker = 0;
+	} else {
+		push(w, n, S("    "));
+	}
+}
+
 static void
 item(struct writer *w, int32_t i)
 {
@@ -225,8 +280,7 @@ item(struct writer *w, int32_t i)
 	int tag = list < 0 ? GUMBO_TAG_UL : w->t->node[list].tag;
 
 	if (tag == GUMBO_TAG_DL) {
-		need(w, 1);
-		push(w, n, w->md ? S("  ") : S("    "));
+		description(w, n);
 		return;
 	}
 	/* A marker with no text of its own gives way to the first below it. */
@@ -386,8 +440,7 @@ enter(struct writer *w, int32_t i)
 	case GUMBO_TAG_UL: case GUMBO_TAG_OL: {
 		str start = html_attr(n, "start");
 
-		/* Inside an item a list goes on; elsewhere it is a block. */
-		need(w, list_of(w->t, i) >= 0 ? 1 : 2);
+		need(w, distance(w->t, i));
 		n->mark = 0;
 		for (ptrdiff_t j = 0; j < start.n && j < 6; j++)
 			if (start.p[j] >= '0' && start.p[j] <= '9')
@@ -400,15 +453,7 @@ enter(struct writer *w, int32_t i)
 		item(w, i);
 		break;
 	case GUMBO_TAG_DD:
-		need(w, 1);
-		if (w->md && n->text_n > 0 && w->grid == 0) {
-			w->nmarker = snprintf(w->marker, sizeof(w->marker), ": ");
-			push(w, n, S("  "));
-			if (w->nprefix == n->mark)
-				w->nmarker = 0;
-		} else {
-			push(w, n, S("    "));
-		}
+		description(w, n);
 		break;
 	case GUMBO_TAG_BLOCKQUOTE:
 		need(w, 2);
@@ -447,7 +492,10 @@ enter(struct writer *w, int32_t i)
 	case GUMBO_TAG_Q:
 		put_flow(w, S("\""));
 		break;
-	case GUMBO_TAG_P: case GUMBO_TAG_DL: case GUMBO_TAG_CAPTION:
+	case GUMBO_TAG_P: case GUMBO_TAG_DL:
+		need(w, distance(w->t, i));
+		break;
+	case GUMBO_TAG_CAPTION:
 		need(w, 2);
 		break;
 	default:
@@ -467,13 +515,13 @@ leave(struct writer *w, int32_t i)
 	case GUMBO_TAG_H4: case GUMBO_TAG_H5: case GUMBO_TAG_H6:
 		need(w, 2);
 		break;
-	case GUMBO_TAG_UL: case GUMBO_TAG_OL: case GUMBO_TAG_DL:
-		need(w, list_of(w->t, i) >= 0 ? 1 : 2);
+	case GUMBO_TAG_UL: case GUMBO_TAG_OL: case GUMBO_TAG_DL: case GUMBO_TAG_P:
+		need(w, distance(w->t, i));
 		break;
 	case GUMBO_TAG_LI: case GUMBO_TAG_DD:
 		w->nprefix = n->mark;
 		w->nmarker = 0;
-		need(w, 1);
+		need(w, describes(w->t, i) ? 2 : 1);
 		break;
 	case GUMBO_TAG_BLOCKQUOTE:
 		w->nprefix = n->mark;
@@ -500,7 +548,7 @@ leave(struct writer *w, int32_t i)
 	case GUMBO_TAG_Q:
 		put_flow(w, S("\""));
 		break;
-	case GUMBO_TAG_P: case GUMBO_TAG_TABLE: case GUMBO_TAG_CAPTION:
+	case GUMBO_TAG_TABLE: case GUMBO_TAG_CAPTION:
 		need(w, 2);
 		break;
 	case GUMBO_TAG_TD: case GUMBO_TAG_TH: case GUMBO_TAG_BR:

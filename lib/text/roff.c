@@ -49,10 +49,12 @@ roff_word(struct roff *r, str s)
 	while (r->literal == 0 && s.n > 0) {
 		str word = str_cut(&s, ' ');
 
+		bool space = s.p != NULL;
+
 		roff_text(r, word, &r->para);
 		while (s.n > 0 && *s.p == ' ')
 			s = (str){ s.p + 1, s.n - 1 };
-		if (s.n > 0)
+		if (space)
 			buf_byte(&r->para, ' ');
 	}
 	roff_text(r, s, &r->para);
@@ -361,7 +363,8 @@ condition(struct roff *r, str name, str s, int depth)
 
 		s = (str){ s.p + cut, s.n - cut };
 	}
-	if (s.n > 0)
+	/* "\\{\\" at the end of a line opens a block that starts on the next. */
+	if (s.n > 0 && !str_eq(s, S("\\")))
 		line(r, s, depth + 1);
 }
 
