@@ -5,24 +5,23 @@
  * is quick for a file of any size; everything else reads the shards as streams
  * of documents or rows, in memory for one block of them.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fmt/provenance.h"
 #include "fmt/shard.h"
 #include "fmt/shard_convert.h"
 #include "fmt/shard_list.h"
+#include "token/tokenizer.h"
 #include "tool/tool.h"
 
 struct job {
 	int		 action;	/* an index of actions */
 	const char	*format;	/* -F */
-	const char	*output;
+	const char	*output, *model;
 	int64_t		 count, size;	/* -n, --size */
 	int64_t		 vocab, eos;
 	bool		 quiet, verbose, no_provenance;
@@ -44,7 +43,7 @@ static const struct {
 	{ "head", head, "count" },
 	{ "split", split, "output count size no-provenance" },
 	{ "join", join, "output no-provenance" },
-	{ "import", import, "format output vocab eos no-provenance" },
+	{ "import", import, "format model output vocab eos no-provenance" },
 	{ "export", export, "format output" },
 };
 
@@ -77,6 +76,8 @@ static const struct opt opts[] = {
 	  .help = "head: print n items (10); split: into n files", .min = 0, .max = 1e12 },
 	{ .name = "size", .type = OPT_I64, AT(size), .arg = "tokens",
 	  .help = "split: end a file after this many tokens", .min = 1, .max = 1e15 },
+	{ .letter = 'm', .name = "model", .type = OPT_STR, AT(model), .arg = "tokenizer",
+	  .help = "import: the tokenizer that the ids are of; it knows the next two" },
 	{ .name = "vocab", .type = OPT_I64, AT(vocab), .arg = "n",
 	  .help = "import: token ids are below n", .min = 1, .max = INT32_MAX },
 	{ .name = "eos", .type = OPT_I64, AT(eos), .arg = "id",
@@ -97,6 +98,13 @@ static const struct tool tool = {
 	.opts     = opts,
 };
 
+static void
+must(int rc, const struct err *err)
+{
+	if (rc != 0)
+		tool_fail(NULL, err);
+}
+
 static int
 info(struct job *j, char **file)
 {
@@ -108,16 +116,11 @@ info(struct job *j, char **file)
 	if (j->format != NULL && !json && strcmp(j->format, "text") != 0)
 		tool_usage("-F: no format '%s' of info: text and json are known", j->format);
 	for (; *file != NULL; file++) {
-		if (shard_summarize(*file, &s, &err) != 0)
-			tool_fail(NULL, &err);
-		text.n = 0;
-		if (json)
-			shard_summary_json(*file, &s, &text);
-		else
-			shard_summary_text(*file, &s, &text);
-		if (buf_ok(&text, &err) != 0)
-			tool_fail(NULL, &err);
+		must(shard_summarize(*file, &s, &err), &err);
+		(json ? shard_summary_json : shard_summary_text)(*file, &s, &text);
+		must(buf_ok(&text, &err), &err);
 		fwrite(text.p, 1, (size_t)text.n, stdout);
+		buf_reset(&text);
 	}
 	buf_free(&text);
 	shard_summary_free(&s);
@@ -145,7 +148,6 @@ verify(struct job *j, char **file)
 	return status;
 }
 
-
 static struct shard_list *
 list_open(char **file, json_t *provenance)
 {
@@ -157,24 +159,13 @@ list_open(char **file, json_t *provenance)
 	return l;
 }
 
-/* One item a line, ids by spaces; a row's segments are apart by '|'. */
 static int
 head(struct job *j, char **file)
 {
 	struct shard_list *l = list_open(file, NULL);
-	struct shard_item item;
 	struct err err;
-	int rc = 0;
 
-	for (int64_t n = 0; n < j->count && (rc = shard_list_next(l, &item, &err)) == 1; n++) {
-		for (int32_t s = 0; s < item.nseg; s++)
-			for (int32_t i = item.start[s]; i < item.start[s + 1]; i++)
-				printf("%s%" PRIu32, i == 0 ? "" : i == item.start[s] ?
-				    " | " : " ", item.token[i]);
-		putchar('\n');
-	}
-	if (rc < 0)
-		tool_fail(NULL, &err);
+	must(shard_list_print(l, j->count, NULL, &err), &err);
 	shard_list_close(l);
 	return 0;
 }
@@ -202,8 +193,7 @@ join(struct job *j, char **file)
 	struct shard_writer *w = create(j->output, shard_list_info(l));
 	struct err err;
 
-	if (shard_join(l, w, j->provenance, &err) != 0)
-		tool_fail(NULL, &err);
+	must(shard_join(l, w, j->provenance, &err), &err);
 	shard_list_close(l);
 	return 0;
 }
@@ -220,14 +210,10 @@ split(struct job *j, char **file)
 		    "--size");
 	if (tool_given("count"))
 		s.parts = j->count;
-	if (shard_list_count(file, j->provenance, &s.tokens, &err) != 0)
-		tool_fail(NULL, &err);
+	must(shard_list_count(file, j->provenance, &s.tokens, &err), &err);
 	s.provenance = j->provenance;
 	l = list_open(file, NULL);
-	if (mkdir(j->output, 0777) != 0 && errno != EEXIST)
-		tool_die("%s: cannot create: %s", j->output, strerror(errno));
-	if (shard_split(l, &s, &err) != 0)
-		tool_fail(NULL, &err);
+	must(shard_split(l, &s, &err), &err);
 	shard_list_close(l);
 	return 0;
 }
@@ -235,29 +221,46 @@ split(struct job *j, char **file)
 static enum foreign
 foreign(const struct job *j)
 {
-	enum foreign f = j->format == NULL ? FOREIGN_NONE : foreign_of(j->format);
+	enum foreign f = foreign_of(j->format == NULL ? "" : j->format);
 
 	if (f == FOREIGN_NONE)
-		tool_usage("-F %s: nanogpt, llmc and megatron are known",
-		    j->format == NULL ? "is needed" : j->format);
+		tool_usage("whose file? (-F nanogpt, llmc or megatron)");
 	return f;
+}
+
+/* What a tokenizer knows of its ids. */
+static void
+ask_tokenizer(const char *path, struct shard_info *of)
+{
+	struct err err;
+	struct tokenizer *t = tokenizer_load(path, &err);
+
+	if (t == NULL)
+		tool_fail(NULL, &err);
+	of->tokenizer = tokenizer_fingerprint(t);
+	of->vocab = tokenizer_vocab(t);
+	of->eos = tokenizer_eos(t);
+	tokenizer_free(t);
 }
 
 static int
 import(struct job *j, char **file)
 {
 	enum foreign kind = foreign(j);
-	struct shard_info of = { .eos = tool_given("eos") ? (int32_t)j->eos : -1,
-	    .vocab = (int32_t)j->vocab };
+	struct shard_info of = { .eos = -1 };
 	struct err err;
 
 	if (*file == NULL)
 		tool_usage("import needs files: they are mapped");
-	if (!tool_given("vocab") && foreign_vocab_all(kind, file, &of.vocab, &err) != 0)
-		tool_fail(NULL, &err);
-	if (foreign_import(kind, file, of.eos, create(j->output, &of), j->provenance,
-	    &err) != 0)
-		tool_fail(NULL, &err);
+	if (j->model != NULL)
+		ask_tokenizer(j->model, &of);
+	if (tool_given("eos"))
+		of.eos = (int32_t)j->eos;
+	if (tool_given("vocab"))
+		of.vocab = (int32_t)j->vocab;
+	if (of.vocab == 0)
+		must(foreign_vocab_all(kind, file, &of.vocab, &err), &err);
+	must(foreign_import(kind, file, of.eos, create(j->output, &of), j->provenance, &err), &err);
 	return 0;
 }
 
@@ -265,21 +268,11 @@ static int
 export(struct job *j, char **file)
 {
 	enum foreign kind = foreign(j);
-	struct shard_info of;
-	struct shard_list *l;
-	struct foreign_writer *w;
 	struct err err;
 
 	if (kind == FOREIGN_MEGATRON && j->output == NULL)
 		tool_usage("megatron's two files need a name: -o prefix");
-	l = list_open(file, NULL);
-	of = *shard_list_info(l);
-	if (kind == FOREIGN_LLMC && shard_list_count(file, NULL, &of.tokens, &err) != 0)
-		tool_fail(NULL, &err);
-	w = foreign_create(kind, j->output, &of, &err);
-	if (w == NULL || foreign_export(l, w, &err) != 0)
-		tool_fail(NULL, &err);
-	shard_list_close(l);
+	must(foreign_export(kind, file, j->output, &err), &err);
 	return 0;
 }
 
@@ -287,13 +280,19 @@ export(struct job *j, char **file)
 static void
 check_options(const struct job *j)
 {
-	static const char some[][16] = { "format", "output", "count", "size", "vocab", "eos",
-	    "no-provenance" };
+	static const char *const some[] = { "output", "model", "no-provenance", "format",
+	    "count", "size", "vocab", "eos" };
 
 	for (size_t i = 0; i < sizeof(some) / sizeof(*some); i++) {
-		if (tool_given(some[i]) && strstr(actions[j->action].takes, some[i]) == NULL)
+		if (!tool_given(some[i]))
+			continue;
+		if (strstr(actions[j->action].takes, some[i]) == NULL)
 			tool_usage("--%s means nothing to '%s'", some[i],
 			    actions[j->action].name);
+		/* The first three do not change what is written, or are in the shard. */
+		if (i >= 3)
+			json_object_set_new(provenance_options(j->provenance), some[i],
+			    json_string(tool_arg(some[i])));
 	}
 }
 
@@ -306,9 +305,6 @@ main(int argc, char **argv)
 	struct err err;
 	int status;
 
-	check_options(&j);
-	if (*file == NULL && (actions[j.action].run == info || actions[j.action].run == verify))
-		file = only_stdin;
 	if (!j.no_provenance) {
 		j.provenance = provenance_new(tool.name, VERSION, &err);
 		if (j.provenance == NULL)
@@ -316,6 +312,9 @@ main(int argc, char **argv)
 		json_object_set_new(provenance_options(j.provenance), "type",
 		    json_string(actions[j.action].name));
 	}
+	check_options(&j);
+	if (*file == NULL && (actions[j.action].run == info || actions[j.action].run == verify))
+		file = only_stdin;
 	status = actions[j.action].run(&j, file);
 	json_decref(j.provenance);
 	return tool_finish(status);

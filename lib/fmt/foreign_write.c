@@ -176,12 +176,16 @@ foreign_abort(struct foreign_writer *w)
 	writer_free(w);
 }
 
-int
-foreign_export(struct shard_list *l, struct foreign_writer *w, struct err *err)
+static int
+export_list(enum foreign kind, struct shard_list *l, const char *path,
+    const struct shard_info *info, struct err *err)
 {
+	struct foreign_writer *w = foreign_create(kind, path, info, err);
 	struct shard_item item;
 	int rc;
 
+	if (w == NULL)
+		return -1;
 	while ((rc = shard_list_next(l, &item, err)) == 1)
 		if ((rc = foreign_put(w, &item, err)) != 0)
 			break;
@@ -189,4 +193,22 @@ foreign_export(struct shard_list *l, struct foreign_writer *w, struct err *err)
 		return foreign_finish(w, err);
 	foreign_abort(w);
 	return -1;
+}
+
+int
+foreign_export(enum foreign kind, char *const *files, const char *path, struct err *err)
+{
+	struct shard_list *l = shard_list_open(files, NULL, err);
+	struct shard_info info;
+	int rc = 0;
+
+	if (l == NULL)
+		return -1;
+	info = *shard_list_info(l);
+	if (kind == FOREIGN_LLMC)
+		rc = shard_list_count(files, NULL, &info.tokens, err);
+	if (rc == 0)
+		rc = export_list(kind, l, path, &info, err);
+	shard_list_close(l);
+	return rc;
 }

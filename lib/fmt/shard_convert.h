@@ -71,7 +71,10 @@ int foreign_put(struct foreign_writer *w, const struct shard_item *item, struct 
 int foreign_finish(struct foreign_writer *w, struct err *err);	/* frees */
 void foreign_abort(struct foreign_writer *w);			/* NULL is allowed */
 
-/* Put all of l, and finish or abort. */
-int foreign_export(struct shard_list *l, struct foreign_writer *w, struct err *err);
+/*
+ * All of it: files, a list that ends with NULL, into path.  Of llmc the files
+ * are read twice, for their number of tokens.
+ */
+int foreign_export(enum foreign f, char *const *files, const char *path, struct err *err);
 
 #endif

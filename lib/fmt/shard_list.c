@@ -1,8 +1,10 @@
 #include "fmt/shard_list.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fmt/provenance.h"
 
@@ -184,11 +186,14 @@ int
 shard_split(struct shard_list *l, const struct shard_split *s, struct err *err)
 {
 	const struct shard_info *info = shard_list_info(l);
-	struct shard_writer *w = create_part(s, 0, info, err);
+	struct shard_writer *w;
 	int64_t part = 0, seen = 0;
 	struct shard_item item;
 	int rc;
 
+	if (mkdir(s->dir, 0777) != 0 && errno != EEXIST)
+		return err_sys(err, "%s: cannot create", s->dir);
+	w = create_part(s, 0, info, err);
 	if (w == NULL)
 		return -1;
 	while ((rc = shard_list_next(l, &item, err)) == 1) {

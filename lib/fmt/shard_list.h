@@ -54,6 +54,12 @@ int shard_list_count(char *const *files, json_t *provenance, int64_t *tokens, st
 void shard_summary_text(const char *path, const struct shard_summary *s, struct buf *b);
 void shard_summary_json(const char *path, const struct shard_summary *s, struct buf *b);
 
+/*
+ * Write the ids of the next n items to path (NULL: standard output), one item a
+ * line, with spaces between; segments are apart by " | ".
+ */
+int shard_list_print(struct shard_list *l, int64_t n, const char *path, struct err *err);
+
 /* The part of the rows that is not padding; 1 for documents. */
 double shard_fill(const struct shard_info *t);
 
@@ -62,7 +68,7 @@ int shard_join(struct shard_list *l, struct shard_writer *w, const json_t *prove
     struct err *err);
 
 /*
- * Copy l into files dir/00000.shard and on.  With parts, into so many: an item
+ * Copy l into files dir/00000.shard and on; dir is made.  With parts, into so many: an item
  * goes to the part in which its first token lies when all tokens, tokens of
  * them, are cut evenly.  Else a file ends when it has size tokens.  provenance
  * of each file is the same, or NULL.

@@ -136,3 +136,37 @@ shard_summary_json(const char *path, const struct shard_summary *s, struct buf *
 	free(text);
 	json_decref(o);
 }
+
+static void
+item_ids(const struct shard_item *item, struct buf *b)
+{
+	buf_reset(b);
+	for (int32_t s = 0; s < item->nseg; s++)
+		for (int32_t i = item->start[s]; i < item->start[s + 1]; i++)
+			buf_fmt(b, "%s%" PRIu32, i == 0 ? "" : i == item->start[s] ? " | " : " ",
+			    item->token[i]);
+	buf_byte(b, '\n');
+}
+
+int
+shard_list_print(struct shard_list *l, int64_t n, const char *path, struct err *err)
+{
+	struct out *out = out_open(path, (struct codec_spec){ CODEC_PLAIN, 0 }, err);
+	struct shard_item item;
+	struct buf text = { 0 };
+	int rc = 0;
+
+	if (out == NULL)
+		return -1;
+	while (n-- > 0 && (rc = shard_list_next(l, &item, err)) == 1) {
+		item_ids(&item, &text);
+		rc = buf_ok(&text, err);
+		if (rc != 0 || (rc = out_write(out, text.p, text.n, err)) != 0)
+			break;
+	}
+	buf_free(&text);
+	if (rc == 0 || rc == 1)
+		return out_commit(out, err);
+	out_abort(out);
+	return -1;
+}
