@@ -199,12 +199,12 @@ distance(const struct kit_buf *b, const float *got)
 	for (int64_t i = 0; i < b->n; i++) {
 		double g = (double)got[i];
 
-		if (isnan(g) && isnan(want[i]))
+		if (g != g && want[i] != want[i])
 			continue;
 		if (g == want[i])
 			continue;
 		if (!isfinite(g) || !isfinite(want[i]))
-			return INFINITY;
+			return HUGE_VAL;
 		worst = fmax(worst, fabs(g - want[i]));
 		large = fmax(large, fabs(want[i]));
 	}
@@ -219,10 +219,10 @@ distance_each(const struct kit_buf *b, const double *got)
 	double worst = 0;
 
 	for (int64_t i = 0; i < b->n / 8; i++) {
-		if (memcmp(&got[i], &want[i], 8) == 0 || (isnan(got[i]) && isnan(want[i])))
+		if (memcmp(&got[i], &want[i], 8) == 0 || (got[i] != got[i] && want[i] != want[i]))
 			continue;
 		if (!isfinite(got[i]) || !isfinite(want[i]) || want[i] == 0)
-			return INFINITY;
+			return HUGE_VAL;
 		worst = fmax(worst, fabs(got[i] / want[i] - 1));
 	}
 	return worst;

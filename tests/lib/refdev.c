@@ -283,7 +283,7 @@ attend(const struct k_attention *a, int64_t s, int64_t t, int64_t pos, int64_t k
 {
 	int64_t kh = h * a->kv_heads / a->heads;
 	const double *q = f64(a->q) + t * a->ldq + h * a->d_qk;
-	double *o = f64(a->o) + t * a->ldo + h * a->d_v, top = -INFINITY, sum = 0;
+	double *o = f64(a->o) + t * a->ldo + h * a->d_v, top = -HUGE_VAL, sum = 0;
 
 	for (int64_t i = 0; i < a->d_v; i++)
 		o[i] = 0;
@@ -472,7 +472,7 @@ xent(struct refdev *r, const struct k_xent *a)
 		const double *x = f64(a->logits) + i * a->ld;
 		int64_t t = a->row0 + i;
 		int32_t target = a->target.at != 0 ? i32(a->target)[t] : -1;
-		double top = -INFINITY, sum = 0, mean = 0, lse;
+		double top = -HUGE_VAL, sum = 0, mean = 0, lse;
 
 		if (target >= a->v) {
 			fail(r, "xent: bad target", t);

@@ -203,7 +203,7 @@ test_guard(struct kit *k)
 	ok(good && c.step.skip == 1 && c.step.skipped == 1 && c.step.scale == 0 &&
 	    c.step.step == 200, "a loss that is not a number is skipped");
 	c.step.loss = was.step.loss;
-	c.step.sumsq = (double)INFINITY;
+	c.step.sumsq = HUGE_VAL;
 	good = guard_agrees(k, &c);
 	ok(good && c.step.skip == 1 && c.step.skipped == 2, "an infinite norm is skipped");
 	c.step.sumsq = was.step.sumsq;

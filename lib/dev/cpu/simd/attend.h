@@ -80,7 +80,7 @@ INLINE void
 pack_block_columns(float *to, const float *from, int64_t ld, int64_t n, int64_t k)
 {
 	for (int64_t j = 0; j < n; j += NR)
-		pack_columns(to + j * k, from + j * ld, ld, min64(NR, n - j), k);
+		pack_columns(to + j * k, from + j * ld, ld, min64(NR, n - j), k, 0);
 }
 
 /* n rows of k columns packed as rows: panels of (n, NR), each BK * NR or `each' floats. */

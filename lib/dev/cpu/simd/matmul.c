@@ -31,6 +31,7 @@ struct mm {
 	int64_t		 m, n, k, rs, cs;	/* a[i, l] is a[i * rs + l * cs] */
 	int64_t		 j0, nj, k0, nk;	/* columns and k of packed_b */
 	int64_t		 mc, nc, mblocks;	/* rows and columns of a task */
+	int64_t		 ahead;			/* how far to fetch b ahead, in floats */
 };
 
 /* The tile at (i, j) of the block of k that starts at k0 (absolute). */
@@ -119,7 +120,7 @@ pack_b(const struct mm *mm, float *panel, int64_t j, int64_t k0, int64_t k)
 	int64_t n = min64(NR, mm->n - j), ld = mm->p->ldb;
 
 	if (mm->p->tb)
-		pack_columns(panel, mm->b + j * ld + k0, ld, n, k);
+		pack_columns(panel, mm->b + j * ld + k0, ld, n, k, mm->ahead);
 	else
 		pack_rows(panel, mm->b + k0 * ld + j, ld, n, k);
 }
@@ -237,6 +238,8 @@ few_rows(struct cpu *c, struct mm *mm)
 {
 	struct cpu_job job = { .c = c, .args = mm, .n = (mm->n + NR - 1) / NR };
 
+	/* The next panel while it fits the second cache, else what follows in the row. */
+	mm->ahead = mm->k <= 4096 ? NR * mm->p->ldb : 1024;
 	mm->packed_b = cpu_scratch(c, team_size(c->dev.team) * NR * KC * (int64_t)sizeof(float));
 	if (mm->packed_b != NULL)
 		cpu_run(&job, mm->k * (mm->m + 4), panel_task);

@@ -138,10 +138,11 @@ turn(vf r[VW])
 
 /*
  * Pack n <= NR rows of k floats, ld apart, as the columns of a panel:
- * panel[l * NR + j] = b[j * ld + l], zeros for j >= n.
+ * panel[l * NR + j] = b[j * ld + l], zeros for j >= n.  What is `ahead' of it
+ * (0: nothing) is fetched into the second cache.
  */
 INLINE void
-pack_columns(float *panel, const float *b, int64_t ld, int64_t n, int64_t k)
+pack_columns(float *panel, const float *b, int64_t ld, int64_t n, int64_t k, int64_t ahead)
 {
 	for (int64_t j0 = 0; j0 < NR; j0 += VW) {
 		int64_t rows = n - j0 < VW ? n - j0 : VW, l = 0;
@@ -154,6 +155,11 @@ pack_columns(float *panel, const float *b, int64_t ld, int64_t n, int64_t k)
 				UNROLL
 				for (int j = 0; j < VW; j++)
 					r[j] = vload(src + j * ld + l);
+				if (ahead > 0 && l % 16 == 0) {
+					UNROLL
+					for (int j = 0; j < VW; j++)
+						__builtin_prefetch(src + j * ld + l + ahead, 0, 2);
+				}
 			} else {
 				UNROLL
 				for (int j = 0; j < VW; j++)
