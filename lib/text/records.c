@@ -10,6 +10,7 @@
 #define BATCH	((ptrdiff_t)256 << 10)		/* fits a core's own cache */
 #define SCRATCH	((ptrdiff_t)4 << 30)		/* address space of a batch's arena */
 #define NKEYS	64
+#define TOO_LONG "a record of more than %td bytes"
 
 /* What became of one line. */
 struct entry {
@@ -148,8 +149,8 @@ pass_over(struct run *run, struct batch *b, struct err *err)
 	char *nl = NULL;
 
 	if (!run->io->keep_going)
-		return err_set(err, ERR_LIMIT, "%s:%lld: a record of more than %td bytes",
-		    run->name, (long long)run->line, RECORDS_MAX);
+		return err_set(err, ERR_LIMIT, "%s:%lld: " TOO_LONG, run->name,
+		    (long long)run->line, RECORDS_MAX);
 	while (nl == NULL) {
 		if ((got = in_read(run->in, b->in.p, BATCH, err)) < 0)
 			return err_wrap(err, "%s", run->name);
@@ -321,6 +322,11 @@ judge(struct run *run, struct batch *b, struct entry *e, struct member *m, struc
 	struct record r;
 	ptrdiff_t n;
 
+	if (e->line.n > RECORDS_MAX) {
+		e->raw.n = 0;		/* nor is one that pass_over() saw among the bad */
+		return err_set(err, run->io->keep_going ? ERR_FORMAT : ERR_LIMIT, TOO_LONG,
+		    RECORDS_MAX);
+	}
 	if (json_scan(e->line, run->key, run->nkeys, m->found, err) < 0)
 		return RECORD_BAD;
 	if (skip && get_text(run, b, &m->text, m->found[0].value, &e->text, err) < 0)
@@ -416,7 +422,7 @@ work_batch(void *ctx, void *item, int member, struct err *err)
 	if (b->too_long) {
 		if ((e = entry_new(b, err)) == NULL)
 			return -1;
-		err_set(&fault, ERR_FORMAT, "a record of more than %td bytes", RECORDS_MAX);
+		err_set(&fault, ERR_FORMAT, TOO_LONG, RECORDS_MAX);
 		return put_why(b, e, &fault, err);
 	}
 	if (b->line == 1 && str_starts(rest, S("\xef\xbb\xbf")))

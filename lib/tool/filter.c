@@ -200,6 +200,12 @@ is_directory(const char *path)
 	return n > 0 && (path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)));
 }
 
+static bool
+is_standard(const char *path)
+{
+	return path == NULL || strcmp(path, "-") == 0;
+}
+
 int
 filter_main(const struct tool *t, struct filter_opts *o, char **files,
     const struct records_job *job)
@@ -213,6 +219,10 @@ filter_main(const struct tool *t, struct filter_opts *o, char **files,
 		tool_usage("%s", err.msg);
 	if (o->bad != NULL || tool_given("max-bad"))
 		o->keep_going = true;
+	if (is_standard(o->output) && o->rest != NULL && is_standard(o->rest))
+		tool_usage("--rest -: the records that are kept are there");
+	if (is_standard(o->output) && o->bad != NULL && is_standard(o->bad))
+		tool_usage("--bad -: the records that are kept are there");
 	if (o->split > 0 && o->output == NULL)
 		tool_usage("--split needs a directory: -o dir");
 	while (files[n] != NULL)

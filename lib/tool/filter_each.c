@@ -281,6 +281,17 @@ check_names(char **files, int n)
 	json_decref(seen);
 }
 
+/* Written over, an input would be another one the next time. */
+static void
+check_output(const char *file, const char *out)
+{
+	struct stat a, b;
+
+	if (stat(file, &a) == 0 && stat(out, &b) == 0 && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino)
+		tool_usage("%s: its output would take its place", file);
+}
+
 void
 filter_each(struct filter *f, char **files, int n)
 {
@@ -302,6 +313,7 @@ filter_each(struct filter *f, char **files, int n)
 
 		f->last = i == n - 1;
 		find_paths(f, files[i], p);
+		check_output(files[i], p->out);
 		if (!f->o->across && is_done(f, p, made))
 			f->skipped++;
 		else

@@ -153,6 +153,8 @@ llm-sample -n 100% -s 2 --stats s.json -o to in/*
 grep -q '"files_skipped": 2' s.json && test -f to/2.jsonl
 result 'a missing output is made' $?
 exits 2 'file to file from the standard input' llm-sample -n 1% -o to/
+exits 2 'an input in the directory of outputs' llm-sample -n 1% -o in/ in/1.jsonl
+exits 2 'kept records and rest in one stream' llm-sample -n 1% --rest - in/1.jsonl
 mkdir other
 cp in/1.jsonl other
 exits 2 'two inputs of one name' llm-sample -n 1% -o to/ in/1.jsonl other/1.jsonl
