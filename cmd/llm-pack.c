@@ -107,6 +107,37 @@ show(struct pack *p, const struct shard_list *l)
 	tool_progress(line, p->quiet, p->verbose);
 }
 
+static double
+fill(const struct pack *p)
+{
+	const struct pack_count *c = packer_count(p->packer);
+
+	return c->rows == 0 ? 1 : (double)c->tokens / ((double)c->rows * p->o.row_len);
+}
+
+static void
+write_stats(const struct pack *p)
+{
+	const struct pack_count *c = packer_count(p->packer);
+	struct err err;
+	json_t *doc = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}",
+	    "tool", tool.name, "documents", (json_int_t)c->docs, "empty", (json_int_t)c->empty,
+	    "cut", (json_int_t)c->cut, "rows", (json_int_t)c->rows,
+	    "segments", (json_int_t)c->segments, "tokens", (json_int_t)c->tokens,
+	    "padding", (json_int_t)(c->rows * p->o.row_len - c->tokens),
+	    "source_bytes", (json_int_t)c->source_bytes, "fill", fill(p));
+	char *text = doc == NULL ? NULL : json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+
+	if (text == NULL)
+		err_set(&err, ERR_NOMEM, "out of memory");
+	if (text == NULL || file_write(p->stats, str_of(text), &err) != 0) {
+		shard_abort(p->to);
+		tool_fail(NULL, &err);
+	}
+	free(text);
+	json_decref(doc);
+}
+
 static void
 pack(struct pack *p, char **file)
 {
@@ -133,38 +164,12 @@ pack(struct pack *p, char **file)
 		tool_fail(NULL, &err);
 	}
 	shard_list_close(l);
+	/* Before the shard gets its name: where that is, all is done. */
+	if (p->stats != NULL)
+		write_stats(p);
 	if (shard_finish_from(p->to, p->no_provenance ? NULL : p->provenance, &err) != 0)
 		tool_fail(NULL, &err);
 	json_decref(p->provenance);
-}
-
-static double
-fill(const struct pack *p)
-{
-	const struct pack_count *c = packer_count(p->packer);
-
-	return c->rows == 0 ? 1 : (double)c->tokens / ((double)c->rows * p->o.row_len);
-}
-
-static void
-write_stats(const struct pack *p)
-{
-	const struct pack_count *c = packer_count(p->packer);
-	struct err err;
-	json_t *doc = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}",
-	    "tool", tool.name, "documents", (json_int_t)c->docs, "empty", (json_int_t)c->empty,
-	    "cut", (json_int_t)c->cut, "rows", (json_int_t)c->rows,
-	    "segments", (json_int_t)c->segments, "tokens", (json_int_t)c->tokens,
-	    "padding", (json_int_t)(c->rows * p->o.row_len - c->tokens),
-	    "source_bytes", (json_int_t)c->source_bytes, "fill", fill(p));
-	char *text = doc == NULL ? NULL : json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-
-	if (text == NULL)
-		tool_die("out of memory");
-	if (file_write(p->stats, str_of(text), &err) != 0)
-		tool_fail(NULL, &err);
-	free(text);
-	json_decref(doc);
 }
 
 static void
@@ -173,8 +178,6 @@ report(const struct pack *p)
 	const struct pack_count *c = packer_count(p->packer);
 
 	tool_progress(NULL, p->quiet, p->verbose);
-	if (p->stats != NULL)
-		write_stats(p);
 	if (p->verbose)
 		tool_warn("%" PRId64 " documents (%" PRId64 " empty, %" PRId64 " cut), %" PRId64
 		    " tokens in %" PRId64 " rows of %d: %.2f%% full", c->docs, c->empty,

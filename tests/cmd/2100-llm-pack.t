@@ -49,4 +49,10 @@ exits 0 'closed pipe' sh -c '(llm-pack -l 8 "$1"; echo $? >"$2/status") | :' sh 
 test "$(cat "$tmp/status" 2>/dev/null)" = 141 -o "$(cat "$tmp/status" 2>/dev/null)" = 0
 result 'ends it silently' $?
 
+cd "$tmp" || exit 1
+for kind in malloc read write fsync open
+do
+	faults $kind out "no $kind is trusted" llm-pack -l 8 --stats s -o out "$shard/docs.shard"
+done
+
 done_testing

@@ -170,4 +170,20 @@ exits 2 'full disk for a shard' sh -c 'exec llm-shard -t join "$1" >/dev/full' s
     "$good/docs.shard"
 exits 2 'full disk for ids' sh -c 'exec llm-shard -t head "$1" >/dev/full' sh "$good/docs.shard"
 
+# Calls that fail: a message and exit 2, and every file whole or not there.
+cd "$tmp" || exit 1
+for kind in malloc read write fsync mmap open
+do
+	faults $kind - "info: no $kind is trusted" llm-shard -F json "$good/rows.shard"
+	faults $kind - "head: no $kind is trusted" llm-shard -t head "$good/rows.shard"
+	faults $kind out "split: no $kind is trusted" \
+	    llm-shard -t split -n 3 -o out "$good/docs.shard"
+	faults $kind out "join: no $kind is trusted" \
+	    llm-shard -t join -o out "$good/docs.shard" "$good/docs.shard"
+	faults $kind out "import: no $kind is trusted" \
+	    llm-shard -t import -F megatron -o out "$foreign/megatron"
+	faults $kind out "export: no $kind is trusted" \
+	    llm-shard -t export -F llmc -o out "$good/docs.shard"
+done
+
 done_testing
