@@ -245,7 +245,7 @@ write_model(const struct init *o, struct model *m)
 	if (model_save(m, aside, &err) < 0 || (o->tokenizer != NULL &&
 	    model_copy_tokenizer(o->tokenizer, aside, &err) < 0)) {
 		remove_half(aside);
-		tool_fail(o->output, &err);
+		tool_fail(NULL, &err);
 	}
 	if (rename(aside, o->output) < 0) {
 		int why = errno;

@@ -378,14 +378,20 @@ act_name(const struct config *c)
 	return "silu";
 }
 
+/* An object that is written; a failure (memory) sticks. */
+struct writer {
+	json_t	*o;
+	bool	 failed;
+};
+
 static void
-set(json_t *o, const char *key, json_t *v)
+set(struct writer *w, const char *key, json_t *v)
 {
-	json_object_set_new(o, key, v);
+	w->failed |= json_object_set_new(w->o, key, v) < 0;
 }
 
-void
-config_write_tokens(const struct config *c, json_t *o)
+static void
+write_tokens(const struct config *c, struct writer *o)
 {
 	json_t *list;
 
@@ -396,12 +402,21 @@ config_write_tokens(const struct config *c, json_t *o)
 	}
 	list = json_pack("[i]", c->eos);
 	for (int i = 0; i < c->n_eos_more; i++)
-		json_array_append_new(list, json_integer(c->eos_more[i]));
+		o->failed |= json_array_append_new(list, json_integer(c->eos_more[i])) < 0;
 	set(o, "eos_token_id", list);
 }
 
+int
+config_write_tokens(const struct config *c, json_t *o, struct err *err)
+{
+	struct writer w = { o, false };
+
+	write_tokens(c, &w);
+	return w.failed ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
 static void
-write_llama(const struct config *c, json_t *o)
+write_llama(const struct config *c, struct writer *o)
 {
 	set(o, "attention_bias", json_boolean(c->qkv_bias));
 	set(o, "attention_dropout", json_real(0));
@@ -423,7 +438,7 @@ write_llama(const struct config *c, json_t *o)
 }
 
 static void
-write_gpt2(const struct config *c, json_t *o)
+write_gpt2(const struct config *c, struct writer *o)
 {
 	set(o, "activation_function", json_string(act_name(c)));
 	set(o, "attn_pdrop", json_real(0));
@@ -441,27 +456,30 @@ json_t *
 config_write(const struct config *c, struct err *err)
 {
 	bool llama = c->arch == ARCH_LLAMA;
-	json_t *o;
+	struct writer w = { NULL, false };
 
 	if (config_check(c, err) < 0)
 		return NULL;
-	if ((o = json_object()) == NULL) {
+	w.o = json_object();
+	set(&w, "architectures", json_pack("[s]", llama ? "LlamaForCausalLM" :
+	    "GPT2LMHeadModel"));
+	write_tokens(c, &w);
+	set(&w, "initializer_range", json_real(c->init_std));
+	set(&w, "model_type", json_string(llama ? "llama" : "gpt2"));
+	if (llama)
+		write_llama(c, &w);
+	else
+		write_gpt2(c, &w);
+	set(&w, "tie_word_embeddings", json_boolean(c->tied));
+	set(&w, "torch_dtype", json_string("float32"));
+	set(&w, "use_cache", json_true());
+	set(&w, "vocab_size", json_integer(c->vocab));
+	if (w.failed) {
+		json_decref(w.o);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	set(o, "architectures", json_pack("[s]", llama ? "LlamaForCausalLM" : "GPT2LMHeadModel"));
-	config_write_tokens(c, o);
-	set(o, "initializer_range", json_real(c->init_std));
-	set(o, "model_type", json_string(llama ? "llama" : "gpt2"));
-	if (llama)
-		write_llama(c, o);
-	else
-		write_gpt2(c, o);
-	set(o, "tie_word_embeddings", json_boolean(c->tied));
-	set(o, "torch_dtype", json_string("float32"));
-	set(o, "use_cache", json_true());
-	set(o, "vocab_size", json_integer(c->vocab));
-	return o;
+	return w.o;
 }
 
 /* ---- sizes ---- */

@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 
-/* bos_token_id and eos_token_id. */
-void config_write_tokens(const struct config *c, json_t *o);
+/* Set bos_token_id and eos_token_id of o.  Return 0 or -1. */
+int config_write_tokens(const struct config *c, json_t *o, struct err *err);
 
 #endif

@@ -410,7 +410,10 @@ model_save(struct model *m, const char *dir, struct err *err)
 		return -1;
 	if ((doc = json_pack("{s:b}", "_from_model_config", 1)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	config_write_tokens(&m->config, doc);
+	if (config_write_tokens(&m->config, doc, err) < 0) {
+		json_decref(doc);
+		return -1;
+	}
 	if (save_json(dir, "generation_config.json", doc, err) < 0)
 		return -1;
 	snprintf(path, sizeof(path), "%s/model.safetensors", dir);

@@ -97,4 +97,33 @@ result 'which is named' $?
 exits 2 'a full disk for the report' sh -c 'llm-init -n 5M --vocab 4096 --dry-run >/dev/full'
 test ! -e "$tmp/x"
 result 'failures leave nothing' $?
+
+# Calls that fail, one by one: the directory is whole or not there.
+faulty () {
+	kind=$1 bad=0 n=1
+	calls=$(FAULT_COUNT="$tmp/n" LD_PRELOAD="$BUILD/tests/lib/fault.so" \
+	    llm-init -q -j 1 -m "$tmp/tok" $small -o "$tmp/f" && sed -n "s/^$kind //p" "$tmp/n")
+	rm -rf "$tmp/f"
+	while test "$n" -le "${calls:-0}" && test "$bad" -eq 0
+	do
+		env "FAULT_$kind=$n" LD_PRELOAD="$BUILD/tests/lib/fault.so" \
+		    llm-init -q -j 1 -m "$tmp/tok" $small -o "$tmp/f" 2>"$tmp/err"
+		case $? in
+		0)	cmp -s "$tmp/one/model.safetensors" "$tmp/f/model.safetensors" || bad=$n ;;
+		2)	test -s "$tmp/err" && ! ls "$tmp" | grep -q '^f$\|^f\.' || bad=$n ;;
+		*)	bad=$n ;;
+		esac
+		test "$bad" -eq 0 || sed "s/^/# $kind $n: /" "$tmp/err"
+		rm -rf "$tmp/f"
+		n=$((n + 1 + n / 20))
+	done
+	result "no $kind is trusted (${calls:-0})" "$bad"
+}
+if test -f "$BUILD/tests/lib/fault.so" && ! grep -q fsanitize "$BUILD/config"
+then
+	for kind in MALLOC READ WRITE FSYNC MMAP OPEN THREAD
+	do
+		faulty $kind
+	done
+fi
 done_testing
