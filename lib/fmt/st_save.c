@@ -45,7 +45,10 @@ add_entry(json_t *head, const struct st_tensor *t, int64_t *at, struct err *err)
 		    t->name);
 	}
 	for (int i = 0; i < t->ndim; i++)
-		json_array_append_new(shape, json_integer(t->shape[i]));
+		if (json_array_append_new(shape, json_integer(t->shape[i])) != 0) {
+			json_decref(shape);
+			return err_set(err, ERR_NOMEM, "out of memory");
+		}
 	v = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(t->type), "shape", shape,
 	    "data_offsets", (json_int_t)*at, (json_int_t)end);
 	if (json_object_get(head, t->name) != NULL) {
@@ -63,11 +66,17 @@ header(const struct st_write *w, const struct st_tensor **order, struct err *err
 {
 	json_t *head = json_object(), *meta = json_object();
 	int64_t at = 0;
+	int bad = 0;
 
-	json_object_set_new(meta, "format", json_string("pt"));
+	bad |= json_object_set_new(meta, "format", json_string("pt"));
 	for (int i = 0; i < w->n_meta; i++)
-		json_object_set_new(meta, w->meta[i][0], json_string(w->meta[i][1]));
-	json_object_set_new(head, "__metadata__", meta);
+		bad |= json_object_set_new(meta, w->meta[i][0], json_string(w->meta[i][1]));
+	bad |= json_object_set_new(head, "__metadata__", meta);
+	if (bad != 0) {
+		json_decref(head);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
 	for (int i = 0; i < w->n; i++)
 		if (add_entry(head, order[i], &at, err) != 0) {
 			json_decref(head);
