@@ -391,9 +391,11 @@ next_piece(const char **at, const char *end, struct piece *x)
 	}
 	x->gap = p - start > 1 || (p > start && *start != ' ');
 	x->letters = q = skip_letters(p, end);
-	for (; q < end && kind[(unsigned char)*q] != BLANK; q++)
+	while (q < end && kind[(unsigned char)*q] != BLANK) {
 		if (kind[(unsigned char)*q] == HIGH && high_space(q, end) > 0)
 			break;
+		q = skip_letters(q + 1, end);
+	}
 	x->p = p;
 	x->end = *at = q;
 	return p < q;

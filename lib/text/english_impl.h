@@ -14,7 +14,7 @@
 #define SPECIAL_MAX	31	/* bytes of a special piece */
 #define SPECIAL_SLOTS	4096
 #define SPECIAL_POOL	16384
-#define SPECIAL_BLOOM	8192	/* bits */
+#define SPECIAL_BLOOM	65536	/* bits */
 
 /* A piece that is cut as its entry says and in no other way. */
 struct special {

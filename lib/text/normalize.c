@@ -48,7 +48,7 @@ is_blank(char c)
 /* What a block has, by a loop without branches that the compiler vectorizes. */
 #define HAS_FAULT	1	/* surely not tidy */
 #define HAS_BLANKS	2	/* a blank before a blank or a line end */
-#define HAS_HIGH	4	/* characters above ASCII */
+#define HAS_HIGH	4	/* starts of characters above ASCII that may not stay */
 
 static unsigned
 look(const unsigned char *x)	/* (BLOCK + 2) */
@@ -64,9 +64,21 @@ look(const unsigned char *x)	/* (BLOCK + 2) */
 		fault |= a == 0x7f;
 		fault |= (unsigned char)((a == '\n') & (b == '\n') & (x[k + 2] == '\n'));
 		blanks |= blank & next;
-		high |= a;
 	}
-	return (fault ? HAS_FAULT : 0) | (blanks ? HAS_BLANKS : 0) | (high >= 0x80 ? HAS_HIGH : 0);
+	for (int k = 0; k < BLOCK; k++) {
+		unsigned char a = x[k], b = x[k + 1], c = x[k + 2];
+
+		/* C1, U+00A0, U+00AD; U+1680; U+2000..200B, U+2028.., U+205F.. */
+		high |= (unsigned char)((a == 0xc2) & ((b <= 0xa0) | (b == 0xad)));
+		high |= (unsigned char)((a == 0xe1) & (b == 0x9a));
+		high |= (unsigned char)((a == 0xe2) & (b == 0x80) & ((c < 0x90) | (c >= 0xa8)));
+		high |= (unsigned char)((a == 0xe2) & (b == 0x81));
+		/* U+3000; U+FDD0.., U+FEFF, U+FFF9..; noncharacters elsewhere */
+		high |= (unsigned char)((a == 0xe3) & (b == 0x80) & (c == 0x80));
+		high |= (unsigned char)((a == 0xef) & ((b == 0xb7) | (b == 0xbb) | (b == 0xbf)));
+		high |= (unsigned char)((a == 0xbf) & ((b == 0xbe) | (b == 0xbf)));
+	}
+	return (fault ? HAS_FAULT : 0) | (blanks ? HAS_BLANKS : 0) | (high ? HAS_HIGH : 0);
 }
 
 /* Only indentation has runs of blanks in text[from, to)?  *seen: checked so far. */
@@ -99,8 +111,9 @@ high_stays(str text, ptrdiff_t from, ptrdiff_t to)
 {
 	const char *p = text.p + from, *end = text.p + text.n, *stop = text.p + to;
 
-	while (p < stop && ((unsigned char)*p & 0xc0) == 0x80)
-		p++;
+	/* The character that the block starts in may have begun before it. */
+	while (p > text.p && ((unsigned char)*p & 0xc0) == 0x80)
+		p--;
 	while (p < stop) {
 		int32_t c = utf8_next(&p, end);
 

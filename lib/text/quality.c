@@ -240,7 +240,8 @@ quality_chars(struct quality_run *run)
 }
 
 /*
- * Is there a line end that is not \n, or something of the phrases of c4: the
+ * Is there a line end that is not \n, a sign that gopher counts, or something
+ * of the phrases of c4: the
  * "vas" of javascript, "vac" of privacy, "kie" of cookie, "ms o" of terms of
  * use, "psu" of ipsum, a bracket?  n is a multiple of 64, four more bytes can be
  * read, and the loop has no branches so that the compiler vectorizes it.
@@ -248,7 +249,7 @@ quality_chars(struct quality_run *run)
 static int
 look(const unsigned char *p, ptrdiff_t n)
 {
-	unsigned char other = 0, phrase = 0;
+	unsigned char other = 0, phrase = 0, sign = 0;
 
 	for (ptrdiff_t i = 0; i < n; i += 64) {
 		for (int k = 0; k < 64; k++) {
@@ -257,6 +258,8 @@ look(const unsigned char *p, ptrdiff_t n)
 			other |= (unsigned char)((a < ' ') & (a != '\n') & (a != '\t'));
 			other |= (unsigned char)((a == 0xc2) & (b == 0x85));
 			other |= (unsigned char)((a == 0x80) & ((b == 0xa8) | (b == 0xa9)));
+			sign |= (unsigned char)((a == '.') & (b == '.') & (p[i + k + 2] == '.'));
+			sign |= (unsigned char)((a == '#') | ((a == 0x80) & (b == 0xa6)));
 		}
 		for (int k = 0; k < 64; k++) {
 			unsigned char a = p[i + k] | 0x20, b = p[i + k + 1] | 0x20;
@@ -271,7 +274,8 @@ look(const unsigned char *p, ptrdiff_t n)
 			phrase |= a == '{';	/* [, too */
 		}
 	}
-	return (other != 0 ? QUALITY_LINE_ENDS : 0) | (phrase != 0 ? QUALITY_PHRASES : 0);
+	return (other != 0 ? QUALITY_LINE_ENDS : 0) | (phrase != 0 ? QUALITY_PHRASES : 0) |
+	    (sign != 0 ? QUALITY_SIGNS : 0);
 }
 
 struct quality_lines

@@ -45,12 +45,13 @@ count_words(const struct quality *q, const struct english_words *w, struct count
 
 /* Hash signs, and ellipses of both kinds, none overlapping. */
 static void
-count_signs(str text, int64_t *hashes, int64_t *ellipses)
+count_signs(const struct quality_run *run, int64_t *hashes, int64_t *ellipses)
 {
+	str text = run->text;
 	const char *p, *end = text.p + text.n;
 
 	*hashes = *ellipses = 0;
-	if (text.n == 0)
+	if (text.n == 0 || (run->seen & QUALITY_SIGNS) == 0)
 		return;
 	for (p = text.p; (p = memchr(p, '#', (size_t)(end - p))) != NULL; p++)
 		(*hashes)++;
@@ -93,11 +94,11 @@ quality_gopher(struct quality_run *run, struct err *err)
 	    fails(run, GOPHER_MIN_MEAN_LENGTH, share(c.chars, c.words)) ||
 	    fails(run, GOPHER_MAX_MEAN_LENGTH, share(c.chars, c.words)))
 		return 1;
-	count_signs(run->text, &hashes, &ellipses);
+	count_lines(run, &lines, &bullets, &ends);
+	count_signs(run, &hashes, &ellipses);
 	if (fails(run, GOPHER_HASHES, share(hashes, n)) ||
 	    fails(run, GOPHER_ELLIPSES, share(ellipses, n)))
 		return 1;
-	count_lines(run, &lines, &bullets, &ends);
 	return fails(run, GOPHER_BULLET_LINES, share(bullets, lines)) ||
 	    fails(run, GOPHER_ELLIPSIS_LINES, share(ends, lines)) ||
 	    fails(run, GOPHER_ALPHA_WORDS, share(c.alpha, n)) ||

@@ -25,6 +25,7 @@ struct quality_run {
 /* What one look at the whole text finds, so that lines need fewer. */
 #define QUALITY_LINE_ENDS	1	/* others than \n */
 #define QUALITY_PHRASES		2	/* parts of what the c4 rules look for */
+#define QUALITY_SIGNS		4	/* #, three full stops, perhaps an ellipsis */
 
 
 /* Each judges run->text: 1 when a rule failed, 0, or -1 when memory fails. */

@@ -226,6 +226,8 @@ is_stable(int32_t c, enum uni_form form)
 
 	if (c < 0xa0 || (c < 0x300 && form == UNI_NFC))
 		return true;
+	if ((c >= 0x3400 && c < 0xa000) || (c >= 0x2010 && c <= 0x2027 && form == UNI_NFC))
+		return true;		/* ideographs; dashes and quotes */
 	p = utf8proc_get_property(c);
 	if (p->combining_class != 0)
 		return false;

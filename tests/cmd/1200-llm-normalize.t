@@ -61,4 +61,9 @@ result '-j4 gives the bytes of -j1' $?
 llm-normalize "$tmp/many" "$tmp/many" "$tmp/many" | head -n 1 >/dev/null
 result 'a closed pipe is no failure' $?
 
+for kind in malloc read write
+do
+	faults $kind "$tmp/o" "a failing $kind is told" llm-normalize -o "$tmp/o" "$tmp/in"
+done
+
 done_testing

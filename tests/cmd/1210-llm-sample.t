@@ -91,4 +91,11 @@ exits 2 'nowhere to spill' sh -c 'cat "$1" | TMPDIR="$2/none" llm-sample -n 5' s
 llm-sample -n 100% "$tmp/in" "$tmp/in" "$tmp/in" | head -n 1 >/dev/null
 result 'a closed pipe is no failure' $?
 
+head -n 50 "$tmp/in" >"$tmp/fifty"
+for kind in malloc read write
+do
+	faults $kind "$tmp/o" "a failing $kind is told" \
+	    llm-sample -n 20 -o "$tmp/o" "$tmp/fifty"
+done
+
 done_testing

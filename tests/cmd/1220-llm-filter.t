@@ -95,4 +95,10 @@ exits 2 'full disk' sh -c 'exec llm-filter -r gopher "$1" >/dev/full' sh "$tmp/i
 llm-filter -r c4.policy "$tmp/many" "$tmp/many" | head -n 1 >/dev/null
 result 'a closed pipe is no failure' $?
 
+for kind in malloc read write
+do
+	faults $kind "$tmp/o" "a failing $kind is told" \
+	    llm-filter -r gopher,c4,fineweb --rest "$tmp/fr" -o "$tmp/o" "$tmp/in"
+done
+
 done_testing
