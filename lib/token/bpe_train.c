@@ -19,18 +19,17 @@ struct pair {
 	int64_t		count;
 	int64_t		put;		/* where in the list its next occurrence goes */
 	int32_t		pending;	/* occurrences made by the merge at hand */
-	bool		queued;		/* has been in the heap */
-	bool		again;		/* and more than once */
-	int32_t		merge;		/* its last index in the merges, or -1 */
 };
 
-/* Occurrences of a pair that came up together; count as it was then. */
+/*
+ * A pair in the heap, with its count as it was then, and its occurrences.  All
+ * of them come up at once, when the younger of its two tokens is made.
+ */
 struct entry {
 	int64_t		count;
 	int64_t		off;		/* in train.list */
 	int32_t		n;
 	uint32_t	pair;
-	int64_t		order;		/* of entering */
 };
 
 struct train {
@@ -38,7 +37,6 @@ struct train {
 	int32_t		*sym, *span, *word;	/* a cell each */
 	int64_t		 ncells;
 	int64_t		*count;			/* of each word */
-	int32_t		*start;			/* its first cell */
 	int64_t		 nwords;
 	int32_t		*list;			/* positions of occurrences */
 	int64_t		 nlist;
@@ -47,14 +45,12 @@ struct train {
 	uint32_t	*slot;			/* pair + 1, 0: empty */
 	int64_t		 nslots;
 	struct entry	*heap;
-	int64_t		 nheap, cap_heap, entered;
+	int64_t		 nheap, cap_heap;
 	/* what the merge at hand has made */
 	struct { uint32_t pair; int32_t at; } *made;
 	int64_t		 nmade, cap_made;
 	uint32_t	*touched;
 	int64_t		 ntouched, cap_touched;
-	uint32_t	*merged;		/* pairs in the order of merging */
-	int64_t		 nmerged, cap_merged;
 	struct bpe_model *model;
 	struct strmap	 names;			/* of the model's tokens */
 	int64_t		 npool, cap_pool;
@@ -122,7 +118,7 @@ pair_of(struct train *t, int32_t left, int32_t right, struct err *err)
 			return t->slot[k] - 1;
 	if (GROW(t->pair, t->npairs, t->cap_pairs, err) < 0)
 		return -1;
-	t->pair[t->npairs] = (struct pair){ .key = key, .merge = -1 };
+	t->pair[t->npairs] = (struct pair){ .key = key };
 	t->slot[k] = (uint32_t)++t->npairs;
 	return t->npairs - 1;
 }
@@ -133,9 +129,7 @@ before(const struct train *t, const struct entry *a, const struct entry *b)
 {
 	if (a->count != b->count)
 		return a->count > b->count;
-	if (a->pair != b->pair)
-		return t->pair[a->pair].key < t->pair[b->pair].key;
-	return a->order < b->order;
+	return t->pair[a->pair].key < t->pair[b->pair].key;
 }
 
 static int
@@ -207,13 +201,9 @@ queue_made(struct train *t, struct err *err)
 
 		p->put = t->nlist;
 		t->nlist += p->pending;
-		if (p->count > 0) {
-			p->again = p->queued;
-			p->queued = true;
-			if (push(t, (struct entry){ p->count, p->put, p->pending,
-			    t->touched[i], t->entered++ }, err) < 0)
-				return -1;
-		}
+		if (p->count > 0 && push(t, (struct entry){ p->count, p->put, p->pending,
+		    t->touched[i] }, err) < 0)
+			return -1;
 		p->pending = 0;
 	}
 	for (int64_t i = 0; i < t->nmade; i++)
@@ -242,39 +232,19 @@ merge_at(struct train *t, int32_t at, int32_t a, int32_t b, int32_t id, struct e
 	return 0;
 }
 
-static bool
-is_pair(const struct train *t, int32_t at, int32_t a, int32_t b)
-{
-	return t->sym[at] == a && t->sym[at + t->span[at]] == b;
-}
-
-/*
- * Merge the occurrences of e's pair.  When a pair came up twice, because its
- * token could be made in two ways, the reference merges all occurrences in the
- * words of the entry, those of the other entry too.
- */
+/* Merge the occurrences of e's pair; those that overlap, the left one. */
 static int
 merge_all(struct train *t, const struct entry *e, int32_t id, struct err *err)
 {
 	int32_t a = (int32_t)(t->pair[e->pair].key >> 32);
 	int32_t b = (int32_t)(uint32_t)t->pair[e->pair].key;
-	bool again = t->pair[e->pair].again;
-	int32_t last = -1;
 
 	for (int64_t i = 0; i < e->n; i++) {
-		int32_t at = t->list[e->off + i], word = t->word[at];
+		int32_t at = t->list[e->off + i];
 
-		if (again && word == last)
-			continue;
-		last = word;
-		if (!again) {
-			if (is_pair(t, at, a, b) && merge_at(t, at, a, b, id, err) < 0)
-				return -1;
-			continue;
-		}
-		for (at = t->start[word]; t->sym[at] != WALL; at += t->span[at])
-			if (is_pair(t, at, a, b) && merge_at(t, at, a, b, id, err) < 0)
-				return -1;
+		if (t->sym[at] == a && t->sym[at + t->span[at]] == b &&
+		    merge_at(t, at, a, b, id, err) < 0)
+			return -1;
 	}
 	return queue_made(t, err);
 }
@@ -321,8 +291,9 @@ first_tokens(struct train *t, int32_t vocab, const str *special, int nspecial, s
 		return err_set(err, ERR_ARG, "a vocabulary needs %d tokens at least, for bytes and "
 		    "special tokens", 256 + nspecial);
 	m->token = calloc((size_t)vocab, sizeof(*m->token));
+	m->merge = calloc((size_t)vocab, sizeof(*m->merge));
 	t->name_off = calloc((size_t)vocab, sizeof(*t->name_off));
-	if (m->token == NULL || t->name_off == NULL)
+	if (m->token == NULL || m->merge == NULL || t->name_off == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for %d tokens", (int)vocab);
 	if (strmap_init(&t->names, vocab, m->token, err) < 0)
 		return -1;
@@ -377,13 +348,12 @@ lay_out(struct train *t, const struct words *words, struct err *err)
 	qsort(w, (size_t)n, sizeof(*w), by_bytes);
 	for (int k = 0; k < 256; k++)
 		id[(uint8_t)t->model->token[t->model->nspecial + k].p[0]] = t->model->nspecial + k;
-	if (arena_init(&t->arena, cells * 24 + n * 16 + (1 << 16), err) < 0 ||
+	if (arena_init(&t->arena, cells * 24 + n * 8 + (1 << 16), err) < 0 ||
 	    (t->sym = arena_new(&t->arena, int32_t, cells, err)) == NULL ||
 	    (t->span = arena_new(&t->arena, int32_t, cells, err)) == NULL ||
 	    (t->word = arena_new(&t->arena, int32_t, cells, err)) == NULL ||
 	    (t->list = arena_new(&t->arena, int32_t, 3 * cells, err)) == NULL ||
-	    (t->count = arena_new(&t->arena, int64_t, n, err)) == NULL ||
-	    (t->start = arena_new(&t->arena, int32_t, n, err)) == NULL) {
+	    (t->count = arena_new(&t->arena, int64_t, n, err)) == NULL) {
 		free(w);
 		return -1;
 	}
@@ -391,7 +361,6 @@ lay_out(struct train *t, const struct words *words, struct err *err)
 	t->span[cell++] = 1;
 	for (i = 0; i < n; i++) {
 		t->count[i] = w[i].count;
-		t->start[i] = cell;
 		for (ptrdiff_t k = 0; k < w[i].word.n; k++, cell++) {
 			t->sym[cell] = id[(uint8_t)w[i].word.p[k]];
 			t->span[cell] = 1;
@@ -417,19 +386,26 @@ first_pairs(struct train *t, struct err *err)
 	return queue_made(t, err);
 }
 
-/* The token that a pair makes, new or not; -2 for a special one, -1 on failure. */
-static int32_t
-token_of(struct train *t, uint64_t key, struct err *err)
+/*
+ * Make the token of a pair.  Return 1, 0 when it is spelt like a special one,
+ * -1.  No other can be spelt like it: since a pair is merged wherever it is,
+ * the same string between the same ends is always made of the same two.
+ */
+static int
+make_token(struct train *t, uint64_t key, struct err *err)
 {
 	struct bpe_model *m = t->model;
-	int32_t id;
+	int32_t id = m->n;
 
 	if (name_token(t, m->token[key >> 32], m->token[(uint32_t)key], err) < 0)
 		return -1;
-	id = strmap_add(&t->names, m->n - 1);
-	if (id != m->n - 1)
+	if (strmap_add(&t->names, id) != id) {
 		t->npool = t->name_off[--m->n];
-	return id < m->nspecial ? -2 : id;
+		return 0;
+	}
+	m->merge[m->nmerges][0] = (int32_t)(key >> 32);
+	m->merge[m->nmerges++][1] = (int32_t)(uint32_t)key;
+	return 1;
 }
 
 static int
@@ -437,8 +413,8 @@ merge_loop(struct train *t, int32_t vocab, struct err *err)
 {
 	while (t->model->n < vocab && t->nheap > 0) {
 		struct entry e = pop(t);
-		struct pair *p = &t->pair[e.pair];
-		int32_t id;
+		const struct pair *p = &t->pair[e.pair];
+		int made_it;
 
 		if (e.count != p->count) {
 			e.count = p->count;
@@ -448,13 +424,8 @@ merge_loop(struct train *t, int32_t vocab, struct err *err)
 		}
 		if (e.count < 1)
 			break;
-		if ((id = token_of(t, p->key, err)) == -2)
-			continue;
-		if (id < 0 || GROW(t->merged, t->nmerged, t->cap_merged, err) < 0)
-			return -1;
-		p->merge = (int32_t)t->nmerged;
-		t->merged[t->nmerged++] = e.pair;
-		if (merge_all(t, &e, id, err) < 0)
+		if ((made_it = make_token(t, p->key, err)) < 0 ||
+		    (made_it > 0 && merge_all(t, &e, t->model->n - 1, err) < 0))
 			return -1;
 	}
 	return 0;
@@ -471,26 +442,6 @@ count_symbols(const struct train *t)
 	return n;
 }
 
-/* A pair that was merged twice has the later rank. */
-static int
-keep_merges(struct train *t, struct err *err)
-{
-	struct bpe_model *m = t->model;
-
-	m->merge = malloc((size_t)(t->nmerged + 1) * sizeof(*m->merge));
-	if (m->merge == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory for the merges");
-	for (int64_t i = 0; i < t->nmerged; i++) {
-		const struct pair *p = &t->pair[t->merged[i]];
-
-		if (p->merge != i)
-			continue;
-		m->merge[m->nmerges][0] = (int32_t)(p->key >> 32);
-		m->merge[m->nmerges++][1] = (int32_t)(uint32_t)p->key;
-	}
-	return 0;
-}
-
 int
 bpe_train(const struct words *words, int32_t vocab, const str *special, int nspecial,
     struct bpe_model *m, struct err *err)
@@ -501,7 +452,7 @@ bpe_train(const struct words *words, int32_t vocab, const str *special, int nspe
 	*m = (struct bpe_model){ 0 };
 	if (first_tokens(&t, vocab, special, nspecial, err) == 0 &&
 	    lay_out(&t, words, err) == 0 && first_pairs(&t, err) == 0 &&
-	    merge_loop(&t, vocab, err) == 0 && keep_merges(&t, err) == 0) {
+	    merge_loop(&t, vocab, err) == 0) {
 		m->encoded = words_short(words) + count_symbols(&t);
 		ret = 0;
 	}
@@ -512,7 +463,6 @@ bpe_train(const struct words *words, int32_t vocab, const str *special, int nspe
 	free(t.heap);
 	free(t.made);
 	free(t.touched);
-	free(t.merged);
 	free(t.name_off);
 	if (ret < 0)
 		bpe_model_free(m);

@@ -3,8 +3,7 @@
  *
  * The most frequent pair of neighbours becomes a token; of equally frequent
  * ones the pair with the lower left id, then the lower right id.  Vocabulary
- * and merges equal those of Hugging Face's BpeTrainer, down to what it does
- * when two different pairs make the same token.  Counts have 64 bits.
+ * and merges equal those of Hugging Face's BpeTrainer.  Counts have 64 bits.
  *
  * Each merge costs time in proportion to its occurrences in the distinct words,
  * and the whole about N log N.  Memory: about 24 N bytes, N the bytes of the

@@ -71,39 +71,114 @@ add_stage(struct pretoken *p, enum stage_kind kind, struct err *err)
 #define SPACES	"\\t-\\r\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}" \
 		"\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
-/*
- * Tokenizers' patterns are Oniguruma's.  What PCRE2 understands otherwise: \s
- * has U+180E there; \h is a hex digit; && in a class is an intersection.
- */
+#define GROUPS	32		/* depth of groups in a pattern */
+
+/* A pattern on its way from Oniguruma's syntax to that of PCRE2. */
+struct translation {
+	struct buf	*out;
+	str		 in;
+	ptrdiff_t	 i;
+	ptrdiff_t	 atom;		/* where what a quantifier refers to begins in out */
+	ptrdiff_t	 group[GROUPS];
+	int		 depth;
+	bool		 class;
+};
+
+/* An escape: \s and \S by hand, for PCRE2 counts U+180E as space; \h differs. */
+static int
+put_escape(struct translation *t, struct err *err)
+{
+	char c = t->i + 1 < t->in.n ? t->in.p[t->i + 1] : '\0';
+	const char *brace;
+	ptrdiff_t n = 2;
+
+	if (c == 'h' || c == 'H' || c == '\0')
+		return err_set(err, ERR_FORMAT, "\\%c in a pattern is not supported", c);
+	if (c == 's') {
+		buf_add(t->out, t->class ? S(SPACES) : S("[" SPACES "]"));
+	} else if (c == 'S' && !t->class) {
+		buf_add(t->out, S("[^" SPACES "]"));
+	} else {
+		if ((c == 'p' || c == 'P' || c == 'x') && t->i + 2 < t->in.n &&
+		    t->in.p[t->i + 2] == '{' &&
+		    (brace = memchr(t->in.p + t->i, '}', (size_t)(t->in.n - t->i))) != NULL)
+			n = brace + 1 - (t->in.p + t->i);
+		buf_add(t->out, (str){ t->in.p + t->i, n });
+	}
+	t->i += n;
+	return 0;
+}
+
+/* {n,m}+ is no possessive quantifier there, but + of what is repeated. */
+static bool
+put_interval(struct translation *t)
+{
+	const char *p = t->in.p + t->i, *end = t->in.p + t->in.n, *q = p + 1;
+	char *at;
+
+	while (q < end && ((*q >= '0' && *q <= '9') || *q == ','))
+		q++;
+	if (q == p + 1 || q >= end || *q != '}')
+		return false;
+	q++;
+	buf_add(t->out, (str){ p, q - p });
+	t->i += q - p;
+	if (q < end && *q == '+' && buf_room(t->out, 4) != NULL) {
+		at = t->out->p + t->atom;
+		memmove(at + 3, at, (size_t)(t->out->n - t->atom));
+		memcpy(at, "(?:", 3);
+		t->out->n += 3;
+		buf_byte(t->out, ')');
+	}
+	return true;
+}
+
+static int
+put_char(struct translation *t, struct err *err)
+{
+	char c = t->in.p[t->i], next = t->i + 1 < t->in.n ? t->in.p[t->i + 1] : '\0';
+
+	if (t->class) {
+		if ((c == '&' && next == '&') || (c == '[' && next != ':'))
+			return err_set(err, ERR_FORMAT, "%c in a class of a pattern is not supported",
+			    c);
+		t->class = c != ']';
+	} else if (c == '{' && put_interval(t)) {
+		return 0;
+	} else if (c == '(') {
+		if (t->depth == GROUPS)
+			return err_set(err, ERR_FORMAT, "a pattern with more than %d groups in "
+			    "one another", GROUPS);
+		t->group[t->depth++] = t->out->n;
+	} else if (c == ')' && t->depth > 0) {
+		t->atom = t->group[--t->depth];
+	} else if (strchr("*+?", c) == NULL && ((uint8_t)c & 0xc0) != 0x80) {
+		t->atom = t->out->n;
+		t->class = c == '[';
+	}
+	buf_byte(t->out, c);
+	t->i++;
+	return 0;
+}
+
+/* Tokenizers' patterns are Oniguruma's; write what PCRE2 takes for the same. */
 static int
 translate(struct buf *b, str pattern, struct err *err)
 {
-	bool class = false;
+	struct translation t = { .out = b, .in = pattern };
 
-	for (ptrdiff_t i = 0; i < pattern.n; i++) {
-		char c = pattern.p[i], next = i + 1 < pattern.n ? pattern.p[i + 1] : '\0';
+	while (t.i < pattern.n) {
+		int ret;
 
-		if (c == '\\' && next == 's') {
-			buf_add(b, class ? S(SPACES) : S("[" SPACES "]"));
-			i++;
-		} else if (c == '\\' && next == 'S' && !class) {
-			buf_add(b, S("[^" SPACES "]"));
-			i++;
-		} else if ((c == '\\' && (next == 'h' || next == 'H')) ||
-		    (class && c == '&' && next == '&')) {
-			return err_set(err, ERR_FORMAT, "%c%c in a pattern is not supported",
-			    c, next);
-		} else if (c == '\\') {
-			buf_byte(b, c);
-			buf_byte(b, next);
-			i++;
+		if (pattern.p[t.i] == '\\') {
+			if (!t.class)
+				t.atom = b->n;
+			ret = put_escape(&t, err);
 		} else {
-			if (c == '[')
-				class = true;
-			else if (c == ']')
-				class = false;
-			buf_byte(b, c);
+			ret = put_char(&t, err);
 		}
+		if (ret < 0)
+			return -1;
 	}
 	return buf_ok(b, err);
 }

@@ -226,6 +226,28 @@ place_items(struct reader *r, struct err *err)
 	return 0;
 }
 
+/* An added token that the vocabulary has too must have the same id there. */
+static int
+check_added(struct reader *r, struct err *err)
+{
+	const struct tokenizer *t = r->t;
+
+	for (int64_t i = 0; i < r->n; i++) {
+		const struct item *it = &r->item[i];
+		int32_t id;
+
+		if ((it->kind & TOKEN_ADDED) == 0 || it->name.n > r->end - r->to ||
+		    !unmap(&r->map, it->name, r->to))
+			continue;
+		id = strmap_find(&t->by_bytes, (str){ r->to, chars(it->name) });
+		if (id >= 0 && id != it->id)
+			return err_set(err, ERR_FORMAT, "token '%.*s' has two ids: %d and %d",
+			    (int)(it->name.n < 99 ? it->name.n : 99), it->name.p, (int)id,
+			    (int)it->id);
+	}
+	return 0;
+}
+
 /* Make the added tokens findable in text. */
 static int
 index_added(struct tokenizer *t, struct err *err)
@@ -393,7 +415,7 @@ read_all(struct reader *r, const struct json_member *vocab, const struct json_me
 	r->end = r->to + room;
 	bytemap_init(&r->map);
 	if (read_vocab(r, vocab->value, err) < 0 || read_added(r, added_tokens, err) < 0 ||
-	    place_items(r, err) < 0 || index_added(r->t, err) < 0)
+	    place_items(r, err) < 0 || check_added(r, err) < 0 || index_added(r->t, err) < 0)
 		return -1;
 	hash_tokens(r->t, r->hash);
 	return read_merges(r, merges->value, err);
