@@ -140,15 +140,14 @@ put_char(struct translation *t, struct err *err)
 
 	if (t->class) {
 		if ((c == '&' && next == '&') || (c == '[' && next != ':'))
-			return err_set(err, ERR_FORMAT, "%c in a class of a pattern is not supported",
-			    c);
+			return err_set(err, ERR_FORMAT, "%c in a class is not supported", c);
 		t->class = c != ']';
 	} else if (c == '{' && put_interval(t)) {
 		return 0;
 	} else if (c == '(') {
 		if (t->depth == GROUPS)
-			return err_set(err, ERR_FORMAT, "a pattern with more than %d groups in "
-			    "one another", GROUPS);
+			return err_set(err, ERR_FORMAT,
+			    "a pattern with groups %d deep", GROUPS + 1);
 		t->group[t->depth++] = t->out->n;
 	} else if (c == ')' && t->depth > 0) {
 		t->atom = t->group[--t->depth];
