@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Write tests/data/tokenizer_json/: small tokenizers of the kinds that models
+have, trained by Hugging Face's tokenizers, texts, and the ids that it gives."""
+import json
+import os
+import random
+from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers,
+                        pre_tokenizers, processors, trainers)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, '..', 'data', 'tokenizer_json')
+WORDS = """the kernel writes a page of memory to disk and waits until it is there
+it's what they've said: we'll see, you're right, I'd go, I'm here, don't
+naïve café déjà vu über straße größe Привет мир 漢字 かな 한국어 नमस्ते 👍🏽 👩‍👩‍👧
+0 1 12 123 1234 12345 3.14 2024-01-01 0xff x=y; if (a != b) { return -1; }
+\tint main(void)\n{\n\tprintf("hello, world\\n");\n}\n""".split(' ')
+TRICKY = [
+    '', ' ', '  ', '   a', 'a   ', '\n', '\n\n', ' \n ', '\r\n\r\n', '\t\tx', 'a\n\n  b', ' \u00a0 x',
+    '\u0085', '\u180e x', '\u3000漢字\u3000', "it's IT'S it'S 'sx ''s 's", "we'LL 'Ll 've 'RE 'd'm",
+    "'ſ I'ſ 'ſt", '1234567 12 ٣٤٥ ²½Ⅷ', 'abc123def', 'e\u0301 é \u0301', 'Å Å 각', 'ﬁ ǅ İ ß ʰ ª',
+    '👍🏽👩‍👩‍👧🇩🇪', '!!! ... --- ?!', 'foo_bar.baz(qux)[0]', '<|endoftext|>', 'a<|endoftext|>b',
+    '<think>x</think>', 'x  <think>  y', '\x00\x01\x7f', '\ufeffx', '\U0010ffff\U00020000',
+    'a' * 100, 'ab' * 60, ' ' * 100, '!' * 70, '漢' * 30, ' the kernel', 'The Kernel', "\u2028\u2029x",
+]
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+QWEN2 = LLAMA3.replace('{1,3}', '')
+MARKS = r"\p{N}{1,3}|[\p{L}\p{M}]+| ?[\p{P}\p{S}]{1,2}+[\r\n]*|\s+(?!\S)|\s+"
+
+
+def byte_level(regex):
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex)
+
+
+def split(pattern):
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), 'isolated'),
+                                    byte_level(False)])
+
+
+def texts():
+    random.seed(1)
+    out = [' '.join(random.choice(WORDS) for _ in range(random.randrange(1, 40)))
+           for _ in range(60)]
+    return out
+
+
+def train(pre, size=400):
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre
+    t.decoder = decoders.ByteLevel()
+    t.train_from_iterator(texts(), trainers.BpeTrainer(
+        vocab_size=size, special_tokens=['<|endoftext|>'], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    return t
+
+
+def edit(t, change):
+    d = json.loads(t.to_str())
+    change(d)
+    return Tokenizer.from_str(json.dumps(d))
+
+
+def shorter(d):
+    """ignore_merges matters where a token cannot be reached by merges."""
+    d['model']['ignore_merges'] = True
+    d['model']['merges'] = d['model']['merges'][:80]
+
+
+made = {'gpt2': train(byte_level(True)), 'llama3': edit(train(split(LLAMA3)), shorter)}
+made['llama3'].add_special_tokens(['<|begin|>'])
+made['llama3'].post_processor = processors.TemplateProcessing(
+    single='<|begin|> $A', special_tokens=[('<|begin|>', 400)])
+made['qwen2'] = train(split(QWEN2))
+made['qwen2'].normalizer = normalizers.NFC()
+made['qwen2'].add_tokens([AddedToken('<think>', lstrip=True, rstrip=True, normalized=False),
+                          AddedToken('</think>', normalized=False),
+                          AddedToken('e\u0301 ', normalized=True)])
+made['smollm2'] = train(pre_tokenizers.Sequence(
+    [pre_tokenizers.Digits(individual_digits=True), byte_level(True)]))
+made['marks'] = train(split(MARKS))
+made['prefix'] = train(pre_tokenizers.ByteLevel(add_prefix_space=True))
+
+os.makedirs(os.path.join(OUT, 'good'), exist_ok=True)
+cases = {'texts': TRICKY + texts()[:20], 'ids': {}, 'special': {}}
+for name, t in made.items():
+    with open(os.path.join(OUT, 'good', name + '.json'), 'w') as f:
+        f.write(t.to_str() + '\n')
+    cases['special'][name] = [t.encode(x, add_special_tokens=False).ids for x in cases['texts']]
+    t.encode_special_tokens = True
+    cases['ids'][name] = [t.encode(x, add_special_tokens=False).ids for x in cases['texts']]
+with open(os.path.join(OUT, 'cases.json'), 'w') as f:
+    json.dump(cases, f)
+    f.write('\n')
+with open(os.path.join(OUT, 'train.jsonl'), 'w') as f:
+    for x in texts():
+        f.write(json.dumps({'text': x}) + '\n')

@@ -1,0 +1,356 @@
+/*
+ * Tokenizers against the ids that Hugging Face's tokenizers gave
+ * (tests/golden/tokenizer.py), and what the reference has no say in: special
+ * tokens in text, streams cut anywhere, words of any length, broken files.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "../tap.h"
+#include "token/bpe_save.h"
+#include "token/tokenizer.h"
+#include "token/uclass.h"
+
+#define DATA "tests/data/tokenizer_json/"
+
+static const char *const names[] = { "gpt2", "llama3", "qwen2", "smollm2", "marks", "prefix" };
+
+static struct tokenizer *
+load(const char *name)
+{
+	char path[200];
+	struct err err = { 0 };
+	struct tokenizer *t;
+
+	snprintf(path, sizeof(path), DATA "good/%s.json", name);
+	t = tokenizer_load(path, &err);
+	if (t == NULL)
+		printf("# %s\n", err.msg);
+	return t;
+}
+
+static str
+text_of(const json_t *v)
+{
+	return (str){ json_string_value(v), (ptrdiff_t)json_string_length(v) };
+}
+
+static bool
+same_ids(const struct ids *ids, const json_t *want)
+{
+	if (ids->n != (int64_t)json_array_size(want))
+		return false;
+	for (int64_t i = 0; i < ids->n; i++)
+		if (ids->id[i] != json_integer_value(json_array_get(want, (size_t)i)))
+			return false;
+	return true;
+}
+
+/* How many texts of a tokenizer do not become what they should. */
+static int
+wrong(const char *name, const json_t *texts, const json_t *want, int flags)
+{
+	struct err err = { 0 };
+	struct tokenizer *t = load(name);
+	struct encoder *e = t != NULL ? encoder_new(t, &err) : NULL;
+	struct ids ids = { 0 };
+	int bad = 0;
+
+	if (e == NULL)
+		return -1;
+	/* Twice: the second time words come out of the cache. */
+	for (size_t i = 0; i < 2 * json_array_size(texts); i++) {
+		const json_t *text = json_array_get(texts, i / 2);
+
+		ids.n = 0;
+		if (encode(e, text_of(text), flags, &ids, &err) < 0 ||
+		    !same_ids(&ids, json_array_get(want, i / 2))) {
+			printf("# %s: text %d\n", name, (int)i / 2);
+			bad++;
+		}
+	}
+	ids_free(&ids);
+	encoder_free(e);
+	tokenizer_free(t);
+	return bad;
+}
+
+static void
+test_golden(const json_t *cases)
+{
+	const json_t *texts = json_object_get(cases, "texts");
+
+	ok(json_array_size(texts) > 50, "there are texts");
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const json_t *ids = json_object_get(json_object_get(cases, "ids"), names[i]);
+		const json_t *special = json_object_get(json_object_get(cases, "special"), names[i]);
+
+		ok(wrong(names[i], texts, ids, 0) == 0, names[i]);
+		ok(wrong(names[i], texts, special, ENCODE_SPECIAL) == 0, "with special tokens");
+	}
+}
+
+/* Decoding gives the text back, whatever the pieces that the ids come in. */
+static void
+test_decode(const json_t *cases)
+{
+	const json_t *texts = json_object_get(cases, "texts");
+	struct err err = { 0 };
+	struct tokenizer *t = load("gpt2");
+	struct encoder *e = encoder_new(t, &err);
+	struct ids ids = { 0 };
+	struct buf out = { 0 };
+	int whole = 0, pieces = 0, valid = 0;
+
+	for (size_t i = 0; i < json_array_size(texts); i++) {
+		str text = text_of(json_array_get(texts, i));
+		struct decoder d = { .skip_special = true };
+
+		ids.n = 0;
+		encode(e, text, 0, &ids, &err);
+		buf_reset(&out);
+		decode(t, &d, ids.id, ids.n, &out, &err);
+		decode_end(&d, &out, &err);
+		whole += str_eq(buf_str(&out), text);
+		buf_reset(&out);
+		for (int64_t k = 0; k < ids.n; k++) {
+			ptrdiff_t from = out.n;
+
+			decode(t, &d, ids.id + k, 1, &out, &err);
+			valid += utf8_bad((str){ out.p + from, out.n - from }) < 0;
+			valid--;
+		}
+		decode_end(&d, &out, &err);
+		pieces += str_eq(buf_str(&out), text);
+	}
+	ok(whole == (int)json_array_size(texts), "every text is decoded again");
+	ok(pieces == (int)json_array_size(texts), "token by token too");
+	ok(valid == 0, "and no character is ever split");
+	ids_free(&ids);
+	buf_free(&out);
+	encoder_free(e);
+	tokenizer_free(t);
+}
+
+/* Tokens of single bytes make any sequence; broken ones become U+FFFD as in Rust. */
+static void
+test_broken(void)
+{
+	static const struct { const char *in, *out; } cases[] = {
+		{ "a\xff" "b", "a\xef\xbf\xbd" "b" },
+		{ "\xe6\xbc", "\xef\xbf\xbd" },
+		{ "\xe6\xbc" "x", "\xef\xbf\xbd" "x" },
+		{ "\xf0\x9f\x91", "\xef\xbf\xbd" },
+		{ "\xf0\x9f\xf0\x9f\x91\x8d", "\xef\xbf\xbd\xf0\x9f\x91\x8d" },
+		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xc3\xc3\xa9", "\xef\xbf\xbd\xc3\xa9" },
+		{ "\xf4\x90\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+	};
+	struct err err = { 0 };
+	struct tokenizer *t = load("gpt2");
+	struct buf out = { 0 };
+	int good = 0;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct decoder d = { 0 };
+
+		buf_reset(&out);
+		for (const char *p = cases[i].in; *p != '\0'; p++)
+			for (int32_t id = 1; id < 257; id++)
+				if (str_eq(tokenizer_bytes(t, id), (str){ p, 1 }))
+					decode(t, &d, &id, 1, &out, &err);
+		decode_end(&d, &out, &err);
+		if (str_eq(buf_str(&out), str_of(cases[i].out)))
+			good++;
+		else
+			printf("# case %d\n", (int)i);
+	}
+	ok(good == (int)(sizeof(cases) / sizeof(*cases)), "broken UTF-8 becomes U+FFFD");
+	buf_free(&out);
+	tokenizer_free(t);
+}
+
+static void
+test_facts(void)
+{
+	struct err err = { 0 };
+	struct tokenizer *t = load("llama3"), *g = load("gpt2"), *q = load("qwen2");
+	struct encoder *e = encoder_new(g, &err);
+	struct ids ids = { 0 };
+	struct decoder d = { 0 };
+	struct buf out = { 0 };
+	int32_t id = 1 << 20;
+	hash128 a = tokenizer_fingerprint(t), b = tokenizer_fingerprint(g);
+
+	ok(tokenizer_bos(t) == 400 && tokenizer_adds_bos(t) && !tokenizer_adds_eos(t),
+	    "a template says what begins a text");
+	ok(tokenizer_vocab(t) == 401, "the vocabulary has the added tokens");
+	ok(tokenizer_eos(g) == 0 && tokenizer_eos(t) == 0, "a well-known name ends it");
+	ok(tokenizer_is_special(g, 0) && !tokenizer_is_special(g, 1), "special or not");
+	ok(tokenizer_id(g, S("<|endoftext|>")) == 0 && tokenizer_id(g, S("\xc4\xa0")) > 0 &&
+	    tokenizer_id(g, S("no such token")) == -1, "ids by name");
+	ok(str_eq(tokenizer_bytes(g, tokenizer_id(g, S("\xc4\xa0"))), S(" ")), "bytes by id");
+	ok(tokenizer_id(q, S("<think>")) == 400 && !tokenizer_is_special(q, 400), "added tokens");
+	ok(a.lo != b.lo && a.hi != b.hi, "fingerprints differ");
+	ok(encode(e, S("a\xff"), 0, &ids, &err) == -1 && err.code == ERR_FORMAT &&
+	    ids.n == 0, "text that is not UTF-8");
+	ok(decode(g, &d, &id, 1, &out, &err) == -1 && err.code == ERR_FORMAT, "an id out of range");
+	ids_free(&ids);
+	buf_free(&out);
+	encoder_free(e);
+	tokenizer_free(t);
+	tokenizer_free(g);
+	tokenizer_free(q);
+}
+
+/* A copy whose keys stand otherwise, with space between, is the same tokenizer. */
+static void
+test_fingerprint(void)
+{
+	struct err err = { 0 };
+	json_t *doc = json_doc_load(DATA "good/llama3.json", &err);
+	struct tokenizer *a = load("llama3"), *b;
+	json_t *model = json_object_get(doc, "model"), *merges = json_object_get(model, "merges");
+	json_t *legacy = json_array();
+	hash128 x, y;
+	char *s;
+
+	for (size_t i = 0; i < json_array_size(merges); i++) {
+		const json_t *pair = json_array_get(merges, i);
+
+		json_array_append_new(legacy, json_sprintf("%s %s",
+		    json_string_value(json_array_get(pair, 0)),
+		    json_string_value(json_array_get(pair, 1))));
+	}
+	json_object_set_new(model, "merges", legacy);
+	s = json_dumps(doc, JSON_SORT_KEYS | JSON_INDENT(3) | JSON_ENSURE_ASCII);
+	b = tokenizer_parse(str_of(s), &err);
+	ok(b != NULL, "sorted keys, merges of the old form, escapes");
+	x = tokenizer_fingerprint(a);
+	y = tokenizer_fingerprint(b);
+	ok(x.lo == y.lo && x.hi == y.hi, "have the same fingerprint");
+	tokenizer_free(b);
+	json_array_remove(legacy, json_array_size(legacy) - 1);
+	free(s);
+	s = json_dumps(doc, JSON_COMPACT);
+	b = tokenizer_parse(str_of(s), &err);
+	y = tokenizer_fingerprint(b);
+	ok(x.lo != y.lo, "a merge less, and it differs");
+	free(s);
+	tokenizer_free(a);
+	tokenizer_free(b);
+	json_decref(doc);
+}
+
+/* Seconds to encode n bytes that are one word, and whether they come back. */
+static double
+long_word(const struct tokenizer *t, ptrdiff_t n, bool random, bool *back)
+{
+	struct err err = { 0 };
+	struct encoder *e = encoder_new(t, &err);
+	struct ids ids = { 0 };
+	struct buf out = { 0 };
+	struct decoder d = { 0 };
+	char *p = malloc((size_t)n);
+	uint64_t x = 1;
+	clock_t start;
+	double seconds;
+
+	for (ptrdiff_t i = 0; i < n; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		p[i] = random ? (char)('a' + (x >> 33) % 26) : 'a';
+	}
+	start = clock();
+	*back = encode(e, (str){ p, n }, 0, &ids, &err) == 0;
+	seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+	*back = *back && decode(t, &d, ids.id, ids.n, &out, &err) == 0 &&
+	    str_eq(buf_str(&out), (str){ p, n });
+	free(p);
+	buf_free(&out);
+	ids_free(&ids);
+	encoder_free(e);
+	return seconds;
+}
+
+static void
+test_long_words(void)
+{
+	struct tokenizer *t = load("gpt2");
+	bool back;
+	/* n log n takes a fraction of a second; n^2 would take hours. */
+	ok(long_word(t, 1 << 20, false, &back) < 20 && back, "a mebibyte of one letter");
+	ok(long_word(t, 1 << 20, true, &back) < 20 && back, "a mebibyte of letters");
+	tokenizer_free(t);
+}
+
+/* Each component that is not supported is named. */
+static void
+test_refusals(void)
+{
+	static const struct { const char *from, *to, *says; } cases[] = {
+		{ "\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", "Lowercase" },
+		{ "\"type\":\"BPE\"", "\"type\":\"Unigram\"", "Unigram" },
+		{ "\"dropout\":null", "\"dropout\":0.1", "dropout" },
+		{ "\"end_of_word_suffix\":null", "\"end_of_word_suffix\":\"</w>\"", "end_of_word" },
+		{ "\"pre_tokenizer\":{\"type\":\"ByteLevel\"",
+		  "\"pre_tokenizer\":{\"type\":\"Metaspace\"", "Metaspace" },
+		{ "\"decoder\":{\"type\":\"ByteLevel\"", "\"decoder\":{\"type\":\"CTC\"", "CTC" },
+		{ "\"post_processor\":null", "\"post_processor\":{\"type\":\"Bert\"}", "Bert" },
+		{ "\"!\":1,", "\"!\":2,", "two texts" },
+		{ "\"!\":1,", "\"!\":-1,", "token id" },
+		{ "\"!\":1,", "\"!\":99999999,", "token id" },
+		{ "\"merges\":[[", "\"merges\":[[\"a\",\"zz\"],[", "merge 1" },
+		{ "\"merges\":[[", "\"merges\":[3,[", "two strings" },
+		{ "\"merges\":[[", "\"merges\":[[", NULL },
+	};
+	struct err err = { 0 };
+	struct buf b = { 0 };
+	json_t *doc = json_doc_load(DATA "good/gpt2.json", &err);
+	char *whole = json_dumps(doc, JSON_COMPACT);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *at = strstr(whole, cases[i].from);
+		struct tokenizer *t;
+
+		buf_reset(&b);
+		if (at == NULL) {
+			ok(false, cases[i].from);
+			continue;
+		}
+		buf_add(&b, (str){ whole, at - whole });
+		buf_add(&b, str_of(cases[i].to));
+		buf_add(&b, str_of(at + strlen(cases[i].from)));
+		t = tokenizer_parse(buf_str(&b), &err);
+		if (cases[i].says == NULL)
+			ok(t != NULL, "the file itself is read");
+		else
+			ok(t == NULL && strstr(err.msg, cases[i].says) != NULL, cases[i].says);
+		tokenizer_free(t);
+	}
+	free(whole);
+	buf_free(&b);
+	json_decref(doc);
+}
+
+int
+main(void)
+{
+	struct err err = { 0 };
+	json_t *cases = json_doc_load(DATA "cases.json", &err);
+
+	if (cases == NULL) {
+		printf("# %s\n", err.msg);
+		return 1;
+	}
+	test_golden(cases);
+	test_decode(cases);
+	test_broken();
+	test_facts();
+	test_fingerprint();
+	test_long_words();
+	test_refusals();
+	json_decref(cases);
+	return tap_done();
+}
