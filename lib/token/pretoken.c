@@ -434,7 +434,7 @@ find_split(struct pretoken_walk *w, const struct stage *s, struct place *p, stru
 	if (got == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (got < 0)
-		return err_set(err, ERR_LIMIT, "a pre-tokenizer pattern gives up on this text "
+		return err_set(err, ERR_FORMAT, "a pre-tokenizer pattern gives up on this text "
 		    "(PCRE2 error %d)", got);
 	/* \K could put the start behind the end. */
 	if (v[0] >= v[1] || p->slice.p + v[0] < p->at)
