@@ -96,7 +96,7 @@ enum {
 /* dev may be NULL for a tape that is laid out and never run. */
 struct tape *tape_new(struct dev *dev, int64_t max_tokens, int64_t max_seqs, unsigned flags,
     struct err *err);
-void tape_free(struct tape *t);
+void tape_free(struct tape *t);		/* after dev_wait(): queued work uses its memory */
 
 int64_t tape_tokens(const struct tape *t);	/* capacities */
 int64_t tape_seqs(const struct tape *t);
