@@ -19,7 +19,7 @@ enum {
 	KC = 256,			/* of k in one chain: part of the result */
 	MC = 16 * MR,			/* most rows of one task */
 	FEW = 4 * MR,			/* at most so many rows are "few" */
-	B_FLOATS = 1 << 20,		/* packed at a time */
+	B_FLOATS = 1 << 16,		/* packed at a time: half of a second cache */
 	A_FLOATS = (MC + 2) * KC,	/* each member's */
 };
 
@@ -182,10 +182,9 @@ static void
 many_rows(struct cpu *c, struct mm *mm)
 {
 	int threads = team_size(c->dev.team);
-	int64_t kmax = min64((mm->k + KC - 1) / KC * KC, 4 * KC);
-	int64_t nmax = min64((mm->n + NR - 1) / NR * NR, B_FLOATS / kmax / NR * NR);
+	int64_t nmax = min64((mm->n + NR - 1) / NR * NR, B_FLOATS / KC);
+	int64_t kmax = B_FLOATS / nmax / KC * KC;
 
-	kmax = B_FLOATS / nmax / KC * KC;
 	mm->packed_b = cpu_scratch(c, (B_FLOATS + threads * A_FLOATS) * (int64_t)sizeof(float));
 	if (mm->packed_b == NULL)
 		return;
