@@ -254,23 +254,24 @@ find_joined(const struct english *r, const struct english_words *w, const char *
 static void
 join_specials(const struct english *r, struct english_words *w, const char *text, ptrdiff_t first)
 {
-	for (ptrdiff_t i = first; i < w->n; i++) {
-		ptrdiff_t last = i, end = w->n, made;
+	ptrdiff_t end = w->n, to = first;
+
+	for (ptrdiff_t i = first; i < end;) {
+		ptrdiff_t last = i;
 		const struct special *s = find_joined(r, w, text, i, &last);
 
-		if (s == NULL)
+		if (s == NULL) {
+			w->word[to++] = w->word[i++];
 			continue;
+		}
+		/* Its words are never more than those that they replace. */
 		put_special(w, text, text + w->word[i].at, s);
-		if (w->failed)
-			return;
-		made = w->n - end;
-		/* They are never more than what they replace. */
-		memmove(w->word + i, w->word + end, (size_t)made * sizeof(*w->word));
-		memmove(w->word + i + made, w->word + last + 1,
-		    (size_t)(end - last - 1) * sizeof(*w->word));
-		w->n = end - (last + 1 - i) + made;
-		i += made - 1;
+		memmove(w->word + to, w->word + end, (size_t)(w->n - end) * sizeof(*w->word));
+		to += w->n - end;
+		w->n = end;
+		i = last + 1;
 	}
+	w->n = to;
 }
 
 /* Take affixes off until nothing comes off or the rest is a special. */
