@@ -1,7 +1,7 @@
 /*
  * How fast is extraction beside the parser alone?
  *
- *	html file|directory ...		MB/s of gumbo_parse() with
+ *	html [-r rounds] file|directory ...	MB/s of gumbo_parse() with
  *		gumbo_destroy_output(), of the whole extraction, and their ratio
  *
  * All pages are read into memory first.  A round is all pages; rounds of the
@@ -17,7 +17,6 @@
 #include "text/html.h"
 #include "text/kind.h"
 
-#define ROUNDS	5
 #define PAGES	20000
 #define BYTES	((int64_t)64 << 20)	/* of pages, at most */
 
@@ -116,15 +115,21 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 	struct arena a;
 	int64_t text = 0;
+	int rounds = 5;
 
+	if (argc > 2 && strcmp(argv[1], "-r") == 0) {
+		rounds = (int)strtol(argv[2], NULL, 10);
+		argv += 2;
+		argc -= 2;
+	}
 	if (argc < 2 || p == NULL) {
-		fprintf(stderr, "usage: html file|directory ...\n");
+		fprintf(stderr, "usage: html [-r rounds] file|directory ...\n");
 		return 2;
 	}
 	if (arena_init(&a, (ptrdiff_t)2 << 30, &err) < 0)
 		die(&err);
 	load(p, argv + 1, argc - 1);
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < rounds; i++) {
 		t = parse_all(p);
 		parser = i == 0 || t < parser ? t : parser;
 		t = extract_all(p, &a, &text);
