@@ -185,3 +185,18 @@ for name, docs, code, kind in (("megatron", many, 8, "u2"), ("megatron-wide", wi
     write(f"foreign/{name}.idx", b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, code, len(docs), len(docs) + 1)
           + lens.tobytes() + at.astype("<i8").tobytes()
           + np.arange(len(docs) + 1, dtype="<i8").tobytes())
+
+# The same as inputs of tests/fuzz/foreign.c: a letter, the length of an index, it, the ids.
+foreign = out / "foreign"
+for name in ("nanogpt", "llmc", "llmc-wide", "megatron", "megatron-wide"):
+    idx = foreign / f"{name}.idx"
+    index = idx.read_bytes() if idx.exists() else b""
+    ids = (foreign / f"{name}.bin").read_bytes()
+    head = name[0].encode() + struct.pack("<H", len(index))
+    write(f"../foreign/good/{name}", head + index + ids)
+    write(f"../foreign/bad/{name}-cut", head + index + ids[:-1])
+    if index:
+        for i in (9, 17, 18, 25, 26, 33, 34, 37, len(index) - 1):
+            b = bytearray(index)
+            b[i] ^= 0xff
+            write(f"../foreign/bad/{name}-{i}", head + bytes(b) + ids)
