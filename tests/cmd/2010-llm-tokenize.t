@@ -80,7 +80,7 @@ do
 	*/sparse-id.json)	# read, but with no token for most bytes
 		exits 2 "$(basename "$bad")" llm-tokenize -m "$bad" "$in" ;;
 	*/backtracking.json)	# read, but its pattern takes for ever on this
-		awk 'BEGIN { printf "{\"text\":\"y"; while (i++ < 99) printf "x"; print "\"}" }' \
+		awk 'BEGIN { printf "{\"text\":\""; while (i++ < 99) printf "x"; print "zy\"}" }' \
 		    >"$tmp/xs"
 		exits 2 "$(basename "$bad")" llm-tokenize -m "$bad" "$tmp/xs"
 		exits 1 'with -k' llm-tokenize -k -m "$bad" "$tmp/xs" ;;
