@@ -20,7 +20,7 @@
 
 struct train {
 	/* settings of the run, kept in run.json */
-	const char	*model, *valid, *schedule, *weights, *prompt;
+	const char	*model, *valid, *optimizer, *schedule, *weights;
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
 	double		 beta1, beta2, eps, decay, clip, spike;
@@ -53,6 +53,7 @@ static const struct opt opts[] = {
 	{ 0, "batch", OPT_I64, AT(batch), "TOKENS", "tokens a step (8192)", .min = 1, .max = 1e10 },
 	{ 0, "micro", OPT_I64, AT(micro), "TOKENS", "tokens a pass (at most 8192)",
 	    .min = 1, .max = 1e9 },
+	{ 0, "optimizer", OPT_STR, AT(optimizer), "NAME", "adamw or muon (adamw)" },
 	{ 0, "lr", OPT_F64, AT(rate), "RATE", "highest learning rate (1e-3)",
 	    .min = 0, .max = 1e3 },
 	{ 0, "schedule", OPT_STR, AT(schedule), "NAME",
@@ -104,7 +105,7 @@ static const struct opt opts[] = {
 
 /* What a run keeps in run.json; the other options are each call's own. */
 static const char *const kept[] = {
-	"model", "steps", "epochs", "batch", "micro", "lr", "schedule", "warmup", "min-lr",
+	"model", "steps", "epochs", "batch", "micro", "optimizer", "lr", "schedule", "warmup", "min-lr",
 	"decay-part", "beta1", "beta2", "eps", "weight-decay", "clip", "spike", "weights",
 	"no-shuffle", "seed", "valid", "valid-every", "patience", "save-every", "save-time",
 	"keep", NULL
@@ -259,6 +260,8 @@ make_trainer(struct train *o, struct dev *dev)
 		    (double)o->batch);
 	to.schedule.steps = o->steps;
 	to.schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
+	if (optimizer_parse(o->optimizer, &to.optimizer, &err) < 0)
+		tool_usage("--optimizer: %s", err.msg);
 	if (schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
 		tool_usage("--schedule: %s", err.msg);
 	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model,
@@ -287,7 +290,7 @@ int
 main(int argc, char **argv)
 {
 	struct train o = {
-		.batch = 8192, .rate = 1e-3, .schedule = "cosine", .warmup = -1, .floor = 0.1,
+		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .schedule = "cosine", .warmup = -1, .floor = 0.1,
 		.decay_part = 0.2, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
 		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3,
 	};

@@ -29,7 +29,7 @@ enum dev_kernel {
 	K_ROPE, K_ATTENTION, K_ATTENTION_BWD,
 	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD,
 	K_XENT, K_XENT_BWD,
-	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW,
+	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW, K_MOMENTUM, K_NORMALIZE, K_UPDATE,
 	K_COUNT
 };
 
@@ -234,6 +234,19 @@ struct k_adamw {
 	double	lr_scale, beta1, beta2, eps, decay;
 };
 
+/*
+ * Nesterov momentum as Muon has it: m = beta m + (1 - beta) g, then
+ * y = beta m + (1 - beta) g, with g times step->scale.  A skipped step leaves m
+ * and gives y = 0.
+ */
+struct k_momentum { dptr y, m, g, step; int64_t n; double beta; };
+
+/* y = x / (sqrt(sumsq) + eps); sumsq is a device f64, y may be x */
+struct k_normalize { dptr y, x, sumsq; int64_t n; double eps; };
+
+/* p = (1 - lr decay) p - lr lr_scale x, with step->lr; nothing when step->skip */
+struct k_update { dptr p, x, step; int64_t n; double lr_scale, decay; };
+
 union dev_args {
 	struct k_fill fill;
 	struct k_copy copy;
@@ -262,6 +275,9 @@ union dev_args {
 	struct k_sumsq sumsq;
 	struct k_guard guard;
 	struct k_adamw adamw;
+	struct k_momentum momentum;
+	struct k_normalize normalize;
+	struct k_update update;
 };
 
 /* "matmul", for messages and profiles. */

@@ -22,6 +22,7 @@ struct decl {
 	double		 std;
 	struct err	*err;
 	bool		 failed;
+	bool		 hidden;	/* between the embedding and the head */
 };
 
 static void matrix(struct decl *d, double std, int64_t n, int64_t k, const char *fmt, ...)
@@ -34,11 +35,16 @@ declare(struct decl *d, const char *fmt, va_list ap, int ndim, const int64_t *sh
     enum init_kind init, double std)
 {
 	char name[NN_NAME];
+	struct param *p;
 
 	vsnprintf(name, sizeof(name), fmt, ap);
-	if (!d->failed)
-		d->failed = params_add(d->ps, name, ndim, shape, init, std, ndim == 2,
-		    d->err) == NULL;
+	if (d->failed)
+		return;
+	p = params_add(d->ps, name, ndim, shape, init, std, ndim == 2, d->err);
+	if (p == NULL)
+		d->failed = true;
+	else
+		p->hidden = d->hidden && ndim == 2;
 }
 
 static void
@@ -113,7 +119,7 @@ declare_gpt2_layer(struct decl *d, const struct config *c, int64_t i, double out
 int
 model_declare(struct model *m, const struct config *c, struct err *err)
 {
-	struct decl d = { &m->params, c->init_std, err, false };
+	struct decl d = { .ps = &m->params, .std = c->init_std, .err = err };
 	double out = c->init_std / sqrt(2.0 * (double)c->layers);
 
 	if (config_check(c, err) < 0)
@@ -121,14 +127,18 @@ model_declare(struct model *m, const struct config *c, struct err *err)
 	m->config = *c;
 	if (c->arch == ARCH_LLAMA) {
 		matrix(&d, c->init_std, c->vocab, c->width, "model.embed_tokens.weight");
+		d.hidden = true;
 		for (int64_t i = 0; i < c->layers; i++)
 			declare_llama_layer(&d, c, i, out);
+		d.hidden = false;
 		vector(&d, INIT_ONES, c->width, "model.norm.weight");
 	} else {
 		matrix(&d, c->init_std, c->vocab, c->width, GPT2_PREFIX "wte.weight");
 		matrix(&d, c->init_std, c->context, c->width, GPT2_PREFIX "wpe.weight");
+		d.hidden = true;
 		for (int64_t i = 0; i < c->layers; i++)
 			declare_gpt2_layer(&d, c, i, out);
+		d.hidden = false;
 		vector(&d, INIT_ONES, c->width, GPT2_PREFIX "ln_f.weight");
 		vector(&d, INIT_ZEROS, c->width, GPT2_PREFIX "ln_f.bias");
 	}

@@ -52,6 +52,7 @@ struct param {
 	double		 std;
 	bool		 trainable;	/* false before recording: frozen */
 	bool		 decay;		/* weight decay applies (matrices) */
+	bool		 hidden;	/* a matrix between hidden layers: what Muon is for */
 	dptr		 data, grad;	/* slices of params->data, ->grad */
 	int64_t		 at;		/* element offset in the flat arrays */
 	struct tensor	 t;		/* what ops take */

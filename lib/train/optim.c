@@ -4,47 +4,99 @@
 #include <stdlib.h>
 
 #include "fmt/safetensors.h"
+#include "train/muon.h"
 
 enum { HISTORY = sizeof(((struct dev_history *)0)->loss) / sizeof(double) };
-
-struct launch {
-	int		kernel;
-	union dev_args	args;
-};
 
 struct optim {
 	struct params	*params;
 	struct dev	*dev;
 	dptr		 m, v;		/* params->elements f32 each */
 	dptr		 step, history, loss;
-	struct launch	*begin, *update;
-	int		 nbegin, nupdate;
+	struct launches	 begin, update;	/* before a step's passes, and after */
+	struct muon	*muon;		/* NULL: AdamW for all */
 };
 
-static void
-add(struct launch *list, int *n, int kernel, const union dev_args *args)
+int
+optimizer_parse(const char *name, enum optimizer *o, struct err *err)
 {
-	list[*n].kernel = kernel;
-	list[(*n)++].args = *args;
+	if (strcmp(name, "adamw") == 0)
+		*o = OPTIMIZER_ADAMW;
+	else if (strcmp(name, "muon") == 0)
+		*o = OPTIMIZER_MUON;
+	else
+		return err_set(err, ERR_ARG, "unknown optimizer '%s': adamw or muon", name);
+	return 0;
 }
 
-/* The launches of a step: what comes before the passes, and what after. */
+void
+launches_add(struct launches *l, int kernel, const union dev_args *args)
+{
+	if (l->n == l->cap) {
+		int cap = l->cap > 0 ? l->cap * 2 : 64;
+		struct launch *p = realloc(l->list, (size_t)cap * sizeof(*p));
+
+		if (p == NULL) {
+			l->failed = true;
+			return;
+		}
+		l->list = p;
+		l->cap = cap;
+	}
+	l->list[l->n].kernel = kernel;
+	l->list[l->n++].args = *args;
+}
+
+static int
+launches_check(const struct launches *l, struct dev *dev, struct err *err)
+{
+	if (l->failed)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int i = 0; i < l->n; i++)
+		if (dev_check(dev, l->list[i].kernel, &l->list[i].args, err) < 0)
+			return -1;
+	return 0;
+}
+
+static void
+launches_run(const struct launches *l, struct dev *dev)
+{
+	for (int i = 0; i < l->n; i++)
+		dev_launch(dev, l->list[i].kernel, &l->list[i].args);
+}
+
+static void
+record_adamw(struct optim *o, const struct param *p, const struct train_options *opt)
+{
+	launches_add(&o->update, K_ADAMW, &(union dev_args){ .adamw = {
+	    .p = p->data, .g = p->grad, .m = dptr_add(o->m, p->at * 4),
+	    .v = dptr_add(o->v, p->at * 4), .step = o->step, .p_type = DTYPE_F32,
+	    .n = p->n, .lr_scale = 1, .beta1 = opt->beta1, .beta2 = opt->beta2,
+	    .eps = opt->eps, .decay = p->decay ? opt->decay : 0 } });
+}
+
+static bool
+by_muon(const struct optim *o, const struct param *p)
+{
+	return o->muon != NULL && p->hidden;
+}
+
 static void
 record(struct optim *o, const struct train_options *opt)
 {
 	struct params *ps = o->params;
 
-	add(o->begin, &o->nbegin, K_FILL, &(union dev_args){ .fill = {
+	launches_add(&o->begin, K_FILL, &(union dev_args){ .fill = {
 	    .y = ps->grad, .type = DTYPE_F32, .n = ps->elements } });
-	add(o->begin, &o->nbegin, K_FILL, &(union dev_args){ .fill = {
+	launches_add(&o->begin, K_FILL, &(union dev_args){ .fill = {
 	    .y = o->loss, .type = DTYPE_F64, .n = 1 } });
-	add(o->update, &o->nupdate, K_COPY, &(union dev_args){ .copy = {
+	launches_add(&o->update, K_COPY, &(union dev_args){ .copy = {
 	    .y = dptr_add(o->step, offsetof(struct dev_step, loss)),
 	    .x = o->loss, .bytes = sizeof(double) } });
-	add(o->update, &o->nupdate, K_SUMSQ, &(union dev_args){ .sumsq = {
+	launches_add(&o->update, K_SUMSQ, &(union dev_args){ .sumsq = {
 	    .out = dptr_add(o->step, offsetof(struct dev_step, sumsq)),
 	    .x = ps->grad, .type = DTYPE_F32, .n = ps->elements } });
-	add(o->update, &o->nupdate, K_GUARD, &(union dev_args){ .guard = {
+	launches_add(&o->update, K_GUARD, &(union dev_args){ .guard = {
 	    .step = o->step, .history = o->history, .clip = opt->clip,
 	    .mads = opt->spike, .least = HISTORY / 2 } });
 	for (int i = 0; i < ps->n; i++) {
@@ -52,25 +104,12 @@ record(struct optim *o, const struct train_options *opt)
 
 		if (!p->trainable)
 			continue;
-		add(o->update, &o->nupdate, K_ADAMW, &(union dev_args){ .adamw = {
-		    .p = p->data, .g = p->grad, .m = dptr_add(o->m, p->at * 4),
-		    .v = dptr_add(o->v, p->at * 4), .step = o->step,
-		    .p_type = DTYPE_F32, .n = p->n, .lr_scale = 1,
-		    .beta1 = opt->beta1, .beta2 = opt->beta2, .eps = opt->eps,
-		    .decay = p->decay ? opt->decay : 0 } });
+		if (by_muon(o, p))
+			muon_record(o->muon, &o->update, p, dptr_add(o->m, p->at * 4),
+			    o->step, opt);
+		else
+			record_adamw(o, p, opt);
 	}
-}
-
-static int
-check(const struct optim *o, struct err *err)
-{
-	for (int i = 0; i < o->nbegin; i++)
-		if (dev_check(o->dev, o->begin[i].kernel, &o->begin[i].args, err) < 0)
-			return -1;
-	for (int i = 0; i < o->nupdate; i++)
-		if (dev_check(o->dev, o->update[i].kernel, &o->update[i].args, err) < 0)
-			return -1;
-	return 0;
 }
 
 struct optim *
@@ -78,26 +117,25 @@ optim_new(struct params *params, dptr loss, const struct train_options *opt, str
 {
 	struct optim *o = calloc(1, sizeof(*o));
 
-	if (o == NULL)
-		goto nomem;
+	if (o == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
 	o->params = params;
 	o->dev = params->dev;
 	o->loss = loss;
-	o->begin = calloc(2, sizeof(*o->begin));
-	o->update = calloc((size_t)params->n + 3, sizeof(*o->update));
-	if (o->begin == NULL || o->update == NULL)
-		goto nomem;
 	if ((o->m = dev_alloc(o->dev, params->elements * 4, err)).at == 0 ||
 	    (o->v = dev_alloc(o->dev, params->elements * 4, err)).at == 0 ||
 	    (o->step = dev_alloc(o->dev, sizeof(struct dev_step), err)).at == 0 ||
 	    (o->history = dev_alloc(o->dev, sizeof(struct dev_history), err)).at == 0)
 		goto fail;
+	if (opt->optimizer == OPTIMIZER_MUON && (o->muon = muon_new(params, err)) == NULL)
+		goto fail;
 	record(o, opt);
-	if (check(o, err) < 0)
+	if (launches_check(&o->begin, o->dev, err) < 0 ||
+	    launches_check(&o->update, o->dev, err) < 0)
 		goto fail;
 	return o;
-nomem:
-	err_set(err, ERR_NOMEM, "out of memory");
 fail:
 	optim_free(o);
 	return NULL;
@@ -114,8 +152,9 @@ optim_free(struct optim *o)
 		dev_free(o->dev, o->step);
 		dev_free(o->dev, o->history);
 	}
-	free(o->begin);
-	free(o->update);
+	muon_free(o->muon);
+	free(o->begin.list);
+	free(o->update.list);
 	free(o);
 }
 
@@ -128,15 +167,13 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 	};
 
 	dev_upload(o->dev, o->step, &step, sizeof(step));
-	for (int i = 0; i < o->nbegin; i++)
-		dev_launch(o->dev, o->begin[i].kernel, &o->begin[i].args);
+	launches_run(&o->begin, o->dev);
 }
 
 void
 optim_update(struct optim *o, struct dev_step *step)
 {
-	for (int i = 0; i < o->nupdate; i++)
-		dev_launch(o->dev, o->update[i].kernel, &o->update[i].args);
+	launches_run(&o->update, o->dev);
 	dev_download(o->dev, step, o->step, sizeof(*step));
 }
 
@@ -176,7 +213,8 @@ name_moments(struct saved *s, char prefix, dptr flat)
 	for (int i = 0; i < ps->n; i++) {
 		const struct param *p = &ps->p[i];
 
-		if (!p->trainable)
+		/* Muon has no second moment. */
+		if (!p->trainable || (prefix == 'v' && by_muon(s->o, p)))
 			continue;
 		snprintf(name, sizeof(name), "%c.%s", prefix, p->name);
 		name_tensor(s, name, DTYPE_F32, p->ndim, p->shape, dptr_add(flat, p->at * 4));

@@ -1,7 +1,8 @@
 /*
- * optim - AdamW over all trainable parameters, and the guard of the step
+ * optim - the update of all trainable parameters, and the guard of the step
  *
- * The moments live on the device in two flat arrays laid out as the
+ * AdamW for all, or Muon for the matrices between hidden layers and AdamW for
+ * the rest.  The moments live on the device in two flat arrays laid out as the
  * parameters.  An update is a fixed list of launches, recorded once.
  */
 #ifndef TRAIN_OPTIM_H

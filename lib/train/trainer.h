@@ -19,7 +19,13 @@
 
 #define TRAIN_SKIPS 8		/* skipped steps in a row that end a run */
 
+enum optimizer { OPTIMIZER_ADAMW, OPTIMIZER_MUON };
+
+/* "adamw", "muon".  Return 0 or -1. */
+int optimizer_parse(const char *name, enum optimizer *o, struct err *err);
+
 struct train_options {
+	enum optimizer optimizer;
 	int64_t	batch;		/* tokens a step, a multiple of the row length */
 	int64_t	micro;		/* tokens a pass; 0: at most 8192 */
 	struct schedule schedule;

@@ -610,6 +610,37 @@ adamw(const struct k_adamw *a)
 		dtype_convert(f64(a->p_out), a->p_type, p, DTYPE_F64, a->n);
 }
 
+static void
+momentum(const struct k_momentum *a)
+{
+	const struct dev_step *s = (void *)f64(a->step);
+
+	for (int64_t i = 0; i < a->n; i++) {
+		double g = f64(a->g)[i] * s->scale, *m = &f64(a->m)[i];
+
+		if (s->skip == 0)
+			*m = a->beta * *m + (1 - a->beta) * g;
+		f64(a->y)[i] = s->skip == 0 ? a->beta * *m + (1 - a->beta) * g : 0;
+	}
+}
+
+static void
+normalize(const struct k_normalize *a)
+{
+	for (int64_t i = 0; i < a->n; i++)
+		f64(a->y)[i] = f64(a->x)[i] / (sqrt(*f64(a->sumsq)) + a->eps);
+}
+
+static void
+update(const struct k_update *a)
+{
+	const struct dev_step *s = (void *)f64(a->step);
+	double *p = f64(a->p);
+
+	for (int64_t i = 0; i < a->n && s->skip == 0; i++)
+		p[i] -= s->lr * (a->decay * p[i] + a->lr_scale * f64(a->x)[i]);
+}
+
 /* ---- the device ---- */
 
 static void
@@ -650,6 +681,9 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_SUMSQ:		sumsq(&a->sumsq); break;
 	case K_GUARD:		guard(&a->guard); break;
 	case K_ADAMW:		adamw(&a->adamw); break;
+	case K_MOMENTUM:	momentum(&a->momentum); break;
+	case K_NORMALIZE:	normalize(&a->normalize); break;
+	case K_UPDATE:		update(&a->update); break;
 	default:		fail(r, "unknown kernel", kernel); break;
 	}
 }

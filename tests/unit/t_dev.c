@@ -153,6 +153,60 @@ adamw_agrees(struct kit *k, int64_t n, int32_t skip)
 	return good;
 }
 
+static void
+momentum_args(struct kit *k, union dev_args *a)
+{
+	a->momentum = (struct k_momentum){ .y = kit_at(k, 0), .m = kit_at(k, 1), .g = kit_at(k, 2),
+		.step = kit_at(k, 3), .n = *(const int64_t *)k->shape, .beta = 0.95 };
+}
+
+static void
+normalize_args(struct kit *k, union dev_args *a)
+{
+	a->normalize = (struct k_normalize){ .y = kit_at(k, 0), .x = kit_at(k, 1),
+		.sumsq = kit_at(k, 2), .n = *(const int64_t *)k->shape, .eps = 1e-7 };
+}
+
+static void
+update_args(struct kit *k, union dev_args *a)
+{
+	a->update = (struct k_update){ .p = kit_at(k, 0), .x = kit_at(k, 1), .step = kit_at(k, 2),
+		.n = *(const int64_t *)k->shape, .lr_scale = 3, .decay = 0.1 };
+}
+
+/* What Muon needs; a skipped step leaves momentum and parameter. */
+static bool
+muon_agrees(struct kit *k, int64_t n, int32_t skip)
+{
+	struct dev_step s = { .scale = 0.5, .lr = 0.02, .skip = skip };
+	double sumsq = 7;
+	bool good;
+
+	k->shape = &n;
+	kit_out(k, n);
+	kit_out(k, n);
+	kit_in(k, n, skip != 0 ? 0 : n, 1);
+	kit_bytes(k, sizeof(s), &s, true);
+	good = kit_agrees(k, K_MOMENTUM, momentum_args, 1e-6);
+	for (int64_t i = 0; skip != 0 && i < n; i++)
+		good = good && kit_want(k, 0, i) == 0 &&
+		    kit_want(k, 1, i) == ((double *)k->buf[1].from)[i];
+	kit_reset(k);
+	kit_out(k, n);
+	kit_in(k, n, n, 1);
+	kit_bytes(k, sizeof(sumsq), &sumsq, true);
+	good = good && kit_agrees(k, K_NORMALIZE, normalize_args, 1e-6);
+	kit_reset(k);
+	kit_out(k, n);
+	kit_in(k, n, n, 1);
+	kit_bytes(k, sizeof(s), &s, true);
+	good = good && kit_agrees(k, K_UPDATE, update_args, 1e-6);
+	for (int64_t i = 0; skip != 0 && i < n; i++)
+		good = good && kit_want(k, 0, i) == ((double *)k->buf[0].from)[i];
+	kit_reset(k);
+	return good;
+}
+
 struct guard_case {
 	struct dev_step step;
 	struct dev_history history;
@@ -250,6 +304,8 @@ main(void)
 	test_errors(DEV_STRICT);
 	ok(adamw_agrees(&k, 1, 0) && adamw_agrees(&k, 40003, 0), "adamw");
 	ok(adamw_agrees(&k, 1003, 2), "adamw of a skipped step changes nothing");
+	ok(muon_agrees(&k, 1, 0) && muon_agrees(&k, 40003, 0), "momentum, normalize, update");
+	ok(muon_agrees(&k, 1003, 1), "and they leave a skipped step's parameter");
 	test_guard(&k);
 	kit_free(&k);
 	team_free(team);

@@ -1,0 +1,91 @@
+/* What Muon needs beside matrix products: momentum, scaling to norm one, the update. */
+#include <math.h>
+
+#include "dev/cpu/simd/simd.h"
+
+enum { STEP = 16384 };
+
+static void
+momentum_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_momentum *a = job->args;
+	const struct dev_step *s = cpu_ptr(a->step);
+	const float *g = cpu_f32(a->g);
+	float *m = cpu_f32(a->m), *y = cpu_f32(a->y);
+	float beta = (float)a->beta, scale = (float)s->scale;
+	int64_t to = cpu_to(job, task);
+
+	(void)member;
+	for (int64_t i = cpu_from(job, task); i < to; i += VW) {
+		int64_t n = to - i;
+		vf d, mean;
+
+		if (s->skip != 0) {
+			vstore_to(y + i, vset(0), n);
+			continue;
+		}
+		d = vload_to(g + i, n) * scale;
+		mean = beta * vload_to(m + i, n) + (1 - beta) * d;
+		vstore_to(m + i, mean, n);
+		vstore_to(y + i, beta * mean + (1 - beta) * d, n);
+	}
+}
+
+void
+OF_ISA(k_momentum)(struct cpu *c, const union dev_args *args)
+{
+	struct cpu_job job = { .c = c, .args = args, .n = args->momentum.n, .step = STEP };
+
+	cpu_run(&job, 1, momentum_task);
+}
+
+static void
+normalize_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_normalize *a = job->args;
+	const double *sumsq = cpu_ptr(a->sumsq);
+	const float *x = cpu_f32(a->x);
+	float *y = cpu_f32(a->y), scale = (float)(1 / (sqrt(*sumsq) + a->eps));
+	int64_t to = cpu_to(job, task);
+
+	(void)member;
+	for (int64_t i = cpu_from(job, task); i < to; i += VW)
+		vstore_to(y + i, vload_to(x + i, to - i) * scale, to - i);
+}
+
+void
+OF_ISA(k_normalize)(struct cpu *c, const union dev_args *args)
+{
+	struct cpu_job job = { .c = c, .args = args, .n = args->normalize.n, .step = STEP };
+
+	cpu_run(&job, 1, normalize_task);
+}
+
+static void
+update_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_update *a = job->args;
+	const struct dev_step *s = cpu_ptr(a->step);
+	const float *x = cpu_f32(a->x);
+	float *p = cpu_f32(a->p);
+	float keep = (float)(1 - s->lr * a->decay), rate = (float)(s->lr * a->lr_scale);
+	int64_t to = cpu_to(job, task);
+
+	(void)member;
+	for (int64_t i = cpu_from(job, task); i < to; i += VW)
+		vstore_to(p + i, keep * vload_to(p + i, to - i) - rate * vload_to(x + i, to - i),
+		    to - i);
+}
+
+void
+OF_ISA(k_update)(struct cpu *c, const union dev_args *args)
+{
+	const struct dev_step *s = cpu_ptr(args->update.step);
+	struct cpu_job job = { .c = c, .args = args, .n = args->update.n, .step = STEP };
+
+	if (s->skip == 0)
+		cpu_run(&job, 1, update_task);
+}
