@@ -35,7 +35,6 @@ struct train {
 	/* what they become */
 	struct run	 run;
 	struct model	 m;
-	struct loader	*rows, *valid_rows;
 	struct progress	 progress;
 };
 
@@ -105,7 +104,8 @@ static const struct opt opts[] = {
 
 /* What a run keeps in run.json; the other options are each call's own. */
 static const char *const kept[] = {
-	"model", "steps", "epochs", "batch", "micro", "optimizer", "lr", "schedule", "warmup", "min-lr",
+	"model", "steps", "epochs", "batch", "micro", "optimizer", "lr", "schedule", "warmup",
+	"min-lr",
 	"decay-part", "beta1", "beta2", "eps", "weight-decay", "clip", "spike", "weights",
 	"no-shuffle", "seed", "valid", "valid-every", "patience", "save-every", "save-time",
 	"keep", NULL
@@ -141,16 +141,6 @@ wish(void *ctx)
 }
 
 static void
-catch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGUSR1, &sa, NULL);
-}
-
-static void
 progress(void *ctx, int64_t step, const struct train_report *r, double rate)
 {
 	struct train *o = ctx;
@@ -179,14 +169,13 @@ complain(void *ctx, const char *message)
 	tool_warn("%s", message);
 }
 
-/* Open or start the run, and take the settings it was started with. */
-static json_t *
+/* Open or start the run, with the settings it was started with, and its data. */
+static void
 open_run(struct train *o, char **files)
 {
 	unsigned flags = (o->go_on ? RUN_CONTINUE : 0) | (o->override ? RUN_OVERRIDE : 0);
-	json_t *given, *all, *shards;
+	json_t *given, *all;
 	struct err err;
-	bool complete;
 
 	if (o->output == NULL)
 		tool_usage("no -o RUN");
@@ -194,51 +183,17 @@ open_run(struct train *o, char **files)
 		tool_usage("--steps and --epochs are one too many");
 	given = settings_get(&tool, o, kept, true);
 	all = settings_get(&tool, o, kept, false);
-	shards = run_paths(files, &err);
-	if (given == NULL || all == NULL || shards == NULL ||
-	    run_real_path(given, "model", &err) < 0 || run_real_path(all, "model", &err) < 0 ||
-	    run_real_path(given, "valid", &err) < 0 || run_real_path(all, "valid", &err) < 0)
+	if (given == NULL || all == NULL)
+		tool_die("out of memory");
+	if (run_open(&o->run, o->output, given, all, files, flags, complain, &err) < 0)
 		tool_fail(NULL, &err);
-	if (*files != NULL)
-		json_object_set(given, "shards", shards);
-	json_object_set_new(all, "shards", shards);
-	complete = o->model != NULL && *files != NULL && (o->steps > 0 || o->epochs > 0);
-	if (run_open(&o->run, o->output, given, all, complete, flags, complain,
-	    &err) < 0)
-		tool_fail(NULL, &err);
-	json_decref(given);
-	json_decref(all);
-	shards = json_incref(json_object_get(o->run.settings, "shards"));
-	json_object_del(o->run.settings, "shards");
 	if (settings_put(&tool, o, o->run.settings, &err) < 0)
 		tool_fail(o->output, &err);
-	json_object_set(o->run.settings, "shards", shards);
-	return shards;
-}
-
-/* The shards' rows, and those to validate on, checked against the run's. */
-static void
-open_data(struct train *o, const json_t *shards)
-{
-	struct loader_options lo = { .seed = (uint64_t)o->seed, .shuffle = !o->no_shuffle };
-	double weight[RUN_SHARDS];
-	char *path[RUN_SHARDS], *valid = (char *)o->valid;
-	int n = (int)json_array_size(shards);
-	struct err err;
-
-	for (int i = 0; i < n; i++)
-		path[i] = (char *)json_string_value(json_array_get(shards, (size_t)i));
-	if (o->weights != NULL) {
-		if (run_weights(o->weights, n, weight, &err) < 0)
-			tool_usage("--weights: %s", err.msg);
-		lo.weight = weight;
-	}
-	if ((o->rows = loader_open(path, n, &lo, &err)) == NULL)
-		tool_fail(NULL, &err);
-	if (valid != NULL && (o->valid_rows = loader_open(&valid, 1, &(struct loader_options){ 0 },
-	    &err)) == NULL)
-		tool_fail(NULL, &err);
-	if (run_inputs(&o->run, o->rows, o->valid_rows, o->model, o->override, &err) < 0)
+	json_decref(given);
+	json_decref(all);
+	if (o->steps == 0 && o->epochs == 0)
+		tool_usage("no --steps N and no --epochs X");
+	if (run_data(&o->run, (uint64_t)o->seed, !o->no_shuffle, o->weights, &err) < 0)
 		tool_fail(NULL, &err);
 }
 
@@ -251,7 +206,7 @@ make_trainer(struct train *o, struct dev *dev)
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
 		.clip = o->clip, .spike = o->spike,
 	};
-	const struct shard_info *info = loader_info(o->rows);
+	const struct shard_info *info = loader_info(o->run.rows);
 	struct trainer *t;
 	struct err err;
 
@@ -266,7 +221,7 @@ make_trainer(struct train *o, struct dev *dev)
 		tool_usage("--schedule: %s", err.msg);
 	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model,
 	    dev, true, &err) < 0 ||
-	    (t = trainer_new(&o->m, o->rows, o->valid_rows, &to, &err)) == NULL)
+	    (t = trainer_new(&o->m, o->run.rows, o->run.valid, &to, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (o->run.from[0] != '\0' && trainer_restore(t, o->run.from, &err) < 0)
 		tool_fail(NULL, &err);
@@ -290,12 +245,12 @@ int
 main(int argc, char **argv)
 {
 	struct train o = {
-		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .schedule = "cosine", .warmup = -1, .floor = 0.1,
+		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .schedule = "cosine",
+		.warmup = -1, .floor = 0.1,
 		.decay_part = 0.2, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
 		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3,
 	};
 	char **files = tool_start(&tool, argc, argv, &o);
-	json_t *shards = open_run(&o, files);
 	enum run_end end = RUN_DONE;
 	struct team *team;
 	struct dev *dev;
@@ -303,10 +258,10 @@ main(int argc, char **argv)
 	struct err err;
 	int ret = 0;
 
+	open_run(&o, files);
 	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
-	open_data(&o, shards);
 	t = make_trainer(&o, dev);
 	if (o.dry) {
 		print_plan(&o, t);
@@ -319,7 +274,9 @@ main(int argc, char **argv)
 		};
 
 		progress_start(&o.progress, 1);
-		catch_signals();
+		signal(SIGTERM, on_signal);
+		signal(SIGINT, on_signal);
+		signal(SIGUSR1, on_signal);
 		ret = run_train(&o.run, t, &ro, &end, &err);
 	}
 	tool_progress(NULL, o.quiet, o.verbose);
@@ -327,9 +284,6 @@ main(int argc, char **argv)
 		tool_fail(o.output, &err);
 	trainer_free(t);
 	model_free(&o.m);
-	loader_close(o.rows);
-	loader_close(o.valid_rows);
-	json_decref(shards);
 	run_close(&o.run);
 	dev_close(dev);
 	team_free(team);

@@ -115,42 +115,108 @@ open_log(struct run *r, struct err *err)
 	return 0;
 }
 
-int
-run_open(struct run *r, const char *dir, const json_t *given, const json_t *all,
-    bool complete, unsigned flags, void (*complain)(void *ctx, const char *message),
-    struct err *err)
+/* A copy of settings in which names of files are absolute. */
+static json_t *
+absolute(const json_t *settings, json_t *shards, struct err *err)
+{
+	static const char *const key[] = { "model", "valid" };
+	json_t *s = json_deep_copy(settings);
+	char real[PATH_MAX];
+
+	for (int i = 0; s != NULL && i < 2; i++) {
+		const char *path = json_string_value(json_object_get(s, key[i]));
+
+		if (path == NULL)
+			continue;
+		if (realpath(path, real) == NULL) {
+			err_sys(err, "%s", path);
+			json_decref(s);
+			return NULL;
+		}
+		json_object_set_new(s, key[i], json_string(real));
+	}
+	if (s == NULL ||
+	    (json_array_size(shards) > 0 && json_object_set(s, "shards", shards) < 0)) {
+		json_decref(s);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	return s;
+}
+
+static json_t *
+absolute_shards(char *const *path, struct err *err)
+{
+	json_t *list = json_array();
+	char real[PATH_MAX];
+
+	for (int n = 0; list != NULL && path[n] != NULL; n++) {
+		if (n == RUN_SHARDS)
+			err_set(err, ERR_LIMIT, "more than %d shards", RUN_SHARDS);
+		else if (realpath(path[n], real) == NULL)
+			err_sys(err, "%s", path[n]);
+		else if (json_array_append_new(list, json_string(real)) == 0)
+			continue;
+		else
+			err_set(err, ERR_NOMEM, "out of memory");
+		json_decref(list);
+		return NULL;
+	}
+	return list;
+}
+
+/* What the run holds says whether it starts or goes on. */
+static int
+start_or_go_on(struct run *r, const json_t *given, const json_t *all, struct err *err)
 {
 	char path[4096];
 	bool old;
-	int found;
 
-	*r = (struct run){ .lock = -1 };
+	snprintf(path, sizeof(path), "%s/run.json", r->dir);
+	old = access(path, F_OK) == 0;
+	if (old && !(r->flags & RUN_CONTINUE))
+		return err_set(err, ERR_ARG, "%s: a run is there; --continue goes on with it",
+		    r->dir);
+	if (!old && (json_object_get(all, "model") == NULL ||
+	    json_object_get(all, "shards") == NULL))
+		return err_set(err, ERR_ARG, "%s: no run to go on with, and no model and shards "
+		    "to start one", r->dir);
+	if ((r->lock = run_lock(r->dir, err)) < 0)
+		return -1;
+	if (old)
+		return read_old(r, path, given, r->flags, err);
+	if ((r->settings = json_deep_copy(all)) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+int
+run_open(struct run *r, const char *dir, const json_t *given, const json_t *all,
+    char *const *shards, unsigned flags, void (*complain)(void *ctx, const char *message),
+    struct err *err)
+{
+	json_t *names, *own_given = NULL, *own_all = NULL;
+	int found = -1;
+
+	*r = (struct run){ .lock = -1, .flags = flags };
 	if (snprintf(r->dir, sizeof(r->dir), "%s", dir) >= (int)sizeof(r->dir))
 		return err_set(err, ERR_ARG, "the name of the run is too long");
-	snprintf(path, sizeof(path), "%s/run.json", dir);
-	old = access(path, F_OK) == 0;
-	if (old && !(flags & RUN_CONTINUE))
-		return err_set(err, ERR_ARG, "%s: a run is there; --continue goes on with it",
-		    dir);
-	if (!old && !complete)
-		return err_set(err, ERR_ARG, flags & RUN_CONTINUE ?
-		    "%s: no run is there to go on with, and no model and shards to start one" :
-		    "%s: a model and shards are needed to start a run", dir);
-	if ((r->lock = run_lock(dir, err)) < 0)
-		return -1;
-	if (old) {
-		if (read_old(r, path, given, flags, err) < 0)
-			return -1;
-	} else if ((r->settings = json_deep_copy(all)) == NULL) {
-		return err_set(err, ERR_NOMEM, "out of memory");
-	}
-	found = checkpoint_newest(dir, r->from, &r->step, complain, NULL, err);
+	if ((names = absolute_shards(shards, err)) != NULL &&
+	    (own_given = absolute(given, names, err)) != NULL &&
+	    (own_all = absolute(all, names, err)) != NULL &&
+	    start_or_go_on(r, own_given, own_all, err) == 0)
+		found = checkpoint_newest(dir, r->from, &r->step, complain, NULL, err);
+	json_decref(names);
+	json_decref(own_given);
+	json_decref(own_all);
 	if (found < 0)
 		return -1;
 	if (found == 0) {
 		r->from[0] = '\0';
 		r->step = 0;
 	}
+	r->shards = json_incref(json_object_get(r->settings, "shards"));
+	json_object_del(r->settings, "shards");
 	return open_log(r, err);
 }
 
@@ -185,21 +251,25 @@ static int
 write_run(const struct run *r, struct err *err)
 {
 	char path[4096];
-	json_t *doc = json_pack("{ss sO sO}", "version", VERSION, "settings", r->settings,
-	    "inputs", r->inputs);
+	json_t *settings = json_copy(r->settings), *doc;
 	int ret;
 
-	if (doc == NULL)
+	if (settings == NULL || json_object_set(settings, "shards", r->shards) < 0 ||
+	    (doc = json_pack("{ss sO sO}", "version", VERSION, "settings", settings,
+	    "inputs", r->inputs)) == NULL) {
+		json_decref(settings);
 		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	json_decref(settings);
 	snprintf(path, sizeof(path), "%s/run.json", r->dir);
 	ret = json_doc_save(path, doc, err);
 	json_decref(doc);
 	return ret;
 }
 
-int
-run_inputs(struct run *r, const struct loader *rows, const struct loader *valid,
-    const char *model, bool override, struct err *err)
+/* Compare what the run reads with what it was started with, or keep it. */
+static int
+compare_inputs(struct run *r, const char *model, struct err *err)
 {
 	json_t *now = json_object(), *v;
 	const char *name;
@@ -207,9 +277,10 @@ run_inputs(struct run *r, const struct loader *rows, const struct loader *valid,
 
 	if (now == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	json_object_set_new(now, "shards", describe(rows));
-	if (valid != NULL)
-		json_object_set_new(now, "valid", describe(valid));
+	json_object_set_new(now, "shards", describe(r->rows));
+	if (r->valid != NULL)
+		json_object_set_new(now, "valid", describe(r->valid));
+	/* A run that has a checkpoint no longer needs its first model. */
 	if (r->from[0] == '\0') {
 		if ((v = hash_model(model, err)) == NULL) {
 			json_decref(now);
@@ -222,14 +293,57 @@ run_inputs(struct run *r, const struct loader *rows, const struct loader *valid,
 	json_object_foreach(now, name, v) {
 		const json_t *was = json_object_get(r->inputs, name);
 
-		if (ret == 0 && was != NULL && !json_equal(v, was) && !override)
+		if (ret == 0 && was != NULL && !json_equal(v, was) && !(r->flags & RUN_OVERRIDE))
 			ret = err_set(err, ERR_ARG, "%s: not the %s that the run was started "
 			    "with (--override takes it)", r->dir, name);
 	}
 	if (ret == 0 && json_object_update(r->inputs, now) < 0)
 		ret = err_set(err, ERR_NOMEM, "out of memory");
 	json_decref(now);
-	return ret < 0 ? -1 : write_run(r, err);
+	return ret;
+}
+
+static int
+parse_weights(const char *s, int n, double *weight, struct err *err)
+{
+	char *end;
+
+	for (int i = 0; i < n; i++, s = end + 1) {
+		weight[i] = strtod(s, &end);
+		if (end == s || !(weight[i] > 0) || !isfinite(weight[i]))
+			return err_set(err, ERR_ARG, "weights: '%s' does not begin with a "
+			    "positive number", s);
+		if (*end != (i < n - 1 ? ',' : '\0'))
+			return err_set(err, ERR_ARG, "weights: %d are needed, one a shard", n);
+	}
+	return 0;
+}
+
+int
+run_data(struct run *r, uint64_t seed, bool shuffle, const char *weights, struct err *err)
+{
+	struct loader_options o = { .seed = seed, .shuffle = shuffle };
+	char *valid = (char *)json_string_value(json_object_get(r->settings, "valid"));
+	const char *model = json_string_value(json_object_get(r->settings, "model"));
+	char *path[RUN_SHARDS];
+	double weight[RUN_SHARDS];
+	int n = (int)json_array_size(r->shards);
+
+	if (n > RUN_SHARDS)
+		return err_set(err, ERR_LIMIT, "more than %d shards", RUN_SHARDS);
+	for (int i = 0; i < n; i++)
+		path[i] = (char *)json_string_value(json_array_get(r->shards, (size_t)i));
+	if (weights != NULL) {
+		if (parse_weights(weights, n, weight, err) < 0)
+			return -1;
+		o.weight = weight;
+	}
+	if ((r->rows = loader_open(path, n, &o, err)) == NULL)
+		return -1;
+	o = (struct loader_options){ 0 };
+	if (valid != NULL && (r->valid = loader_open(&valid, 1, &o, err)) == NULL)
+		return -1;
+	return compare_inputs(r, model, err) < 0 ? -1 : write_run(r, err);
 }
 
 void
@@ -239,7 +353,10 @@ run_close(struct run *r)
 		fclose(r->log);
 	if (r->lock >= 0)
 		close(r->lock);
+	loader_close(r->rows);
+	loader_close(r->valid);
 	json_decref(r->settings);
+	json_decref(r->shards);
 	json_decref(r->inputs);
 	*r = (struct run){ .lock = -1 };
 }
@@ -256,58 +373,5 @@ run_log(struct run *r, json_t *line, struct err *err)
 	json_decref(line);
 	if (bad)
 		return err_sys(err, "%s/log.jsonl: cannot write", r->dir);
-	return 0;
-}
-
-json_t *
-run_paths(char *const *path, struct err *err)
-{
-	json_t *list = json_array();
-	char real[PATH_MAX];
-
-	for (int n = 0; list != NULL && path[n] != NULL; n++) {
-		if (n == RUN_SHARDS)
-			err_set(err, ERR_LIMIT, "more than %d shards", RUN_SHARDS);
-		else if (realpath(path[n], real) == NULL)
-			err_sys(err, "%s", path[n]);
-		else if (json_array_append_new(list, json_string(real)) == 0)
-			continue;
-		else
-			err_set(err, ERR_NOMEM, "out of memory");
-		json_decref(list);
-		return NULL;
-	}
-	return list;
-}
-
-int
-run_real_path(json_t *settings, const char *key, struct err *err)
-{
-	const char *path = json_string_value(json_object_get(settings, key));
-	char real[PATH_MAX];
-
-	if (path == NULL)
-		return 0;
-	if (realpath(path, real) == NULL)
-		return err_sys(err, "%s", path);
-	if (json_object_set_new(settings, key, json_string(real)) < 0)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	return 0;
-}
-
-int
-run_weights(const char *s, int n, double *weight, struct err *err)
-{
-	char *end;
-	int i = 0;
-
-	for (; i < n; i++, s = end + 1) {
-		weight[i] = strtod(s, &end);
-		if (end == s || !(weight[i] > 0) || !isfinite(weight[i]))
-			return err_set(err, ERR_ARG, "'%s' does not begin with a positive number",
-			    s);
-		if (*end != (i < n - 1 ? ',' : '\0'))
-			return err_set(err, ERR_ARG, "%d weights are needed, one a shard", n);
-	}
 	return 0;
 }

@@ -21,11 +21,14 @@
 struct run {
 	char	 dir[3072];
 	json_t	*settings;		/* the run's own, after opening */
+	json_t	*shards;		/* names of its shards */
 	json_t	*inputs;		/* hashes or sizes of what it was started with */
 	int64_t	 step;			/* of the checkpoint to go on from; 0: none */
 	char	 from[CHECKPOINT_PATH];	/* its directory, or "" */
+	unsigned flags;
 	int	 lock;
 	FILE	*log;
+	struct loader *rows, *valid;	/* run_data(); valid NULL: none */
 };
 
 enum {
@@ -34,39 +37,30 @@ enum {
 };
 
 /*
- * given: settings that were asked for; all: the same with defaults.  A new run
- * keeps all (when complete) in run.json.  An old one keeps its own, and given
+ * given: settings that were asked for; all: the same with defaults; shards:
+ * names, ended by NULL.  "model" and "valid" are names too, and are kept
+ * absolute, so that a run goes on from any directory.  A new run takes all
+ * settings, and needs a model and shards.  An old one keeps its own, and given
  * ones that differ are an error without RUN_OVERRIDE.  Damaged checkpoints
  * that are passed over go to complain().  Returns 0 or -1; run_close() in both
  * cases.
  */
 int run_open(struct run *r, const char *dir, const json_t *given, const json_t *all,
-    bool complete, unsigned flags, void (*complain)(void *ctx, const char *message),
+    char *const *shards, unsigned flags, void (*complain)(void *ctx, const char *message),
     struct err *err);
 
 /*
- * Compare what a run reads (the rows and tokenizer of its shards, the model's
- * bytes) with what it was started with, or keep that, and write run.json.  The
- * name of what differs is in the message.  valid may be NULL.  The model is
- * looked at only while the run has no checkpoint.
+ * Open the shards, "3,1" of them by weights or NULL, and the rows to validate
+ * on.  What tells them and the model from others must be what the run was
+ * started with (or RUN_OVERRIDE); it and the settings go to run.json.
  */
-int run_inputs(struct run *r, const struct loader *rows, const struct loader *valid,
-    const char *model, bool override, struct err *err);
+int run_data(struct run *r, uint64_t seed, bool shuffle, const char *weights, struct err *err);
 void run_close(struct run *r);
 
 /* Append a line to log.jsonl; takes the reference. */
 int run_log(struct run *r, json_t *line, struct err *err);
 
-/* ---- settings that are names and lists ---- */
-
-#define RUN_SHARDS 4096			/* shards of one run */
-
-/* Names as absolute ones, so that a run goes on from any directory. */
-json_t *run_paths(char *const *path, struct err *err);
-int run_real_path(json_t *settings, const char *key, struct err *err);
-
-/* "3,1,0.5" for n shards. */
-int run_weights(const char *s, int n, double *weight, struct err *err);
+#define RUN_SHARDS 4096			/* shards of one run, at most */
 
 /* What stops or saves a run from outside; the tool's signal handlers know. */
 enum run_wish { RUN_GO, RUN_SAVE, RUN_STOP };

@@ -1,0 +1,134 @@
+#!/bin/sh
+. "$(dirname "$0")/../lib.sh"
+cd "$tmp" || exit 1
+
+# A small corpus, tokenizer and model.
+awk 'BEGIN {
+	split("the kernel reads a page and writes it back when memory is low", w, " ")
+	for (i = 0; i < 300; i++) {
+		s = ""
+		for (j = 0; j < 40; j++)
+			s = s w[1 + (i * 7 + j * j * (i % 5 + 1)) % 13] " "
+		printf "{\"id\":\"%d\",\"text\":\"%s.\"}\n", i, s
+	}
+}' >all.jsonl
+llm-sample -n 10% --rest train.jsonl all.jsonl >valid.jsonl
+llm-vocab -n 300 -o tok train.jsonl
+for s in train valid
+do
+	llm-tokenize -m tok $s.jsonl | llm-pack -q -l 32 -o $s.shard
+done
+exits 0 'a model' llm-init -a llama -m tok --layers 2 --width 32 --heads 2 --kv-heads 1 \
+    --ffn 64 --context 32 -o model
+
+# same RUN RUN: the newest checkpoints have the same bytes
+same () {
+	for f in model.safetensors optimizer.safetensors state.json config.json tokenizer.json
+	do
+		cmp "$1/latest/$f" "$2/latest/$f" || return 1
+	done
+}
+train="llm-train -q -m model --steps 40 --batch 256 --lr 3e-3 --save-every 10
+    --valid valid.shard --keep 0"
+
+exits 0 'a run' $train -o whole -j1 train.shard
+test "$(readlink whole/latest)" = step-00000040
+result 'latest is the last step' $?
+test "$(grep -c '"norm"' whole/log.jsonl)" -eq 40
+result 'each step is logged' $?
+test "$(grep -c '"bits_per_byte"' whole/log.jsonl)" -eq 4
+result 'each validation is logged' $?
+first=$(sed -n 's/.*"step":1,"loss":\([0-9.]*\).*/\1/p' whole/log.jsonl)
+last=$(sed -n 's/.*"step":40,"loss":\([0-9.]*\).*/\1/p' whole/log.jsonl)
+awk "BEGIN { exit !($last < 0.7 * $first) }"
+result "the loss falls ($first to $last)" $?
+exits 2 'a run that exists' $train -o whole train.shard
+grep -q 'continue goes on' "$tmp/err"
+result 'the message says how to go on' $?
+cp whole/log.jsonl log
+exits 0 'a run that is done, continued' llm-train -q -o whole --continue
+cmp -s log whole/log.jsonl
+result 'which does nothing' $?
+
+exits 0 'the same with two threads' $train -o two -j2 train.shard
+same whole two
+result 'gives the same bytes' $?
+
+# kill -9 at five moments, each time a little later, and go on.
+i=0
+while test $i -lt 5
+do
+	$train -o killed --continue train.shard 2>/dev/null &
+	pid=$!
+	n=0
+	while test "$(grep -c '"norm"' killed/log.jsonl 2>/dev/null || :)" -lt $((i * 7 + 2)) 2>/dev/null ||
+	    ! test -f killed/log.jsonl
+	do
+		n=$((n + 1))
+		test $n -lt 2000 || break
+		sleep 0.005
+	done
+	kill -9 $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	i=$((i + 1))
+done
+exits 0 'a run killed five times' llm-train -q -o killed --continue
+same whole killed
+result 'has the bytes of one that was not' $?
+test "$(grep -c '"norm"' killed/log.jsonl)" -eq 40
+result 'its log has each step once' $?
+
+# A signal saves, and the process dies of it.
+$train -o term --max-time 1h train.shard &
+pid=$!
+while ! grep -q '"step":3,' term/log.jsonl 2>/dev/null; do sleep 0.005; done
+kill -TERM $pid
+wait $pid 2>/dev/null
+test $? -eq 143
+result 'SIGTERM ends with that signal' $?
+test -L term/latest
+result 'after saving' $?
+exits 0 'going on' llm-train -q -o term --continue
+same whole term
+result 'to the same bytes' $?
+
+# Damage, locks, changed settings.
+printf x | dd of=killed/step-00000040/model.safetensors bs=1 seek=900 conv=notrunc 2>/dev/null
+exits 0 'a damaged checkpoint' llm-train -q -o killed --continue
+grep -q 'step-00000040' "$tmp/err"
+result 'is named' $?
+same whole killed
+result 'and made again from the one before' $?
+exits 2 'a changed setting' llm-train -q -o whole --continue --lr 1e-2
+grep -q 'lr 0.003' "$tmp/err"
+result 'is told with both values' $?
+exits 0 'with --override' llm-train -q -o whole --continue --override --steps 44
+test "$(readlink whole/latest)" = step-00000044
+result 'the run goes on' $?
+exits 2 'another shard under the name' sh -c 'cp train.shard keep; cp valid.shard train.shard
+    llm-train -q -o two --continue; e=$?; mv keep train.shard; exit $e'
+exec 9>>two/lock
+flock 9
+exits 2 'a locked run' llm-train -q -o two --continue
+exec 9>&-
+
+# Options.
+exits 2 'no output' llm-train -m model --steps 1 train.shard
+exits 2 'no steps' llm-train -m model -o none train.shard
+exits 2 'nothing to go on with' llm-train -o none2 --continue
+exits 2 'a batch that does not fit' llm-train -q -m model -o none3 --steps 1 --batch 100 train.shard
+exits 2 'a missing shard' llm-train -q -m model -o none4 --steps 1 none.shard
+exits 2 'a missing model' llm-train -q -m none -o none5 --steps 1 train.shard
+exits 2 'an unknown optimizer' llm-train -q -m model -o none6 --steps 1 --batch 64 --optimizer x train.shard
+exits 0 'a dry run' llm-train -m model -o dry --steps 9 --batch 64 --dry-run train.shard
+grep -q '^memory' "$tmp/out"
+result 'prints the memory' $?
+exits 0 'Muon' $train -o muon --optimizer muon train.shard
+exits 0 'epochs, weights, passes' llm-train -q -m model -o mix --epochs 0.5 --batch 128 --micro 32 \
+    --weights 3,1 --schedule wsd train.shard valid.shard
+exits 0 'early stop' llm-train -q -m model -o early --steps 60 --batch 64 --lr 0 --valid valid.shard \
+    --valid-every 2 --patience 2 train.shard
+test "$(readlink early/latest)" = step-00000006
+result 'after two validations without gain' $?
+
+done_testing
