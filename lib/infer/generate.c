@@ -16,17 +16,23 @@ struct gen {
 	bool		 stopped;
 };
 
+/*
+ * The prompt as the model's documents begin: with BOS when its tokenizer puts
+ * one there.  An empty one is the end of the text before it.
+ */
 static int
 push_prompt(struct gen *g, str prompt, struct err *err)
 {
 	struct encoder *enc = encoder_new(g->tok, err);
-	int32_t first = tokenizer_bos(g->tok);
+	int32_t first = -1;
 	int ret = -1;
 
 	if (enc == NULL)
 		return -1;
 	if (encode(enc, prompt, 0, &g->prompt, err) < 0)
 		goto out;
+	if (tokenizer_adds_bos(g->tok) || g->prompt.n == 0)
+		first = tokenizer_bos(g->tok);
 	if (first < 0 && g->prompt.n == 0)
 		first = tokenizer_eos(g->tok);
 	if (first >= 0 && seq_push(g->seq, &first, 1, err) < 0)

@@ -28,8 +28,9 @@ struct generate_report {
 };
 
 /*
- * Continue a prompt.  An empty one begins with the model's BOS, or its EOS when
- * it has none: the end of the document before.
+ * Continue a prompt, with a BOS before it when the tokenizer puts one before
+ * texts.  An empty one begins with the BOS, or the EOS when there is none: the
+ * end of the document before.
  */
 int generate(struct engine *e, const struct tokenizer *tok, struct sampler *sampler,
     str prompt, const struct generate_options *o, struct generate_report *r, struct err *err);
