@@ -200,6 +200,8 @@ put_x_axis(const struct canvas *v, struct buf *b, int margin)
 		from = margin + 1 + col - n / 2;
 		if (from + n > margin + 1 + v->cols)
 			from = margin + 1 + v->cols - n;
+		if (from < 0)
+			from = 0;
 		if (end > 0 && from <= end)
 			continue;
 		tick[col] = true;
@@ -226,20 +228,44 @@ put_name(struct buf *b, const char *s)
 	}
 }
 
+/* Where a legend is: it goes on in the next line when one is full. */
+struct legend {
+	struct buf	*b;
+	int		 margin, column, width;
+};
+
+/* Room for two spaces, a sign, a space and a name; characters as columns. */
+static void
+legend_room(struct legend *l, const char *name)
+{
+	int n = 4;
+
+	for (; *name != '\0'; name++)
+		n += ((unsigned char)*name & 0xc0) != 0x80;
+	if (l->column > l->margin && l->column + n > l->width) {
+		buf_fmt(l->b, "\n%*s", l->margin, "");
+		l->column = l->margin;
+	}
+	buf_add(l->b, S("  "));
+	l->column += n;
+}
+
 static void
 put_legend(const struct canvas *v, struct buf *b, int panel, int margin)
 {
+	struct legend l = { b, margin - 1, margin + 2, v->style->width };
 	int64_t skipped = 0;
 
 	buf_fmt(b, "%*s", margin + 1, "");
 	put_name(b, v->p->panel[panel].label);
 	buf_byte(b, ':');
+	l.column += (int)strlen(v->p->panel[panel].label);
 	for (int i = 0; i < v->p->ncurves; i++) {
 		const struct plot_curve *c = &v->p->curve[i];
 
 		if (c->panel != panel || c->points.n == 0)
 			continue;
-		buf_add(b, S("  "));
+		legend_room(&l, c->name);
 		if (v->style->colour)
 			buf_fmt(b, "\033[%dm", colour_of(v->p, i));
 		if (c->sparse || lettered(v, panel))
@@ -250,10 +276,12 @@ put_legend(const struct canvas *v, struct buf *b, int panel, int margin)
 		if (v->style->colour)
 			buf_add(b, S("\033[0m"));
 	}
-	for (int l = 0; panel == 0 && l < v->p->nlogs; l++)
-		skipped += plot_count(&v->p->skipped[l]);
-	if (skipped > 0)
-		buf_add(b, S("  x skipped"));
+	for (int i = 0; panel == 0 && i < v->p->nlogs; i++)
+		skipped += plot_count(&v->p->skipped[i]);
+	if (skipped > 0) {
+		legend_room(&l, "skipped");
+		buf_add(b, S("x skipped"));
+	}
 	buf_byte(b, '\n');
 }
 

@@ -54,8 +54,8 @@ thinned(struct buf *b, const struct plot *p, const struct buf *points)
 		int64_t lo = i, hi = i;
 		double column = floor((v[i].x - p->x.lo) / (p->x.hi - p->x.lo) * THIN);
 
-		for (; i < n && floor((v[i].x - p->x.lo) / (p->x.hi - p->x.lo) * THIN) == column;
-		    i++) {
+		for (; i < n &&
+		    floor((v[i].x - p->x.lo) / (p->x.hi - p->x.lo) * THIN) == column; i++) {
 			if (v[i].y < v[lo].y)
 				lo = i;
 			if (v[i].y > v[hi].y)

@@ -8,6 +8,9 @@
 #include "base/json.h"
 #include "base/stream.h"
 
+/* Values beyond are refused, and logarithms of ones below 1 / HUGEST left out. */
+#define HUGEST 1e100
+
 /* Keys that are read in every line, before those that are plotted. */
 enum { KEY_STEP, KEY_TOKENS, KEY_SKIPPED, KEY_VALID, KEY_OURS };
 
@@ -105,7 +108,7 @@ value(str key, str raw, double *x, struct err *err)
 
 	if (raw.p == NULL || str_eq(raw, S("null")))
 		return 0;
-	if (json_number(raw, x, &why) < 0 || !isfinite(*x))
+	if (json_number(raw, x, &why) < 0 || !(fabs(*x) < HUGEST))
 		return err_set(err, ERR_FORMAT, "'%.*s' is no number", STR_ARG(key));
 	return 1;
 }
@@ -132,6 +135,10 @@ read_line(struct plot *p, int l, str line, double *total, struct err *err)
 			return -1;
 	*total += tokens;
 	x = p->o.tokens ? *total : step;
+	/* A step, not a validation after it: what was beyond is void. */
+	if (m[KEY_TOKENS].value.p != NULL)
+		for (int k = 0; k <= p->o.nkeys; k++)
+			go_back(k < p->o.nkeys ? &c[k].points : &p->skipped[l], x);
 	if (m[KEY_SKIPPED].value.p != NULL) {
 		go_back(&p->skipped[l], x);
 		add(&p->skipped[l], x, 0);
@@ -250,11 +257,13 @@ label(struct plot_tick *t, double step, double largest)
 	/* 2.5 needs one digit more than its size says. */
 	if (digits >= 0 && fabs(step * pow(10, digits) - round(step * pow(10, digits))) > 1e-6)
 		digits++;
-	if (digits > 5)
-		snprintf(t->label, sizeof(t->label), "%.3g", t->at);
+	if (t->at == 0)
+		snprintf(t->label, sizeof(t->label), "0");
+	else if (digits > 5 || largest >= 1e4)
+		snprintf(t->label, sizeof(t->label), "%.4g", t->at);
 	else
 		snprintf(t->label, sizeof(t->label), "%.*f%s", digits > 0 ? digits : 0,
-		    t->at / pow(1000, u), t->at != 0 ? unit[u] : "");
+		    t->at / pow(1000, u), unit[u]);
 }
 
 static double
@@ -333,7 +342,7 @@ widen(const struct buf *points, bool log_y, double *lo, double *hi, double *x_lo
 	const struct plot_point *p = plot_points(points);
 
 	for (int64_t i = 0; i < plot_count(points); i++) {
-		if (log_y && p[i].y <= 0)
+		if (log_y && p[i].y < 1 / HUGEST)
 			continue;
 		*lo = fmin(*lo, p[i].y);
 		*hi = fmax(*hi, p[i].y);
