@@ -14,13 +14,14 @@
 #include <stdlib.h>
 
 #include "base/progress.h"
+#include "infer/generate.h"
 #include "tool/settings.h"
 #include "tool/tool.h"
 #include "train/run.h"
 
 struct train {
 	/* settings of the run, kept in run.json */
-	const char	*model, *valid, *optimizer, *schedule, *weights;
+	const char	*model, *valid, *optimizer, *schedule, *weights, *prompt;
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
 	double		 beta1, beta2, eps, decay, clip, spike;
@@ -36,6 +37,9 @@ struct train {
 	struct run	 run;
 	struct model	 m;
 	struct progress	 progress;
+	struct engine	*engine;	/* of samples; NULL: none */
+	struct tokenizer *tokenizer;
+	struct buf	 sample;
 };
 
 #define AT(field) offsetof(struct train, field)
@@ -91,6 +95,9 @@ static const struct opt opts[] = {
 	    .min = 1, .max = 1e9 },
 	{ 0, "keep", OPT_I64, AT(keep), "N", "newest checkpoints to keep, 0: all (3)",
 	    .min = 0, .max = 1e6 },
+	{ 0, "sample-every", OPT_I64, AT(sample_every), "N",
+	    "steps between sampled texts in the log", .min = 1, .max = MANY },
+	{ 0, "prompt", OPT_STR, AT(prompt), "TEXT", "what they begin with (nothing)" },
 	{ 0, "max-time", OPT_TIME, AT(max_time), "TIME", "save and end after this time",
 	    .min = 1, .max = 1e9 },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
@@ -108,7 +115,7 @@ static const char *const kept[] = {
 	"min-lr",
 	"decay-part", "beta1", "beta2", "eps", "weight-decay", "clip", "spike", "weights",
 	"no-shuffle", "seed", "valid", "valid-every", "patience", "save-every", "save-time",
-	"keep", NULL
+	"keep", "sample-every", "prompt", NULL
 };
 
 static const struct tool tool = {
@@ -160,6 +167,48 @@ copy_tokenizer(void *ctx, const char *dir, struct err *err)
 	const struct train *o = ctx;
 
 	return model_copy_tokenizer(o->run.from[0] != '\0' ? o->run.from : o->model, dir, err);
+}
+
+static int
+add_text(void *ctx, str text, struct err *err)
+{
+	struct buf *b = ctx;
+
+	buf_add(b, text);
+	return buf_ok(b, err);
+}
+
+/* What the model writes now, as a function of the seed and the step. */
+static json_t *
+sample(void *ctx, int64_t step, struct err *err)
+{
+	struct train *o = ctx;
+	struct sampler s = { .temperature = 0.8, .top_p = 0.95, .seed = (uint64_t)o->seed };
+	struct generate_options g = { .max_tokens = 64, .stream = (uint64_t)step,
+	    .write = add_text, .ctx = &o->sample };
+	struct generate_report r;
+	json_t *text = NULL;
+
+	buf_reset(&o->sample);
+	if (sampler_init(&s, o->m.config.vocab, err) == 0 &&
+	    generate(o->engine, o->tokenizer, &s, str_of(o->prompt), &g, &r, err) == 0 &&
+	    (text = json_stringn(o->sample.p, (size_t)o->sample.n)) == NULL)
+		err_set(err, ERR_NOMEM, "out of memory");
+	sampler_free(&s);
+	return text;
+}
+
+static void
+open_sampling(struct train *o)
+{
+	struct engine_options eo = { .pass = 64 };
+	struct err err;
+
+	if ((o->tokenizer = tokenizer_load(o->run.from[0] != '\0' ? o->run.from : o->model,
+	    &err)) == NULL)
+		tool_fail("--sample-every", &err);
+	if ((o->engine = engine_new(&o->m, &eo, &err)) == NULL)
+		tool_fail(NULL, &err);
 }
 
 static void
@@ -248,7 +297,7 @@ main(int argc, char **argv)
 		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .schedule = "cosine",
 		.warmup = -1, .floor = 0.1,
 		.decay_part = 0.2, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
-		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3,
+		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3, .prompt = "",
 	};
 	char **files = tool_start(&tool, argc, argv, &o);
 	enum run_end end = RUN_DONE;
@@ -270,9 +319,12 @@ main(int argc, char **argv)
 			.steps = o.steps, .save_every = o.save_every, .save_seconds = o.save_time,
 			.valid_every = o.valid_every > 0 ? o.valid_every : o.save_every,
 			.max_seconds = o.max_time, .keep = o.keep, .patience = o.patience,
+			.sample_every = o.sample_every, .sample = sample,
 			.wish = wish, .extra = copy_tokenizer, .progress = progress, .ctx = &o,
 		};
 
+		if (o.sample_every > 0)
+			open_sampling(&o);
 		progress_start(&o.progress, 1);
 		signal(SIGTERM, on_signal);
 		signal(SIGINT, on_signal);
@@ -282,6 +334,9 @@ main(int argc, char **argv)
 	tool_progress(NULL, o.quiet, o.verbose);
 	if (ret < 0)
 		tool_fail(o.output, &err);
+	engine_free(o.engine);
+	tokenizer_free(o.tokenizer);
+	buf_free(&o.sample);
 	trainer_free(t);
 	model_free(&o.m);
 	run_close(&o.run);

@@ -74,7 +74,7 @@ struct run_options {
 	/* Called between steps. */
 	enum run_wish (*wish)(void *ctx);
 	/* A text written by the model at this step goes into the log; NULL on failure. */
-	json_t	*(*sample)(void *ctx, struct err *err);
+	json_t	*(*sample)(void *ctx, int64_t step, struct err *err);
 	/* Copy what else a checkpoint holds (tokenizer files) into dir. */
 	int	(*extra)(void *ctx, const char *dir, struct err *err);
 	void	(*progress)(void *ctx, int64_t step, const struct train_report *r, double rate);

@@ -61,12 +61,13 @@ validate(struct going *g, struct err *err)
 static int
 sample(struct going *g, struct err *err)
 {
-	json_t *text = g->o->sample(g->o->ctx, err);
+	int64_t step = trainer_state(g->trainer)->step;
+	json_t *text = g->o->sample(g->o->ctx, step, err);
 
 	if (text == NULL)
 		return -1;
-	return run_log(g->run, json_pack("{sI so}", "step",
-	    (json_int_t)trainer_state(g->trainer)->step, "sample", text), err);
+	return run_log(g->run, json_pack("{sI so}", "step", (json_int_t)step, "sample", text),
+	    err);
 }
 
 /* JSON has no NaN and no infinity. */

@@ -124,6 +124,10 @@ exits 0 'a dry run' llm-train -m model -o dry --steps 9 --batch 64 --dry-run tra
 grep -q '^memory' "$tmp/out"
 result 'prints the memory' $?
 exits 0 'Muon' $train -o muon --optimizer muon train.shard
+exits 0 'samples' llm-train -q -m model -o sampled --steps 6 --batch 64 --sample-every 3 \
+    --prompt 'the kernel' train.shard
+test "$(grep -c '"sample":"' sampled/log.jsonl)" -eq 2
+result 'are in the log' $?
 exits 0 'epochs, weights, passes' llm-train -q -m model -o mix --epochs 0.5 --batch 128 --micro 32 \
     --weights 3,1 --schedule wsd train.shard valid.shard
 exits 0 'early stop' llm-train -q -m model -o early --steps 60 --batch 64 --lr 0 --valid valid.shard \
