@@ -26,6 +26,7 @@ struct eval {
 	struct dev	*dev;
 	struct model	 m;
 	struct tokenizer *tokenizer;
+	struct shard_info trained;	/* what the n-grams are of */
 	struct ngram	*ngram;
 	double		 nats;
 	struct score_report sum;
@@ -69,6 +70,8 @@ open_model(struct eval *e)
 		tool_fail(e->model, &err);
 	/* A model without a tokenizer can still be measured on shards. */
 	e->tokenizer = tokenizer_load(e->model, &err);
+	if (e->tokenizer == NULL && err.code != ERR_IO)
+		tool_fail(NULL, &err);
 }
 
 /* Hand all documents of all files to each(). */
@@ -76,7 +79,8 @@ static void
 read_all(struct eval *e, char **files, int (*each)(void *, const uint32_t *, int64_t, int64_t,
     struct err *), void *ctx)
 {
-	struct documents d = { .tokenizer = e->tokenizer, .each = each, .ctx = ctx };
+	struct documents d = { .tokenizer = e->tokenizer, .each = each, .ctx = ctx,
+	    .fingerprint = e->trained.tokenizer };
 	struct err err;
 
 	if (e->field != NULL)
@@ -92,12 +96,16 @@ static void
 print_report(const struct eval *e, const char *name, const struct score_report *r)
 {
 	struct err err;
-	json_t *doc = json_pack("{ss sf sf sf sI sI sI}", "task", name, "loss", r->loss,
+	json_t *doc;
+	char *text;
+
+	if (r->targets == 0)
+		tool_die("no token to predict: no document has two");
+	doc = json_pack("{ss sf sf sf sI sI sI}", "task", name, "loss", r->loss,
 	    "perplexity", exp(r->loss), "bits_per_byte", r->bits_per_byte,
 	    "tokens", (json_int_t)r->tokens, "targets", (json_int_t)r->targets,
 	    "source_bytes", (json_int_t)r->source_bytes);
-	char *text = doc != NULL ? json_dumps(doc, JSON_REAL_PRECISION(9)) : NULL;
-
+	text = doc != NULL ? json_dumps(doc, JSON_REAL_PRECISION(9)) : NULL;
 	if (text == NULL)
 		tool_die("%s: no finite loss", name);
 	if (e->output == NULL)
@@ -147,7 +155,10 @@ predict_each(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes, 
 {
 	struct eval *e = ctx;
 
-	(void)err;
+	for (int64_t i = 0; i < n; i++)
+		if (token[i] >= (uint32_t)e->trained.vocab)
+			return err_set(err, ERR_FORMAT, "token %u in a vocabulary of %d",
+			    token[i], e->trained.vocab);
 	for (int64_t i = 1; i < n; i++)
 		e->nats -= ngram_logp(e->ngram, token, i);
 	e->sum.targets += n > 0 ? n - 1 : 0;
@@ -169,7 +180,8 @@ ngram(struct eval *e, char **files)
 		tool_fail(e->model, &err);
 	if ((r = shard_open(e->train, &err)) == NULL)
 		tool_fail(e->train, &err);
-	if ((e->ngram = ngram_new((int)e->order, shard_reader_info(r)->vocab, &err)) == NULL)
+	e->trained = *shard_reader_info(r);
+	if ((e->ngram = ngram_new((int)e->order, e->trained.vocab, &err)) == NULL)
 		tool_fail(NULL, &err);
 	shard_close(r);
 	read_all(e, train, count_each, e);

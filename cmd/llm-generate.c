@@ -5,6 +5,7 @@
  * after it, as it comes, to the standard output.  The same seed and options
  * give the same text.  Memory: the weights, and keys and values of one context.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,8 +94,13 @@ write_record(struct gen *g, str prompt, const struct generate_report *r, struct 
 	json_quote(&line, prompt);
 	buf_add(&line, S(",\"completion\":"));
 	json_quote(&line, buf_str(&g->text));
-	buf_fmt(&line, ",\"token_count\":%lld,\"mean_logprob\":%.6g,\"end\":\"%s\"}\n",
-	    (long long)r->tokens, r->logp, ends[r->end]);
+	buf_fmt(&line, ",\"token_count\":%lld,\"mean_logprob\":", (long long)r->tokens);
+	/* JSON has no NaN, which broken weights may give. */
+	if (isfinite(r->logp))
+		buf_fmt(&line, "%.6g", r->logp);
+	else
+		buf_add(&line, S("null"));
+	buf_fmt(&line, ",\"end\":\"%s\"}\n", ends[r->end]);
 	ret = buf_ok(&line, err);
 	if (ret == 0)
 		ret = out_write(g->out, line.p, line.n, err);

@@ -17,8 +17,9 @@ is_shard(const char *path)
 
 	if (strcmp(path, "-") == 0)
 		return true;
+	/* Who opens it as a shard says why that fails. */
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return false;
+		return true;
 	is = read(fd, head, sizeof(head)) == (ssize_t)sizeof(head) &&
 	    memcmp(head, magic, sizeof(head)) == 0;
 	close(fd);
@@ -29,14 +30,15 @@ is_shard(const char *path)
 static int
 same_tokenizer(const struct documents *d, const struct shard_info *info, struct err *err)
 {
-	hash128 ours, theirs = info->tokenizer;
+	hash128 ours = d->fingerprint, theirs = info->tokenizer;
 
-	if (d->tokenizer == NULL || (theirs.lo == 0 && theirs.hi == 0))
+	if (d->tokenizer != NULL)
+		ours = tokenizer_fingerprint(d->tokenizer);
+	if ((ours.lo == 0 && ours.hi == 0) || (theirs.lo == 0 && theirs.hi == 0) ||
+	    (ours.lo == theirs.lo && ours.hi == theirs.hi))
 		return 0;
-	ours = tokenizer_fingerprint(d->tokenizer);
-	if (ours.lo == theirs.lo && ours.hi == theirs.hi)
-		return 0;
-	return err_set(err, ERR_FORMAT, "made with another tokenizer than the model's");
+	return err_set(err, ERR_FORMAT, "made with another tokenizer than the %s",
+	    d->tokenizer != NULL ? "model's" : "training shard's");
 }
 
 static int
@@ -134,7 +136,8 @@ each_of_records(const struct documents *d, const char *path, struct err *err)
 	int ret;
 
 	if (d->tokenizer == NULL)
-		return err_set(err, ERR_FORMAT, "%s: not a shard", path);
+		return err_set(err, ERR_FORMAT, "%s: not a shard, and records need the "
+		    "tokenizer of a model", path);
 	/* A team of its own: each() may well use the device's. */
 	if ((team = team_new(1, err)) == NULL)
 		return -1;

@@ -15,6 +15,7 @@
 struct documents {
 	const struct tokenizer *tokenizer;	/* NULL: records are an error */
 	str	field;				/* of records; p NULL: "text" */
+	hash128	fingerprint;			/* of the tokenizer shards must have; 0: any */
 	/* One document, or one segment of a packed row. */
 	int	(*each)(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes,
 		    struct err *err);

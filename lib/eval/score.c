@@ -7,7 +7,7 @@ enum { PASS = 4096 };		/* tokens a pass, or one context when that is more */
 struct score {
 	struct scorer	*scorer;
 	struct batch	 batch;
-	int64_t		 context, stride, vocab;
+	int64_t		 context, stride, vocab, tokens;
 	double		 nats;
 	struct score_report sum;
 };
@@ -86,6 +86,7 @@ score_add(struct score *s, const uint32_t *token, int64_t n, int64_t source_byte
 			return err_set(err, ERR_FORMAT, "token %u in a model of %lld", token[i],
 			    (long long)s->vocab);
 	s->sum.source_bytes += source_bytes;
+	s->tokens += n;
 	for (int64_t from = 0, done = 1; done < n; from += s->stride) {
 		int64_t to = from + s->context < n ? from + s->context : n;
 
@@ -102,6 +103,8 @@ score_end(struct score *s, struct score_report *r, struct err *err)
 	if (flush(s, err) < 0)
 		return -1;
 	*r = s->sum;
+	/* Not those of the windows, which overlap. */
+	r->tokens = s->tokens;
 	score_finish(r, s->nats);
 	return 0;
 }

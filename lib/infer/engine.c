@@ -130,12 +130,20 @@ seq_new(struct engine *e, struct err *err)
 	return s;
 }
 
+/* Give back the cache blocks beyond the first n tokens. */
+static void
+release(struct seq *s, int64_t n)
+{
+	while (s->n_block > (n + CACHE_BLOCK - 1) / CACHE_BLOCK)
+		s->e->unused[s->e->n_unused++] = s->block[--s->n_block];
+}
+
 void
 seq_free(struct seq *s)
 {
 	if (s == NULL)
 		return;
-	seq_truncate(s, 0);
+	release(s, 0);
 	free(s->token);
 	free(s->block);
 	free(s);
@@ -164,10 +172,7 @@ seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err)
 void
 seq_truncate(struct seq *s, int64_t n)
 {
-	int64_t blocks = (n + CACHE_BLOCK - 1) / CACHE_BLOCK;
-
-	while (s->n_block > blocks)
-		s->e->unused[s->e->n_unused++] = s->block[--s->n_block];
+	release(s, n);
 	if (s->n > n)
 		s->n = n;
 	if (s->done > n)
@@ -187,15 +192,38 @@ seq_logits(const struct seq *s)
 	return s->at < 0 ? NULL : s->e->logits + s->at * s->e->model->config.vocab;
 }
 
-/* Cache blocks for the first n tokens. */
+/* Cache blocks for all tokens. */
 static int
-reserve(struct seq *s, int64_t n, struct err *err)
+reserve(struct seq *s, struct err *err)
 {
-	while (s->n_block * CACHE_BLOCK < n) {
+	while (s->n_block * CACHE_BLOCK < s->n) {
 		if (s->e->n_unused == 0)
 			return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
 			    (long long)(s->e->cache.blocks * CACHE_BLOCK));
 		s->block[s->n_block++] = s->e->unused[--s->e->n_unused];
+	}
+	return 0;
+}
+
+/*
+ * Take the blocks that all pending tokens need, or none, before anything is
+ * computed.  A sequence with nothing pending computes its last token again,
+ * for its logits: what that writes to the cache is what is there.
+ */
+static int
+prepare(struct seq *const *seq, int n, struct err *err)
+{
+	for (int i = 0; i < n; i++) {
+		if (reserve(seq[i], err) < 0) {
+			for (; i >= 0; i--)
+				release(seq[i], seq[i]->done);
+			return -1;
+		}
+	}
+	for (int i = 0; i < n; i++) {
+		seq[i]->at = -1;
+		if (seq[i]->done == seq[i]->n && seq[i]->n > 0)
+			seq[i]->done--;
 	}
 	return 0;
 }
@@ -207,13 +235,11 @@ struct pass {
 };
 
 /* Lay the next n pending tokens of a sequence into the pass. */
-static int
-add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int index, struct err *err)
+static void
+add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t index)
 {
 	int32_t *table = e->table + p->seqs * e->max_blocks;
 
-	if (reserve(s, s->done + n, err) < 0)
-		return -1;
 	for (int64_t i = s->done; i < s->done + n; i++) {
 		e->token[p->tokens] = s->token[i];
 		e->pos[p->tokens] = (int32_t)i;
@@ -229,7 +255,6 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int index, struc
 		s->at = index;
 		e->row[p->rows++] = p->tokens - 1;
 	}
-	return 0;
 }
 
 /* Run a pass; logits of its finished sequences go to rows from first on. */
@@ -262,15 +287,17 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 	if (n > e->o.seqs)
 		return err_set(err, ERR_LIMIT, "%d sequences in an engine for %lld", n,
 		    (long long)e->o.seqs);
+	if (prepare(seq, n, err) < 0)
+		return -1;
 	for (int i = 0; i < n;) {
 		struct pass p = { 0 };
 
 		for (; i < n && p.tokens < e->o.pass; i++) {
 			int64_t left = seq[i]->n - seq[i]->done, room = e->o.pass - p.tokens;
 
-			if (left > 0 && add(e, &p, seq[i], left < room ? left : room,
-			    (int)finished + p.rows, err) < 0)
-				return -1;
+			if (left > 0)
+				add(e, &p, seq[i], left < room ? left : room,
+				    finished + p.rows);
 			if (left > room)
 				break;		/* the rest of it in the next pass */
 		}

@@ -37,8 +37,10 @@ void seq_truncate(struct seq *s, int64_t n);
 int64_t seq_length(const struct seq *s);
 
 /*
- * Compute the pending tokens of n sequences.  Then logits(s) of each is V
- * floats for the token after its last, good until the next run.
+ * Compute the pending tokens of n different sequences, at most as many as the
+ * engine is for.  Then seq_logits() of each is V floats for the token after its
+ * last, good until the next run or its truncation; NULL of an empty sequence.
+ * A full cache is ERR_LIMIT, and nothing was computed.
  */
 int engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err);
 const float *seq_logits(const struct seq *s);

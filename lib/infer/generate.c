@@ -103,7 +103,7 @@ loop(struct gen *g, const struct config *c, struct sampler *sampler,
     struct generate_report *r, struct err *err)
 {
 	r->end = GENERATE_COUNT;
-	for (r->tokens = 0; r->tokens < g->o->max_tokens; r->tokens++) {
+	while (r->tokens < g->o->max_tokens) {
 		const float *logits;
 		int32_t id;
 
@@ -114,6 +114,7 @@ loop(struct gen *g, const struct config *c, struct sampler *sampler,
 			r->prompt_seconds = progress_now() - r->prompt_seconds;
 		id = sampler_pick(sampler, logits, g->o->stream, (uint64_t)seq_length(g->seq));
 		r->logp += log_probability(logits, c->vocab, id);
+		r->tokens++;
 		if (config_is_eos(c, id) && !g->o->ignore_eos) {
 			r->end = GENERATE_EOS;
 			return 0;
@@ -126,7 +127,6 @@ loop(struct gen *g, const struct config *c, struct sampler *sampler,
 			return 0;
 		}
 		if (seq_length(g->seq) == c->context) {
-			r->tokens++;
 			r->end = GENERATE_CONTEXT;
 			return 0;
 		}

@@ -22,8 +22,8 @@ enum generate_end { GENERATE_COUNT, GENERATE_EOS, GENERATE_STOP, GENERATE_CONTEX
 
 struct generate_report {
 	enum generate_end end;
-	int64_t	prompt, tokens;		/* counts */
-	double	logp;			/* mean log-probability of the tokens, nats */
+	int64_t	prompt, tokens;		/* counts; tokens drawn, an end of text too */
+	double	logp;			/* their mean log-probability, nats */
 	double	prompt_seconds, seconds;
 };
 
