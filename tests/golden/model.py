@@ -77,4 +77,5 @@ def main():
                   os.path.join(where, "expected.safetensors"))
 
 
-main()
+if __name__ == "__main__":
+    main()
