@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/stream.h"
 #include "eval/documents.h"
@@ -96,6 +97,7 @@ static void
 print_report(const struct eval *e, const char *name, const struct score_report *r)
 {
 	struct err err;
+	struct out *out;
 	json_t *doc;
 	char *text;
 
@@ -108,9 +110,14 @@ print_report(const struct eval *e, const char *name, const struct score_report *
 	text = doc != NULL ? json_dumps(doc, JSON_REAL_PRECISION(9)) : NULL;
 	if (text == NULL)
 		tool_die("%s: no finite loss", name);
-	if (e->output == NULL)
-		printf("%s\n", text);
-	else if (file_write(e->output, str_of(text), &err) < 0)
+	if ((out = out_open(e->output, (struct codec_spec){ 0 }, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (out_write(out, text, (ptrdiff_t)strlen(text), &err) < 0 ||
+	    out_write(out, "\n", 1, &err) < 0) {
+		out_abort(out);
+		tool_fail(NULL, &err);
+	}
+	if (out_commit(out, &err) < 0)
 		tool_fail(NULL, &err);
 	free(text);
 	json_decref(doc);
