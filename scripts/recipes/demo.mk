@@ -10,7 +10,7 @@ CORPUS  :=
 VOCAB   := 4096
 CONTEXT := 512
 SIZES   := --layers 4 --width 128 --heads 2 --kv-heads 2 --ffn 344
-TRAIN   := --optimizer muon --batch 2048 --lr 8e-3 --min-lr 0.02 --warmup 20
+TRAIN   := --optimizer muon --batch 2048 --lr 1.2e-2 --min-lr 0.02 --warmup 30
 SECONDS := 240
 THREADS := $(shell nproc)
 PROMPTS := 'The kernel' 'To create a new' 'This function returns'
@@ -58,9 +58,11 @@ $(D)/steps: $(D)/model/config.json $(D)/train.shard
 	scripts/recipes/steps $(D)/trial/log.jsonl $(SECONDS) >$@
 	rm -rf $(D)/trial
 
+# --max-time: should the machine turn out slower than it was in the trial
 $(D)/run/done: $(D)/steps $(D)/valid.shard
-	llm-train -v -m $(D)/model -o $(D)/run --continue $(TRAIN) --steps $$(cat $<) \
-	    --valid $(D)/valid.shard --valid-every 200 --save-every 200 --keep 1 $(D)/train.shard
+	llm-train -m $(D)/model -o $(D)/run --continue $(TRAIN) --steps $$(cat $<) \
+	    --valid $(D)/valid.shard --valid-every 250 --save-every 250 --keep 1 \
+	    --max-time 400 $(D)/train.shard
 	touch $@
 
 # ---- what it is worth
