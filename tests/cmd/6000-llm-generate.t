@@ -88,7 +88,7 @@ grep -q '^llm-generate: prompt [0-9]* tokens in .* s, 5 more at ' err
 result 'are told' $?
 
 # Seven of the 400 tokens end a text: drawn evenly, of 20 texts of 60 tokens
-# one that has none of them is rarer than 1 in 3, 20 such ones than 1 in 10^9.
+# one in three has none of them, and all 20 have none once in 10^9 such runs.
 cp -RL $model ends
 sed -i 's/"eos_token_id": *[0-9]*/"eos_token_id": [0,1,2,3,4,5,6]/' ends/config.json
 rm -f ends/generation_config.json

@@ -1,0 +1,386 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "eval/logits.h"
+#include "fmt/safetensors.h"
+#include "infer/engine.h"
+#include "infer/sampler.h"
+#include "../tap.h"
+
+enum { VOCAB = 61, CONTEXT = 64, LONG = 50 };
+
+static const struct config llama = {
+	.arch = ARCH_LLAMA, .vocab = VOCAB, .width = 32, .layers = 2, .heads = 4, .kv_heads = 2,
+	.head_dim = 8, .ffn = 48, .context = CONTEXT, .norm = NORM_RMS, .pos = POS_ROPE,
+	.act = ACT_SILU, .gated = true, .tied = true, .norm_eps = 1e-5, .rope_theta = 10000,
+	.bos = -1, .eos = 0, .init_std = 0.3,
+}, gpt2 = {
+	.arch = ARCH_GPT2, .vocab = VOCAB, .width = 32, .layers = 2, .heads = 4, .kv_heads = 4,
+	.head_dim = 8, .ffn = 64, .context = CONTEXT, .norm = NORM_LAYER, .pos = POS_LEARNED,
+	.act = ACT_GELU_TANH, .qkv_bias = true, .out_bias = true, .ffn_bias = true, .tied = true,
+	.norm_eps = 1e-5, .bos = -1, .eos = 0, .init_std = 0.3,
+};
+
+struct rig {
+	struct team	*team;
+	struct dev	*dev;
+	struct model	 m;
+	int32_t		 text[2][CONTEXT];
+};
+
+static void
+die(const struct err *err)
+{
+	printf("Bail out! %s\n", err->msg);
+	exit(1);
+}
+
+static void
+rig_up(struct rig *g, const struct config *c)
+{
+	struct err err = { 0 };
+
+	*g = (struct rig){ 0 };
+	if ((g->team = team_new(2, &err)) == NULL ||
+	    (g->dev = dev_open("cpu", g->team, 0, &err)) == NULL ||
+	    model_init(&g->m, c, g->dev, false, 7, &err) < 0)
+		die(&err);
+	for (int i = 0; i < 2 * CONTEXT; i++)
+		g->text[i / CONTEXT][i % CONTEXT] = (int32_t)rng_below(1, 2, (uint64_t)i, VOCAB);
+}
+
+static void
+rig_down(struct rig *g)
+{
+	model_free(&g->m);
+	dev_close(g->dev);
+	team_free(g->team);
+}
+
+static struct engine *
+engine_of(struct rig *g, int64_t pass, int64_t seqs, int64_t cache)
+{
+	struct err err;
+	struct engine *e = engine_new(&g->m, &(struct engine_options){ .pass = pass, .seqs = seqs,
+	    .cache = cache }, &err);
+
+	if (e == NULL)
+		die(&err);
+	return e;
+}
+
+static struct seq *
+seq_of(struct engine *e, const int32_t *token, int64_t n)
+{
+	struct err err;
+	struct seq *s = seq_new(e, &err);
+
+	if (s == NULL || seq_push(s, token, n, &err) < 0)
+		die(&err);
+	return s;
+}
+
+static bool
+same(const struct seq *s, const float *want)
+{
+	return seq_logits(s) != NULL &&
+	    memcmp(seq_logits(s), want, VOCAB * sizeof(*want)) == 0;
+}
+
+/* Logits after the first n tokens of text 0, in one pass. */
+static void
+reference(struct rig *g, int64_t n, float *want)
+{
+	struct engine *e = engine_of(g, CONTEXT, 1, 0);
+	struct seq *s = seq_of(e, g->text[0], n);
+	struct err err;
+
+	if (engine_run(e, &s, 1, &err) < 0)
+		die(&err);
+	memcpy(want, seq_logits(s), VOCAB * sizeof(*want));
+	seq_free(s);
+	engine_free(e);
+}
+
+static void
+test_passes(struct rig *g)
+{
+	static const int64_t pass[] = { 1, 3, 7, 16, LONG };
+	float want[VOCAB];
+	bool cut = true, beside = true;
+	struct err err;
+
+	reference(g, LONG, want);
+	for (int i = 0; i < 5; i++) {
+		struct engine *e = engine_of(g, pass[i], 1, 0);
+		struct seq *s = seq_of(e, g->text[0], LONG);
+
+		cut &= engine_run(e, &s, 1, &err) == 0 && same(s, want);
+		seq_free(s);
+		engine_free(e);
+	}
+	ok(cut, "passes of 1, 3, 7, 16 and all tokens give the same bits");
+	for (int i = 0; i < 5; i++) {
+		struct engine *e = engine_of(g, pass[i], 3, 0);
+		struct seq *s[3] = { seq_of(e, g->text[1], 11), seq_of(e, g->text[0], LONG),
+		    seq_of(e, g->text[1], CONTEXT) };
+
+		beside &= engine_run(e, s, 3, &err) == 0 && same(s[1], want);
+		for (int j = 0; j < 3; j++)
+			seq_free(s[j]);
+		engine_free(e);
+	}
+	ok(beside, "and so they do beside other sequences");
+}
+
+static void
+test_single(struct rig *g)
+{
+	struct engine *e = engine_of(g, 0, 1, 0);
+	struct seq *s = seq_of(e, g->text[0], 1);
+	float want[VOCAB];
+	bool one = true;
+	struct err err;
+
+	reference(g, LONG, want);
+	for (int64_t i = 1; i <= LONG && one; i++)
+		one = engine_run(e, &s, 1, &err) == 0 &&
+		    (i == LONG || seq_push(s, &g->text[0][i], 1, &err) == 0);
+	ok(one && same(s, want), "and token after token");
+	seq_free(s);
+	engine_free(e);
+}
+
+static void
+test_sequences(struct rig *g)
+{
+	float want[VOCAB], shorter[VOCAB];
+	struct engine *e = engine_of(g, 8, 2, 0);
+	struct seq *s[2] = { seq_of(e, g->text[0], 40), seq_of(e, g->text[1], 20) };
+	struct err err;
+
+	reference(g, LONG, want);
+	reference(g, 17, shorter);
+	ok(engine_run(e, s, 2, &err) == 0 && seq_push(s[0], g->text[1], 20, &err) == 0 &&
+	    engine_run(e, s, 2, &err) == 0 && seq_length(s[0]) == 60, "a text is gone on with");
+	seq_truncate(s[0], 17);
+	ok(seq_logits(s[0]) == NULL && seq_length(s[0]) == 17, "truncated, it has no logits");
+	ok(engine_run(e, s, 2, &err) == 0 && same(s[0], shorter),
+	    "until it is run: they are those after its last token");
+	ok(seq_push(s[0], g->text[0] + 17, LONG - 17, &err) == 0 && engine_run(e, s, 2, &err) == 0 &&
+	    same(s[0], want), "going on from there gives the same bits");
+	ok(engine_run(e, &s[0], 1, &err) == 0 && same(s[0], want) &&
+	    engine_run(e, s, 2, &err) == 0 && same(s[0], want), "nothing pending, the same logits");
+	seq_truncate(s[1], 0);
+	ok(engine_run(e, s, 2, &err) == 0 && seq_logits(s[1]) == NULL && same(s[0], want),
+	    "an empty sequence has none");
+	seq_free(s[0]);
+	seq_free(s[1]);
+	engine_free(e);
+}
+
+static void
+test_limits(struct rig *g)
+{
+	struct engine *e = engine_of(g, 8, 2, 48);
+	struct seq *s[3] = { seq_of(e, g->text[0], LONG), seq_of(e, g->text[1], LONG),
+	    seq_of(e, g->text[1], 1) };
+	float want[VOCAB];
+	struct err err = { 0 };
+
+	ok(seq_push(s[0], g->text[1], CONTEXT - LONG + 1, &err) < 0 && err.code == ERR_LIMIT &&
+	    seq_length(s[0]) == LONG, "a token beyond the context");
+	ok(engine_run(e, s, 3, &err) < 0 && err.code == ERR_LIMIT, "a sequence beyond the engine");
+	/* 48 tokens and a block a sequence: 5 blocks, of which each needs 4. */
+	err.code = ERR_NONE;
+	ok(engine_run(e, s, 2, &err) < 0 && err.code == ERR_LIMIT &&
+	    strstr(err.msg, "the cache of 80 tokens is full") != NULL, "a full cache");
+	seq_truncate(s[1], 10);
+	reference(g, LONG, want);
+	ok(engine_run(e, s, 2, &err) == 0 && same(s[0], want),
+	    "once there is room, nothing was lost by it");
+	for (int i = 0; i < 3; i++)
+		seq_free(s[i]);
+	/* All blocks are back: a whole context again. */
+	s[0] = seq_of(e, g->text[0], CONTEXT);
+	ok(engine_run(e, s, 1, &err) == 0, "freed sequences give their blocks back");
+	seq_free(s[0]);
+	engine_free(e);
+}
+
+/* Paged attention against whole sequences, as llm-eval -t logits computes them. */
+static void
+test_plain(struct rig *g)
+{
+	static char path[] = "/tmp/t_infer.XXXXXX";
+	int fd = mkstemp(path);
+	struct err err;
+	struct logits *l = logits_new(&g->m, &err);
+	uint32_t token[LONG];
+	float got[VOCAB];
+	double worst = 0, scale = 0;
+	struct st_file *st = NULL;
+	const struct st_tensor *t = NULL;
+
+	for (int i = 0; i < LONG; i++)
+		token[i] = (uint32_t)g->text[0][i];
+	if (l == NULL || logits_add(l, token, LONG, &err) < 0 || logits_save(l, path, &err) < 0 ||
+	    (st = st_open(path, &err)) == NULL || (t = st_find(st, "logits")) == NULL)
+		die(&err);
+	for (int n = 1; n <= LONG; n += 7) {
+		const float *want = (const float *)t->data + (n - 1) * (int64_t)VOCAB;
+
+		reference(g, n, got);
+		for (int i = 0; i < VOCAB; i++) {
+			worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
+			scale = fmax(scale, fabs((double)want[i]));
+		}
+	}
+	printf("# %.1e of %.1f\n", worst, scale);
+	/* fp32 sums of at most 64 terms in another order, through two layers. */
+	ok(worst < 1e-5 * scale, "the cache gives the logits of whole sequences");
+	st_close(st);
+	logits_free(l);
+	close(fd);
+	unlink(path);
+}
+
+/* ---- sampler ---- */
+
+static const float ten[10] = { 2, 1.5f, 1, 1, 0.5f, 0, -0.5f, -1, -2, -20 };
+
+static int32_t
+pick(struct sampler s, const float *logits, int64_t n, uint64_t stream, uint64_t index)
+{
+	struct err err;
+	int32_t id;
+
+	if (sampler_init(&s, n, &err) < 0)
+		die(&err);
+	id = sampler_pick(&s, logits, stream, index);
+	sampler_free(&s);
+	return id;
+}
+
+/* Which tokens 4000 draws take, as bits. */
+static unsigned
+support(struct sampler s)
+{
+	unsigned seen = 0;
+
+	for (uint64_t i = 0; i < 4000; i++)
+		seen |= 1u << pick(s, ten, 10, 0, i);
+	return seen;
+}
+
+/*
+ * Pearson's chi-square of 20000 draws against exp(logit / t) over the allowed
+ * tokens, from 0.  With at most 8 degrees of freedom 40 is passed by chance
+ * once in 300000 times; the draws are fixed, so this test fails always or never.
+ */
+static bool
+fits(struct sampler s, int allowed)
+{
+	double p[10], sum = 0, chi = 0;
+	int count[10] = { 0 };
+	struct err err;
+
+	for (int i = 0; i < allowed; i++)
+		sum += p[i] = exp((double)ten[i] / s.temperature);
+	if (sampler_init(&s, 10, &err) < 0)
+		die(&err);
+	for (uint64_t i = 0; i < 20000; i++)
+		count[sampler_pick(&s, ten, 3, i)]++;
+	sampler_free(&s);
+	for (int i = 0; i < allowed; i++) {
+		double want = 20000 * p[i] / sum;
+
+		if (want > 5)
+			chi += (count[i] - want) * (count[i] - want) / want;
+	}
+	for (int i = allowed; i < 10; i++)
+		if (count[i] > 0)
+			return false;
+	printf("# chi-square %.1f\n", chi);
+	return chi < 40;
+}
+
+static void
+test_sampler(void)
+{
+	const struct sampler all = { .temperature = 1, .top_p = 1, .seed = 5 };
+	struct sampler s = all, other = all;
+	float ties[4] = { 1, 3, 3, 2 }, nan[3] = { NAN, NAN, NAN };
+	int differ = 0;
+	bool again = true;
+
+	s.temperature = 0;
+	ok(pick(s, ten, 10, 0, 0) == 0 && pick(s, ties, 4, 0, 0) == 1,
+	    "temperature 0: the likeliest, the lowest of equal ones");
+	s = all;
+	s.top_k = 1;
+	ok(support(s) == 1, "top-k 1 is greedy");
+	s.top_k = 3;
+	ok(support(s) == 7, "top-k 3 takes three, the lower of two equal ones");
+	s.top_k = 100;
+	ok(fits(s, 10), "top-k beyond the vocabulary takes all");
+	s = all;
+	s.top_p = 0;
+	ok(support(s) == 1, "top-p 0 is greedy");
+	/* The first has 0.35 of the whole, the first two 0.56. */
+	s.top_p = 0.34;
+	ok(support(s) == 1, "top-p below the first takes it");
+	s.top_p = 0.5;
+	ok(support(s) == 3, "top-p takes as many as reach it");
+	/* Of the three of top-k the first has 0.51. */
+	s.top_k = 3;
+	ok(support(s) == 1, "top-p is a part of what top-k left");
+	s = all;
+	s.min_p = 1;
+	ok(support(s) == 1, "min-p 1 is greedy");
+	/* exp(-1) is 0.368: tokens 2 and 3 are at least 0.36 of the first. */
+	s.min_p = 0.36;
+	ok(support(s) == 15, "min-p is a part of the likeliest");
+	ok(fits(all, 10), "frequencies are the softmax");
+	s = all;
+	s.temperature = 2;
+	ok(fits(s, 10), "at temperature 2, too");
+	s.top_k = 4;
+	ok(fits(s, 4), "and over what top-k left");
+	other.seed = 6;
+	for (uint64_t i = 0; i < 100; i++) {
+		again &= pick(all, ten, 10, 1, i) == pick(all, ten, 10, 1, i);
+		differ += pick(all, ten, 10, 1, i) != pick(all, ten, 10, 2, i);
+		differ += pick(all, ten, 10, 1, i) != pick(other, ten, 10, 1, i);
+	}
+	ok(again, "the same seed, stream and index: the same draw");
+	ok(differ > 50, "another stream or seed: others");
+	s = all;
+	s.temperature = 1e-300;
+	ok(support(s) == 1, "the least temperature is greedy");
+	ok(pick(all, nan, 3, 0, 0) >= 0 && pick(all, nan, 3, 0, 0) < 3, "NaN: still a token");
+}
+
+int
+main(void)
+{
+	const struct config *configs[] = { &llama, &gpt2 };
+
+	for (int i = 0; i < 2; i++) {
+		struct rig g;
+
+		rig_up(&g, configs[i]);
+		test_passes(&g);
+		test_single(&g);
+		test_sequences(&g);
+		test_limits(&g);
+		test_plain(&g);
+		rig_down(&g);
+	}
+	test_sampler();
+	return tap_done();
+}
