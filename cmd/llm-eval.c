@@ -68,7 +68,7 @@ open_model(struct eval *e)
 	    (e->dev = dev_open(tool_device(e->device), e->team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (model_load(&e->m, e->model, e->dev, false, &err) < 0)
-		tool_fail(e->model, &err);
+		tool_fail(NULL, &err);
 	/* A model without a tokenizer can still be measured on shards. */
 	e->tokenizer = tokenizer_load(e->model, &err);
 	if (e->tokenizer == NULL && err.code != ERR_IO)

@@ -167,9 +167,9 @@ main(int argc, char **argv)
 	if ((team = team_new(tool_threads(g.threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(g.device), team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
-	if ((tok = tokenizer_load(g.model, &err)) == NULL ||
-	    model_load(&m, g.model, dev, false, &err) < 0)
-		tool_fail(g.model, &err);
+	if (model_load(&m, g.model, dev, false, &err) < 0 ||
+	    (tok = tokenizer_load(g.model, &err)) == NULL)
+		tool_fail(NULL, &err);
 	if (tokenizer_vocab(tok) > m.config.vocab)
 		tool_die("%s: the tokenizer has %d tokens, the model %lld", g.model,
 		    tokenizer_vocab(tok), (long long)m.config.vocab);

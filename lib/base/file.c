@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,4 +99,16 @@ file_unmap(str bytes)
 {
 	if (bytes.n > 0)
 		munmap((void *)(uintptr_t)bytes.p, (size_t)bytes.n);
+}
+
+const char *
+file_first(const char *dir, const char *const *name)
+{
+	char path[4096];
+
+	for (; *name != NULL; name++)
+		if (snprintf(path, sizeof(path), "%s/%s", dir, *name) < (int)sizeof(path) &&
+		    access(path, F_OK) == 0)
+			return *name;
+	return NULL;
 }

@@ -70,11 +70,14 @@ void out_abort(struct out *out);
 struct arena;
 str file_slurp(struct arena *a, const char *path, ptrdiff_t limit, struct err *err);
 
-/* Write a whole small file atomically. */
+/* Write a whole small file atomically; path as for out_open(). */
 int file_write(const char *path, str bytes, struct err *err);
 
 /* A read-only mapping of a plain file. */
 int file_map(const char *path, str *bytes, struct err *err);
 void file_unmap(str bytes);
+
+/* The first of these names (NULL ends them) that is in a directory, or NULL. */
+const char *file_first(const char *dir, const char *const *name);
 
 #endif

@@ -1,6 +1,7 @@
 /* The reader.  The header is JSON, parsed by jansson, and then not trusted. */
 #include "fmt/safetensors.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -357,28 +358,58 @@ open_index(struct st_file *f, const char *dir, const char *path, struct err *err
 	return rc;
 }
 
+/* What other programs keep weights in, and this one does not read. */
+static const char *const other_weights[] = {
+	"pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth",
+	"tf_model.h5", "flax_model.msgpack", NULL
+};
+
+static int
+no_weights(const char *dir, struct err *err)
+{
+	const char *other = file_first(dir, other_weights);
+
+	errno = ENOENT;
+	if (other == NULL)
+		return err_sys(err, "%s/model.safetensors", dir);
+	return err_sys(err, "%s: %s is not read, safetensors are needed: model.safetensors", dir,
+	    other);
+}
+
+/* As transformers does: one file, or else several. */
+static int
+open_dir(struct st_file *f, const char *dir, struct err *err)
+{
+	static const char *const names[] = {
+		"model.safetensors", "model.safetensors.index.json", NULL
+	};
+	const char *name = file_first(dir, names);
+	char path[4096];
+
+	if (name == NULL)
+		return no_weights(dir, err);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (name == names[1])
+		return open_index(f, dir, path, err);
+	f->map = arena_new(&f->mem, str, 1, err);
+	return f->map == NULL ? -1 : add_path(f, path, err);
+}
+
 static int
 open_path(struct st_file *f, const char *path, struct err *err)
 {
-	char name[4096];
 	struct stat st;
 
 	if (stat(path, &st) != 0)
 		return err_sys(err, "%s: cannot open", path);
 	if (S_ISDIR(st.st_mode)) {
-		if (snprintf(name, sizeof(name), "%s/model.safetensors.index.json", path) >=
-		    (int)sizeof(name))
-			return err_set(err, ERR_LIMIT, "the name is too long");
-		if (stat(name, &st) == 0)
-			return open_index(f, path, name, err);
-		snprintf(name, sizeof(name), "%s/model.safetensors", path);
-		if (stat(name, &st) != 0)
-			return err_sys(err, "%s", name);
-		path = name;
+		if (open_dir(f, path, err) != 0)
+			return -1;
+	} else {
+		f->map = arena_new(&f->mem, str, 1, err);
+		if (f->map == NULL || add_path(f, path, err) != 0)
+			return -1;
 	}
-	f->map = arena_new(&f->mem, str, 1, err);
-	if (f->map == NULL || add_path(f, path, err) != 0)
-		return -1;
 	sort_tensors(f);
 	return 0;
 }

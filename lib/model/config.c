@@ -1,9 +1,12 @@
 #include "model/model_impl.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+#include "base/stream.h"
 
 /* No dimension of a model is larger; products of four of them are checked elsewhere. */
 #define SIZE_LIMIT ((int64_t)1 << 31)
@@ -283,16 +286,32 @@ config_read(struct config *c, const json_t *doc, struct err *err)
 	return r.bad ? -1 : config_check(c, err);
 }
 
+/* A directory without a config: a run keeps its models one deeper. */
+static int
+no_config(const char *dir, struct err *err)
+{
+	static const char *const names[] = { "latest/config.json", NULL };
+	bool run = file_first(dir, names) != NULL;
+
+	errno = ENOENT;
+	if (!run)
+		return err_sys(err, "%s/config.json", dir);
+	return err_sys(err, "%s is a run, its model is %s/latest: config.json", dir, dir);
+}
+
 int
 config_load(struct config *c, const char *path, struct err *err)
 {
+	static const char *const names[] = { "config.json", NULL };
 	char file[4096];
 	struct stat st;
 	json_t *doc;
 	int ret;
+	bool dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 
-	snprintf(file, sizeof(file), "%s%s", path,
-	    stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? "/config.json" : "");
+	if (dir && file_first(path, names) == NULL)
+		return no_config(path, err);
+	snprintf(file, sizeof(file), "%s%s", path, dir ? "/config.json" : "");
 	if ((doc = json_doc_load(file, err)) == NULL)
 		return -1;
 	ret = config_read(c, doc, err);

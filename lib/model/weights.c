@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fmt/safetensors.h"
 #include "model/model_impl.h"
@@ -314,9 +315,13 @@ model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct
 {
 	struct config c;
 	struct st_file *f;
+	struct stat st;
 	int ret;
 
 	m->dev = dev;
+	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_FORMAT, "%s: not a directory: a model is one, with "
+		    "config.json and safetensors", dir);
 	if (config_load(&c, dir, err) < 0 || model_declare(m, &c, err) < 0)
 		return -1;
 	if ((f = st_open(dir, err)) == NULL)

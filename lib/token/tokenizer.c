@@ -1,5 +1,6 @@
 #include "token/tokenizer_impl.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -285,6 +286,27 @@ tokenizer_parse(str file, struct err *err)
 	return NULL;
 }
 
+/* The tokenizer.json of a directory; what is there in its place is named. */
+static int
+file_inside(const char *dir, char *path, size_t size, struct err *err)
+{
+	static const char *const names[] = {
+		"tokenizer.json", "latest/tokenizer.json", "tokenizer.model", "vocab.json",
+		"vocab.txt", "tokenizer.tiktoken", NULL
+	};
+	const char *name = file_first(dir, names);
+
+	if (name == names[0] && snprintf(path, size, "%s/%s", dir, name) < (int)size)
+		return 0;
+	errno = ENOENT;
+	if (name == NULL || name == names[0])
+		return err_sys(err, "%s/tokenizer.json", dir);
+	if (name == names[1])
+		return err_sys(err, "%s is a run, its model is %s/latest: tokenizer.json", dir,
+		    dir);
+	return err_sys(err, "%s: %s is not read, tokenizer.json is needed", dir, name);
+}
+
 struct tokenizer *
 tokenizer_load(const char *path, struct err *err)
 {
@@ -302,11 +324,8 @@ tokenizer_load(const char *path, struct err *err)
 	t->bos = t->eos = -1;
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
 		dir = path;
-		if (snprintf(inside, sizeof(inside), "%s/tokenizer.json", path) >=
-		    (int)sizeof(inside)) {
-			err_set(err, ERR_ARG, "%s: name too long", path);
+		if (file_inside(dir, inside, sizeof(inside), err) < 0)
 			goto fail;
-		}
 		path = inside;
 	}
 	if (arena_init(&arena, TOKENIZER_FILE_MAX + 4096, err) < 0)

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/stream.h"
 #include "fmt/checkpoint.h"
+#include "fmt/safetensors.h"
 
 /* The settings of an old run, with what was asked for now laid over them. */
 static int
@@ -233,18 +234,29 @@ describe(const struct loader *l)
 	    "row_len", info->row_len, "tokenizer", hex);
 }
 
+/* Of all weights by name, however many files hold them. */
 static json_t *
 hash_model(const char *dir, struct err *err)
 {
-	char path[4096], hex[33];
-	str bytes;
+	struct st_file *f = st_open(dir, err);
+	struct hasher *hash = f != NULL ? hasher_new(err) : NULL;
+	json_t *v = NULL;
+	char hex[33];
 
-	snprintf(path, sizeof(path), "%s/model.safetensors", dir);
-	if (file_map(path, &bytes, err) < 0)
-		return NULL;
-	hash128_hex(hash128_of(bytes), hex);
-	file_unmap(bytes);
-	return json_string(hex);
+	if (hash != NULL) {
+		for (int i = 0; i < st_count(f); i++) {
+			const struct st_tensor *t = st_at(f, i);
+
+			hasher_add(hash, str_of(t->name));
+			hasher_add(hash, (str){ t->data, t->bytes });
+		}
+		hash128_hex(hasher_end(hash), hex);
+		if ((v = json_string(hex)) == NULL)
+			err_set(err, ERR_NOMEM, "out of memory");
+	}
+	hasher_free(hash);
+	st_close(f);
+	return v;
 }
 
 static int

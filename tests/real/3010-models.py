@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Models that transformers wrote, here: logits, training on, and back again."""
+import json
 import os
 import shutil
 import sys
@@ -71,6 +72,22 @@ def token_shard(vocab):
     run("llm-pack", "-q", "-l", 32, "-o", tmp(f"{vocab}.shard"), tmp("docs.shard"))
 
 
+def check_runs(*names):
+    """Runs from these directories are one and the same."""
+    results = []
+    for name in names:
+        run("llm-train", "-q", "-m", tmp(name), "-o", tmp("run"), "--steps", 2, "--batch", 128,
+            "--save-every", 2, tmp(f"{VOCAB}.shard"))
+        with open(tmp("run", "run.json")) as f:
+            results.append((json.load(f)["inputs"], load_file(tmp("run", "latest",
+                                                                  "model.safetensors"))))
+        shutil.rmtree(tmp("run"))
+    (a, x), (b, y) = results
+    ok(a == b and "model" in a, f"run.json knows {names} as one model", f"{a}\n{b}")
+    ok(x.keys() == y.keys() and all(torch.equal(x[k], y[k]) for k in x),
+       f"the same checkpoint from {names}")
+
+
 def check_layouts():
     """One model, stored in all ways."""
     model = llama().eval()
@@ -82,6 +99,7 @@ def check_layouts():
     same_logits("one file", model, tmp("one"), IDS)
     same_logits("several files", model, tmp("parts"), IDS)
     same_logits("a directory with a slash", model, tmp("one") + "/", IDS)
+    check_runs("one", "parts")
     os.symlink("parts", tmp("link"))
     same_logits("a link", model, tmp("link"), IDS)
     for kind in torch.float16, torch.bfloat16, torch.float64:
