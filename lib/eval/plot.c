@@ -354,11 +354,11 @@ widen(const struct buf *points, bool log_y, double *lo, double *hi, double *x_lo
 static int
 axes(struct plot *p, struct err *err)
 {
-	double x_lo = INFINITY, x_hi = -INFINITY;
+	double x_lo = HUGE_VAL, x_hi = -HUGE_VAL;
 
 	for (int i = 0; i < p->npanels; i++) {
 		struct plot_axis *y = &p->panel[i].y;
-		double lo = INFINITY, hi = -INFINITY, pad;
+		double lo = HUGE_VAL, hi = -HUGE_VAL, pad;
 
 		y->log = p->o.log_y;
 		for (int c = 0; c < p->ncurves; c++)
