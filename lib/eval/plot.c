@@ -370,9 +370,9 @@ axes(struct plot *p, struct err *err)
 		pad = y->log ? pow(hi / lo, 0.04) : (hi - lo) * 0.04;
 		/* What is never negative starts no lower than 0. */
 		if (y->log)
-			plot_axis(y, lo / pad, hi * pad, 6, 0);
+			plot_axis(y, lo / pad, hi * pad, 7, 0);
 		else
-			plot_axis(y, lo >= 0 ? fmax(lo - pad, 0) : lo - pad, hi + pad, 6, 0);
+			plot_axis(y, lo >= 0 ? fmax(lo - pad, 0) : lo - pad, hi + pad, 7, 0);
 	}
 	plot_axis(&p->x, x_lo, x_hi, 8, 1);
 	snprintf(p->x_label, sizeof(p->x_label), "%s", p->o.tokens ? "tokens" : "step");
