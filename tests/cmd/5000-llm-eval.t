@@ -2,7 +2,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../samples.sh"
 cd "$tmp" || exit 1
-make_samples >samples.log
+make_samples
 model=run/latest
 llm-tokenize -m tok valid.jsonl >valid.docs
 llm-pack -l 1024 -o wide.shard valid.docs

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../samples.sh"
 cd "$tmp" || exit 1
-make_samples >samples.log
+make_samples
 model=run/latest
 
 # field KEY: a value in the last record, raw
