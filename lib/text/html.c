@@ -53,6 +53,7 @@ title(const struct html_tree *t, int32_t i, struct html_about *a)
 		return;
 	line_of(t, i, &line);
 	html_fold(&a->title, buf_str(&line));
+	a->title.failed |= line.failed;
 	buf_free(&line);
 }
 
@@ -105,7 +106,8 @@ html_extract(str page, bool xml, enum html_form form, struct buf *out,
 	html_prune(&t);
 	tell(&t, about);
 	html_write(&t, form, out);
-	ret = buf_ok(out, err);
+	if (buf_ok(&about->title, err) == 0 && buf_ok(&about->url, err) == 0)
+		ret = buf_ok(out, err);
 out:
 	buf_free(&clean);
 	return ret;

@@ -463,6 +463,7 @@ roff_extract(str page, enum html_form form, struct buf *out, struct buf *title)
 	roff_break(&r, 1);
 	while (r.literal > 0)
 		roff_literal(&r, false);
+	out->failed |= r.para.failed || r.name.failed || title->failed;
 	buf_free(&r.para);
 	buf_free(&r.name);
 }

@@ -12,7 +12,10 @@
 #include "base/str.h"
 #include "text/html.h"
 
-/* Append the text of page to out and its name and section to title. */
+/*
+ * Append the text of page to out and its name and section to title.  For want of
+ * memory out fails, as appending to it would.
+ */
 void roff_extract(str page, enum html_form form, struct buf *out, struct buf *title);
 
 #endif

@@ -24,7 +24,7 @@ struct run {
 	json_t	*shards;		/* names of its shards */
 	json_t	*inputs;		/* hashes or sizes of what it was started with */
 	int64_t	 step;			/* of the checkpoint to go on from; 0: none */
-	char	 from[CHECKPOINT_PATH];	/* its directory, or "" */
+	char	 from[CHECKPOINT_PATH];	/* its directory, later the newest's, or "" */
 	unsigned flags;
 	int	 lock;
 	FILE	*log;

@@ -28,7 +28,9 @@ save(struct going *g, struct err *err)
 		checkpoint_abort(c);
 		return -1;
 	}
-	if (checkpoint_commit(c, err) < 0)
+	/* The one that the run came from may be pruned: the next is made from this. */
+	if (checkpoint_commit(c, err) < 0 ||
+	    checkpoint_path(g->run->dir, step, g->run->from, err) < 0)
 		return -1;
 	g->saved = step;
 	g->saved_at = progress_now();

@@ -92,6 +92,13 @@ exits 0 'going on' llm-train -q -o term --continue
 same whole term
 result 'to the same bytes' $?
 
+# A run that goes on outlives the checkpoint that it came from.
+mkdir pruned
+cp -r whole/run.json whole/log.jsonl whole/step-00000010 pruned
+exits 0 'going on' llm-train -q -o pruned --continue --override --keep 1
+test ! -e pruned/step-00000010 && same whole pruned
+result 'past the end of its first checkpoint' $?
+
 # Damage, locks, changed settings.
 printf x | dd of=killed/step-00000040/model.safetensors bs=1 seek=900 conv=notrunc 2>/dev/null
 exits 0 'a damaged checkpoint' llm-train -q -o killed --continue

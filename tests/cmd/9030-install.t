@@ -34,8 +34,8 @@ for f in "$root"/usr/share/bash-completion/completions/*
 do
 	bash -n "$f" || bad=1
 	name=${f##*/}
-	# What bash would offer after "llm-x --".
-	bash -c '. "$1"; COMP_WORDS=("$2" --he); COMP_CWORD=1
+	# What bash would offer after "llm-x --hel".
+	bash -c '. "$1"; COMP_WORDS=("$2" --hel); COMP_CWORD=1
 	    $(complete -p "$2" | sed "s/.*-F \([^ ]*\).*/\1/"); test "${COMPREPLY[0]}" = --help' \
 	    - "$f" "$name" || { echo "# $name"; bad=1; }
 done
