@@ -13,7 +13,7 @@ SIZES   := --layers 4 --width 128 --heads 2 --kv-heads 2 --ffn 344
 TRAIN   := --optimizer muon --batch 2048 --lr 1.2e-2 --min-lr 0.02 --warmup 30
 SECONDS := 240
 THREADS := $(shell nproc)
-PROMPTS := 'The kernel' 'To create a new' 'This function returns'
+PROMPTS := 'The kernel' 'To create a new' 'You can use this'
 
 SHELL := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
