@@ -95,7 +95,8 @@ level_make(struct level *l, uint64_t *key, int64_t n, struct err *err)
 	l->key = key;
 	if ((l->sum = malloc(((size_t)n + 1) * sizeof(*l->sum))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for %lld n-grams", (long long)n);
-	qsort(key, (size_t)n, sizeof(*key), compare);
+	if (n > 0)
+		qsort(key, (size_t)n, sizeof(*key), compare);
 	for (int64_t i = 0, end; i < n; i = end) {
 		for (end = i + 1; end < n && key[end] == key[i]; end++)
 			;

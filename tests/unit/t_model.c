@@ -99,7 +99,7 @@ gradient_distance(struct model *m, const struct param *p, struct golden *g)
 	snprintf(name, sizeof(name), "grad.%s", p->name);
 	want = st_find(g->f, name);
 	if (want == NULL || mine == NULL || theirs == NULL)
-		return INFINITY;
+		return (double)INFINITY;
 	dev_download(m->dev, mine, p->grad, p->n * 4);
 	must(dev_wait(m->dev, &err), "gradients");
 	memcpy(theirs, want->data, (size_t)p->n * 4);
