@@ -168,8 +168,11 @@ main(int argc, char **argv)
 	if (quality_init(&f.quality, &err) < 0)
 		tool_fail(NULL, &err);
 	files = tool_start(&tool, argc, argv, &f);
-	if (f.list)
-		return list_rules(&f.quality);
+	if (f.list) {
+		status = list_rules(&f.quality);
+		quality_free(&f.quality);
+		return status;
+	}
 	if (f.names == NULL)
 		tool_usage("-r is missing: which rules? (--list names them)");
 	if (quality_select(&f.quality, str_of(f.names), &err) < 0)

@@ -117,18 +117,20 @@ take_tokenizer(struct init *o)
 {
 	struct err err;
 	struct tokenizer *t = tokenizer_load(o->tokenizer, &err);
+	int n;
 
 	if (t == NULL)
 		tool_fail(NULL, &err);
-	if (o->c.vocab == 0)
-		o->c.vocab = tokenizer_vocab(t);
-	if (o->c.vocab < tokenizer_vocab(t))
-		tool_die("%s: has %d tokens, more than the model's %" PRId64, o->tokenizer,
-		    tokenizer_vocab(t), o->c.vocab);
+	n = tokenizer_vocab(t);
 	o->c.bos = tokenizer_bos(t);
 	o->c.eos = tokenizer_eos(t);
 	o->c.n_eos_more = 0;
 	tokenizer_free(t);
+	if (o->c.vocab == 0)
+		o->c.vocab = n;
+	if (o->c.vocab < n)
+		tool_die("%s: has %d tokens, more than the model's %" PRId64, o->tokenizer,
+		    n, o->c.vocab);
 }
 
 static void
