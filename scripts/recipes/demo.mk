@@ -11,9 +11,9 @@ VOCAB   := 4096
 CONTEXT := 512
 SIZES   := --layers 4 --width 128 --heads 2 --kv-heads 2 --ffn 344
 TRAIN   := --optimizer muon --batch 2048 --lr 1.2e-2 --min-lr 0.02 --warmup 30
-SECONDS := 240
+SECONDS := 260
 THREADS := $(shell nproc)
-PROMPTS := 'The kernel' 'To create a new' 'You can use this'
+PROMPTS := 'The kernel' 'To create a new' 'If the server'
 
 SHELL := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
@@ -54,7 +54,7 @@ $(D)/model/config.json: $(D)/tok/tokenizer.json
 
 $(D)/steps: $(D)/model/config.json $(D)/train.shard
 	rm -rf $(D)/trial
-	llm-train -q -m $(D)/model -o $(D)/trial $(TRAIN) --steps 12 $(D)/train.shard
+	llm-train -q -m $(D)/model -o $(D)/trial $(TRAIN) --steps 40 $(D)/train.shard
 	scripts/recipes/steps $(D)/trial/log.jsonl $(SECONDS) >$@
 	rm -rf $(D)/trial
 
@@ -80,7 +80,7 @@ $(D)/eval/xz: $(D)/train.jsonl $(D)/valid.jsonl | $(D)/eval
 	  echo "bytes $$(scripts/record-text $(D)/valid.jsonl | wc -c)"; wait; } >$@
 $(D)/eval/samples.jsonl: $(D)/run/done | $(D)/eval
 	for p in $(PROMPTS); do \
-	    llm-generate -m $(D)/run/latest -p "$$p" -n 120 -T 0.7 --top-p 0.9 -F jsonl || exit; \
+	    llm-generate -m $(D)/run/latest -p "$$p" -n 120 -T 0.6 --top-p 0.9 -F jsonl || exit; \
 	done >$@
 
 $(D)/loss.svg: $(D)/run/done
