@@ -7,6 +7,7 @@
 #ifndef BASE_JSON_SIMD_H
 #define BASE_JSON_SIMD_H
 
+#include "base/isa.h"
 #include "base/str.h"
 
 struct json_fault {
@@ -38,10 +39,11 @@ static inline const struct json_simd *
 json_simd(void)
 {
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("bmi2"))
+	enum isa best = isa_best();
+
+	if (best == ISA_LEVEL_AVX512)
 		return &json_simd_avx512;
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
+	if (best == ISA_LEVEL_AVX2)
 		return &json_simd_avx2;
 #endif
 	return &json_simd_base;

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/isa.h"
+
 #define MINHASH_PAD 64		/* bytes behind a text that words() may read */
 
 struct minhash_simd {
@@ -36,10 +38,11 @@ static inline const struct minhash_simd *
 minhash_simd(void)
 {
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("bmi2"))
+	enum isa best = isa_best();
+
+	if (best == ISA_LEVEL_AVX512)
 		return &minhash_simd_avx512;
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
+	if (best == ISA_LEVEL_AVX2)
 		return &minhash_simd_avx2;
 #endif
 	return &minhash_simd_base;

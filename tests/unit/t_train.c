@@ -103,7 +103,7 @@ steps(struct rig *g, int n)
 
 	for (int i = 0; i < n; i++)
 		if (trainer_step(g->t, &r, &err) < 0)
-			return NAN;
+			return (double)NAN;
 	return r.loss;
 }
 

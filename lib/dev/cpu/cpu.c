@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/isa.h"
+
 #define HUGE ((int64_t)2 << 20)
 #define PAGE ((int64_t)4096)
 
@@ -51,15 +53,10 @@ isa_list(struct isa_choice *list)
 	int n = 0;
 
 #if defined(__x86_64__)
-	__builtin_cpu_init();
-	bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-	    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-	bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-	    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-	    __builtin_cpu_supports("avx512vl");
+	enum isa best = isa_best();
 
-	list[n++] = (struct isa_choice){ &cpu_isa_avx512, avx512 };
-	list[n++] = (struct isa_choice){ &cpu_isa_avx2, avx2 };
+	list[n++] = (struct isa_choice){ &cpu_isa_avx512, best >= ISA_LEVEL_AVX512 };
+	list[n++] = (struct isa_choice){ &cpu_isa_avx2, best >= ISA_LEVEL_AVX2 };
 #endif
 	list[n++] = (struct isa_choice){ &cpu_isa_base, true };
 	return n;

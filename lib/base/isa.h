@@ -1,0 +1,31 @@
+/*
+ * isa - which of the builds of a simd/ file this machine can run
+ *
+ * The levels are those of the GNUmakefile: base is x86-64-v2, or whatever the
+ * compiler makes for another machine; avx2 is x86-64-v3; avx512 is x86-64-v4.
+ */
+#ifndef BASE_ISA_H
+#define BASE_ISA_H
+
+enum isa { ISA_LEVEL_BASE, ISA_LEVEL_AVX2, ISA_LEVEL_AVX512 };
+
+/* The highest; those below it run too. */
+static inline enum isa
+isa_best(void)
+{
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+	    !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+		return ISA_LEVEL_BASE;
+	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+	    !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+	    !__builtin_cpu_supports("avx512vl"))
+		return ISA_LEVEL_AVX2;
+	return ISA_LEVEL_AVX512;
+#else
+	return ISA_LEVEL_BASE;
+#endif
+}
+
+#endif
