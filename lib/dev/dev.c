@@ -6,7 +6,8 @@
 static const char *const kernel_names[K_COUNT] = {
 	[K_FILL] = "fill", [K_COPY] = "copy", [K_CAST] = "cast", [K_ADD] = "add",
 	[K_AXPBY] = "axpby", [K_EMBED] = "embed", [K_EMBED_BWD] = "embed_bwd",
-	[K_SCATTER] = "scatter", [K_MATMUL] = "matmul", [K_BIAS_BWD] = "bias_bwd",
+	[K_SCATTER] = "scatter", [K_MATMUL] = "matmul", [K_GROUPED] = "grouped",
+	[K_BIAS_BWD] = "bias_bwd",
 	[K_RMSNORM] = "rmsnorm", [K_RMSNORM_BWD] = "rmsnorm_bwd",
 	[K_LAYERNORM] = "layernorm", [K_LAYERNORM_BWD] = "layernorm_bwd",
 	[K_ROPE] = "rope", [K_ATTENTION] = "attention", [K_ATTENTION_BWD] = "attention_bwd",

@@ -24,7 +24,7 @@ struct dim {
 enum dev_kernel {
 	K_FILL, K_COPY, K_CAST, K_ADD, K_AXPBY,
 	K_EMBED, K_EMBED_BWD, K_SCATTER,
-	K_MATMUL, K_BIAS_BWD,
+	K_MATMUL, K_GROUPED, K_BIAS_BWD,
 	K_RMSNORM, K_RMSNORM_BWD, K_LAYERNORM, K_LAYERNORM_BWD,
 	K_ROPE, K_ATTENTION, K_ATTENTION_BWD,
 	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD,
@@ -74,6 +74,15 @@ struct k_matmul {
 	bool	ta, tb, add;
 	double	alpha;
 };
+
+/*
+ * Products of groups of rows, as of a layer's experts: the rows that vary (m,
+ * or k when ta) are sorted by group, and group e owns [offset[e], offset[e + 1])
+ * of them; offset[groups] is at most their count.  Without ta (forward, dx), b
+ * is one matrix a group; with ta (dw), c is.  Those lie stride elements apart.
+ * A group without rows makes no rows, and a dw of zeros.  No bias.
+ */
+struct k_grouped { struct k_matmul p; dptr offset; int64_t groups, stride; };
 
 /* db (C) += sum over t of dy (T, C) */
 struct k_bias_bwd { dptr db, dy; dtype type; struct dim t; int64_t c; };
@@ -257,6 +266,7 @@ union dev_args {
 	struct k_embed_bwd embed_bwd;
 	struct k_scatter scatter;
 	struct k_matmul matmul;
+	struct k_grouped grouped;
 	struct k_bias_bwd bias_bwd;
 	struct k_rmsnorm rmsnorm;
 	struct k_rmsnorm_bwd rmsnorm_bwd;

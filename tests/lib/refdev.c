@@ -129,6 +129,29 @@ matmul(const struct k_matmul *a)
 }
 
 static void
+grouped(const struct k_grouped *a)
+{
+	const int32_t *offset = i32(a->offset);
+
+	for (int64_t e = 0; e < a->groups; e++) {
+		int64_t from = offset[e], rows = offset[e + 1] - from;
+		struct k_matmul p = a->p;
+
+		p.a = dptr_add(p.a, from * p.lda * 8);
+		if (p.ta) {
+			p.k = (struct dim){ .cap = rows };
+			p.b = dptr_add(p.b, from * p.ldb * 8);
+			p.c = dptr_add(p.c, e * a->stride * 8);
+		} else {
+			p.m = (struct dim){ .cap = rows };
+			p.c = dptr_add(p.c, from * p.ldc * 8);
+			p.b = dptr_add(p.b, e * a->stride * 8);
+		}
+		matmul(&p);
+	}
+}
+
+static void
 bias_bwd(const struct k_bias_bwd *a)
 {
 	for (int64_t t = 0; t < count(a->t); t++)
@@ -663,6 +686,7 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_EMBED_BWD:	embed_bwd(r, &a->embed_bwd); break;
 	case K_SCATTER:		scatter(r, &a->scatter); break;
 	case K_MATMUL:		matmul(&a->matmul); break;
+	case K_GROUPED:		grouped(&a->grouped); break;
 	case K_BIAS_BWD:	bias_bwd(&a->bias_bwd); break;
 	case K_RMSNORM:		rmsnorm(&a->rmsnorm); break;
 	case K_RMSNORM_BWD:	rmsnorm_bwd(&a->rmsnorm_bwd); break;

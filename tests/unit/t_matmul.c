@@ -80,6 +80,91 @@ test_matmul(struct kit *k)
 	ok(good, "matrix products of 120 random shapes");
 }
 
+/* ---- grouped ---- */
+
+struct group_case {
+	struct mm_case p;
+	int64_t	groups, stride;
+};
+
+static void
+group_args(struct kit *k, union dev_args *a)
+{
+	const struct group_case *s = k->shape;
+	union dev_args p = { 0 };
+
+	k->shape = &s->p;
+	mm_args(k, &p);
+	k->shape = s;
+	a->grouped = (struct k_grouped){ .p = p.matmul, .offset = kit_at(k, 5),
+		.groups = s->groups, .stride = s->stride };
+}
+
+/* Random cuts of count rows: some groups are empty, some rows are no group's. */
+static void
+draw_offsets(struct kit *k, int32_t *offset, int64_t groups, int64_t count)
+{
+	offset[0] = (int32_t)kit_draw(k, 0, count > 3 ? 3 : 0);
+	for (int64_t e = 0; e < groups; e++) {
+		int64_t left = count - offset[e], most = 2 * left / (groups - e);
+
+		offset[e + 1] = offset[e] + (int32_t)(kit_draw(k, 0, 3) == 0 ? 0 :
+		    kit_draw(k, 0, most < left ? most : left));
+	}
+}
+
+static bool
+group_agrees(struct kit *k, struct group_case *s)
+{
+	const struct mm_case *p = &s->p;
+	int32_t count = (int32_t)(p->ta ? p->k : p->m), offset[9];
+	int64_t brows = p->tb ? p->n : p->k, b = s->groups * s->stride;
+
+	k->shape = s;
+	kit_out(k, p->ta ? s->groups * s->stride : p->cap * p->ldc);
+	kit_in(k, p->cap * p->lda, count * p->lda, 1);
+	kit_in(k, p->ta ? p->cap * p->ldb : b, p->ta ? brows * p->ldb : b, 1);
+	kit_in(k, 1, 1, 1);
+	kit_ints(k, 1, &count);
+	draw_offsets(k, offset, s->groups, count);
+	kit_ints(k, s->groups + 1, offset);
+	bool good = kit_agrees(k, K_GROUPED, group_args, 3e-6);
+
+	if (!good)
+		printf("# %lld groups of %lldx%lldx%lld ta %d tb %d add %d\n",
+		    (long long)s->groups, (long long)p->m, (long long)p->n, (long long)p->k,
+		    p->ta, p->tb, p->add);
+	kit_reset(k);
+	return good;
+}
+
+static void
+test_grouped(struct kit *k)
+{
+	static const int64_t edge[] = { 1, 3, 8, 17, 48, 97, 130, 257, 300, 600 };
+	enum { N = sizeof(edge) / sizeof(edge[0]) };
+	bool good = true;
+
+	for (int i = 0; i < 60 && good; i++) {
+		int form = (int)kit_draw(k, 0, 2);
+		struct group_case s = { .groups = kit_draw(k, 1, 8), .p = {
+			.m = edge[kit_draw(k, 0, N - 1)], .n = edge[kit_draw(k, 0, N - 3)],
+			.k = edge[kit_draw(k, 0, N - 1)], .ta = form == 2, .tb = form == 0,
+			.add = kit_draw(k, 0, 1) == 0, .alpha = kit_draw(k, 0, 1) == 0 ? 1 : 0.5,
+		} };
+		struct mm_case *p = &s.p;
+
+		p->cap = (p->ta ? p->k : p->m) + kit_draw(k, 0, 3);
+		p->lda = (p->ta ? p->m : p->k) + kit_draw(k, 0, 1) * 3;
+		p->ldb = (p->tb ? p->k : p->n) + kit_draw(k, 0, 1) * 5;
+		p->ldc = p->n + kit_draw(k, 0, 1) * 7;
+		s.stride = (p->ta ? p->m * p->ldc : (p->tb ? p->n : p->k) * p->ldb) +
+		    kit_draw(k, 0, 9);
+		good = group_agrees(k, &s);
+	}
+	ok(good, "grouped products of 60 random shapes");
+}
+
 /* Rows of a product of many rows, computed alone or a few at a time. */
 static bool
 rows_alone(const char *isa, bool tb)
@@ -137,6 +222,7 @@ main(void)
 	if (kit_init(&k, 1) < 0)
 		return 2;
 	test_matmul(&k);
+	test_grouped(&k);
 	ok(rows_alone("cpu", true) && rows_alone("cpu", false) && rows_alone("cpu:base", true),
 	    "a row's product is the same bits alone, in few rows and in many");
 	kit_free(&k);

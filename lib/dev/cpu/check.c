@@ -41,20 +41,37 @@ check_attention(const struct cpu *c, int kernel, const struct k_attention *a, st
 }
 
 static int
-check_matmul(const struct cpu *c, const struct k_matmul *a, struct err *err)
+check_matmul(const struct cpu *c, int kernel, const struct k_matmul *a, struct err *err)
 {
 	if (a->c_type != DTYPE_F32)
-		return bad_type(c, K_MATMUL, a->c_type, err);
+		return bad_type(c, kernel, a->c_type, err);
 	if (a->a_type != DTYPE_F32)
-		return bad_type(c, K_MATMUL, a->a_type, err);
+		return bad_type(c, kernel, a->a_type, err);
 	if (a->b_type != DTYPE_F32)
-		return bad_type(c, K_MATMUL, a->b_type, err);
+		return bad_type(c, kernel, a->b_type, err);
 	if (a->m.n.at != 0 && a->k.n.at != 0)
-		return bad_shape(K_MATMUL, "both m and k vary", err);
+		return bad_shape(kernel, "both m and k vary", err);
 	if (a->lda < (a->ta ? a->m.cap : a->k.cap) || a->ldc < a->n ||
 	    a->ldb < (a->tb ? a->k.cap : a->n))
-		return bad_shape(K_MATMUL, "rows overlap", err);
+		return bad_shape(kernel, "rows overlap", err);
 	return 0;
+}
+
+static int
+check_grouped(const struct cpu *c, const struct k_grouped *a, struct err *err)
+{
+	const struct k_matmul *p = &a->p;
+	int64_t rows = p->ta ? p->m.cap : p->tb ? p->n : p->k.cap, ld = p->ta ? p->ldc : p->ldb;
+
+	if (a->offset.at == 0 || a->groups < 1)
+		return bad_shape(K_GROUPED, "no groups", err);
+	if (p->bias.at != 0)
+		return bad_shape(K_GROUPED, "no bias of groups", err);
+	if ((p->ta ? p->m.n.at : p->k.n.at) != 0)
+		return bad_shape(K_GROUPED, "the wrong side varies", err);
+	if (a->stride < (rows - 1) * ld + (p->ta || !p->tb ? p->n : p->k.cap))
+		return bad_shape(K_GROUPED, "matrices overlap", err);
+	return check_matmul(c, K_GROUPED, p, err);
 }
 
 static int
@@ -117,7 +134,9 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 			return bad_type(c, kernel, a->cast.y_type, err);
 		return 0;
 	case K_MATMUL:
-		return check_matmul(c, &a->matmul, err);
+		return check_matmul(c, kernel, &a->matmul, err);
+	case K_GROUPED:
+		return check_grouped(c, &a->grouped, err);
 	case K_ATTENTION:
 		return check_attention(c, kernel, &a->attention, err);
 	case K_ATTENTION_BWD:

@@ -206,6 +206,28 @@ many_rows(struct cpu *c, struct mm *mm)
 
 /* ---- few rows ---- */
 
+/* Columns [j, j + NR) of all rows; panel is room for NR * KC floats. */
+static void
+panel_run(const struct mm *mm, float *panel, int64_t j)
+{
+	bool direct = !mm->p->tb && j + NR <= mm->n;
+
+	for (int64_t k0 = 0; k0 < mm->k; k0 += KC) {
+		if (!direct)
+			pack_b(mm, panel, j, k0, min64(KC, mm->k - k0));
+		for (int64_t i = 0; i < mm->m; i += MR) {
+			struct tile t = tile_at(mm, i, j, k0);
+
+			t.a = mm->a + i * mm->rs + k0 * mm->cs;
+			t.rs = mm->rs;
+			t.cs = mm->cs;
+			t.b = direct ? mm->b + k0 * mm->p->ldb + j : panel;
+			t.ldb = direct ? mm->p->ldb : NR;
+			OF_ISA(tile_run)(&t, min64(MR, mm->m - i));
+		}
+	}
+}
+
 static void
 panel_task(void *ctx, int64_t task, int member)
 {
@@ -214,22 +236,7 @@ panel_task(void *ctx, int64_t task, int member)
 	float *panel = mm->packed_b + member * NR * KC;
 
 	for (int64_t p = cpu_from(job, task); p < cpu_to(job, task); p++)
-		for (int64_t j = p * NR, k0 = 0; k0 < mm->k; k0 += KC) {
-			bool direct = !mm->p->tb && j + NR <= mm->n;
-
-			if (!direct)
-				pack_b(mm, panel, j, k0, min64(KC, mm->k - k0));
-			for (int64_t i = 0; i < mm->m; i += MR) {
-				struct tile t = tile_at(mm, i, j, k0);
-
-				t.a = mm->a + i * mm->rs + k0 * mm->cs;
-				t.rs = mm->rs;
-				t.cs = mm->cs;
-				t.b = direct ? mm->b + k0 * mm->p->ldb + j : panel;
-				t.ldb = direct ? mm->p->ldb : NR;
-				OF_ISA(tile_run)(&t, min64(MR, mm->m - i));
-			}
-		}
+		panel_run(mm, panel, p * NR);
 }
 
 static void
@@ -256,16 +263,23 @@ no_terms(const struct mm *mm)
 		}
 }
 
-void
-OF_ISA(k_matmul)(struct cpu *c, const union dev_args *args)
+static struct mm
+mm_of(struct cpu *c, const struct k_matmul *p)
 {
-	const struct k_matmul *p = &args->matmul;
 	struct mm mm = {
 		.p = p, .a = cpu_f32(p->a), .b = cpu_f32(p->b), .c = cpu_f32(p->c),
 		.bias = cpu_f32(p->bias), .alpha = (float)p->alpha,
 		.m = cpu_count(c, p->m), .n = p->n, .k = cpu_count(c, p->k),
 		.rs = p->ta ? 1 : p->lda, .cs = p->ta ? p->lda : 1,
 	};
+
+	return mm;
+}
+
+void
+OF_ISA(k_matmul)(struct cpu *c, const union dev_args *args)
+{
+	struct mm mm = mm_of(c, &args->matmul);
 
 	if (mm.m <= 0 || mm.n <= 0 || mm.k < 0)
 		return;
@@ -275,4 +289,86 @@ OF_ISA(k_matmul)(struct cpu *c, const union dev_args *args)
 		few_rows(c, &mm);
 	else
 		many_rows(c, &mm);
+}
+
+/* ---- groups ---- */
+
+struct groups {
+	struct mm	 mm;		/* of all rows */
+	const struct k_grouped *g;
+	const int32_t	*offset;
+	int64_t		 panels;	/* of one group */
+};
+
+/* The product of group e. */
+static struct mm
+group_at(const struct groups *gs, int64_t e)
+{
+	struct mm mm = gs->mm;
+	int64_t from = gs->offset[e], rows = gs->offset[e + 1] - from;
+
+	mm.a += from * mm.p->lda;
+	if (mm.p->ta) {
+		mm.k = rows;
+		mm.b += from * mm.p->ldb;
+		mm.c += e * gs->g->stride;
+	} else {
+		mm.m = rows;
+		mm.c += from * mm.p->ldc;
+		mm.b += e * gs->g->stride;
+	}
+	return mm;
+}
+
+static void
+group_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct groups *gs = job->args;
+	float *panel = gs->mm.packed_b + member * NR * KC;
+
+	for (int64_t i = cpu_from(job, task); i < cpu_to(job, task); i++) {
+		struct mm mm = group_at(gs, i / gs->panels);
+		int64_t j = i % gs->panels * NR;
+
+		if (mm.k > 0) {
+			panel_run(&mm, panel, j);
+			continue;
+		}
+		mm.c += j;
+		mm.n = min64(NR, mm.n - j);
+		no_terms(&mm);
+	}
+}
+
+/* Do the offsets rise within the count of rows? */
+static bool
+offsets_rise(const struct groups *gs, int64_t rows)
+{
+	bool rise = gs->offset[0] >= 0 && gs->offset[gs->g->groups] <= rows;
+
+	for (int64_t e = 0; e < gs->g->groups; e++)
+		rise = rise && gs->offset[e] <= gs->offset[e + 1];
+	return rise;
+}
+
+void
+OF_ISA(k_grouped)(struct cpu *c, const union dev_args *args)
+{
+	const struct k_grouped *g = &args->grouped;
+	struct groups gs = {
+		.mm = mm_of(c, &g->p), .g = g, .offset = cpu_i32(g->offset),
+		.panels = (g->p.n + NR - 1) / NR,
+	};
+	struct cpu_job job = { .c = c, .args = &gs, .n = g->groups * gs.panels };
+
+	if (gs.mm.m < 0 || gs.mm.k < 0)
+		return;
+	if (!offsets_rise(&gs, g->p.ta ? gs.mm.k : gs.mm.m)) {
+		cpu_fail(c, ERR_DEVICE, "offsets of groups that do not rise or exceed the rows");
+		return;
+	}
+	gs.mm.packed_b = cpu_scratch(c, team_size(c->dev.team) * NR * KC * (int64_t)sizeof(float));
+	if (gs.mm.packed_b != NULL)
+		cpu_run(&job, gs.mm.k * (gs.mm.m + 4) / g->groups + 1, group_task);
 }

@@ -34,6 +34,7 @@ const struct cpu_isa OF_ISA(cpu_isa) = {
 		[K_EMBED_BWD] = OF_ISA(k_embed_bwd),
 		[K_SCATTER] = OF_ISA(k_scatter),
 		[K_MATMUL] = OF_ISA(k_matmul),
+		[K_GROUPED] = OF_ISA(k_grouped),
 		[K_BIAS_BWD] = OF_ISA(k_bias_bwd),
 		[K_RMSNORM] = OF_ISA(k_rmsnorm),
 		[K_RMSNORM_BWD] = OF_ISA(k_rmsnorm_bwd),
