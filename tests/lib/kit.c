@@ -15,7 +15,7 @@ kit_init(struct kit *k, uint64_t seed)
 {
 	struct err err = { 0 };
 
-	*k = (struct kit){ .seed = seed };
+	*k = (struct kit){ .seed = seed, .act = DTYPE_F32 };
 	k->ref = refdev_open(NULL, &err);
 	return k->ref == NULL ? -1 : 0;
 }
@@ -61,9 +61,12 @@ must(void *p)
 	return p;
 }
 
+/* Bytes of a buffer on the reference, or on a device. */
 static int64_t
-size_of(const struct kit_buf *b, dtype type)
+size_of(const struct kit_buf *b, bool on_ref)
 {
+	dtype type = on_ref ? DTYPE_F64 : b->type;
+
 	return b->n * (b->kind == KIT_BYTES ? 1 : b->kind == KIT_INT ? 4 : dtype_size(type));
 }
 
@@ -72,33 +75,62 @@ add_buf(struct kit *k, struct kit_buf b)
 {
 	struct err err = { 0 };
 
-	b.ref = dev_alloc(k->ref, size_of(&b, DTYPE_F64), &err);
+	b.ref = dev_alloc(k->ref, size_of(&b, true), &err);
 	must(k->n < KIT_BUFS && b.ref.at != 0 ? k : NULL);
-	b.want = must(malloc((size_t)size_of(&b, DTYPE_F64) + 1));
+	b.want = must(malloc((size_t)size_of(&b, true) + 1));
 	k->buf[k->n] = b;
 	return k->n++;
 }
 
 static int
-add_floats(struct kit *k, int64_t n, int64_t valid, double std, bool out)
+add_floats(struct kit *k, dtype type, int64_t n, int64_t valid, double std, bool out)
 {
 	double *x = must(malloc((size_t)n * sizeof(*x) + 1));
+	char t[8];
 
-	for (int64_t i = 0; i < n; i++)
-		x[i] = i < valid ? (double)(float)(std * kit_normal(k)) : (double)NAN;
-	return add_buf(k, (struct kit_buf){ .kind = KIT_FLOAT, .out = out, .n = n, .from = x });
+	for (int64_t i = 0; i < n; i++) {
+		x[i] = i < valid ? std * kit_normal(k) : (double)NAN;
+		dtype_convert(t, type, &x[i], DTYPE_F64, 1);
+		dtype_convert(&x[i], DTYPE_F64, t, type, 1);
+	}
+	return add_buf(k, (struct kit_buf){ .kind = KIT_FLOAT, .out = out, .type = type, .n = n,
+	    .from = x });
+}
+
+int
+kit_in_as(struct kit *k, dtype type, int64_t n, int64_t valid, double std)
+{
+	return add_floats(k, type, n, valid, std, false);
+}
+
+int
+kit_out_as(struct kit *k, dtype type, int64_t n)
+{
+	return add_floats(k, type, n, n, 1, true);
 }
 
 int
 kit_in(struct kit *k, int64_t n, int64_t valid, double std)
 {
-	return add_floats(k, n, valid, std, false);
+	return kit_in_as(k, k->act, n, valid, std);
 }
 
 int
 kit_out(struct kit *k, int64_t n)
 {
-	return add_floats(k, n, n, 1, true);
+	return kit_out_as(k, k->act, n);
+}
+
+int
+kit_wide_in(struct kit *k, int64_t n, int64_t valid, double std)
+{
+	return kit_in_as(k, DTYPE_F32, n, valid, std);
+}
+
+int
+kit_wide_out(struct kit *k, int64_t n)
+{
+	return kit_out_as(k, DTYPE_F32, n);
 }
 
 int
@@ -126,6 +158,12 @@ kit_at(const struct kit *k, int i)
 	return k->on_ref ? k->buf[i].ref : k->buf[i].dev;
 }
 
+dtype
+kit_type_of(const struct kit *k, int i)
+{
+	return k->on_ref ? DTYPE_F64 : k->buf[i].type;
+}
+
 double
 kit_want(const struct kit *k, int buf, int64_t i)
 {
@@ -142,12 +180,12 @@ run_reference(struct kit *k, int kernel, void (*args)(struct kit *, union dev_ar
 	k->type = DTYPE_F64;
 	for (int i = 0; i < k->n; i++)
 		dev_upload(k->ref, k->buf[i].ref, k->buf[i].from,
-		    size_of(&k->buf[i], DTYPE_F64));
+		    size_of(&k->buf[i], true));
 	args(k, &a);
 	dev_launch(k->ref, kernel, &a);
 	for (int i = 0; i < k->n; i++)
 		dev_download(k->ref, k->buf[i].want, k->buf[i].ref,
-		    size_of(&k->buf[i], DTYPE_F64));
+		    size_of(&k->buf[i], true));
 	if (dev_wait(k->ref, &err) == 0)
 		return true;
 	printf("# reference: %s\n", err.msg);
@@ -163,16 +201,16 @@ run_device(struct kit *k, struct dev *d, int kernel,
 	struct err err = { 0 };
 
 	k->on_ref = false;
-	k->type = DTYPE_F32;
+	k->type = k->act;
 	for (int i = 0; i < k->n; i++) {
 		struct kit_buf *b = &k->buf[i];
-		int64_t bytes = size_of(b, DTYPE_F32);
-		float *x = must(malloc((size_t)bytes + 1));
+		int64_t bytes = size_of(b, false);
+		void *x = must(malloc((size_t)bytes + 1));
 
 		b->dev = dev_alloc(d, bytes, &err);
 		must(b->dev.at != 0 ? x : NULL);
 		if (b->kind == KIT_FLOAT)
-			dtype_convert(x, DTYPE_F32, b->from, DTYPE_F64, b->n);
+			dtype_convert(x, b->type, b->from, DTYPE_F64, b->n);
 		else
 			memcpy(x, b->from, (size_t)bytes);
 		dev_upload(d, b->dev, x, bytes);
@@ -182,7 +220,7 @@ run_device(struct kit *k, struct dev *d, int kernel,
 	if (dev_check(d, kernel, &a, &err) == 0)
 		dev_launch(d, kernel, &a);
 	for (int i = 0; i < k->n; i++)
-		dev_download(d, got[i], k->buf[i].dev, size_of(&k->buf[i], DTYPE_F32));
+		dev_download(d, got[i], k->buf[i].dev, size_of(&k->buf[i], false));
 	if (err.code == ERR_NONE && dev_wait(d, &err) == 0)
 		return true;
 	printf("# %s: %s\n", d->info.name, err.msg);
@@ -191,24 +229,36 @@ run_device(struct kit *k, struct dev *d, int kernel,
 
 /* Largest difference over largest magnitude; infinite where one is NaN and one is not. */
 static double
-distance(const struct kit_buf *b, const float *got)
+distance(const struct kit_buf *b, const void *got)
 {
 	const double *want = b->want;
-	double worst = 0, large = 1e-30;
+	double worst = 0, large = 1e-30, *x = must(malloc((size_t)b->n * sizeof(*x) + 1));
 
+	dtype_convert(x, DTYPE_F64, got, b->type, b->n);
 	for (int64_t i = 0; i < b->n; i++) {
-		double g = (double)got[i];
+		double g = x[i];
 
 		if (g != g && want[i] != want[i])
 			continue;
 		if (g == want[i])
 			continue;
-		if (!isfinite(g) || !isfinite(want[i]))
-			return HUGE_VAL;
+		if (!isfinite(g) || !isfinite(want[i])) {
+			worst = HUGE_VAL;
+			break;
+		}
 		worst = fmax(worst, fabs(g - want[i]));
 		large = fmax(large, fabs(want[i]));
 	}
+	free(x);
 	return worst / large;
+}
+
+/* What rounding to a type may add to a difference. */
+static double
+rounding(const struct kit_buf *b)
+{
+	return b->kind != KIT_FLOAT ? 0 : b->type == DTYPE_BF16 ? 0x1p-8 :
+	    b->type == DTYPE_F16 ? 0x1p-10 : 0;
 }
 
 /* Bytes that are doubles, or integers that must be equal. */
@@ -239,18 +289,19 @@ near(const struct kit *k, const char *name, void **got, double tol)
 
 		if (b->out) {
 			e = b->kind == KIT_FLOAT ? distance(b, got[i]) : distance_each(b, got[i]);
-			if (e <= tol)
+			if (e <= tol + rounding(b))
 				continue;
-			printf("# %s: buffer %d is off by %g, %g allowed\n", name, i, e, tol);
+			printf("# %s: buffer %d is off by %g, %g allowed\n", name, i, e,
+			    tol + rounding(b));
 			good = false;
 		} else {
-			float *x = must(malloc((size_t)size_of(b, DTYPE_F32) + 1));
+			void *x = must(malloc((size_t)size_of(b, false) + 1));
 
 			if (b->kind == KIT_FLOAT)
-				dtype_convert(x, DTYPE_F32, b->from, DTYPE_F64, b->n);
+				dtype_convert(x, b->type, b->from, DTYPE_F64, b->n);
 			else
-				memcpy(x, b->from, (size_t)size_of(b, DTYPE_F32));
-			if (memcmp(x, got[i], (size_t)size_of(b, DTYPE_F32)) != 0) {
+				memcpy(x, b->from, (size_t)size_of(b, false));
+			if (memcmp(x, got[i], (size_t)size_of(b, false)) != 0) {
 				printf("# %s: input %d was written\n", name, i);
 				good = false;
 			}
@@ -264,7 +315,7 @@ static bool
 same(const struct kit *k, const char *name, void **a, void **b)
 {
 	for (int i = 0; i < k->n; i++)
-		if (memcmp(a[i], b[i], (size_t)size_of(&k->buf[i], DTYPE_F32)) != 0) {
+		if (memcmp(a[i], b[i], (size_t)size_of(&k->buf[i], false)) != 0) {
 			printf("# %s: bits of buffer %d depend on threads or mode\n", name, i);
 			return false;
 		}

@@ -2,7 +2,9 @@
  * kit - one kernel, the same arguments, on the reference and on real devices
  *
  * A case declares its buffers by index, and builds its arguments twice: once
- * with the reference's addresses and F64, once with the device's and F32.
+ * with the reference's addresses and F64, once with the device's and the type
+ * of activations.  Numbers are rounded to a buffer's type first, so that both
+ * compute with the same ones.
  * Inputs beyond the valid rows are NaN, so that reading them shows; outputs
  * start as random numbers, so that writing too much or not adding shows.
  */
@@ -16,6 +18,7 @@ enum { KIT_BUFS = 24 };
 struct kit_buf {
 	enum { KIT_FLOAT, KIT_INT, KIT_BYTES } kind;
 	bool	 out;
+	dtype	 type;		/* of KIT_FLOAT on the device */
 	int64_t	 n;		/* elements, or bytes of KIT_BYTES */
 	void	*from;		/* double, int32_t or bytes: what it starts as */
 	void	*want;		/* what the reference made of it */
@@ -28,7 +31,8 @@ struct kit {
 	struct kit_buf	 buf[KIT_BUFS];
 	int		 n;
 	bool		 on_ref;	/* whose addresses kit_at() gives */
-	dtype		 type;		/* F64 or F32, to go with it */
+	dtype		 act;		/* of activations on the device: the case's choice */
+	dtype		 type;		/* F64 or act, to go with it */
 	const void	*shape;		/* the case's own */
 };
 
@@ -42,19 +46,30 @@ void kit_reset(struct kit *k);
 int64_t kit_draw(struct kit *k, int64_t from, int64_t to);	/* both included */
 double kit_normal(struct kit *k);
 
-/* Buffers; each returns its index.  valid elements are numbers, the rest NaN. */
+/*
+ * Buffers; each returns its index.  valid elements are numbers, the rest NaN.
+ * Of the activations' type, F32 whatever that is (wide), or as given.
+ */
 int kit_in(struct kit *k, int64_t n, int64_t valid, double std);
 int kit_out(struct kit *k, int64_t n);
+int kit_wide_in(struct kit *k, int64_t n, int64_t valid, double std);
+int kit_wide_out(struct kit *k, int64_t n);
+int kit_in_as(struct kit *k, dtype type, int64_t n, int64_t valid, double std);
+int kit_out_as(struct kit *k, dtype type, int64_t n);
 int kit_ints(struct kit *k, int64_t n, const int32_t *values);
 int kit_bytes(struct kit *k, int64_t bytes, const void *from, bool out);	/* of doubles */
 
 dptr kit_at(const struct kit *k, int i);
 
+/* What an argument that names a buffer's own type is to say: F64 on the reference. */
+dtype kit_type_of(const struct kit *k, int i);
+
 /*
  * Run it on the reference, and on every instruction set of this machine,
  * strict and not, with one thread and three.  Is every output within tol of
- * the reference (largest difference over largest magnitude), and the same
- * bits for each instruction set?
+ * the reference (largest difference over largest magnitude; a buffer's type
+ * adds its rounding, 2^-8 of BF16 and 2^-10 of F16), and the same bits for each
+ * way on an instruction set?
  */
 bool kit_agrees(struct kit *k, int kernel,
     void (*args)(struct kit *k, union dev_args *a), double tol);

@@ -457,6 +457,79 @@ sumsq_bufs(struct kit *k, const struct rows *r)
 	in_rows(k, r, r->c);
 }
 
+/* ---- casts: every half, and floats of any bits, in pieces that end anywhere ---- */
+
+enum { CASTS = 65536 + 5 };
+
+/* Are n elements of a type the same, a NaN like any other? */
+static bool
+same_numbers(dtype type, const void *a, const void *b, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		double x, y;
+
+		dtype_convert(&x, DTYPE_F64, (const char *)a + i * dtype_size(type), type, 1);
+		dtype_convert(&y, DTYPE_F64, (const char *)b + i * dtype_size(type), type, 1);
+		if (memcmp(&x, &y, sizeof(x)) != 0 && (x == x || y == y))
+			return false;
+	}
+	return true;
+}
+
+static bool
+cast_agrees(struct dev *d, dtype to, dtype from)
+{
+	uint32_t *bits = calloc(CASTS, 4);
+	void *want = malloc(CASTS * 8), *got = malloc(CASTS * 8);
+	struct err err = { 0 };
+	dptr x = dev_alloc(d, CASTS * 4, &err), y = dev_alloc(d, CASTS * 4, &err);
+	bool good;
+
+	for (uint32_t i = 0; i < CASTS; i++) {
+		if (dtype_size(from) == 4)
+			bits[i] = i * 2654435761u;
+		else
+			((uint16_t *)bits)[i] = (uint16_t)i;
+	}
+	dtype_convert(want, to, bits, from, CASTS);
+	memset(got, 7, CASTS * 8);
+	dev_upload(d, x, bits, CASTS * dtype_size(from));
+	for (int64_t at = 0, n = 1; at < CASTS; at += n, n = n * 7 % 65537) {
+		union dev_args a = { .cast = { dptr_add(y, at * dtype_size(to)),
+		    dptr_add(x, at * dtype_size(from)), to, from, n < CASTS - at ? n : CASTS - at } };
+
+		dev_launch(d, K_CAST, &a);
+	}
+	dev_download(d, got, y, CASTS * dtype_size(to));
+	good = dev_wait(d, &err) == 0 && same_numbers(to, want, got, CASTS);
+	free(bits);
+	free(want);
+	free(got);
+	dev_free(d, x);
+	dev_free(d, y);
+	return good;
+}
+
+static void
+casts_agree(const char *isa)
+{
+	static const dtype types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+	struct err err = { 0 };
+	struct team *team = team_new(2, &err);
+	struct dev *d = dev_open(isa, team, 0, &err);
+	bool good = true;
+
+	for (int i = 0; d != NULL && i < 9; i++)
+		if (!cast_agrees(d, types[i / 3], types[i % 3])) {
+			printf("# %s: %s from %s\n", isa, dtype_name(types[i / 3]),
+			    dtype_name(types[i % 3]));
+			good = false;
+		}
+	ok(good, isa);
+	dev_close(d);
+	team_free(team);
+}
+
 static const struct test {
 	int	kernel;
 	void	(*bufs)(struct kit *k, const struct rows *r);
@@ -517,6 +590,9 @@ main(void)
 		return 2;
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		run(&k, &tests[i]);
+	casts_agree("cpu:base");
+	casts_agree("cpu:avx2");
+	casts_agree("cpu:avx512");
 	kit_free(&k);
 	return tap_done();
 }

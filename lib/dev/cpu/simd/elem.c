@@ -57,6 +57,34 @@ OF_ISA(k_copy)(struct cpu *c, const union dev_args *a)
 	cpu_run(&job, 1, copy_task);
 }
 
+INLINE void
+convert_as(dtype to_type, dtype from_type, void *to, const void *from, int64_t n)
+{
+	for (int64_t i = 0; i < n; i += VW)
+		vput(to_type, to, i, vget(from_type, from, i, n - i), n - i);
+}
+
+void
+OF_ISA(convert)(void *to, dtype to_type, const void *from, dtype from_type, int64_t n)
+{
+	if (to_type == from_type || to_type == DTYPE_F64 || from_type == DTYPE_F64) {
+		dtype_convert(to, to_type, from, from_type, n);
+		return;
+	}
+#define FROM_BF16(to_type) convert_as(to_type, DTYPE_BF16, to, from, n)
+#define FROM_F16(to_type) convert_as(to_type, DTYPE_F16, to, from, n)
+#define FROM_F32(to_type) convert_as(to_type, DTYPE_F32, to, from, n)
+	if (from_type == DTYPE_BF16)
+		EACH_TYPE(to_type, FROM_BF16);
+	else if (from_type == DTYPE_F16)
+		EACH_TYPE(to_type, FROM_F16);
+	else
+		EACH_TYPE(to_type, FROM_F32);
+#undef FROM_BF16
+#undef FROM_F16
+#undef FROM_F32
+}
+
 static void
 cast_task(void *ctx, int64_t task, int member)
 {
@@ -65,7 +93,7 @@ cast_task(void *ctx, int64_t task, int member)
 	int64_t from = cpu_from(job, task), n = cpu_to(job, task) - from;
 
 	(void)member;
-	dtype_convert((char *)cpu_ptr(a->y) + from * dtype_size(a->y_type), a->y_type,
+	OF_ISA(convert)((char *)cpu_ptr(a->y) + from * dtype_size(a->y_type), a->y_type,
 	    (char *)cpu_ptr(a->x) + from * dtype_size(a->x_type), a->x_type, n);
 }
 

@@ -8,6 +8,7 @@
 #define DEV_SIMD_SIMD_H
 
 #include "dev/cpu/cpu.h"
+#include "dev/cpu/simd/typed.h"
 #include "dev/cpu/simd/vec.h"
 
 #define ISA_JOIN2(a, b) a##_##b
@@ -27,6 +28,9 @@ cpu_kernel OF_ISA(k_momentum), OF_ISA(k_normalize), OF_ISA(k_update);
 /* n rounds of SPIN_CHAINS independent chains of multiply-adds. */
 enum { SPIN_CHAINS = 12, SPIN_STEPS = 16 };
 double OF_ISA(spin)(int64_t n);
+
+/* dtype_convert(), in vectors where both are of F32, BF16 and F16. */
+void OF_ISA(convert)(void *to, dtype to_type, const void *from, dtype from_type, int64_t n);
 
 /*
  * Fixed chunks of rows whose partial sums are added in order: how a sum over
