@@ -29,6 +29,7 @@ enum dev_kernel {
 	K_ROPE, K_ATTENTION, K_ATTENTION_BWD,
 	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD,
 	K_XENT, K_XENT_BWD,
+	K_CONV, K_CONV_BWD, K_SCAN, K_SCAN_BWD,
 	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW, K_MOMENTUM, K_NORMALIZE, K_UPDATE,
 	K_COUNT
 };
@@ -190,6 +191,47 @@ struct k_xent {
  */
 struct k_xent_bwd { struct k_xent f; dptr dlogp, dlse; };
 
+/*
+ * Recurrences.  Sequence s owns tokens cu_seqlens[s] to cu_seqlens[s + 1].  In
+ * generation it goes on from row slot[s] of state, unless pos of its first
+ * token is 0, and leaves its state there; in training state is 0.  However a
+ * sequence is cut into passes, the bits are the same.
+ *
+ * Causal convolution of each channel: y[t, c] = bias[c] + sum over j < width
+ * of w[c, j] x[t - width + 1 + j, c].  y (T, C), x of ldx, w (C, width), state
+ * (slots, width - 1, C): the last inputs.  bias may be 0.
+ */
+enum { CONV_WIDTH = 8, SCAN_STATES = 128, SCAN_PIECE = 32 };	/* limits; tokens of a piece */
+
+struct k_conv {
+	dptr	y, x, w, bias, cu_seqlens, pos, state, slot;
+	dtype	type;
+	struct dim t, seqs;
+	int64_t	c, width, ldx;
+};
+
+/* dx (of ldx) = (not +=), dw, dbias += gradients; any of the last two may be 0 */
+struct k_conv_bwd { struct k_conv f; dptr dx, dw, dbias, dy; };
+
+/*
+ * The selective scan of Mamba (arXiv 2312.00752), per channel c with N states:
+ *	d = softplus(dt[t, c])
+ *	h[n] = exp(-exp(a_log[c, n]) d) h[n] + d x[t, c] b[t, n]
+ *	y[t, c] = (sum over n of c_in[t, n] h[n] + d[c] x[t, c]) silu(z[t, c])
+ * x and z are of ldx and ldz, b and c_in (T, N); a_log (C, N), d (C), state
+ * (slots, N, C) and saved (T / SCAN_PIECE rounded up, N, C) are wide; saved
+ * keeps the states that backward starts its pieces from, 0 without.
+ */
+struct k_scan {
+	dptr	y, x, dt, z, a_log, b, c_in, d, cu_seqlens, pos, state, slot, saved;
+	dtype	type;
+	struct dim t, seqs;
+	int64_t	c, n, ldx, ldz;
+};
+
+/* dx, dz (of ldx, ldz), ddt, db, dc = (not +=), da_log, dd += gradients; the last two may be 0 */
+struct k_scan_bwd { struct k_scan f; dptr dx, ddt, dz, db, dc, da_log, dd, dy; };
+
 /* out[0] (f64) [+]= sum a[i] * b[i]; b 0: sum of a */
 struct k_dot { dptr out, a, b; dtype type; struct dim n; bool add; };
 
@@ -281,6 +323,10 @@ union dev_args {
 	struct k_glu_bwd glu_bwd;
 	struct k_xent xent;
 	struct k_xent_bwd xent_bwd;
+	struct k_conv conv;
+	struct k_conv_bwd conv_bwd;
+	struct k_scan scan;
+	struct k_scan_bwd scan_bwd;
 	struct k_dot dot;
 	struct k_sumsq sumsq;
 	struct k_guard guard;

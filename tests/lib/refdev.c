@@ -701,6 +701,10 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_GLU_BWD:		glu_bwd(&a->glu_bwd); break;
 	case K_XENT:		xent(r, &a->xent); break;
 	case K_XENT_BWD:	xent_bwd(r, &a->xent_bwd); break;
+	case K_CONV:
+	case K_CONV_BWD:
+	case K_SCAN:
+	case K_SCAN_BWD:	ref_recurrence(kernel, a); break;
 	case K_DOT:		dot(&a->dot); break;
 	case K_SUMSQ:		sumsq(&a->sumsq); break;
 	case K_GUARD:		guard(&a->guard); break;

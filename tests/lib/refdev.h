@@ -13,4 +13,7 @@
 /* The team is kept for dev->team and not used.  Close with dev_close(). */
 struct dev *refdev_open(struct team *team, struct err *err);
 
+/* Its kernels in other files. */
+void ref_recurrence(int kernel, const union dev_args *a);
+
 #endif

@@ -84,6 +84,32 @@ check_rope(const struct k_rope *a, struct err *err)
 	return 0;
 }
 
+static int
+check_conv(int kernel, const struct k_conv *a, struct err *err)
+{
+	if (a->width < 1 || a->width > CONV_WIDTH)
+		return bad_shape(kernel, "width outside 1..8", err);
+	if (a->ldx < a->c)
+		return bad_shape(kernel, "rows overlap", err);
+	if (a->state.at != 0 && (a->slot.at == 0 || a->pos.at == 0 || kernel == K_CONV_BWD))
+		return bad_shape(kernel, "state without slots and positions, or backward", err);
+	return 0;
+}
+
+static int
+check_scan(int kernel, const struct k_scan *a, struct err *err)
+{
+	if (a->n < 1 || a->n > SCAN_STATES)
+		return bad_shape(kernel, "states outside 1..128", err);
+	if (a->ldx < a->c || a->ldz < a->c)
+		return bad_shape(kernel, "rows overlap", err);
+	if (a->state.at != 0 && (a->slot.at == 0 || a->pos.at == 0 || kernel == K_SCAN_BWD))
+		return bad_shape(kernel, "state without slots and positions, or backward", err);
+	if (kernel == K_SCAN_BWD && a->saved.at == 0)
+		return bad_shape(kernel, "no states were saved", err);
+	return 0;
+}
+
 /* The type that decides, for kernels that have one. */
 static dtype
 main_type(int kernel, const union dev_args *a)
@@ -109,6 +135,10 @@ main_type(int kernel, const union dev_args *a)
 	case K_GLU_BWD:		return a->glu_bwd.type;
 	case K_XENT:		return a->xent.type;
 	case K_XENT_BWD:	return a->xent_bwd.f.type;
+	case K_CONV:		return a->conv.type;
+	case K_CONV_BWD:	return a->conv_bwd.f.type;
+	case K_SCAN:		return a->scan.type;
+	case K_SCAN_BWD:	return a->scan_bwd.f.type;
 	case K_DOT:		return a->dot.type;
 	case K_SUMSQ:		return a->sumsq.type;
 	default:		return DTYPE_F32;
@@ -124,7 +154,8 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 		return err_set(err, ERR_DEVICE, "%s: not on cpu:%s", dev_kernel_name(kernel),
 		    c->isa->name);
 	t = main_type(kernel, a);
-	if (t != DTYPE_F32 && !(kernel == K_FILL && (is_float(t) || t == DTYPE_I32)))
+	if (t != DTYPE_F32 && !(kernel >= K_CONV && kernel <= K_SCAN_BWD && is_float(t) &&
+	    t != DTYPE_F64) && !(kernel == K_FILL && (is_float(t) || t == DTYPE_I32)))
 		return bad_type(c, kernel, t, err);
 	switch (kernel) {
 	case K_CAST:
@@ -143,6 +174,14 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 		return check_attention(c, kernel, &a->attention_bwd.f, err);
 	case K_ROPE:
 		return check_rope(&a->rope, err);
+	case K_CONV:
+		return check_conv(kernel, &a->conv, err);
+	case K_CONV_BWD:
+		return check_conv(kernel, &a->conv_bwd.f, err);
+	case K_SCAN:
+		return check_scan(kernel, &a->scan, err);
+	case K_SCAN_BWD:
+		return check_scan(kernel, &a->scan_bwd.f, err);
 	case K_ADAMW:
 		if (a->adamw.p_out.at != 0 && !is_float(a->adamw.p_type))
 			return bad_type(c, kernel, a->adamw.p_type, err);

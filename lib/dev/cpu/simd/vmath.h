@@ -32,6 +32,19 @@ vexp(vf x)
 	return (vf)((vi)p & keep);
 }
 
+/* ln(1 + x) of x in [0, 1] */
+INLINE vf
+vlog1p(vf x)
+{
+	vf s = x / (2.0f + x), z = s * s, p;	/* 2 artanh(s) */
+
+	p = vfma(vset(0.2815778f), z, vset(0.27965158f));
+	p = vfma(p, z, vset(0.40024596f));
+	p = vfma(p, z, vset(0.6666632f));
+	p = vfma(p, z, vset(2.0f));
+	return s * p;
+}
+
 /* 1 / (1 + e^-x) */
 INLINE vf
 vsigmoid(vf x)
