@@ -260,7 +260,7 @@ write_model(const struct init *o, struct model *m)
 static int
 try_and_write(struct init *o)
 {
-	struct model m = { .params = { .data = { 0 } } };
+	struct model m = { .dev = NULL };
 	struct err err;
 	struct team *team = team_new(tool_threads(o->threads, 0), &err);
 	struct dev *dev;

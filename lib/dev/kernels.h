@@ -295,8 +295,13 @@ struct k_momentum { dptr y, m, g, step; int64_t n; double beta; };
 /* y = x / (sqrt(sumsq) + eps); sumsq is a device f64, y may be x */
 struct k_normalize { dptr y, x, sumsq; int64_t n; double eps; };
 
-/* p = (1 - lr decay) p - lr lr_scale x, with step->lr; nothing when step->skip */
-struct k_update { dptr p, x, step; int64_t n; double lr_scale, decay; };
+/*
+ * p = (1 - lr decay) p - lr lr_scale x, with step->lr; nothing when step->skip.
+ * p_out as in k_adamw.
+ */
+struct k_update {
+	dptr p, x, step, p_out; dtype p_type; int64_t n; double lr_scale, decay;
+};
 
 union dev_args {
 	struct k_fill fill;

@@ -29,7 +29,7 @@ logits_new(struct model *model, struct err *err)
 	for (int64_t i = 0; i < cap; i++)
 		l->index[i] = (int32_t)i;
 	buf_add(&l->cu_seqlens, (str){ (const char *)&(int32_t){ 0 }, 4 });
-	if ((l->tape = tape_new(model->dev, cap, 1, 0, err)) == NULL ||
+	if ((l->tape = tape_new(model->dev, cap, 1, params_tape(&model->params), err)) == NULL ||
 	    model_record_logits(model, l->tape, cap, &l->io, err) < 0 ||
 	    tape_plan(l->tape, err) < 0) {
 		logits_free(l);

@@ -79,7 +79,8 @@ engine_new(struct model *model, const struct engine_options *o, struct err *err)
 		e->o.cache = e->o.seqs * model->config.context;
 	e->max_blocks = (model->config.context + CACHE_BLOCK - 1) / CACHE_BLOCK;
 	if (make_cache(e, err) < 0 || make_inputs(e, err) < 0 ||
-	    (e->tape = tape_new(model->dev, e->o.pass, e->o.seqs, 0, err)) == NULL ||
+	    (e->tape = tape_new(model->dev, e->o.pass, e->o.seqs,
+	    params_tape(&model->params), err)) == NULL ||
 	    model_record_generate(model, e->tape, &e->cache, e->max_blocks, e->o.seqs, &e->io,
 	    err) < 0 || tape_plan(e->tape, err) < 0) {
 		engine_free(e);

@@ -70,7 +70,7 @@ rope_table(struct build *b, int64_t positions)
 {
 	const struct config *c = b->c;
 	int64_t half = c->head_dim / 2, shape[2] = { positions, c->head_dim };
-	bool wide = tape_type(b->t) == DTYPE_F64;
+	bool wide = tape_wide(b->t) == DTYPE_F64;
 	void *table = calloc((size_t)(positions * c->head_dim), wide ? 8 : 4);
 	struct tensor *x;
 
@@ -94,7 +94,7 @@ rope_table(struct build *b, int64_t positions)
 			}
 		}
 	}
-	x = tape_const(b->t, "rope", tape_type(b->t), 2, shape, table);
+	x = tape_const(b->t, "rope", tape_wide(b->t), 2, shape, table);
 	free(table);
 	return x;
 }
@@ -240,7 +240,7 @@ static struct tensor *
 minus_one(struct build *b)
 {
 	int64_t n = tape_tokens(b->t);
-	bool wide = tape_type(b->t) == DTYPE_F64;
+	bool wide = tape_wide(b->t) == DTYPE_F64;
 	void *v = malloc((size_t)n * (wide ? 8 : 4));
 	struct tensor *x;
 
@@ -254,7 +254,7 @@ minus_one(struct build *b)
 		else
 			((float *)v)[i] = -1;
 	}
-	x = tape_const(b->t, "minus one", tape_type(b->t), 1, &n, v);
+	x = tape_const(b->t, "minus one", tape_wide(b->t), 1, &n, v);
 	free(v);
 	return x;
 }
@@ -271,7 +271,7 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 		return -1;
 	io->target = token_input(&b, "target", DTYPE_I32);
 	if (tape_backward_on(t) && !(head_flags & MODEL_NO_DLOGP))
-		io->dlogp = token_input(&b, "dlogp", tape_type(t));
+		io->dlogp = token_input(&b, "dlogp", tape_wide(t));
 	h = trunk(&b);
 	io->head = op_head(t, h, head_weight(&b), io->target, io->dlogp, 0,
 	    head_flags & (HEAD_LSE | HEAD_ENTROPY));
@@ -286,7 +286,7 @@ wanted_logits(struct build *b, int64_t max_rows)
 	struct model_io *io = b->io;
 
 	io->row = tape_input(b->t, "row", DTYPE_I32, ROWS_WANTED, 1, &max_rows);
-	io->logits = op_linear(b->t, op_gather(b->t, trunk(b), io->row), head_weight(b), NULL);
+	io->logits = op_logits(b->t, op_gather(b->t, trunk(b), io->row), head_weight(b));
 	tape_output(b->t, io->logits);
 }
 

@@ -117,7 +117,8 @@ static int
 train_pass(const struct model *m, int64_t *bytes, struct err *err)
 {
 	struct model copy = *m;
-	struct tape *t = tape_new(NULL, COST_TRAIN_TOKENS, COST_TRAIN_TOKENS, TAPE_GRAD, err);
+	struct tape *t = tape_new(NULL, COST_TRAIN_TOKENS, COST_TRAIN_TOKENS,
+	    TAPE_GRAD | params_tape(&m->params), err);
 	struct model_io io;
 	struct tape_cost cost;
 	int ret;
@@ -135,7 +136,7 @@ static int
 serve_pass(const struct model *m, struct model_cost *r, struct err *err)
 {
 	int64_t block = 16, blocks = (m->config.context + block - 1) / block;
-	struct tape *t = tape_new(NULL, COST_SERVE_TOKENS, 1, 0, err);
+	struct tape *t = tape_new(NULL, COST_SERVE_TOKENS, 1, params_tape(&m->params), err);
 	struct model copy = *m;
 	struct model_cache cache;
 	struct model_io io;
@@ -159,7 +160,7 @@ serve_pass(const struct model *m, struct model_cost *r, struct err *err)
 int
 model_cost(const struct config *c, struct model_cost *r, struct err *err)
 {
-	struct model m = { .params = { .data = { 0 } } };
+	struct model m = { .dev = NULL };
 	int ret = -1;
 
 	*r = (struct model_cost){ .params = config_params(c),
@@ -167,8 +168,8 @@ model_cost(const struct config *c, struct model_cost *r, struct err *err)
 	    .flops_forward = config_flops(c, c->context) };
 	r->flops_train = 3 * r->flops_forward;
 	if (model_declare(&m, c, err) == 0) {
-		r->weights = 4 * m.params.elements;
-		r->state = 3 * r->weights;
+		r->weights = params_bytes(&m.params, false);
+		r->state = 12 * m.params.grad_n;
 		if (train_pass(&m, &r->train_pass, err) == 0)
 			ret = serve_pass(&m, r, err);
 	}
@@ -206,9 +207,9 @@ measure(struct model *m, struct tape *t, const struct model_io *io, dptr sum,
     struct model_trial *r, struct err *err)
 {
 	struct params *ps = &m->params;
-	union dev_args fill = { .fill = { .y = ps->grad, .type = DTYPE_F32, .n = ps->elements } };
+	union dev_args fill = { .fill = { .y = ps->grad, .type = DTYPE_F32, .n = ps->grad_n } };
 	union dev_args norm = { .sumsq = { .out = sum, .x = ps->grad, .type = DTYPE_F32,
-	    .n = ps->elements } };
+	    .n = ps->grad_n } };
 
 	dev_launch(m->dev, K_FILL, &fill);
 	tape_zero(t, io->loss);
@@ -225,7 +226,7 @@ model_try(struct model *m, uint64_t seed, struct model_trial *r, struct err *err
 {
 	const struct config *c = &m->config;
 	int64_t n = c->context < TRIAL_TOKENS ? c->context : TRIAL_TOKENS;
-	struct tape *t = tape_new(m->dev, n, 1, TAPE_GRAD, err);
+	struct tape *t = tape_new(m->dev, n, 1, TAPE_GRAD | params_tape(&m->params), err);
 	double s = c->init_std * sqrt((double)c->width);
 	struct model_io io;
 	dptr sum = { 0 };

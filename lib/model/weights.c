@@ -228,9 +228,11 @@ static int
 load_param(struct model *m, const struct param *p, const struct st_tensor *s, struct err *err)
 {
 	bool turned = is_conv1d(m, p);
-	size_t bytes = (size_t)(p->n * dtype_size(p->type));
+	dtype wide = params_wide(&m->params);
+	size_t bytes = (size_t)(p->n * dtype_size(wide));
 	char have[64], want[64];
-	void *x, *y = NULL;
+	void *x = NULL, *y = NULL;
+	int ret;
 
 	if (!same_shape(p, s, turned)) {
 		print_shape(have, sizeof(have), s->shape, s->ndim);
@@ -242,18 +244,18 @@ load_param(struct model *m, const struct param *p, const struct st_tensor *s, st
 	    s->type != DTYPE_BF16)
 		return err_set(err, ERR_FORMAT, "tensor '%s' is %s: not supported", s->name,
 		    dtype_name(s->type));
-	x = malloc(bytes);
-	if (x == NULL || (turned && (y = malloc(bytes)) == NULL)) {
+	if (!turned)
+		return param_upload(&m->params, p, 0, p->n, s->data, s->type, err);
+	if ((x = malloc(bytes)) == NULL || (y = malloc(bytes)) == NULL) {
 		free(x);
 		return err_set(err, ERR_NOMEM, "out of memory");
 	}
-	dtype_convert(x, p->type, s->data, s->type, p->n);
-	if (turned)
-		transpose(y, x, p->shape[0], p->shape[1], p->type);
-	dev_upload(m->dev, p->data, turned ? y : x, (int64_t)bytes);
+	dtype_convert(x, wide, s->data, s->type, p->n);
+	transpose(y, x, p->shape[0], p->shape[1], wide);
+	ret = param_upload(&m->params, p, 0, p->n, y, wide, err);
 	free(x);
 	free(y);
-	return 0;
+	return ret;
 }
 
 /* Tensors in files that are no weights: masks and frequencies of old releases. */
@@ -336,8 +338,7 @@ model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct
 struct save {
 	struct model	*m;
 	int		 held;		/* the parameter that is in host, -1: none */
-	float		*host;		/* a whole tensor as it is stored */
-	void		*raw;
+	float		*host, *raw;	/* a whole tensor: as it is stored, as it was */
 };
 
 /* Bring a parameter to the host, as fp32 in the file's order. */
@@ -346,16 +347,13 @@ hold(struct save *s, int i, struct err *err)
 {
 	const struct param *p = &s->m->params.p[i];
 
-	dev_download(s->m->dev, s->raw, p->data, p->n * dtype_size(p->type));
-	if (dev_wait(s->m->dev, err) < 0)
+	bool turned = is_conv1d(s->m, p);
+
+	if (param_download(&s->m->params, p, 0, p->n, turned ? s->raw : s->host, DTYPE_F32,
+	    err) < 0)
 		return -1;
-	if (is_conv1d(s->m, p)) {
-		/* The widest element fits: raw and host are both sized for it. */
-		dtype_convert(s->raw, DTYPE_F32, s->raw, p->type, p->n);
+	if (turned)
 		transpose(s->host, s->raw, p->shape[1], p->shape[0], DTYPE_F32);
-	} else {
-		dtype_convert(s->host, DTYPE_F32, s->raw, p->type, p->n);
-	}
 	s->held = i;
 	return 0;
 }
@@ -391,7 +389,7 @@ save_weights(struct model *m, const char *path, struct err *err)
 		most = p->n > most ? p->n : most;
 	}
 	s.host = malloc((size_t)most * 4);
-	s.raw = malloc((size_t)most * 8);
+	s.raw = malloc((size_t)most * 4);
 	if (t == NULL || s.host == NULL || s.raw == NULL)
 		ret = err_set(err, ERR_NOMEM, "out of memory");
 	else

@@ -40,36 +40,50 @@ struct tensor {
 
 /* ---- parameters ---- */
 
+/*
+ * Kernels read matrices in the compute type, and vectors (norms, biases) in the
+ * wide one: F32, or F64 on a reference device.  A matrix of another type that
+ * is trained has a wide master too, which is what the optimizer updates.
+ * Gradients are wide, and only trainable parameters have any.
+ */
 enum init_kind { INIT_ZEROS, INIT_ONES, INIT_NORMAL };
 
 struct param {
 	char		 name[NN_NAME];	/* logical name, as in its checkpoint file */
-	dtype		 type;
+	dtype		 type;		/* of data */
 	int		 ndim;
 	int64_t		 shape[4];
 	int64_t		 n;		/* elements */
 	enum init_kind	 init;
 	double		 std;
-	bool		 trainable;	/* false before recording: frozen */
+	bool		 trainable;	/* false: frozen */
 	bool		 decay;		/* weight decay applies (matrices) */
 	bool		 hidden;	/* a matrix between hidden layers: what Muon is for */
-	dptr		 data, grad;	/* slices of params->data, ->grad */
-	int64_t		 at;		/* element offset in the flat arrays */
+	dptr		 data;		/* what kernels read */
+	dptr		 master;	/* wide: data, or what data is rounded from; 0: none */
+	dptr		 grad;		/* wide; 0: none */
+	/* Elements into params' arrays; -1: none. */
+	int64_t		 wide_at, low_at, grad_at;
 	struct tensor	 t;		/* what ops take */
 };
 
 struct params {
 	struct dev	*dev;
-	dtype		 compute;	/* element type; NONE is F32, F64 for a reference device */
+	dtype		 compute;	/* of matrices; NONE is F32, F64 for a reference device */
 	struct param	*p;
 	int		 n, cap;
-	int64_t		 elements;	/* with padding to 64 between parameters; padding is 0 */
-	dptr		 data, grad;	/* one allocation each; grad 0 for inference */
+	/* One allocation each, parameters padded to 64 elements; padding is 0. */
+	dptr		 wide, low, grad;	/* grad 0 for inference */
+	int64_t		 wide_n, low_n, grad_n;	/* elements */
 };
+
+/* F32, or F64 for a reference device. */
+dtype params_wide(const struct params *ps);
 
 /*
  * Declare a parameter; NULL on failure.  Pointers to parameters stay good once
- * the last one was added.
+ * the last one was added.  Until params_seal() or params_place() its type and
+ * trainable may be set otherwise.
  */
 struct param *params_add(struct params *ps, const char *name, int ndim, const int64_t *shape,
     enum init_kind init, double std, bool decay, struct err *err);
@@ -80,8 +94,20 @@ int params_place(struct params *ps, struct dev *dev, bool grads, struct err *err
 /* Good for recording and tape_layout(), without memory: what a plan would need. */
 int params_seal(struct params *ps, struct err *err);
 
+/* What params_place() takes of a sealed list, bytes. */
+int64_t params_bytes(const struct params *ps, bool grads);
+
 /* Fill by their init: a function of (seed, name, index). */
 int params_init(struct params *ps, uint64_t seed, struct err *err);
+
+/*
+ * Elements [at, at + n) of a parameter from host memory of any float type, or
+ * to it: the master where there is one.  Download waits for the device.
+ */
+int param_upload(struct params *ps, const struct param *p, int64_t at, int64_t n,
+    const void *from, dtype type, struct err *err);
+int param_download(struct params *ps, const struct param *p, int64_t at, int64_t n,
+    void *to, dtype type, struct err *err);
 struct param *params_find(struct params *ps, const char *name);
 void params_free(struct params *ps);
 
@@ -91,8 +117,13 @@ struct tape;
 
 enum {
 	TAPE_GRAD = 1,		/* record backward too */
-	TAPE_F64 = 2,		/* activations in float64, for a reference device */
+	/* Activations and their gradients; F32 without one of these. */
+	TAPE_F64 = 2,		/* for a reference device */
+	TAPE_BF16 = 4, TAPE_F16 = 8,
 };
+
+/* The flag of tapes over these parameters. */
+unsigned params_tape(const struct params *ps);
 
 /* dev may be NULL for a tape that is laid out and never run. */
 struct tape *tape_new(struct dev *dev, int64_t max_tokens, int64_t max_seqs, unsigned flags,
@@ -101,7 +132,9 @@ void tape_free(struct tape *t);		/* after dev_wait(): queued work uses its memor
 
 int64_t tape_tokens(const struct tape *t);	/* capacities */
 int64_t tape_seqs(const struct tape *t);
-dtype tape_type(const struct tape *t);		/* of activations: F32 or F64 */
+dtype tape_type(const struct tape *t);		/* of activations */
+/* Of statistics, values a token, logits of the head, gradients of parameters: F32 or F64. */
+dtype tape_wide(const struct tape *t);
 bool tape_backward_on(const struct tape *t);	/* TAPE_GRAD */
 
 /*

@@ -58,8 +58,13 @@ bool tape_wants(const struct tape *t, const struct tensor *x);	/* a gradient */
 bool is_matrix(const struct tensor *x);		/* 2-D */
 bool same_rows(const struct tensor *a, const struct tensor *b);
 
-/* A new (rows like, width) activation; width 0: one value a row. */
+/* x can be an op's input of activations: on a tape of low precision no parameter can. */
+bool is_activation(const struct tape *t, const struct tensor *x);
+
+/* A new (rows like, width) activation, the same wide, and one wide value a row. */
 struct tensor *tape_rows_like(struct tape *t, const struct tensor *like, int64_t width);
+struct tensor *tape_rows_wide(struct tape *t, const struct tensor *like, int64_t width);
+struct tensor *tape_row_values(struct tape *t, const struct tensor *like);
 struct tensor *tape_scalar(struct tape *t, dtype type);
 struct op *tape_op(struct tape *t, const struct op_kind *kind);
 
@@ -80,6 +85,7 @@ struct mem mem_of(const struct tensor *x);		/* its data; NULL gives none */
 struct mem mem_at(struct mem m, int64_t bytes);
 struct mem mem_scratch(struct tape *t, int64_t bytes);
 struct mem mem_rows(struct tape *t, const struct tensor *like, int64_t width);	/* scratch */
+struct mem mem_wide(struct tape *t, const struct tensor *like, int64_t width);	/* the same, wide */
 int64_t tape_bytes(const struct tape *t, int64_t elements);	/* of activation type */
 
 /* ---- gradients; each may add a launch, so call them before tape_launch() ---- */

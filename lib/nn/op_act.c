@@ -33,7 +33,7 @@ op_act(struct tape *t, struct tensor *x, enum dev_act act)
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_matrix(x) || x->type != tape_type(t))
+	if (!is_activation(t, x))
 		return tape_fail(t, "act: x is no matrix of activations");
 	y = tape_rows_like(t, x, x->shape[1]);
 	y->needs_grad = tape_wants(t, x);

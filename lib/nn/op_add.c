@@ -18,7 +18,8 @@ op_add(struct tape *t, struct tensor *a, struct tensor *b)
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_matrix(a) || !is_matrix(b) || a->shape[1] != b->shape[1] || !same_rows(a, b))
+	if (!is_activation(t, a) || !is_activation(t, b) || a->shape[1] != b->shape[1] ||
+	    !same_rows(a, b))
 		return tape_fail(t, "add: %s and %s do not fit", shape_text(a).s, shape_text(b).s);
 	y = tape_rows_like(t, a, a->shape[1]);
 	y->needs_grad = tape_wants(t, a) || tape_wants(t, b);

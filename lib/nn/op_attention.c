@@ -50,7 +50,7 @@ backward(struct tape *t, struct op *op)
 	struct mem dq = grad_begin(t, q);
 	struct mem dk = fused ? columns(t, op, dq, K) : grad_begin(t, op->in[K]);
 	struct mem dv = fused ? columns(t, op, dq, V) : grad_begin(t, op->in[V]);
-	struct mem delta = mem_rows(t, q, op->f.attention.heads);
+	struct mem delta = mem_wide(t, q, op->f.attention.heads);
 	union dev_args *a = tape_launch(t, K_ATTENTION_BWD);
 
 	a->attention_bwd.f = op->f.attention;
@@ -74,7 +74,7 @@ static bool
 shapes(struct k_attention *f, const struct tensor *q, const struct tensor *k,
     const struct tensor *v)
 {
-	if (!is_matrix(q) || f->heads < 1 || f->kv_heads < 1 || f->heads % f->kv_heads != 0)
+	if (f->heads < 1 || f->kv_heads < 1 || f->heads % f->kv_heads != 0)
 		return false;
 	f->ldq = q->shape[1];
 	if (k == NULL) {
@@ -123,7 +123,7 @@ op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!shapes(&f, q, k, v))
+	if (!is_activation(t, q) || !shapes(&f, q, k, v))
 		return tape_fail(t, "attention: q %s, %lld heads, %lld of keys: do not fit",
 		    shape_text(q).s, (long long)heads, (long long)kv_heads);
 	if (!mask_fits(t, mask, q, k))
@@ -142,7 +142,7 @@ op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *
 	op->in[KEY_LEN] = mask->key_len;
 	op->in[BLOCK_TABLE] = mask->block_table;
 	op->out[0] = y;
-	op->kept[0] = mem_rows(t, q, heads);
+	op->kept[0] = mem_wide(t, q, heads);
 	op->f.attention = f;
 	tape_launch(t, K_ATTENTION)->attention = f;
 	bind_forward(t, op, offsetof(union dev_args, attention));

@@ -11,7 +11,7 @@ op_dot(struct tape *t, struct tensor *a, struct tensor *b)
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (a == NULL || a->ndim != 1 || a->type != tape_type(t) || (b != NULL &&
+	if (a == NULL || a->ndim != 1 || a->type != tape_wide(t) || (b != NULL &&
 	    (b->ndim != 1 || b->shape[0] != a->shape[0] || b->type != a->type)))
 		return tape_fail(t, "dot: a and b are no vectors of one length");
 	y = tape_scalar(t, DTYPE_F64);

@@ -11,7 +11,7 @@ backward(struct tape *t, struct op *op)
 		return;
 	dw = grad_add(t, op->in[0], &add);
 	a = tape_launch(t, K_EMBED_BWD);
-	a->embed_bwd.type = op->f.embed.type;
+	a->embed_bwd.type = tape_type(t);
 	a->embed_bwd.v = op->f.embed.v;
 	a->embed_bwd.c = op->f.embed.c;
 	a->embed_bwd.scale = op->f.embed.scale;

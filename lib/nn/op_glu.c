@@ -44,10 +44,10 @@ op_glu(struct tape *t, struct tensor *gate, struct tensor *up, enum dev_act act)
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_matrix(gate) || gate->type != tape_type(t) ||
+	if (!is_activation(t, gate) ||
 	    (up == NULL && gate->shape[1] % 2 != 0))
 		return tape_fail(t, "glu: gate is no matrix, or of odd width");
-	if (up != NULL && (!is_matrix(up) || up->shape[1] != gate->shape[1] ||
+	if (up != NULL && (!is_activation(t, up) || up->shape[1] != gate->shape[1] ||
 	    !same_rows(up, gate)))
 		return tape_fail(t, "glu: gate %s and up %s do not fit", shape_text(gate).s,
 		    shape_text(up).s);

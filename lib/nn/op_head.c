@@ -18,16 +18,22 @@ struct chunk {
 static int64_t
 chunk_rows(const struct tape *t, int64_t rows, int64_t vocab)
 {
-	int64_t n = LOGITS_BYTES / tape_bytes(t, vocab) / 16 * 16;
+	int64_t n = LOGITS_BYTES / (vocab * dtype_size(tape_wide(t))) / 16 * 16;
 
 	n = n < 64 ? 64 : n;
 	return n < rows ? n : rows;
 }
 
 static struct mem
+chunk_memory(struct tape *t, int64_t rows, int64_t vocab)
+{
+	return mem_scratch(t, rows * vocab * dtype_size(tape_wide(t)));
+}
+
+static struct mem
 row_of(const struct tape *t, struct mem m, const struct tensor *x, int64_t row)
 {
-	return mem_at(m, tape_bytes(t, row * (x->ndim == 2 ? x->shape[1] : 1)));
+	return mem_at(m, tape_bytes(t, row * x->shape[1]));
 }
 
 /* logits = x w^T */
@@ -37,8 +43,8 @@ chunk_logits(struct tape *t, const struct op *op, const struct chunk *c)
 	const struct tensor *x = op->in[X], *w = op->in[W];
 	union dev_args *a = tape_launch(t, K_MATMUL);
 
-	a->matmul = (struct k_matmul){ .c_type = x->type, .a_type = x->type, .b_type = w->type,
-	    .k = { .cap = w->shape[1] }, .n = w->shape[0], .lda = w->shape[1],
+	a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = x->type,
+	    .b_type = w->type, .k = { .cap = w->shape[1] }, .n = w->shape[0], .lda = w->shape[1],
 	    .ldb = w->shape[1], .ldc = w->shape[0], .tb = true, .alpha = 1 };
 	tape_bind_dim(t, offsetof(union dev_args, matmul.m), x, c->row0, c->rows, 1);
 	BIND(t, matmul.c, c->logits);
@@ -83,7 +89,7 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 	BIND(t, xent_bwd.dlse, dlse);
 	if (tape_wants(t, x)) {
 		a = tape_launch(t, K_MATMUL);
-		a->matmul = (struct k_matmul){ .c_type = x->type, .a_type = x->type,
+		a->matmul = (struct k_matmul){ .c_type = x->type, .a_type = tape_wide(t),
 		    .b_type = w->type, .k = { .cap = w->shape[0] }, .n = w->shape[1],
 		    .lda = w->shape[0], .ldb = w->shape[1], .ldc = w->shape[1], .add = add,
 		    .alpha = 1 };
@@ -96,7 +102,7 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 		struct mem dw = grad_add(t, w, &add);
 
 		a = tape_launch(t, K_MATMUL);
-		a->matmul = (struct k_matmul){ .c_type = w->type, .a_type = x->type,
+		a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = tape_wide(t),
 		    .b_type = x->type, .m = { .cap = w->shape[0] }, .n = w->shape[1],
 		    .lda = w->shape[0], .ldb = w->shape[1], .ldc = w->shape[1], .ta = true,
 		    .add = add, .alpha = 1 };
@@ -117,7 +123,7 @@ backward(struct tape *t, struct op *op)
 	struct mem dx = tape_wants(t, x) ? grad_add(t, x, &add) : mem_of(NULL);
 	struct chunk c = { .rows = chunk_rows(t, x->shape[0], w->shape[0]) };
 
-	c.logits = mem_scratch(t, tape_bytes(t, c.rows * w->shape[0]));
+	c.logits = chunk_memory(t, c.rows, w->shape[0]);
 	for (; c.row0 < x->shape[0]; c.row0 += c.rows) {
 		if (c.rows > x->shape[0] - c.row0)
 			c.rows = x->shape[0] - c.row0;
@@ -136,7 +142,7 @@ forward(struct tape *t, struct op *op)
 	struct mem dx = both && tape_wants(t, x) ? grad_add(t, x, &add) : mem_of(NULL);
 	struct chunk c = { .rows = chunk_rows(t, x->shape[0], w->shape[0]) };
 
-	c.logits = mem_scratch(t, tape_bytes(t, c.rows * w->shape[0]));
+	c.logits = chunk_memory(t, c.rows, w->shape[0]);
 	for (; c.row0 < x->shape[0]; c.row0 += c.rows) {
 		if (c.rows > x->shape[0] - c.row0)
 			c.rows = x->shape[0] - c.row0;
@@ -153,13 +159,13 @@ static bool
 fits(const struct tape *t, const struct tensor *x, const struct tensor *w,
     const struct tensor *target, const struct tensor *dlogp)
 {
-	if (!is_matrix(x) || !is_matrix(w) || w->param == NULL || x->shape[1] != w->shape[1] ||
-	    x->type != tape_type(t))
+	if (!is_activation(t, x) || !is_matrix(w) || w->param == NULL ||
+	    x->shape[1] != w->shape[1])
 		return false;
 	if (target == NULL || target->ndim != 1 || target->type != DTYPE_I32 ||
 	    !same_rows(target, x))
 		return false;
-	return dlogp == NULL || (dlogp->ndim == 1 && dlogp->type == x->type &&
+	return dlogp == NULL || (dlogp->ndim == 1 && dlogp->type == tape_wide(t) &&
 	    same_rows(dlogp, x));
 }
 
@@ -183,21 +189,21 @@ op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *targe
 	op->in[W] = w;
 	op->in[TARGET] = target;
 	op->in[DLOGP] = dlogp;
-	h.logp = op->out[LOGP] = tape_rows_like(t, x, 0);
+	h.logp = op->out[LOGP] = tape_row_values(t, x);
 	h.logp->needs_grad = dlogp == NULL && (tape_wants(t, x) || tape_wants(t, w));
 	if (flags & HEAD_LSE) {
-		h.lse = op->out[LSE] = tape_rows_like(t, x, 0);
+		h.lse = op->out[LSE] = tape_row_values(t, x);
 		h.lse->needs_grad = h.logp->needs_grad;
 		op->kept[0] = mem_of(h.lse);
 	} else {
-		op->kept[0] = mem_rows(t, x, 1);
+		op->kept[0] = mem_wide(t, x, 1);
 	}
 	if (flags & HEAD_ENTROPY)
-		h.entropy = op->out[ENTROPY] = tape_rows_like(t, x, 0);
+		h.entropy = op->out[ENTROPY] = tape_row_values(t, x);
 	for (int i = 0; i < 3; i++)
 		if (op->out[i] != NULL)
 			tape_output(t, op->out[i]);
-	op->f.xent = (struct k_xent){ .v = w->shape[0], .ld = w->shape[0], .type = x->type,
+	op->f.xent = (struct k_xent){ .v = w->shape[0], .ld = w->shape[0], .type = tape_wide(t),
 	    .softcap = softcap };
 	forward(t, op);
 	logits = 2.0 * (double)x->shape[0] * (double)w->shape[0] * (double)w->shape[1];

@@ -37,11 +37,11 @@ op_layernorm(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_matrix(x) || w == NULL || w->ndim != 1 || x->shape[1] != w->shape[0] ||
-	    w->type != tape_type(t))
+	if (!is_activation(t, x) || w == NULL || w->ndim != 1 || x->shape[1] != w->shape[0] ||
+	    w->type != tape_wide(t))
 		return tape_fail(t, "layernorm: x %s and w %s do not fit", shape_text(x).s,
 		    shape_text(w).s);
-	if (b != NULL && (b->ndim != 1 || b->shape[0] != w->shape[0]))
+	if (b != NULL && (b->ndim != 1 || b->shape[0] != w->shape[0] || b->type != w->type))
 		return tape_fail(t, "layernorm: w %s and b %s do not fit", shape_text(w).s,
 		    shape_text(b).s);
 	y = tape_rows_like(t, x, x->shape[1]);
@@ -51,8 +51,8 @@ op_layernorm(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *
 	op->in[W] = w;
 	op->in[B] = b;
 	op->out[0] = y;
-	op->kept[0] = mem_rows(t, x, 1);
-	op->kept[1] = mem_rows(t, x, 1);
+	op->kept[0] = mem_wide(t, x, 1);
+	op->kept[1] = mem_wide(t, x, 1);
 	a = tape_launch(t, K_LAYERNORM);
 	a->layernorm = (struct k_layernorm){ .type = x->type, .c = x->shape[1], .eps = eps };
 	BIND_ROWS(t, layernorm.t, x);

@@ -29,7 +29,8 @@ backward_w(struct tape *t, struct op *op, struct mem dy)
 	struct mem dw = grad_add(t, w, &add);
 	union dev_args *a = tape_launch(t, K_MATMUL);
 
-	a->matmul = (struct k_matmul){ .c_type = w->type, .a_type = x->type, .b_type = x->type,
+	a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = x->type,
+	    .b_type = x->type,
 	    .m = { .cap = w->shape[0] }, .n = w->shape[1], .lda = w->shape[0],
 	    .ldb = w->shape[1], .ldc = w->shape[1], .ta = true, .add = add, .alpha = 1 };
 	BIND_ROWS(t, matmul.k, x);
@@ -45,7 +46,7 @@ backward_bias(struct tape *t, struct op *op, struct mem dy)
 	struct mem db = grad_add(t, op->in[BIAS], &add);
 	union dev_args *a = tape_launch(t, K_BIAS_BWD);
 
-	a->bias_bwd.type = op->in[BIAS]->type;
+	a->bias_bwd.type = tape_type(t);
 	a->bias_bwd.c = op->in[BIAS]->shape[0];
 	BIND_ROWS(t, bias_bwd.t, op->out[0]);
 	BIND(t, bias_bwd.db, db);
@@ -65,13 +66,32 @@ backward(struct tape *t, struct op *op)
 		backward_x(t, op, dy);
 }
 
-static const struct op_kind linear = { "linear", backward };
+static const struct op_kind linear = { "linear", backward }, logits = { "logits", NULL };
+
+/* y = x w^T + bias */
+static void
+forward(struct tape *t, struct op *op)
+{
+	struct tensor *x = op->in[X], *w = op->in[W], *y = op->out[0];
+	union dev_args *a = tape_launch(t, K_MATMUL);
+
+	a->matmul = (struct k_matmul){ .c_type = y->type, .a_type = x->type, .b_type = w->type,
+	    .k = { .cap = w->shape[1] }, .n = w->shape[0], .lda = w->shape[1],
+	    .ldb = w->shape[1], .ldc = w->shape[0], .tb = true, .alpha = 1 };
+	BIND_ROWS(t, matmul.m, x);
+	BIND(t, matmul.c, mem_of(y));
+	BIND(t, matmul.a, mem_of(x));
+	BIND(t, matmul.b, mem_of(w));
+	BIND(t, matmul.bias, mem_of(op->in[BIAS]));
+	op->flops = 2.0 * (double)x->shape[0] * (double)w->shape[0] * (double)w->shape[1];
+	op->bytes = (double)tape_bytes(t, x->shape[0] * (w->shape[0] + w->shape[1]) +
+	    w->shape[0] * w->shape[1]);
+}
 
 struct tensor *
 op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias)
 {
 	struct tensor *y;
-	union dev_args *a;
 	struct op *op;
 
 	if (tape_failed(t))
@@ -79,10 +99,10 @@ op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bia
 	if (!is_matrix(x) || !is_matrix(w) || x->shape[1] != w->shape[1])
 		return tape_fail(t, "linear: x %s and w %s do not fit", shape_text(x).s,
 		    shape_text(w).s);
-	if (w->param == NULL || x->type != tape_type(t))
+	if (w->param == NULL || !is_activation(t, x))
 		return tape_fail(t, "linear: x is no activation or w no parameter");
 	if (bias != NULL && (bias->ndim != 1 || bias->shape[0] != w->shape[0] ||
-	    bias->param == NULL))
+	    bias->param == NULL || bias->type != tape_wide(t)))
 		return tape_fail(t, "linear: bias %s and w %s do not fit", shape_text(bias).s,
 		    shape_text(w).s);
 	y = tape_rows_like(t, x, w->shape[0]);
@@ -92,18 +112,26 @@ op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bia
 	op->in[W] = w;
 	op->in[BIAS] = bias;
 	op->out[0] = y;
-	a = tape_launch(t, K_MATMUL);
-	a->matmul = (struct k_matmul){ .c_type = y->type, .a_type = x->type, .b_type = w->type,
-	    .k = { .cap = w->shape[1] }, .n = w->shape[0], .lda = w->shape[1],
-	    .ldb = w->shape[1], .ldc = w->shape[0], .tb = true, .alpha = 1 };
-	BIND_ROWS(t, matmul.m, x);
-	BIND(t, matmul.c, mem_of(y));
-	BIND(t, matmul.a, mem_of(x));
-	BIND(t, matmul.b, mem_of(w));
-	BIND(t, matmul.bias, mem_of(bias));
-	op->flops = 2.0 * (double)x->shape[0] * (double)w->shape[0] * (double)w->shape[1];
-	op->bytes = (double)tape_bytes(t, x->shape[0] * (w->shape[0] + w->shape[1]) +
-	    w->shape[0] * w->shape[1]);
+	forward(t, op);
 	op->flops_backward = op->flops * (tape_wants(t, x) + tape_wants(t, w));
 	return y;
+}
+
+struct tensor *
+op_logits(struct tape *t, struct tensor *x, struct tensor *w)
+{
+	struct op *op;
+
+	if (tape_failed(t))
+		return tape_none(t);
+	if (!is_activation(t, x) || !is_matrix(w) || w->param == NULL ||
+	    x->shape[1] != w->shape[1])
+		return tape_fail(t, "logits: x %s and w %s do not fit", shape_text(x).s,
+		    shape_text(w).s);
+	op = tape_op(t, &logits);
+	op->in[X] = x;
+	op->in[W] = w;
+	op->out[0] = tape_rows_wide(t, x, w->shape[0]);
+	forward(t, op);
+	return op->out[0];
 }

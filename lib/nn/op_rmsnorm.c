@@ -40,8 +40,8 @@ op_rmsnorm(struct tape *t, struct tensor *x, struct tensor *w, double eps, doubl
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_matrix(x) || w == NULL || w->ndim != 1 || x->shape[1] % w->shape[0] != 0 ||
-	    w->type != tape_type(t))
+	if (!is_activation(t, x) || w == NULL || w->ndim != 1 || x->shape[1] % w->shape[0] != 0 ||
+	    w->type != tape_wide(t))
 		return tape_fail(t, "rmsnorm: x %s and w %s do not fit", shape_text(x).s,
 		    shape_text(w).s);
 	y = tape_rows_like(t, x, x->shape[1]);
@@ -50,7 +50,7 @@ op_rmsnorm(struct tape *t, struct tensor *x, struct tensor *w, double eps, doubl
 	op->in[0] = x;
 	op->in[1] = w;
 	op->out[0] = y;
-	op->kept[0] = mem_rows(t, x, pieces(op));
+	op->kept[0] = mem_wide(t, x, pieces(op));
 	a = tape_launch(t, K_RMSNORM);
 	a->rmsnorm = (struct k_rmsnorm){ .type = x->type, .c = w->shape[0], .eps = eps,
 	    .w_plus = w_plus };

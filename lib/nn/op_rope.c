@@ -41,7 +41,7 @@ op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *tab
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_matrix(x) || heads < 1 || x->shape[1] % heads != 0)
+	if (!is_activation(t, x) || heads < 1 || x->shape[1] % heads != 0)
 		return tape_fail(t, "rope: x %s has no %lld heads", shape_text(x).s,
 		    (long long)heads);
 	d = x->shape[1] / heads;
@@ -49,7 +49,7 @@ op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *tab
 		return tape_fail(t, "rope: positions %s are not those of x %s",
 		    shape_text(pos).s, shape_text(x).s);
 	if (!is_matrix(table) || table->shape[1] % 2 != 0 || table->shape[1] > d ||
-	    table->type != tape_type(t))
+	    table->type != tape_wide(t))
 		return tape_fail(t, "rope: table %s is not for heads of %lld",
 		    shape_text(table).s, (long long)d);
 	y = tape_rows_like(t, x, x->shape[1]);

@@ -16,6 +16,9 @@ struct tensor *op_embed(struct tape *t, struct tensor *w, struct tensor *id, dou
 /* (T, N) = x (T, K) w^T + bias; w (N, K); bias (N) or NULL */
 struct tensor *op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias);
 
+/* (R, V) = x w^T, in wide numbers and without gradient: the head of what generates. */
+struct tensor *op_logits(struct tape *t, struct tensor *x, struct tensor *w);
+
 /* (T, C) = a + b */
 struct tensor *op_add(struct tape *t, struct tensor *a, struct tensor *b);
 

@@ -12,6 +12,19 @@ enum {
 	PIECES = 64,		/* tasks between uploads */
 };
 
+dtype
+params_wide(const struct params *ps)
+{
+	return ps->compute == DTYPE_F64 ? DTYPE_F64 : DTYPE_F32;
+}
+
+unsigned
+params_tape(const struct params *ps)
+{
+	return ps->compute == DTYPE_F64 ? TAPE_F64 : ps->compute == DTYPE_BF16 ? TAPE_BF16 :
+	    ps->compute == DTYPE_F16 ? TAPE_F16 : 0;
+}
+
 struct param *
 params_add(struct params *ps, const char *name, int ndim, const int64_t *shape,
     enum init_kind init, double std, bool decay, struct err *err)
@@ -42,12 +55,37 @@ params_add(struct params *ps, const char *name, int ndim, const int64_t *shape,
 	}
 	p = &ps->p[ps->n++];
 	*p = (struct param){ .ndim = ndim, .n = n, .init = init, .std = std,
-	    .decay = decay, .trainable = true, .at = ps->elements,
-	    .type = ps->compute ? ps->compute : DTYPE_F32 };
+	    .decay = decay, .trainable = true,
+	    .type = ndim > 1 && ps->compute ? ps->compute : params_wide(ps) };
 	memcpy(p->name, name, strlen(name) + 1);
 	memcpy(p->shape, shape, (size_t)ndim * sizeof(*shape));
-	ps->elements += (n + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
 	return p;
+}
+
+/* The place of n more elements in an array, or -1 when they are not for it. */
+static int64_t
+take(int64_t *array_n, int64_t n, bool wanted)
+{
+	int64_t at = *array_n;
+
+	if (!wanted)
+		return -1;
+	*array_n += (n + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+	return at;
+}
+
+static void
+set_places(struct params *ps)
+{
+	ps->wide_n = ps->low_n = ps->grad_n = 0;
+	for (int i = 0; i < ps->n; i++) {
+		struct param *p = &ps->p[i];
+		bool low = p->type != params_wide(ps);
+
+		p->wide_at = take(&ps->wide_n, p->n, !low || p->trainable);
+		p->low_at = take(&ps->low_n, p->n, low);
+		p->grad_at = take(&ps->grad_n, p->n, p->trainable);
+	}
 }
 
 /* The tensors of parameters, once the array does not move any more. */
@@ -69,41 +107,118 @@ params_seal(struct params *ps, struct err *err)
 {
 	if (ps->n == 0)
 		return err_set(err, ERR_ARG, "a model without parameters");
+	for (int i = 0; i < ps->n; i++)
+		if (ps->p[i].type != params_wide(ps) && ps->p[i].type != DTYPE_BF16 &&
+		    ps->p[i].type != DTYPE_F16)
+			return err_set(err, ERR_ARG, "parameter '%s' of type %s", ps->p[i].name,
+			    dtype_name(ps->p[i].type));
+	set_places(ps);
 	set_tensors(ps);
+	return 0;
+}
+
+int64_t
+params_bytes(const struct params *ps, bool grads)
+{
+	return dtype_size(params_wide(ps)) * (ps->wide_n + (grads ? ps->grad_n : 0)) +
+	    2 * ps->low_n;
+}
+
+/* A flat array, 0 when nothing is in it. */
+static int
+place(struct dev *dev, dptr *array, int64_t bytes, struct err *err)
+{
+	if (bytes > 0 && (*array = dev_alloc(dev, bytes, err)).at == 0)
+		return -1;
 	return 0;
 }
 
 int
 params_place(struct params *ps, struct dev *dev, bool grads, struct err *err)
 {
-	int64_t size;
+	int64_t size = dtype_size(params_wide(ps));
 
 	if (params_seal(ps, err) < 0)
 		return -1;
-	size = dtype_size(ps->p[0].type);
 	ps->dev = dev;
-	ps->data = dev_alloc(dev, ps->elements * size, err);
-	if (ps->data.at == 0)
+	if (place(dev, &ps->wide, ps->wide_n * size, err) < 0 ||
+	    place(dev, &ps->low, ps->low_n * 2, err) < 0 ||
+	    (grads && place(dev, &ps->grad, ps->grad_n * size, err) < 0))
 		return -1;
-	if (grads) {
-		ps->grad = dev_alloc(dev, ps->elements * size, err);
-		if (ps->grad.at == 0)
-			return -1;
-	}
 	for (int i = 0; i < ps->n; i++) {
 		struct param *p = &ps->p[i];
 
-		p->data = dptr_add(ps->data, p->at * size);
-		if (grads)
-			p->grad = dptr_add(ps->grad, p->at * size);
+		if (p->wide_at >= 0)
+			p->data = p->master = dptr_add(ps->wide, p->wide_at * size);
+		if (p->low_at >= 0)
+			p->data = dptr_add(ps->low, p->low_at * 2);
+		if (grads && p->grad_at >= 0)
+			p->grad = dptr_add(ps->grad, p->grad_at * size);
 	}
 	set_tensors(ps);
 	return 0;
 }
 
+/* ---- contents ---- */
+
+int
+param_upload(struct params *ps, const struct param *p, int64_t at, int64_t n, const void *from,
+    dtype type, struct err *err)
+{
+	const int64_t size = dtype_size(params_wide(ps)), most = n < PIECE ? n : PIECE;
+	char *wide = malloc((size_t)(most * (size + 2)) + 1), *low = wide + most * size;
+
+	if (wide == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int64_t i = 0; i < n; i += PIECE) {
+		int64_t some = n - i < PIECE ? n - i : PIECE;
+
+		/* What is rounded twice here is rounded twice from a master, too. */
+		dtype_convert(wide, params_wide(ps), (const char *)from + i * dtype_size(type),
+		    type, some);
+		if (p->master.at != 0)
+			dev_upload(ps->dev, dptr_add(p->master, (at + i) * size), wide,
+			    some * size);
+		if (p->low_at < 0)
+			continue;
+		dtype_convert(low, p->type, wide, params_wide(ps), some);
+		dev_upload(ps->dev, dptr_add(p->data, (at + i) * 2), low, some * 2);
+	}
+	free(wide);
+	return 0;
+}
+
+int
+param_download(struct params *ps, const struct param *p, int64_t at, int64_t n, void *to,
+    dtype type, struct err *err)
+{
+	dtype have = p->master.at != 0 ? params_wide(ps) : p->type;
+	const int64_t size = dtype_size(have);
+	dptr from = p->master.at != 0 ? p->master : p->data;
+	char *piece;
+	int ret = 0;
+
+	if (have == type) {
+		dev_download(ps->dev, to, dptr_add(from, at * size), n * size);
+		return dev_wait(ps->dev, err);
+	}
+	if ((piece = malloc((size_t)(PIECE * size))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int64_t i = 0; i < n && ret == 0; i += PIECE) {
+		int64_t some = n - i < PIECE ? n - i : PIECE;
+
+		dev_download(ps->dev, piece, dptr_add(from, (at + i) * size), some * size);
+		if ((ret = dev_wait(ps->dev, err)) == 0)
+			dtype_convert((char *)to + i * dtype_size(type), type, piece, have, some);
+	}
+	free(piece);
+	return ret;
+}
+
 /* One round of filling: pieces of a parameter into host memory. */
 struct fill {
 	const struct param *p;
+	bool		 f64;
 	uint64_t	 seed, stream;
 	int64_t		 from, n;
 	char		*host;
@@ -120,18 +235,20 @@ fill_piece(void *ctx, int64_t task, int member)
 		double v = f->p->init == INIT_ONES ? 1 : f->p->init == INIT_ZEROS ? 0 :
 		    f->p->std * rng_normal(f->seed, f->stream, (uint64_t)(f->from + at));
 
-		if (f->p->type == DTYPE_F64)
+		if (f->f64)
 			((double *)(void *)f->host)[at] = v;
 		else
 			((float *)(void *)f->host)[at] = (float)v;
 	}
 }
 
-static void
-fill_param(struct params *ps, const struct param *p, uint64_t seed, char *host)
+static int
+fill_param(struct params *ps, const struct param *p, uint64_t seed, char *host, struct err *err)
 {
-	const int64_t round = (int64_t)PIECE * PIECES, size = dtype_size(p->type);
-	struct fill f = { .p = p, .seed = seed, .stream = hash64(str_of(p->name)), .host = host };
+	const int64_t round = (int64_t)PIECE * PIECES;
+	const dtype wide = params_wide(ps);
+	struct fill f = { .p = p, .f64 = wide == DTYPE_F64, .seed = seed,
+	    .stream = hash64(str_of(p->name)), .host = host };
 
 	for (f.from = 0; f.from < p->n; f.from += round) {
 		int64_t tasks;
@@ -143,21 +260,24 @@ fill_param(struct params *ps, const struct param *p, uint64_t seed, char *host)
 		else
 			for (int64_t i = 0; i < tasks; i++)
 				fill_piece(&f, i, 0);
-		dev_upload(ps->dev, dptr_add(p->data, f.from * size), host, f.n * size);
+		if (param_upload(ps, p, f.from, f.n, host, wide, err) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 int
 params_init(struct params *ps, uint64_t seed, struct err *err)
 {
 	char *host = malloc((size_t)PIECE * PIECES * sizeof(double));
+	int ret = 0;
 
 	if (host == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	for (int i = 0; i < ps->n; i++)
-		fill_param(ps, &ps->p[i], seed, host);
+	for (int i = 0; i < ps->n && ret == 0; i++)
+		ret = fill_param(ps, &ps->p[i], seed, host, err);
 	free(host);
-	return dev_wait(ps->dev, err);
+	return ret < 0 ? -1 : dev_wait(ps->dev, err);
 }
 
 struct param *
@@ -172,10 +292,11 @@ params_find(struct params *ps, const char *name)
 void
 params_free(struct params *ps)
 {
-	if (ps->dev != NULL && ps->data.at != 0)
-		dev_free(ps->dev, ps->data);
-	if (ps->dev != NULL && ps->grad.at != 0)
+	if (ps->dev != NULL) {
+		dev_free(ps->dev, ps->wide);
+		dev_free(ps->dev, ps->low);
 		dev_free(ps->dev, ps->grad);
+	}
 	free(ps->p);
 	*ps = (struct params){ 0 };
 }

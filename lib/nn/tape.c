@@ -33,7 +33,9 @@ tape_new(struct dev *dev, int64_t max_tokens, int64_t max_seqs, unsigned flags, 
 		return NULL;
 	}
 	t->dev = dev;
-	t->type = flags & TAPE_F64 ? DTYPE_F64 : DTYPE_F32;
+	t->type = flags & TAPE_F64 ? DTYPE_F64 : flags & TAPE_BF16 ? DTYPE_BF16 :
+	    flags & TAPE_F16 ? DTYPE_F16 : DTYPE_F32;
+	t->wide = flags & TAPE_F64 ? DTYPE_F64 : DTYPE_F32;
 	t->flags = flags;
 	t->max_tokens = max_tokens;
 	t->max_seqs = max_seqs;
@@ -81,6 +83,12 @@ dtype
 tape_type(const struct tape *t)
 {
 	return t->type;
+}
+
+dtype
+tape_wide(const struct tape *t)
+{
+	return t->wide;
 }
 
 bool
@@ -150,6 +158,12 @@ is_matrix(const struct tensor *x)
 }
 
 bool
+is_activation(const struct tape *t, const struct tensor *x)
+{
+	return is_matrix(x) && x->type == t->type && (x->param == NULL || t->type == t->wide);
+}
+
+bool
 same_rows(const struct tensor *a, const struct tensor *b)
 {
 	return a->shape[0] == b->shape[0] && a->rows == b->rows;
@@ -192,6 +206,12 @@ struct mem
 mem_rows(struct tape *t, const struct tensor *like, int64_t width)
 {
 	return mem_slot(t, tape_bytes(t, like->shape[0] * width));
+}
+
+struct mem
+mem_wide(struct tape *t, const struct tensor *like, int64_t width)
+{
+	return mem_slot(t, like->shape[0] * width * dtype_size(t->wide));
 }
 
 struct mem
@@ -241,9 +261,19 @@ tensor_new(struct tape *t, const char *name, dtype type, enum rows rows, int ndi
 struct tensor *
 tape_rows_like(struct tape *t, const struct tensor *like, int64_t width)
 {
-	int64_t shape[2] = { like->shape[0], width };
+	return tensor_new(t, "", t->type, like->rows, 2, (int64_t[]){ like->shape[0], width });
+}
 
-	return tensor_new(t, "", t->type, like->rows, width ? 2 : 1, shape);
+struct tensor *
+tape_rows_wide(struct tape *t, const struct tensor *like, int64_t width)
+{
+	return tensor_new(t, "", t->wide, like->rows, 2, (int64_t[]){ like->shape[0], width });
+}
+
+struct tensor *
+tape_row_values(struct tape *t, const struct tensor *like)
+{
+	return tensor_new(t, "", t->wide, like->rows, 1, like->shape);
 }
 
 struct tensor *

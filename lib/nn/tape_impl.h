@@ -51,7 +51,7 @@ struct tape {
 	struct dev	*dev;
 	struct arena	 arena;		/* tensors, ops, constants */
 	unsigned	 flags;
-	dtype		 type;
+	dtype		 type, wide;
 	int64_t		 max_tokens, max_seqs, max_wanted;
 	int64_t		 tokens, seqs, wanted;
 	struct err	 err;		/* the first failure of recording */

@@ -37,7 +37,7 @@ muon_new(struct params *params, struct err *err)
 		const struct param *p = &params->p[i];
 		int64_t side;
 
-		if (!p->hidden)
+		if (!p->hidden || !p->trainable)
 			continue;
 		side = p->shape[0] < p->shape[1] ? p->shape[0] : p->shape[1];
 		n = p->n > n ? p->n : n;
@@ -123,6 +123,7 @@ muon_record(struct muon *m, struct launches *l, const struct param *p, dptr mome
 	for (int i = 0; i < ROUNDS; i++)
 		round_of(m, l, p);
 	launches_add(l, K_UPDATE, &(union dev_args){ .update = {
-	    .p = p->data, .x = m->x, .step = step, .n = p->n,
+	    .p = p->master, .x = m->x, .step = step, .n = p->n,
+	    .p_out = p->low_at >= 0 ? p->data : (dptr){ 0 }, .p_type = p->type,
 	    .lr_scale = 0.2 * sqrt((double)side), .decay = p->decay ? o->decay : 0 } });
 }

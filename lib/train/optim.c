@@ -11,7 +11,7 @@ enum { HISTORY = sizeof(((struct dev_history *)0)->loss) / sizeof(double) };
 struct optim {
 	struct params	*params;
 	struct dev	*dev;
-	dptr		 m, v;		/* params->elements f32 each */
+	dptr		 m, v;		/* f32, laid out as the gradients */
 	dptr		 step, history, loss;
 	struct launches	 begin, update;	/* before a step's passes, and after */
 	struct muon	*muon;		/* NULL: AdamW for all */
@@ -69,8 +69,9 @@ static void
 record_adamw(struct optim *o, const struct param *p, const struct train_options *opt)
 {
 	launches_add(&o->update, K_ADAMW, &(union dev_args){ .adamw = {
-	    .p = p->data, .g = p->grad, .m = dptr_add(o->m, p->at * 4),
-	    .v = dptr_add(o->v, p->at * 4), .step = o->step, .p_type = DTYPE_F32,
+	    .p = p->master, .g = p->grad, .m = dptr_add(o->m, p->grad_at * 4),
+	    .v = dptr_add(o->v, p->grad_at * 4), .step = o->step,
+	    .p_out = p->low_at >= 0 ? p->data : (dptr){ 0 }, .p_type = p->type,
 	    .n = p->n, .lr_scale = 1, .beta1 = opt->beta1, .beta2 = opt->beta2,
 	    .eps = opt->eps, .decay = p->decay ? opt->decay : 0 } });
 }
@@ -87,7 +88,7 @@ record(struct optim *o, const struct train_options *opt)
 	struct params *ps = o->params;
 
 	launches_add(&o->begin, K_FILL, &(union dev_args){ .fill = {
-	    .y = ps->grad, .type = DTYPE_F32, .n = ps->elements } });
+	    .y = ps->grad, .type = DTYPE_F32, .n = ps->grad_n } });
 	launches_add(&o->begin, K_FILL, &(union dev_args){ .fill = {
 	    .y = o->loss, .type = DTYPE_F64, .n = 1 } });
 	launches_add(&o->update, K_COPY, &(union dev_args){ .copy = {
@@ -95,7 +96,7 @@ record(struct optim *o, const struct train_options *opt)
 	    .x = o->loss, .bytes = sizeof(double) } });
 	launches_add(&o->update, K_SUMSQ, &(union dev_args){ .sumsq = {
 	    .out = dptr_add(o->step, offsetof(struct dev_step, sumsq)),
-	    .x = ps->grad, .type = DTYPE_F32, .n = ps->elements } });
+	    .x = ps->grad, .type = DTYPE_F32, .n = ps->grad_n } });
 	launches_add(&o->update, K_GUARD, &(union dev_args){ .guard = {
 	    .step = o->step, .history = o->history, .clip = opt->clip,
 	    .mads = opt->spike, .least = HISTORY / 2 } });
@@ -105,7 +106,7 @@ record(struct optim *o, const struct train_options *opt)
 		if (!p->trainable)
 			continue;
 		if (by_muon(o, p))
-			muon_record(o->muon, &o->update, p, dptr_add(o->m, p->at * 4),
+			muon_record(o->muon, &o->update, p, dptr_add(o->m, p->grad_at * 4),
 			    o->step, opt);
 		else
 			record_adamw(o, p, opt);
@@ -124,8 +125,8 @@ optim_new(struct params *params, dptr loss, const struct train_options *opt, str
 	o->params = params;
 	o->dev = params->dev;
 	o->loss = loss;
-	if ((o->m = dev_alloc(o->dev, params->elements * 4, err)).at == 0 ||
-	    (o->v = dev_alloc(o->dev, params->elements * 4, err)).at == 0 ||
+	if ((o->m = dev_alloc(o->dev, params->grad_n * 4, err)).at == 0 ||
+	    (o->v = dev_alloc(o->dev, params->grad_n * 4, err)).at == 0 ||
 	    (o->step = dev_alloc(o->dev, sizeof(struct dev_step), err)).at == 0 ||
 	    (o->history = dev_alloc(o->dev, sizeof(struct dev_history), err)).at == 0)
 		goto fail;
@@ -217,7 +218,7 @@ name_moments(struct saved *s, char prefix, dptr flat)
 		if (!p->trainable || (prefix == 'v' && by_muon(s->o, p)))
 			continue;
 		snprintf(name, sizeof(name), "%c.%s", prefix, p->name);
-		name_tensor(s, name, DTYPE_F32, p->ndim, p->shape, dptr_add(flat, p->at * 4));
+		name_tensor(s, name, DTYPE_F32, p->ndim, p->shape, dptr_add(flat, p->grad_at * 4));
 	}
 }
 

@@ -3,7 +3,7 @@
  *
  * AdamW for all, or Muon for the matrices between hidden layers and AdamW for
  * the rest.  The moments live on the device in two flat arrays laid out as the
- * parameters.  An update is a fixed list of launches, recorded once.
+ * gradients.  An update is a fixed list of launches, recorded once.
  */
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H

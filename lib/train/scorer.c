@@ -21,7 +21,8 @@ scorer_new(struct model *model, int64_t max_tokens, struct err *err)
 	}
 	s->dev = model->dev;
 	if (batch_init(&s->batch, max_tokens, err) < 0 ||
-	    (s->tape = tape_new(model->dev, max_tokens, max_tokens, 0, err)) == NULL ||
+	    (s->tape = tape_new(model->dev, max_tokens, max_tokens,
+	    params_tape(&model->params), err)) == NULL ||
 	    model_record_score(model, s->tape, &s->io, 0, err) < 0 ||
 	    tape_plan(s->tape, err) < 0) {
 		scorer_free(s);

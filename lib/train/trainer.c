@@ -70,7 +70,8 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 		err_set(err, ERR_NOMEM, "out of memory");
 		goto fail;
 	}
-	if ((t->tape = tape_new(model->dev, cap, cap, TAPE_GRAD, err)) == NULL ||
+	if ((t->tape = tape_new(model->dev, cap, cap,
+	    TAPE_GRAD | params_tape(&model->params), err)) == NULL ||
 	    model_record_score(model, t->tape, &t->io, 0, err) < 0 ||
 	    tape_plan(t->tape, err) < 0)
 		goto fail;
@@ -132,7 +133,8 @@ trainer_memory(const struct trainer *t)
 	struct tape_cost cost;
 
 	tape_cost(t->tape, &cost);
-	return cost.memory + 16 * t->model->params.elements +
+	return cost.memory + params_bytes(&t->model->params, true) +
+	    8 * t->model->params.grad_n +
 	    (t->scorer != NULL ? scorer_memory(t->scorer) : 0);
 }
 

@@ -662,6 +662,8 @@ update(const struct k_update *a)
 
 	for (int64_t i = 0; i < a->n && s->skip == 0; i++)
 		p[i] -= s->lr * (a->decay * p[i] + a->lr_scale * f64(a->x)[i]);
+	if (a->p_out.at != 0 && s->skip == 0)
+		dtype_convert(f64(a->p_out), a->p_type, p, DTYPE_F64, a->n);
 }
 
 /* ---- the device ---- */

@@ -211,7 +211,7 @@ write_model(const struct model *m, const struct change *ch)
 static void
 try_load(const struct model *like, struct change ch, const char *words, const char *what)
 {
-	struct model m = { .params = { .data = { 0 } } };
+	struct model m = { .dev = NULL };
 	float v[2] = { 0 };
 	int ret;
 
@@ -236,7 +236,7 @@ static void
 test_weights(void)
 {
 	struct config c;
-	struct model llama = { .params = { .data = { 0 } } }, gpt2 = llama;
+	struct model llama = { .dev = NULL }, gpt2 = llama;
 
 	read_text(&c, "{" LLAMA ", \"tie_word_embeddings\": true}");
 	if (model_declare(&llama, &c, &err) < 0 || mkdtemp(dir) == NULL)
@@ -277,7 +277,7 @@ test_sizes(void)
 	static const int64_t want[] = { 1000000, 5000000, 30000000, 135000000, 360000000,
 	    1000000000, 8000000000 };
 	struct config c;
-	struct model m = { .params = { .data = { 0 } } };
+	struct model m = { .dev = NULL };
 	int64_t n = 0;
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {

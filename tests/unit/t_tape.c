@@ -97,7 +97,7 @@ run_new(int64_t tokens, int64_t seqs)
 
 	must(model_init(&r.m, &c, dev, true, 5, &err));
 	zero.fill.y = r.m.params.grad;
-	zero.fill.n = r.m.params.elements;
+	zero.fill.n = r.m.params.grad_n;
 	dev_launch(dev, K_FILL, &zero);
 	r.t = tape_new(dev, tokens, seqs, TAPE_GRAD, &err);
 	must(model_record_score(&r.m, r.t, &r.io, 0, &err));
@@ -128,16 +128,16 @@ give(struct run *r, const struct batch *b)
 static float *
 gradients(struct run *r, double *loss)
 {
-	float *g = calloc((size_t)r->m.params.elements, sizeof(*g)), *all;
+	float *g = calloc((size_t)r->m.params.grad_n, sizeof(*g)), *all;
 	int64_t n = 0;
 
 	tape_download(r->t, r->io.loss, loss, 1);
-	dev_download(dev, g, r->m.params.grad, r->m.params.elements * 4);
+	dev_download(dev, g, r->m.params.grad, r->m.params.grad_n * 4);
 	must(dev_wait(dev, &err));
 	/* Without the padding between parameters. */
-	all = calloc((size_t)r->m.params.elements, sizeof(*all));
+	all = calloc((size_t)r->m.params.grad_n, sizeof(*all));
 	for (int i = 0; i < r->m.params.n; n += r->m.params.p[i++].n)
-		memcpy(all + n, g + r->m.params.p[i].at, (size_t)r->m.params.p[i].n * 4);
+		memcpy(all + n, g + r->m.params.p[i].grad_at, (size_t)r->m.params.p[i].n * 4);
 	free(g);
 	return all;
 }
@@ -203,7 +203,7 @@ static void
 test_layout_alone(void)
 {
 	struct config c = tiny();
-	struct model m = { .params = { .data = { 0 } } };
+	struct model m = { .dev = NULL };
 	struct tape *t = tape_new(NULL, TOKENS, SEQS, TAPE_GRAD, &err);
 	struct model_io io;
 	struct tape_cost cost;
@@ -327,7 +327,7 @@ test_chunks(void)
 	must(params_place(&ps, dev, true, &err));
 	must(params_init(&ps, 1, &err));
 	zero.fill.y = ps.grad;
-	zero.fill.n = ps.elements;
+	zero.fill.n = ps.grad_n;
 	dev_launch(dev, K_FILL, &zero);
 
 	t = tape_new(dev, T, 1, TAPE_GRAD, &err);
@@ -382,7 +382,7 @@ static void
 test_init(struct team *team)
 {
 	struct config c = tiny();
-	struct model a = { .params = { .data = { 0 } } }, b = a;
+	struct model a = { .dev = NULL }, b = a;
 	struct dev *one = dev_open("cpu", NULL, 0, &err);
 	float *x, *y;
 	int64_t n, dif = 0;

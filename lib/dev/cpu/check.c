@@ -186,6 +186,10 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 		if (a->adamw.p_out.at != 0 && !is_float(a->adamw.p_type))
 			return bad_type(c, kernel, a->adamw.p_type, err);
 		return 0;
+	case K_UPDATE:
+		if (a->update.p_out.at != 0 && !is_float(a->update.p_type))
+			return bad_type(c, kernel, a->update.p_type, err);
+		return 0;
 	default:
 		return 0;
 	}

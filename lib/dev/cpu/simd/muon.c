@@ -72,12 +72,15 @@ update_task(void *ctx, int64_t task, int member)
 	const float *x = cpu_f32(a->x);
 	float *p = cpu_f32(a->p);
 	float keep = (float)(1 - s->lr * a->decay), rate = (float)(s->lr * a->lr_scale);
-	int64_t to = cpu_to(job, task);
+	int64_t from = cpu_from(job, task), to = cpu_to(job, task);
 
 	(void)member;
-	for (int64_t i = cpu_from(job, task); i < to; i += VW)
+	for (int64_t i = from; i < to; i += VW)
 		vstore_to(p + i, keep * vload_to(p + i, to - i) - rate * vload_to(x + i, to - i),
 		    to - i);
+	if (a->p_out.at != 0)
+		dtype_convert((char *)cpu_ptr(a->p_out) + from * dtype_size(a->p_type), a->p_type,
+		    p + from, DTYPE_F32, to - from);
 }
 
 void
