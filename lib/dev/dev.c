@@ -17,6 +17,9 @@ static const char *const kernel_names[K_COUNT] = {
 	[K_SCAN_BWD] = "scan_bwd", [K_DOT] = "dot", [K_SUMSQ] = "sumsq",
 	[K_GUARD] = "guard", [K_ADAMW] = "adamw", [K_MOMENTUM] = "momentum",
 	[K_NORMALIZE] = "normalize", [K_UPDATE] = "update",
+	[K_ROUTE] = "route", [K_ROUTE_BWD] = "route_bwd", [K_ROUTE_SORT] = "route_sort",
+	[K_ROUTE_SUM] = "route_sum", [K_BALANCE] = "balance", [K_BALANCE_BIAS] = "balance_bias",
+	[K_COMBINE] = "combine", [K_COMBINE_BWD] = "combine_bwd", [K_SLICE] = "slice",
 };
 
 const char *

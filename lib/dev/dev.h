@@ -35,6 +35,13 @@ dptr_add(dptr p, int64_t bytes)
 	return (dptr){ p.at + (uint64_t)bytes };
 }
 
+/* Rows of a launch: see dev/kernels.h. */
+struct dim {
+	int64_t	cap;
+	dptr	n;		/* device int32, or 0: exactly cap */
+	int64_t	each;		/* rows for each one counted by n, 0: 1 (heads of q/k norm) */
+};
+
 struct dev;
 union dev_args;		/* dev/kernels.h, as is enum dev_kernel */
 

@@ -14,12 +14,7 @@
 #define DEV_KERNELS_H
 
 #include "dev/dev.h"
-
-struct dim {
-	int64_t	cap;
-	dptr	n;		/* device int32, or 0: exactly cap */
-	int64_t	each;		/* rows for each one counted by n, 0: 1 (heads of q/k norm) */
-};
+#include "dev/kernels_moe.h"
 
 enum dev_kernel {
 	K_FILL, K_COPY, K_CAST, K_ADD, K_AXPBY,
@@ -31,6 +26,8 @@ enum dev_kernel {
 	K_XENT, K_XENT_BWD,
 	K_CONV, K_CONV_BWD, K_SCAN, K_SCAN_BWD,
 	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW, K_MOMENTUM, K_NORMALIZE, K_UPDATE,
+	K_ROUTE, K_ROUTE_BWD, K_ROUTE_SORT, K_ROUTE_SUM, K_BALANCE, K_BALANCE_BIAS,
+	K_COMBINE, K_COMBINE_BWD, K_SLICE,
 	K_COUNT
 };
 
@@ -339,6 +336,15 @@ union dev_args {
 	struct k_momentum momentum;
 	struct k_normalize normalize;
 	struct k_update update;
+	struct k_route route;
+	struct k_route_bwd route_bwd;
+	struct k_route_sort route_sort;
+	struct k_route_sum route_sum;
+	struct k_balance balance;
+	struct k_balance_bias balance_bias;
+	struct k_combine combine;
+	struct k_combine_bwd combine_bwd;
+	struct k_slice slice;
 };
 
 /* "matmul", for messages and profiles. */

@@ -143,6 +143,13 @@ kit_ints(struct kit *k, int64_t n, const int32_t *values)
 }
 
 int
+kit_ints_out(struct kit *k, int64_t n)
+{
+	return add_buf(k, (struct kit_buf){ .kind = KIT_INT, .out = true, .n = n,
+	    .from = must(calloc((size_t)n + 1, sizeof(int32_t))) });
+}
+
+int
 kit_bytes(struct kit *k, int64_t bytes, const void *from, bool out)
 {
 	char *x = must(malloc((size_t)bytes + 1));
@@ -288,7 +295,9 @@ near(const struct kit *k, const char *name, void **got, double tol)
 		double e;
 
 		if (b->out) {
-			e = b->kind == KIT_FLOAT ? distance(b, got[i]) : distance_each(b, got[i]);
+			e = b->kind == KIT_FLOAT ? distance(b, got[i]) :
+			    b->kind == KIT_BYTES ? distance_each(b, got[i]) :
+			    memcmp(b->want, got[i], (size_t)b->n * 4) == 0 ? 0 : HUGE_VAL;
 			if (e <= tol + rounding(b))
 				continue;
 			printf("# %s: buffer %d is off by %g, %g allowed\n", name, i, e,

@@ -57,6 +57,7 @@ int kit_wide_out(struct kit *k, int64_t n);
 int kit_in_as(struct kit *k, dtype type, int64_t n, int64_t valid, double std);
 int kit_out_as(struct kit *k, dtype type, int64_t n);
 int kit_ints(struct kit *k, int64_t n, const int32_t *values);
+int kit_ints_out(struct kit *k, int64_t n);		/* to be equal */
 int kit_bytes(struct kit *k, int64_t bytes, const void *from, bool out);	/* of doubles */
 
 dptr kit_at(const struct kit *k, int i);

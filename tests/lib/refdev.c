@@ -714,7 +714,10 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_MOMENTUM:	momentum(&a->momentum); break;
 	case K_NORMALIZE:	normalize(&a->normalize); break;
 	case K_UPDATE:		update(&a->update); break;
-	default:		fail(r, "unknown kernel", kernel); break;
+	default:
+		if (!refdev_moe(kernel, a))
+			fail(r, "unknown kernel", kernel);
+		break;
 	}
 }
 

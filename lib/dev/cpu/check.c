@@ -110,6 +110,29 @@ check_scan(int kernel, const struct k_scan *a, struct err *err)
 	return 0;
 }
 
+static int
+check_route(int kernel, const struct k_route *a, struct err *err)
+{
+	if (a->experts < 1 || a->experts > ROUTE_MAX_EXPERTS)
+		return bad_shape(kernel, "experts outside 1..1024", err);
+	if (a->groups < 1 || a->experts % a->groups != 0 || a->top_groups < 1 ||
+	    a->top_groups > a->groups)
+		return bad_shape(kernel, "groups do not fit the experts", err);
+	if (a->top < 1 || a->top > a->top_groups * (a->experts / a->groups))
+		return bad_shape(kernel, "more experts a token than there are", err);
+	return 0;
+}
+
+static int
+check_route_sort(const struct k_route_sort *a, struct err *err)
+{
+	if (a->experts < 1 || a->experts > ROUTE_MAX_EXPERTS)
+		return bad_shape(K_ROUTE_SORT, "experts outside 1..1024", err);
+	if (a->top < 1 || a->t.cap > INT32_MAX / a->top)
+		return bad_shape(K_ROUTE_SORT, "too many assignments", err);
+	return 0;
+}
+
 /* The type that decides, for kernels that have one. */
 static dtype
 main_type(int kernel, const union dev_args *a)
@@ -141,8 +164,27 @@ main_type(int kernel, const union dev_args *a)
 	case K_SCAN_BWD:	return a->scan_bwd.f.type;
 	case K_DOT:		return a->dot.type;
 	case K_SUMSQ:		return a->sumsq.type;
+	case K_ROUTE:		return a->route.type;
+	case K_ROUTE_BWD:	return a->route_bwd.f.type;
+	case K_ROUTE_SUM:	return a->route_sum.type;
+	case K_COMBINE:		return a->combine.type;
+	case K_COMBINE_BWD:	return a->combine_bwd.type;
+	case K_SLICE:		return a->slice.type;
 	default:		return DTYPE_F32;
 	}
+}
+
+/* Types other than F32. */
+static bool
+serves(int kernel, dtype t)
+{
+	bool half = t == DTYPE_BF16 || t == DTYPE_F16;
+
+	if (kernel == K_FILL)
+		return is_float(t) || t == DTYPE_I32;
+	if (kernel >= K_CONV && kernel <= K_SCAN_BWD)
+		return half;
+	return half && (kernel == K_COMBINE || kernel == K_COMBINE_BWD || kernel == K_SLICE);
 }
 
 int
@@ -154,8 +196,7 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 		return err_set(err, ERR_DEVICE, "%s: not on cpu:%s", dev_kernel_name(kernel),
 		    c->isa->name);
 	t = main_type(kernel, a);
-	if (t != DTYPE_F32 && !(kernel >= K_CONV && kernel <= K_SCAN_BWD && is_float(t) &&
-	    t != DTYPE_F64) && !(kernel == K_FILL && (is_float(t) || t == DTYPE_I32)))
+	if (t != DTYPE_F32 && !serves(kernel, t))
 		return bad_type(c, kernel, t, err);
 	switch (kernel) {
 	case K_CAST:
@@ -182,6 +223,12 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 		return check_scan(kernel, &a->scan, err);
 	case K_SCAN_BWD:
 		return check_scan(kernel, &a->scan_bwd.f, err);
+	case K_ROUTE:
+		return check_route(kernel, &a->route, err);
+	case K_ROUTE_BWD:
+		return check_route(kernel, &a->route_bwd.f, err);
+	case K_ROUTE_SORT:
+		return check_route_sort(&a->route_sort, err);
 	case K_ADAMW:
 		if (a->adamw.p_out.at != 0 && !is_float(a->adamw.p_type))
 			return bad_type(c, kernel, a->adamw.p_type, err);

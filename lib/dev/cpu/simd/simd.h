@@ -25,6 +25,9 @@ cpu_kernel OF_ISA(k_xent), OF_ISA(k_xent_bwd);
 cpu_kernel OF_ISA(k_conv), OF_ISA(k_conv_bwd), OF_ISA(k_scan), OF_ISA(k_scan_bwd);
 cpu_kernel OF_ISA(k_dot), OF_ISA(k_sumsq), OF_ISA(k_guard), OF_ISA(k_adamw);
 cpu_kernel OF_ISA(k_momentum), OF_ISA(k_normalize), OF_ISA(k_update);
+cpu_kernel OF_ISA(k_route), OF_ISA(k_route_bwd), OF_ISA(k_route_sort), OF_ISA(k_route_sum);
+cpu_kernel OF_ISA(k_balance), OF_ISA(k_balance_bias);
+cpu_kernel OF_ISA(k_combine), OF_ISA(k_combine_bwd), OF_ISA(k_slice);
 
 /* n rounds of SPIN_CHAINS independent chains of multiply-adds. */
 enum { SPIN_CHAINS = 12, SPIN_STEPS = 16 };
