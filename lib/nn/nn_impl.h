@@ -31,7 +31,7 @@ struct op_kind {
 	void		(*backward)(struct tape *t, struct op *op);
 };
 
-#define OP_IN 6
+#define OP_IN 8
 
 struct op {
 	const struct op_kind *kind;

@@ -59,6 +59,28 @@ struct tensor *op_attention(struct tape *t, struct tensor *q, struct tensor *k, 
 void op_scatter(struct tape *t, struct tensor *cache, struct tensor *x, int64_t column,
     struct tensor *slot);
 
+/* Where sequences lie, and go on: slot (S) int32 names a row of states, in generation only. */
+struct op_sequences {
+	struct tensor	*cu_seqlens;	/* (S + 1) int32 */
+	struct tensor	*pos, *slot;	/* (T), (S) int32; NULL in training */
+};
+
+/*
+ * Causal convolution of each channel: x (T, C), w (C, width), bias (C) or NULL,
+ * both wide.  state: NULL, or wide (slots, (width - 1) * C) in generation.
+ */
+struct tensor *op_conv(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias,
+    const struct op_sequences *q, struct tensor *state);
+
+/* Mamba's gated scan (K_SCAN): (T, C); state: NULL, or wide (slots, N * C). */
+struct op_scan_in {
+	struct tensor	*x, *dt, *z;	/* (T, C); dt before softplus */
+	struct tensor	*b, *c;		/* (T, N) */
+	struct tensor	*a_log, *d;	/* (C, N), (C), wide */
+};
+struct tensor *op_scan(struct tape *t, const struct op_scan_in *in,
+    const struct op_sequences *q, struct tensor *state);
+
 /* (N, C) = x[row]; row (N) int32: the tokens whose logits are wanted. */
 struct tensor *op_gather(struct tape *t, struct tensor *x, struct tensor *row);
 

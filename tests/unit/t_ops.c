@@ -369,6 +369,48 @@ t_attention(const char *what, int64_t heads, int64_t kv_heads, int64_t dqk, int6
 	check(&g, what);
 }
 
+/* Sequences of 5, 1 and 3 of 9 tokens. */
+static struct op_sequences
+sequences(struct graph *g)
+{
+	static const int32_t cu[] = { 0, 5, 6, 9 };
+
+	return (struct op_sequences){ .cu_seqlens = input(g, DTYPE_I32, 4, cu) };
+}
+
+static void
+t_conv(const char *what, int64_t width, bool bias)
+{
+	struct graph g = graph(70, 9, 3);
+	struct op_sequences q;
+
+	param(&g, 9, 5);
+	param(&g, 5, width);
+	param(&g, 5, 0);
+	place(&g);
+	q = sequences(&g);
+	seed(&g, op_conv(g.t, p(&g, 0), p(&g, 1), bias ? p(&g, 2) : NULL, &q, NULL));
+	check(&g, what);
+}
+
+static void
+t_scan(const char *what, int64_t c, int64_t n, int frozen)
+{
+	struct graph g = graph(80, 9, 3);
+	struct op_sequences q;
+
+	g.frozen = frozen;
+	for (int i = 0; i < 5; i++)
+		param(&g, 9, i < 3 ? c : n);
+	param(&g, c, n);
+	param(&g, c, 0);
+	place(&g);
+	q = sequences(&g);
+	seed(&g, op_scan(g.t, &(struct op_scan_in){ .x = p(&g, 0), .dt = p(&g, 1), .z = p(&g, 2),
+	    .b = p(&g, 3), .c = p(&g, 4), .a_log = p(&g, 5), .d = p(&g, 6) }, &q, NULL));
+	check(&g, what);
+}
+
 static void
 t_attentions(void)
 {
@@ -502,6 +544,11 @@ main(void)
 	t_rope(4, false);
 	t_rope(6, true);
 	t_attentions();
+	t_conv("conv", 4, true);
+	t_conv("conv without bias", 3, false);
+	t_scan("scan", 3, 4, -1);
+	t_scan("scan of one state", 2, 1, -1);
+	t_scan("scan, rates frozen", 3, 2, 5);
 	t_gather();
 	t_head("head, one pass", true, 0, -1);
 	t_head("head, one pass, soft cap", true, 2, -1);
