@@ -220,41 +220,19 @@ print_report(const struct init *o)
 /* ---- the directory ---- */
 
 static void
-remove_half(const char *dir)
-{
-	struct err err;
-
-	if (model_remove(dir, &err) < 0)
-		tool_warn("%s", err.msg);
-}
-
-/* Write aside and rename, so that DIR is whole or not there. */
-static void
 write_model(const struct init *o, struct model *m)
 {
-	char aside[4096];
-	size_t n = strlen(o->output);
+	char aside[MODEL_PATH];
 	struct err err;
-	mode_t mask = umask(0);
+	int ret;
 
-	umask(mask);
-	while (n > 1 && o->output[n - 1] == '/')
-		n--;
-	if (snprintf(aside, sizeof(aside), "%.*s.XXXXXX", (int)n, o->output) >= (int)sizeof(aside))
-		tool_die("%s: name too long", o->output);
-	if (mkdtemp(aside) == NULL || chmod(aside, 0777 & ~mask) < 0)
-		tool_die("%s: cannot make it: %s", o->output, strerror(errno));
-	if (model_save(m, aside, &err) < 0 || (o->tokenizer != NULL &&
-	    model_copy_tokenizer(o->tokenizer, aside, &err) < 0)) {
-		remove_half(aside);
+	if (model_aside(o->output, aside, &err) < 0)
 		tool_fail(NULL, &err);
-	}
-	if (rename(aside, o->output) < 0) {
-		int why = errno;
-
-		remove_half(aside);
-		tool_die("%s: cannot make it: %s", o->output, strerror(why));
-	}
+	ret = model_save(m, aside, &err);
+	if (ret == 0 && o->tokenizer != NULL)
+		ret = model_copy_tokenizer(o->tokenizer, aside, &err);
+	if (model_settle(aside, o->output, ret, &err) < 0)
+		tool_fail(NULL, &err);
 }
 
 static int

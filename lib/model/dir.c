@@ -7,7 +7,7 @@
 #include "base/stream.h"
 #include "model/model.h"
 
-#define PATH 4096
+#define PATH MODEL_PATH
 
 static const char *const model_files[] = {
 	"config.json", "generation_config.json", "model.safetensors", NULL
@@ -81,4 +81,38 @@ model_remove(const char *dir, struct err *err)
 	    remove_files(dir, tokenizer_files, err) < 0)
 		return -1;
 	return rmdir(dir) < 0 ? err_sys(err, "%s", dir) : 0;
+}
+
+int
+model_aside(const char *dir, char *aside, struct err *err)
+{
+	size_t n = strlen(dir);
+	struct stat st;
+
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	if (stat(dir, &st) == 0)
+		return err_set(err, ERR_ARG, "%s: exists", dir);
+	for (int i = 0; i < 100; i++) {
+		if (snprintf(aside, PATH, "%.*s.%ld-%d", (int)n, dir, (long)getpid(), i) >= PATH)
+			return err_set(err, ERR_ARG, "%s: name too long", dir);
+		if (mkdir(aside, 0777) == 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	return err_sys(err, "%s: cannot make it", dir);
+}
+
+int
+model_settle(const char *aside, const char *dir, int status, struct err *err)
+{
+	struct err ignored;
+
+	if (status == 0 && rename(aside, dir) == 0)
+		return 0;
+	if (status == 0)
+		err_sys(err, "%s: cannot make it", dir);
+	model_remove(aside, &ignored);
+	return -1;
 }

@@ -79,6 +79,15 @@ int model_copy_tokenizer(const char *from, const char *to, struct err *err);
 int model_remove(const char *dir, struct err *err);
 
 /*
+ * A directory that is whole or not there: make aside, a name of MODEL_PATH bytes
+ * beside dir, which must not exist; fill it; and rename it to dir, or remove it
+ * when status, that of the filling, is not 0 (err is filled then).
+ */
+#define MODEL_PATH 4096
+int model_aside(const char *dir, char *aside, struct err *err);
+int model_settle(const char *aside, const char *dir, int status, struct err *err);
+
+/*
  * A paged cache of keys and values: rows = blocks * block_size of each layer.
  * Any number of tapes read and write it; it is one allocation.
  */

@@ -9,9 +9,8 @@
 #include "token/scan.h"
 
 /*
- * Write tokenizer.json, tokenizer_config.json and special_tokens_map.json into
- * dir, which is made when it is not there.  The end-of-text token is the first
- * special one with a well-known name, else the first.  Return 0 or -1.
+ * tokenizer_save() it.  The end-of-text token is the first special one with a
+ * well-known name, else the first.  Return 0 or -1.
  */
 int bpe_save(const struct bpe_model *m, enum scan pattern, const char *dir, struct err *err);
 

@@ -1,0 +1,219 @@
+#include "token/tokenizer_save.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/stream.h"
+#include "token/bytemap.h"
+
+/* Bytes as the characters that stand for them in tokenizer.json, quoted. */
+static void
+quote_bytes(struct buf *out, struct buf *tmp, const struct bytemap *map, str s)
+{
+	buf_reset(tmp);
+	for (ptrdiff_t i = 0; i < s.n; i++) {
+		unsigned c = map->to[(uint8_t)s.p[i]];
+
+		if (c >= 0x80)
+			buf_byte(tmp, (char)(0xc0 | c >> 6));
+		buf_byte(tmp, (char)(c < 0x80 ? c : 0x80 | (c & 0x3f)));
+	}
+	json_quote(out, buf_str(tmp));
+	out->failed |= tmp->failed;
+}
+
+static void
+put_token(struct buf *out, struct buf *tmp, const struct bytemap *map,
+    const struct tokenizer_parts *t, int32_t id)
+{
+	if (t->bytes && t->added[id] == ADDED_NOT)
+		quote_bytes(out, tmp, map, t->token[id]);
+	else
+		json_quote(out, t->token[id]);
+}
+
+static void
+put_added(struct buf *b, const struct tokenizer_parts *t)
+{
+	const char *comma = "";
+
+	buf_add(b, S("  \"added_tokens\": ["));
+	for (int32_t i = 0; i < t->n; i++) {
+		if (t->added[i] == ADDED_NOT)
+			continue;
+		buf_fmt(b, "%s\n    {\"id\": %d, \"content\": ", comma, (int)i);
+		json_quote(b, t->token[i]);
+		buf_fmt(b, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, "
+		    "\"normalized\": false, \"special\": %s}",
+		    t->added[i] == ADDED_SPECIAL ? "true" : "false");
+		comma = ",";
+	}
+	buf_add(b, S("\n  ],\n"));
+}
+
+static void
+put_byte_level(struct buf *b, bool use_regex)
+{
+	buf_fmt(b, "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+	    "\"trim_offsets\": true, \"use_regex\": %s}", use_regex ? "true" : "false");
+}
+
+/* The cuts that come before ByteLevel's own, if any. */
+static void
+put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
+{
+	bool own = t->pattern == SCAN_NONE || t->pattern == SCAN_GPT2;
+
+	buf_add(b, S("  \"pre_tokenizer\": "));
+	if (t->digits || !own)
+		buf_add(b, S("{\"type\": \"Sequence\", \"pretokenizers\": [\n    "));
+	if (t->digits)
+		buf_add(b, S("{\"type\": \"Digits\", \"individual_digits\": true},\n    "));
+	if (!own) {
+		buf_add(b, S("{\"type\": \"Split\", \"pattern\": {\"Regex\": "));
+		json_quote(b, str_of(scan_pattern(t->pattern)));
+		buf_add(b, S("}, \"behavior\": \"Isolated\", \"invert\": false},\n    "));
+	}
+	put_byte_level(b, t->pattern == SCAN_GPT2);
+	if (t->digits || !own)
+		buf_add(b, S("]}"));
+	buf_add(b, S(",\n"));
+}
+
+/* What puts a token before each text. */
+static void
+put_post_processor(struct buf *b, const struct tokenizer_parts *t)
+{
+	buf_add(b, S("  \"post_processor\": "));
+	if (!t->add_bos) {
+		buf_add(b, S("null,\n"));
+		return;
+	}
+	buf_add(b, S("{\"type\": \"TemplateProcessing\",\n    \"single\": [{\"SpecialToken\": "
+	    "{\"id\": "));
+	json_quote(b, t->bos);
+	buf_add(b, S(", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}],\n"
+	    "    \"pair\": [{\"SpecialToken\": {\"id\": "));
+	json_quote(b, t->bos);
+	buf_add(b, S(", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, "
+	    "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}],\n    \"special_tokens\": {"));
+	json_quote(b, t->bos);
+	buf_add(b, S(": {\"id\": "));
+	json_quote(b, t->bos);
+	buf_fmt(b, ", \"ids\": [%d], \"tokens\": [", (int)t->bos_id);
+	json_quote(b, t->bos);
+	buf_add(b, S("]}}},\n"));
+}
+
+static void
+put_model(struct buf *b, const struct tokenizer_parts *t)
+{
+	struct buf tmp = { 0 };
+	struct bytemap map;
+
+	bytemap_init(&map);
+	buf_fmt(b, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
+	    "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n"
+	    "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
+	    "    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n    \"vocab\": {",
+	    t->ignore_merges ? "true" : "false");
+	for (int32_t i = 0; i < t->n; i++) {
+		buf_add(b, i > 0 ? S(",\n      ") : S("\n      "));
+		put_token(b, &tmp, &map, t, i);
+		buf_fmt(b, ": %d", (int)i);
+	}
+	buf_add(b, S("\n    },\n    \"merges\": ["));
+	for (int64_t i = 0; i < t->nmerges; i++) {
+		buf_add(b, i > 0 ? S(",\n      [") : S("\n      ["));
+		put_token(b, &tmp, &map, t, t->merge[i][0]);
+		buf_add(b, S(", "));
+		put_token(b, &tmp, &map, t, t->merge[i][1]);
+		buf_byte(b, ']');
+	}
+	buf_add(b, S("\n    ]\n  }\n"));
+	buf_free(&tmp);
+}
+
+/* The tokens with a part to play, each after what came before. */
+static void
+put_roles(struct buf *b, const struct tokenizer_parts *t, const char *before)
+{
+	const struct {
+		const char	*key;
+		str		 token;
+	} role[] = {
+		{ "bos_token", t->bos }, { "eos_token", t->eos }, { "unk_token", t->unk },
+		{ "pad_token", t->pad },
+	};
+
+	for (size_t i = 0; i < sizeof(role) / sizeof(*role); i++) {
+		if (role[i].token.p == NULL)
+			continue;
+		buf_fmt(b, "%s  \"%s\": ", before, role[i].key);
+		json_quote(b, role[i].token);
+		before = ",\n";
+	}
+}
+
+static int
+write_in(const char *dir, const char *name, struct buf *b, struct err *err)
+{
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return err_set(err, ERR_ARG, "%s: name too long", dir);
+	if (buf_ok(b, err) < 0 || file_write(path, buf_str(b), err) < 0)
+		return -1;
+	buf_reset(b);
+	return 0;
+}
+
+static int
+save_config(const struct tokenizer_parts *t, const char *dir, struct buf *b, struct err *err)
+{
+	buf_add(b, S("{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n"
+	    "  \"clean_up_tokenization_spaces\": false"));
+	put_roles(b, t, ",\n");
+	if (t->chat_template.p != NULL) {
+		buf_add(b, S(",\n  \"chat_template\": "));
+		json_quote(b, t->chat_template);
+	}
+	buf_add(b, S("\n}\n"));
+	if (write_in(dir, "tokenizer_config.json", b, err) < 0)
+		return -1;
+	buf_add(b, S("{\n"));
+	put_roles(b, t, "");
+	buf_add(b, S("\n}\n"));
+	return write_in(dir, "special_tokens_map.json", b, err);
+}
+
+int
+tokenizer_save(const struct tokenizer_parts *t, const char *dir, struct err *err)
+{
+	struct buf b = { 0 };
+	int ret = -1;
+
+	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+		return err_sys(err, "%s", dir);
+	if (save_config(t, dir, &b, err) < 0)
+		goto out;
+	buf_add(&b, S("{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
+	    "  \"padding\": null,\n"));
+	put_added(&b, t);
+	buf_add(&b, t->nfc ? S("  \"normalizer\": {\"type\": \"NFC\"},\n") :
+	    S("  \"normalizer\": null,\n"));
+	put_pre_tokenizer(&b, t);
+	put_post_processor(&b, t);
+	buf_add(&b, S("  \"decoder\": "));
+	put_byte_level(&b, true);
+	buf_add(&b, S(",\n"));
+	put_model(&b, t);
+	buf_add(&b, S("}\n"));
+	ret = write_in(dir, "tokenizer.json", &b, err);
+out:
+	buf_free(&b);
+	return ret;
+}

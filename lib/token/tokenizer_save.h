@@ -1,0 +1,40 @@
+/*
+ * tokenizer_save - a byte-level BPE as Hugging Face's tokenizer files
+ */
+#ifndef TOKEN_TOKENIZER_SAVE_H
+#define TOKEN_TOKENIZER_SAVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "token/scan.h"
+
+/* What a tokenizer is made of; all of it borrowed. */
+struct tokenizer_parts {
+	int32_t	 n;			/* tokens, by id */
+	const str *token;
+	const uint8_t *added;		/* of each: ADDED_*; those stand in text as they are */
+	bool	 bytes;			/* the others are bytes, not the characters for them */
+	const int32_t (*merge)[2];	/* nmerges pairs of ids, in order of rank */
+	int64_t	 nmerges;
+	enum scan pattern;
+	bool	 digits;		/* every digit is a word, before the pattern cuts */
+	bool	 nfc;			/* text is normalized */
+	bool	 ignore_merges;		/* a word that is a token is that token */
+	bool	 add_bos;		/* texts begin with bos: token number bos_id */
+	int32_t	 bos_id;
+	str	 bos, eos, unk, pad;	/* p NULL: none */
+	str	 chat_template;
+};
+
+enum { ADDED_NOT, ADDED_PLAIN, ADDED_SPECIAL };
+
+/*
+ * Write tokenizer.json, tokenizer_config.json and special_tokens_map.json into
+ * dir, which is made when it is not there.  Return 0 or -1.
+ */
+int tokenizer_save(const struct tokenizer_parts *t, const char *dir, struct err *err);
+
+#endif

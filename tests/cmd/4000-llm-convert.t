@@ -1,0 +1,67 @@
+#!/bin/sh
+# llm-convert: the GGUF of llama.cpp's writer gives the model that it was made of
+. "$(dirname "$0")/../lib.sh"
+gguf=$data/gguf/good/llama.gguf
+
+exits 0 'a GGUF file' llm-convert -o "$tmp/model" "$gguf"
+cmp "$tmp/model/model.safetensors" "$data/model/llama-tied/model.safetensors" >"$tmp/d"
+result 'gives the tensors that it was made of, byte for byte' $?
+(cd "$tmp/model" && echo *) >"$tmp/out"
+prints 'and these files' <<'EOF'
+config.json generation_config.json model.safetensors special_tokens_map.json tokenizer.json tokenizer_config.json
+EOF
+grep -q '"num_key_value_heads": 1,' "$tmp/model/config.json" &&
+    grep -q '"rms_norm_eps": 1e-06,' "$tmp/model/config.json" &&
+    grep -q '"mlp_bias": true,' "$tmp/model/config.json" &&
+    grep -q '"tie_word_embeddings": true,' "$tmp/model/config.json"
+result 'config.json has its numbers' $?
+grep -q '"eos_token_id": 1' "$tmp/model/generation_config.json"
+result 'generation_config.json its ends' $?
+grep -q '"chat_template": "{% for m in messages' "$tmp/model/tokenizer_config.json"
+result 'tokenizer_config.json its chat template' $?
+echo '{"text":"user in the"}' >"$tmp/text"
+exits 0 'it is a model' llm-generate -m "$tmp/model" -p 'the' -n 2 -T 0
+exits 0 'its tokenizer' llm-tokenize -q -F ids -m "$tmp/model" "$tmp/text"
+prints 'has its added tokens and its merges' <<'EOF'
+38 32 36 35
+EOF
+
+for type in bf16 fp16
+do
+	exits 0 "--dtype $type" llm-convert --dtype $type -o "$tmp/$type" "$gguf"
+	test "$(wc -c <"$tmp/$type/model.safetensors")" -lt 6000
+	result 'halves the weights' $?
+	exits 0 'they load' llm-generate -m "$tmp/$type" -p 'the' -n 1 -T 0
+done
+grep -q '"torch_dtype": "bfloat16"' "$tmp/bf16/config.json"
+result 'config.json says so' $?
+
+exits 2 'a directory that exists' llm-convert -o "$tmp/model" "$gguf"
+exits 2 'no directory' llm-convert "$gguf"
+exits 2 'no file' llm-convert -o "$tmp/none"
+exits 2 'two files' llm-convert -o "$tmp/none" "$gguf" "$gguf"
+exits 2 'another type' llm-convert --dtype int3 -o "$tmp/none" "$gguf"
+exits 2 'another architecture' llm-convert -o "$tmp/none" "$data/gguf/good/types.gguf"
+grep -q "types.gguf: architecture 'test' is not supported" "$tmp/err"
+result 'is named' $?
+
+# The same with one word changed, all of the same length.
+for change in 's/smollm/smellm/:pre-tokenizer .smellm. is not supported' \
+    's/tokenizer.ggml.model/tokenizer.ggml.nodel/:no tokenizer' \
+    's/llama.rope.freq_base/llama.rope.freq_case/:llama.rope.freq_case. is not supported' \
+    's/llama.block_count/llama.black_count/:llama.black_count. is not supported' \
+    's/blk.0.attn_q.weight/blk.0.attn_x.weight/:no tensor .blk.0.attn_q.weight' \
+    's/output_norm.weight/output_morn.weight/:no tensor .output_norm.weight'
+do
+	sed "${change%%:*}" "$gguf" >"$tmp/changed.gguf"
+	exits 2 "${change%%:*}" llm-convert -o "$tmp/none" "$tmp/changed.gguf"
+	grep -q "changed.gguf: .*${change#*:}" "$tmp/err" || { sed 's/^/# /' "$tmp/err"; false; }
+	result 'is named' $?
+	test ! -e "$tmp/none" -a -z "$(find "$tmp" -name 'none.*')"
+	result 'and nothing is left' $?
+done
+head -c 5000 "$gguf" >"$tmp/cut.gguf"
+exits 2 'a file that is cut short' llm-convert -o "$tmp/none" "$tmp/cut.gguf"
+faults malloc "$tmp/none" 'out of memory' llm-convert -o "$tmp/none" "$gguf"
+faults write "$tmp/none" 'a write that fails' llm-convert -o "$tmp/none" "$gguf"
+done_testing
