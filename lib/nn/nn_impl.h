@@ -66,6 +66,9 @@ struct tensor *tape_rows_like(struct tape *t, const struct tensor *like, int64_t
 struct tensor *tape_rows_wide(struct tape *t, const struct tensor *like, int64_t width);
 struct tensor *tape_row_values(struct tape *t, const struct tensor *like);
 struct tensor *tape_scalar(struct tape *t, dtype type);
+/* A tensor of any type and shape. */
+struct tensor *tape_new_tensor(struct tape *t, dtype type, enum rows rows, int ndim,
+    const int64_t *shape);
 struct op *tape_op(struct tape *t, const struct op_kind *kind);
 
 /* ---- launches: bind fields right after tape_launch(), before the next ---- */

@@ -11,7 +11,8 @@ backward_x(struct tape *t, struct op *op, struct mem dy)
 	struct mem dx = grad_add(t, x, &add);
 	union dev_args *a = tape_launch(t, K_MATMUL);
 
-	a->matmul = (struct k_matmul){ .c_type = x->type, .a_type = x->type, .b_type = w->type,
+	a->matmul = (struct k_matmul){ .c_type = x->type,
+	    .a_type = op->out[0]->type, .b_type = w->type,
 	    .k = { .cap = w->shape[0] }, .n = w->shape[1], .lda = w->shape[0],
 	    .ldb = w->shape[1], .ldc = w->shape[1], .add = add, .alpha = 1 };
 	BIND_ROWS(t, matmul.m, x);
@@ -29,8 +30,8 @@ backward_w(struct tape *t, struct op *op, struct mem dy)
 	struct mem dw = grad_add(t, w, &add);
 	union dev_args *a = tape_launch(t, K_MATMUL);
 
-	a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = x->type,
-	    .b_type = x->type,
+	a->matmul = (struct k_matmul){ .c_type = tape_wide(t),
+	    .a_type = op->out[0]->type, .b_type = x->type,
 	    .m = { .cap = w->shape[0] }, .n = w->shape[1], .lda = w->shape[0],
 	    .ldb = w->shape[1], .ldc = w->shape[1], .ta = true, .add = add, .alpha = 1 };
 	BIND_ROWS(t, matmul.k, x);
@@ -66,7 +67,7 @@ backward(struct tape *t, struct op *op)
 		backward_x(t, op, dy);
 }
 
-static const struct op_kind linear = { "linear", backward }, logits = { "logits", NULL };
+static const struct op_kind linear = { "linear", backward }, logits = { "logits", backward };
 
 /* y = x w^T + bias */
 static void
@@ -120,6 +121,7 @@ op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bia
 struct tensor *
 op_logits(struct tape *t, struct tensor *x, struct tensor *w)
 {
+	struct tensor *y;
 	struct op *op;
 
 	if (tape_failed(t))
@@ -128,10 +130,13 @@ op_logits(struct tape *t, struct tensor *x, struct tensor *w)
 	    x->shape[1] != w->shape[1])
 		return tape_fail(t, "logits: x %s and w %s do not fit", shape_text(x).s,
 		    shape_text(w).s);
+	y = tape_rows_wide(t, x, w->shape[0]);
+	y->needs_grad = tape_wants(t, x) || tape_wants(t, w);
 	op = tape_op(t, &logits);
 	op->in[X] = x;
 	op->in[W] = w;
-	op->out[0] = tape_rows_wide(t, x, w->shape[0]);
+	op->out[0] = y;
 	forward(t, op);
-	return op->out[0];
+	op->flops_backward = op->flops * (tape_wants(t, x) + tape_wants(t, w));
+	return y;
 }

@@ -16,7 +16,7 @@ struct tensor *op_embed(struct tape *t, struct tensor *w, struct tensor *id, dou
 /* (T, N) = x (T, K) w^T + bias; w (N, K); bias (N) or NULL */
 struct tensor *op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias);
 
-/* (R, V) = x w^T, in wide numbers and without gradient: the head of what generates. */
+/* (R, V) = x w^T, in wide numbers: the head of what generates, the choice of experts. */
 struct tensor *op_logits(struct tape *t, struct tensor *x, struct tensor *w);
 
 /* (T, C) = a + b */
@@ -97,6 +97,17 @@ struct op_head { struct tensor *logp, *lse, *entropy; };
 enum { HEAD_LSE = 1, HEAD_ENTROPY = 2 };
 struct op_head op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *target,
     struct tensor *dlogp, double softcap, unsigned flags);
+
+/* The columns of x before this one, and from it on. */
+void op_split(struct tape *t, struct tensor *x, int64_t column, struct tensor *y[2]);
+
+/*
+ * Keys (T, heads * (nope + rope)) and values (T, heads * v) of latent attention:
+ * kv (T, heads * (nope + v)) has both parts of each head side by side, pe (T,
+ * rope) is every head's.
+ */
+void op_latent(struct tape *t, struct tensor *kv, struct tensor *pe, int64_t heads, int64_t nope,
+    struct tensor **k, struct tensor **v);
 
 /* out (1) f64 += sum of a * b (b NULL: of a), kept over replays until tape_zero().  No gradient. */
 struct tensor *op_dot(struct tape *t, struct tensor *a, struct tensor *b);

@@ -277,6 +277,12 @@ tape_row_values(struct tape *t, const struct tensor *like)
 }
 
 struct tensor *
+tape_new_tensor(struct tape *t, dtype type, enum rows rows, int ndim, const int64_t *shape)
+{
+	return tensor_new(t, "", type, rows, ndim, shape);
+}
+
+struct tensor *
 tape_scalar(struct tape *t, dtype type)
 {
 	return tensor_new(t, "", type, ROWS_FIXED, 1, (int64_t[]){ 1 });

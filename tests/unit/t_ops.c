@@ -14,12 +14,13 @@
 #include "../lib/refdev.h"
 #include "../tap.h"
 #include "base/rng.h"
-#include "nn/ops.h"
+#include "nn/moe.h"
 
 #define STEP 1e-5
 #define TOLERANCE 1e-6
 #define MAX_SEEDS 2
 #define MAX_INPUTS 8
+#define SHARE 0.3
 
 static struct err err;
 static struct dev *dev;
@@ -46,6 +47,8 @@ struct graph {
 	/* head with dlogp: the objective is the sum of dlogp * logp, not of seeds */
 	const double	*weight;
 	int		 frozen;	/* parameter without gradient, -1: none */
+	/* losses of routers, which the objective has too */
+	struct op_balance balance;
 };
 
 static double *
@@ -76,6 +79,16 @@ param(struct graph *g, int64_t n, int64_t k)
 
 	snprintf(name, sizeof(name), "p%d", g->ps.n);
 	must(params_add(&g->ps, name, k ? 2 : 1, (int64_t[]){ n, k }, INIT_NORMAL, 0.7, true,
+	    &err) == NULL ? -1 : 0);
+}
+
+static void
+stack(struct graph *g, int64_t e, int64_t n, int64_t k)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "p%d", g->ps.n);
+	must(params_add(&g->ps, name, 3, (int64_t[]){ e, n, k }, INIT_NORMAL, 0.7, true,
 	    &err) == NULL ? -1 : 0);
 }
 
@@ -134,9 +147,17 @@ prepare(struct graph *g)
 static double
 objective(struct graph *g)
 {
-	double sum = 0;
+	const struct op_balance *b = &g->balance;
+	double sum = 0, loss[2];
 
+	if (b->layers > 0)
+		tape_zero(g->t, b->loss);
 	tape_forward(g->t, 0, -1);
+	if (b->layers > 0) {
+		tape_download(g->t, b->loss, loss, 2);
+		must(dev_wait(dev, &err));
+		sum = SHARE * (b->aux * loss[0] + b->z * loss[1]);
+	}
 	for (int i = 0; i < g->nout; i++) {
 		int64_t n = count(g->out[i]);
 		double *y = calloc((size_t)n, sizeof(*y));
@@ -476,6 +497,88 @@ t_head(const char *what, bool one_pass, double softcap, int frozen)
 	free(dlogp);
 }
 
+/*
+ * Two layers of experts, whose losses go together.  Which experts are chosen
+ * does not change by a step: logits of normal numbers are far enough apart.
+ */
+static void
+t_moe(const char *what, struct op_router o, bool bias, double aux, double z, int frozen)
+{
+	static const double share = SHARE;
+	struct graph g = graph(80, 7, 1);
+	struct tensor *x, *h;
+
+	g.frozen = frozen;
+	param(&g, 7, 4);
+	for (int i = 0; i < 2; i++) {
+		param(&g, o.experts, 4);
+		stack(&g, o.experts, 3, 4);
+		stack(&g, o.experts, 3, 4);
+		stack(&g, o.experts, 4, 3);
+	}
+	param(&g, o.experts, 0);	/* the bias: without gradient, and without effect by a step */
+	place(&g);
+	if (aux > 0 || z > 0) {
+		op_balance_begin(g.t, &g.balance, 2, o.experts, aux, z);
+		g.input[g.ninputs].x = g.balance.share;
+		g.input[g.ninputs].data = &share;
+		g.input[g.ninputs++].n = 1;
+	}
+	x = p(&g, 0);
+	for (int i = 0; i < 2; i++) {
+		struct op_routing r = op_route(g.t, op_logits(g.t, x, p(&g, 1 + 4 * i)),
+		    bias ? p(&g, 9) : NULL, &o, g.balance.layers > 0 ? &g.balance : NULL);
+
+		h = op_dispatch(g.t, x, &r);
+		h = op_glu(g.t, op_experts(g.t, h, p(&g, 2 + 4 * i), &r),
+		    op_experts(g.t, h, p(&g, 3 + 4 * i), &r), ACT_SILU);
+		x = op_add(g.t, x, op_combine(g.t, op_experts(g.t, h, p(&g, 4 + 4 * i), &r), &r));
+	}
+	if (g.balance.layers > 0) {
+		tape_block(g.t, "head");
+		op_balance_end(g.t, &g.balance, x);
+	}
+	seed(&g, x);
+	check(&g, what);
+}
+
+static void
+t_moes(void)
+{
+	struct op_router mixtral = { .experts = 5, .top = 2, .groups = 1, .top_groups = 1,
+	    .normalize = true, .scale = 1 };
+	struct op_router v2 = { .experts = 6, .top = 2, .groups = 3, .top_groups = 2,
+	    .scale = 1.5 };
+	struct op_router v3 = { .experts = 8, .top = 3, .groups = 4, .top_groups = 2,
+	    .sigmoid = true, .pairs = true, .normalize = true, .scale = 2.5 };
+
+	t_moe("experts, softmax over the chosen", mixtral, false, 0, 0, -1);
+	t_moe("experts, groups", v2, false, 0, 0, -1);
+	t_moe("experts, sigmoid and bias", v3, true, 0, 0, -1);
+	t_moe("experts, balance loss", mixtral, false, 0.7, 0, -1);
+	t_moe("experts, both losses", v3, true, 0.7, 0.2, -1);
+	t_moe("experts, a router frozen", mixtral, false, 0.7, 0.2, 1);
+	t_moe("experts, a product frozen", v2, false, 0, 0, 3);
+}
+
+static void
+t_latent(int frozen, bool both)
+{
+	struct graph g = graph(81, 5, 1);
+	struct tensor *y[2], *k, *v;
+
+	g.frozen = frozen;
+	param(&g, 5, 7);
+	param(&g, 3 * (2 + 4), 4);
+	place(&g);
+	op_split(g.t, p(&g, 0), 4, y);
+	op_latent(g.t, op_linear(g.t, y[0], p(&g, 1), NULL), y[1], 3, 2, &k, &v);
+	seed(&g, v);
+	if (both)
+		seed(&g, k);
+	check(&g, "split, and keys and values of a latent");
+}
+
 /* ---- random graphs: gradients that meet, alias, and are kept ---- */
 
 static struct tensor *
@@ -550,6 +653,10 @@ main(void)
 	t_scan("scan of one state", 2, 1, -1);
 	t_scan("scan, rates frozen", 3, 2, 5);
 	t_gather();
+	t_moes();
+	t_latent(-1, true);
+	t_latent(-1, false);
+	t_latent(0, true);
 	t_head("head, one pass", true, 0, -1);
 	t_head("head, one pass, soft cap", true, 2, -1);
 	t_head("head, frozen", true, 0, 2);
