@@ -143,14 +143,14 @@ make_config(struct init *o)
 	if (o->config != NULL) {
 		if (config_load(&o->c, o->config, &err) < 0)
 			tool_fail(NULL, &err);
-	} else if (o->arch == NULL || strcmp(o->arch, "llama") == 0) {
-		config_default(&o->c, ARCH_LLAMA);
-	} else if (strcmp(o->arch, "gpt2") == 0) {
-		config_default(&o->c, ARCH_GPT2);
-	} else {
+	} else if (arch_named(o->arch != NULL ? o->arch : "llama") < 0) {
 		tool_usage("no architecture '%s': llama or gpt2", o->arch);
+	} else {
+		config_default(&o->c, (enum arch)arch_named(o->arch != NULL ? o->arch : "llama"));
 	}
 	apply_options(o);
+	if (o->config == NULL || o->layers > 0)
+		config_layers(&o->c);
 	if (o->tokenizer != NULL)
 		take_tokenizer(o);
 	if (o->c.vocab == 0)
@@ -169,7 +169,7 @@ report(const struct init *o)
 	const struct config *c = &o->c;
 	const struct model_cost *k = &o->cost;
 	json_t *r = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
-	    "architecture", c->arch == ARCH_LLAMA ? "llama" : "gpt2",
+	    "architecture", arch_name(c->arch),
 	    "parameters", (json_int_t)k->params, "embedding_parameters", (json_int_t)k->embedding,
 	    "vocabulary", (json_int_t)c->vocab, "layers", (json_int_t)c->layers,
 	    "width", (json_int_t)c->width, "heads", (json_int_t)c->heads,
@@ -228,7 +228,7 @@ write_model(const struct init *o, struct model *m)
 
 	if (model_aside(o->output, aside, &err) < 0)
 		tool_fail(NULL, &err);
-	ret = model_save(m, aside, &err);
+	ret = model_save(m, aside, DTYPE_NONE, 0, &err);
 	if (ret == 0 && o->tokenizer != NULL)
 		ret = model_copy_tokenizer(o->tokenizer, aside, &err);
 	if (model_settle(aside, o->output, ret, &err) < 0)

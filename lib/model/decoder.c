@@ -1,207 +1,154 @@
-#include "model/model.h"
-
+/* One layer for all families, from the config's numbers and the family's names. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What the layers of one recording share. */
-struct build {
-	struct model	*m;
-	const struct config *c;
-	struct tape	*t;
-	struct model_io	*io;
-	const struct model_cache *cache;
-	struct tensor	*rope;
-	struct op_mask	 mask;
-	struct err	*err;
-};
+#include "model/model_impl.h"
 
 /* ---- parameters by name ---- */
 
-/* The tensor of a parameter, or NULL: a missing one is the op's failure. */
-static struct tensor *
-weight(struct build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static struct tensor *
-weight(struct build *b, const char *fmt, ...)
+struct tensor *
+weight(struct build *b, const char *name, const char *suffix)
 {
-	char name[NN_NAME];
+	char full[2 * NN_NAME];
 	struct param *p;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(name, sizeof(name), fmt, ap);
-	va_end(ap);
-	p = params_find(&b->m->params, name);
+	snprintf(full, sizeof(full), "%s%s%s", b->prefix, name, suffix);
+	p = params_find(&b->m->params, full);
 	return p != NULL ? &p->t : NULL;
 }
 
-#define LLAMA "model.layers.%" PRId64 "."
-#define GPT2 "transformer.h.%" PRId64 "."
-
-static struct tensor *
-norm(struct build *b, struct tensor *x, struct tensor *w, struct tensor *bias)
+struct tensor *
+linear(struct build *b, struct tensor *x, const char *name)
 {
-	return b->c->norm == NORM_RMS ? op_rmsnorm(b->t, x, w, b->c->norm_eps, 0) :
-	    op_layernorm(b->t, x, w, bias, b->c->norm_eps);
-}
-
-/* ---- rope ---- */
-
-/* Turns a position, of pair i: Llama 3 stretches the slow ones (its config.json). */
-static double
-rope_frequency(const struct config *c, int64_t i)
-{
-	double f = pow(c->rope_theta, -2.0 * (double)i / (double)c->head_dim);
-	double wave = 2 * M_PI / f, original = (double)c->rope_original, s;
-
-	if (!(c->rope_factor > 0) || wave < original / c->rope_high)
-		return f;
-	if (wave > original / c->rope_low)
-		return f / c->rope_factor;
-	s = (original / wave - c->rope_low) / (c->rope_high - c->rope_low);
-	return (1 - s) * f / c->rope_factor + s * f;
+	return op_linear(b->t, x, weight(b, name, ".weight"), weight(b, name, ".bias"));
 }
 
 static struct tensor *
-rope_table(struct build *b, int64_t positions)
+rmsnorm(struct build *b, struct tensor *x, const char *name)
 {
-	const struct config *c = b->c;
-	int64_t half = c->head_dim / 2, shape[2] = { positions, c->head_dim };
-	bool wide = tape_wide(b->t) == DTYPE_F64;
-	void *table = calloc((size_t)(positions * c->head_dim), wide ? 8 : 4);
-	struct tensor *x;
+	return op_rmsnorm(b->t, x, weight(b, name, ".weight"), b->c->norm_eps, b->c->norm_plus);
+}
 
-	if (table == NULL) {
-		err_set(b->err, ERR_NOMEM, "out of memory for the table of positions");
-		return NULL;
-	}
-	for (int64_t i = 0; i < half; i++) {
-		double f = rope_frequency(c, i);
-
-		for (int64_t p = 0; p < positions; p++) {
-			int64_t at = p * c->head_dim + i;
-			double turn = (double)p * f;
-
-			if (wide) {
-				((double *)table)[at] = cos(turn);
-				((double *)table)[at + half] = sin(turn);
-			} else {
-				((float *)table)[at] = (float)cos(turn);
-				((float *)table)[at + half] = (float)sin(turn);
-			}
-		}
-	}
-	x = tape_const(b->t, "rope", tape_wide(b->t), 2, shape, table);
-	free(table);
-	return x;
+struct tensor *
+norm(struct build *b, struct tensor *x, const char *name)
+{
+	if (name == NULL)
+		return x;
+	return b->c->norm == NORM_RMS ? rmsnorm(b, x, name) : op_layernorm(b->t, x,
+	    weight(b, name, ".weight"), weight(b, name, ".bias"), b->c->norm_eps);
 }
 
 /* ---- layers ---- */
 
+/* Without k and v, q is all three of a fused projection. */
 static struct tensor *
 attend(struct build *b, int64_t layer, struct tensor *q, struct tensor *k, struct tensor *v)
 {
 	const struct config *c = b->c;
-	int64_t kv = c->kv_heads * c->head_dim;
+	int64_t width = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
 
 	if (b->cache != NULL) {
 		struct tensor *ck = &b->cache->k[layer], *cv = &b->cache->v[layer];
 
-		/* Without k and v, q is all three of a fused projection. */
-		op_scatter(b->t, ck, k ? k : q, k ? 0 : c->heads * c->head_dim, b->io->slot);
-		op_scatter(b->t, cv, v ? v : q, v ? 0 : c->heads * c->head_dim + kv, b->io->slot);
+		op_scatter(b->t, ck, k ? k : q, k ? 0 : width, b->io->slot);
+		op_scatter(b->t, cv, v ? v : q, v ? 0 : width + kv, b->io->slot);
 		k = ck;
 		v = cv;
 	}
-	return op_attention(b->t, q, k, v, c->heads, c->kv_heads, &b->mask);
+	return op_attention(b->t, q, k, v, c->heads, c->kv_heads,
+	    &b->mask[c->mixer[layer] == MIXER_LOCAL]);
 }
 
 static struct tensor *
-llama_layer(struct build *b, struct tensor *h, int64_t i)
+attention(struct build *b, struct tensor *x, int64_t layer)
 {
 	const struct config *c = b->c;
-	struct tape *t = b->t;
-	struct tensor *x, *q, *k, *v, *gate, *up;
+	const struct arch_names *n = b->names;
+	struct tensor *rope = b->rope[c->mixer[layer] == MIXER_LOCAL], *q, *k, *v;
 
-	x = norm(b, h, weight(b, LLAMA "input_layernorm.weight", i), NULL);
-	q = op_linear(t, x, weight(b, LLAMA "self_attn.q_proj.weight", i),
-	    weight(b, LLAMA "self_attn.q_proj.bias", i));
-	k = op_linear(t, x, weight(b, LLAMA "self_attn.k_proj.weight", i),
-	    weight(b, LLAMA "self_attn.k_proj.bias", i));
-	v = op_linear(t, x, weight(b, LLAMA "self_attn.v_proj.weight", i),
-	    weight(b, LLAMA "self_attn.v_proj.bias", i));
-	q = op_rope(t, q, b->io->pos, b->rope, c->heads, false);
-	k = op_rope(t, k, b->io->pos, b->rope, c->kv_heads, false);
-	x = op_linear(t, attend(b, i, q, k, v), weight(b, LLAMA "self_attn.o_proj.weight", i),
-	    weight(b, LLAMA "self_attn.o_proj.bias", i));
-	h = op_add(t, h, x);
-	x = norm(b, h, weight(b, LLAMA "post_attention_layernorm.weight", i), NULL);
-	gate = op_linear(t, x, weight(b, LLAMA "mlp.gate_proj.weight", i),
-	    weight(b, LLAMA "mlp.gate_proj.bias", i));
-	up = op_linear(t, x, weight(b, LLAMA "mlp.up_proj.weight", i),
-	    weight(b, LLAMA "mlp.up_proj.bias", i));
-	x = op_linear(t, op_glu(t, gate, up, c->act), weight(b, LLAMA "mlp.down_proj.weight", i),
-	    weight(b, LLAMA "mlp.down_proj.bias", i));
-	return op_add(t, h, x);
+	if (n->qkv != NULL) {
+		q = linear(b, x, n->qkv);
+		return linear(b, attend(b, layer, q, NULL, NULL), n->out);
+	}
+	q = linear(b, x, n->q);
+	k = linear(b, x, n->k);
+	v = linear(b, x, n->v);
+	if (c->qk_norm != QK_NORM_NONE) {
+		q = rmsnorm(b, q, n->q_norm);
+		k = rmsnorm(b, k, n->k_norm);
+	}
+	q = op_rope(b->t, q, b->io->pos, rope, c->heads, false);
+	k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, false);
+	return linear(b, attend(b, layer, q, k, v), n->out);
 }
 
 static struct tensor *
-gpt2_layer(struct build *b, struct tensor *h, int64_t i)
+mlp(struct build *b, struct tensor *x)
 {
-	struct tape *t = b->t;
+	const struct arch_names *n = b->names;
+
+	if (n->gate_up != NULL)
+		x = op_glu(b->t, linear(b, x, n->gate_up), NULL, b->c->act);
+	else if (b->c->gated)
+		x = op_glu(b->t, linear(b, x, n->gate), linear(b, x, n->up), b->c->act);
+	else
+		x = op_act(b->t, linear(b, x, n->up), b->c->act);
+	return linear(b, x, n->down);
+}
+
+static struct tensor *
+layer(struct build *b, struct tensor *h, int64_t i)
+{
+	const struct arch_names *n = b->names;
 	struct tensor *x;
 
-	x = norm(b, h, weight(b, GPT2 "ln_1.weight", i), weight(b, GPT2 "ln_1.bias", i));
-	x = op_linear(t, x, weight(b, GPT2 "attn.c_attn.weight", i),
-	    weight(b, GPT2 "attn.c_attn.bias", i));
-	x = op_linear(t, attend(b, i, x, NULL, NULL), weight(b, GPT2 "attn.c_proj.weight", i),
-	    weight(b, GPT2 "attn.c_proj.bias", i));
-	h = op_add(t, h, x);
-	x = norm(b, h, weight(b, GPT2 "ln_2.weight", i), weight(b, GPT2 "ln_2.bias", i));
-	x = op_linear(t, x, weight(b, GPT2 "mlp.c_fc.weight", i),
-	    weight(b, GPT2 "mlp.c_fc.bias", i));
-	x = op_linear(t, op_act(t, x, b->c->act), weight(b, GPT2 "mlp.c_proj.weight", i),
-	    weight(b, GPT2 "mlp.c_proj.bias", i));
-	return op_add(t, h, x);
+	x = attention(b, norm(b, h, n->pre_mixer), i);
+	h = op_add(b->t, h, norm(b, x, n->post_mixer));
+	x = mlp(b, norm(b, h, n->pre_mlp));
+	return op_add(b->t, h, norm(b, x, n->post_mlp));
 }
 
-static struct tensor *
-embedding(struct build *b)
+/* What transformers multiplies embeddings by: in the type of weights. */
+static double
+embed_scale(const struct build *b)
 {
-	return weight(b, b->c->arch == ARCH_LLAMA ? "model.embed_tokens.weight" :
-	    "transformer.wte.weight");
+	double s = sqrt((double)b->c->width);
+
+	if (!b->c->embed_scaled)
+		return 1;
+	return b->m->params.compute == DTYPE_BF16 ? (double)bf16_to_f32(f32_to_bf16((float)s)) : s;
 }
 
 /* From ids to the final norm. */
 static struct tensor *
 trunk(struct build *b)
 {
-	bool llama = b->c->arch == ARCH_LLAMA;
 	struct tape *t = b->t;
 	struct tensor *h;
 	char name[32];
 
 	tape_block(t, "embed");
-	h = op_embed(t, embedding(b), b->io->token, 1);
-	if (b->c->pos == POS_LEARNED)
-		h = op_add(t, h, op_embed(t, weight(b, "transformer.wpe.weight"), b->io->pos, 1));
+	h = op_embed(t, weight(b, b->names->embed, ".weight"), b->io->token, embed_scale(b));
+	if (b->names->positions != NULL)
+		h = op_add(t, h, op_embed(t, weight(b, b->names->positions, ".weight"),
+		    b->io->pos, 1));
 	for (int64_t i = 0; i < b->c->layers; i++) {
 		snprintf(name, sizeof(name), "layer %" PRId64, i);
 		tape_block(t, name);
-		h = llama ? llama_layer(b, h, i) : gpt2_layer(b, h, i);
+		snprintf(b->prefix, sizeof(b->prefix), b->names->layer, (long long)i);
+		h = layer(b, h, i);
+		b->prefix[0] = '\0';
 	}
 	tape_block(t, "head");
-	return llama ? norm(b, h, weight(b, "model.norm.weight"), NULL) :
-	    norm(b, h, weight(b, "transformer.ln_f.weight"), weight(b, "transformer.ln_f.bias"));
+	return norm(b, h, b->names->final_norm);
 }
 
 static struct tensor *
 head_weight(struct build *b)
 {
-	return b->c->tied ? embedding(b) : weight(b, "lm_head.weight");
+	return weight(b, b->c->tied ? b->names->embed : "lm_head", ".weight");
 }
 
 /* ---- recording ---- */
@@ -223,16 +170,24 @@ seq_input(struct build *b, const char *name, int64_t more)
 static int
 begin(struct build *b, int64_t positions)
 {
+	const struct config *c = b->c;
 	struct model_io *io = b->io;
 
+	b->names = arch_family(c->arch)->names;
 	*io = (struct model_io){ .token = token_input(b, "token", DTYPE_I32),
 	    .pos = token_input(b, "pos", DTYPE_I32),
 	    .cu_seqlens = seq_input(b, "cu_seqlens", 1) };
-	b->mask = (struct op_mask){ .cu_seqlens = io->cu_seqlens, .causal = true,
-	    .scale = 1 / sqrt((double)b->c->head_dim) };
-	if (b->c->pos == POS_ROPE && (b->rope = rope_table(b, positions)) == NULL)
-		return -1;
-	return 0;
+	b->mask[0] = (struct op_mask){ .cu_seqlens = io->cu_seqlens, .causal = true,
+	    .scale = 1 / sqrt(c->attn_scalar > 0 ? c->attn_scalar : (double)c->head_dim),
+	    .softcap = c->attn_softcap };
+	b->mask[1] = b->mask[0];
+	b->mask[1].window = c->window;
+	if (c->pos != POS_ROPE)
+		return 0;
+	b->rope[0] = b->rope[1] = rope_table(b->t, c, false, positions, b->err);
+	if (b->rope[0] != NULL && c->rope_local_theta > 0)
+		b->rope[1] = rope_table(b->t, c, true, positions, b->err);
+	return b->rope[1] == NULL ? -1 : 0;
 }
 
 /* A vector of -1, so that the loss is a product of sums. */
@@ -273,7 +228,7 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 	if (tape_backward_on(t) && !(head_flags & MODEL_NO_DLOGP))
 		io->dlogp = token_input(&b, "dlogp", tape_wide(t));
 	h = trunk(&b);
-	io->head = op_head(t, h, head_weight(&b), io->target, io->dlogp, 0,
+	io->head = op_head(t, h, head_weight(&b), io->target, io->dlogp, b.c->final_softcap,
 	    head_flags & (HEAD_LSE | HEAD_ENTROPY));
 	io->loss = op_dot(t, io->head.logp, minus);
 	return 0;
@@ -314,9 +269,11 @@ model_record_generate(struct model *m, struct tape *t, const struct model_cache 
 	io->key_len = seq_input(&b, "key_len", 0);
 	io->block_table = tape_input(t, "block_table", DTYPE_I32, ROWS_FIXED, 2,
 	    (int64_t[]){ tape_seqs(t), max_blocks });
-	b.mask.key_len = io->key_len;
-	b.mask.block_table = io->block_table;
-	b.mask.block_size = cache->block_size;
+	for (int i = 0; i < 2; i++) {
+		b.mask[i].key_len = io->key_len;
+		b.mask[i].block_table = io->block_table;
+		b.mask[i].block_size = cache->block_size;
+	}
 	wanted_logits(&b, max_rows);
 	return 0;
 }

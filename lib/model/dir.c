@@ -1,4 +1,6 @@
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +12,8 @@
 #define PATH MODEL_PATH
 
 static const char *const model_files[] = {
-	"config.json", "generation_config.json", "model.safetensors", NULL
+	"config.json", "generation_config.json", "model.safetensors",
+	"model.safetensors.index.json", NULL
 };
 
 static const char *const tokenizer_files[] = {
@@ -74,11 +77,32 @@ remove_files(const char *dir, const char *const *name, struct err *err)
 	return 0;
 }
 
+/* Weights in several files: model-00001-of-00002.safetensors ... */
+static int
+remove_parts(const char *dir, struct err *err)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int ret = 0;
+
+	if (d == NULL)
+		return err_sys(err, "%s", dir);
+	while ((e = readdir(d)) != NULL) {
+		str name = str_of(e->d_name);
+
+		if (str_starts(name, S("model-")) && str_ends(name, S(".safetensors")) &&
+		    unlinkat(dirfd(d), e->d_name, 0) < 0)
+			ret = err_sys(err, "%s/%s", dir, e->d_name);
+	}
+	closedir(d);
+	return ret;
+}
+
 int
 model_remove(const char *dir, struct err *err)
 {
 	if (remove_files(dir, model_files, err) < 0 ||
-	    remove_files(dir, tokenizer_files, err) < 0)
+	    remove_files(dir, tokenizer_files, err) < 0 || remove_parts(dir, err) < 0)
 		return -1;
 	return rmdir(dir) < 0 ? err_sys(err, "%s", dir) : 0;
 }

@@ -12,30 +12,75 @@
 #include "base/json.h"
 #include "nn/ops.h"
 
-enum arch { ARCH_LLAMA, ARCH_GPT2 };
+/* A family of architectures: its file arch_*.c says how its config.json and tensors are named. */
+enum arch {
+	ARCH_LLAMA, ARCH_GPT2, ARCH_MISTRAL, ARCH_QWEN2, ARCH_QWEN3, ARCH_GEMMA, ARCH_GEMMA2,
+	ARCH_GEMMA3, ARCH_OLMO2, ARCH_COUNT
+};
+
 enum norm_kind { NORM_RMS, NORM_LAYER };
 enum pos_kind { POS_ROPE, POS_LEARNED };
+enum qk_norm { QK_NORM_NONE, QK_NORM_HEAD, QK_NORM_WHOLE };	/* a head's width, or all heads' */
+
+/* The two halves of a layer: what mixes tokens, and what follows it. */
+enum mixer_kind { MIXER_FULL, MIXER_LOCAL };	/* attention to all tokens, or to a window */
+enum mlp_kind { MLP_DENSE };
 
 #define CONFIG_EOS_MORE 7
+#define CONFIG_LAYERS 4096
+#define ROPE_PAIRS 128		/* for which longrope lists factors */
 
+/* How rotary positions are stretched to longer contexts, as in config.json's rope_scaling. */
+enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_LONGROPE };
+
+struct rope_scaling {
+	enum rope_kind	kind;
+	bool		truncate;	/* yarn: whole dimensions as bounds */
+	double		factor;		/* 0: context / original */
+	double		low, high;	/* llama3 */
+	double		beta_fast, beta_slow, mscale, mscale_all_dim;	/* yarn; mscale 0: not given */
+	double		attention;	/* yarn, longrope: on cos and sin; 0: by the factor */
+	int64_t		original;	/* the context before */
+	double		near[ROPE_PAIRS], far[ROPE_PAIRS];	/* longrope's short and long */
+};
+
+/* A config of zeros but for sizes, norm_eps and rope_theta is a Llama. */
 struct config {
 	enum arch	arch;
+	dtype		dtype;		/* of weights in files, by config.json; F32 when it does not say */
 	int64_t		vocab, width, layers, heads, kv_heads, head_dim, ffn, context;
 	enum norm_kind	norm;
 	enum pos_kind	pos;
 	enum dev_act	act;
+	enum qk_norm	qk_norm;
 	bool		gated;		/* act(gate) * up */
 	bool		qkv_bias, out_bias, ffn_bias;
 	bool		tied;		/* the head is the embedding */
-	double		norm_eps, rope_theta;
-	/* rope scaling of Llama 3; factor 0: none */
-	double		rope_factor, rope_low, rope_high;
-	int64_t		rope_original;
+	double		norm_eps, norm_plus;		/* norms multiply by w + norm_plus */
+	bool		embed_scaled;	/* embeddings are multiplied by sqrt(width) */
+	double		attn_scalar;	/* scores are divided by its root; 0: head_dim */
+	double		attn_softcap, final_softcap;	/* 0: none */
+	int64_t		window;		/* of MIXER_LOCAL: a token sees itself and window - 1 before */
+	uint8_t		mixer[CONFIG_LAYERS], mlp[CONFIG_LAYERS];	/* of each layer */
+	/* rotary positions */
+	double		rope_theta, rope_local_theta;	/* local 0: no difference, and no scaling */
+	int64_t		rope_dims;	/* that turn, of a head; 0: all */
+	struct rope_scaling rope;
 	int32_t		bos, eos;	/* -1: none */
 	int32_t		eos_more[CONFIG_EOS_MORE];	/* where config.json lists several */
 	int		n_eos_more;
 	double		init_std;
 };
+
+/* "llama", and back: -1 for an unknown name, llm-init's or config.json's. */
+const char *arch_name(enum arch arch);
+int arch_named(const char *name);
+
+/* What never has to be asked for: kinds, epsilon, theta, no bos and eos.  Sizes are 0. */
+void config_default(struct config *c, enum arch arch);
+
+/* Fill kinds of layers by the family's rule, for a config that was made and not read. */
+void config_layers(struct config *c);
 
 /* From config.json; an unknown model_type or a key we cannot honour is an error naming it. */
 int config_read(struct config *c, const json_t *doc, struct err *err);
@@ -48,9 +93,25 @@ int64_t config_params(const struct config *c);		/* elements, tied counted once *
 /* FLOPs of one token, forward: 2 a weight used + attention in sequences of context tokens. */
 double config_flops(const struct config *c, int64_t context);
 
+/*
+ * A tensor of the files: n elements of a parameter from element at on.  Most
+ * are a whole parameter; experts are stacked in one, and have a tensor each.
+ */
+struct weight {
+	char		 name[NN_NAME];
+	int		 param;
+	int64_t		 at, n;
+	int		 ndim;
+	int64_t		 shape[4];	/* in the file */
+	bool		 turned;	/* the file has the transpose */
+	dtype		 type;		/* in the file it came from; NONE: from none */
+};
+
 struct model {
 	struct config	 config;
 	struct params	 params;
+	struct weight	*weight;	/* in the order of the parameters */
+	int		 n_weights, cap_weights;
 	struct dev	*dev;
 };
 
@@ -69,8 +130,14 @@ int model_init(struct model *m, const struct config *c, struct dev *dev, bool gr
 int model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct err *err);
 void model_free(struct model *m);
 
-/* Write model.safetensors (fp32), config.json, generation_config.json into dir. */
-int model_save(struct model *m, const char *dir, struct err *err);
+/*
+ * Write config.json, generation_config.json and model.safetensors into dir.
+ * Tensors are of a float type, or each of the one it was loaded in (NONE;
+ * what was not loaded is fp32): then they are those of the files, bit for
+ * bit, when nothing trained them.  Past part bytes (0: 5 GB) they go to
+ * several files and an index, as Hugging Face has them.
+ */
+int model_save(struct model *m, const char *dir, dtype type, int64_t part, struct err *err);
 
 /* Copy the tokenizer's files (those that are there) of a directory, or a tokenizer.json. */
 int model_copy_tokenizer(const char *from, const char *to, struct err *err);
@@ -102,6 +169,13 @@ struct model_cache {
 int model_cache_init(struct model_cache *cache, const struct model *m, struct dev *dev,
     int64_t blocks, int64_t block_size, struct err *err);
 void model_cache_free(struct model_cache *cache);
+
+/*
+ * What is added to the positions 0, 1, 2 ... of a sequence of this length, for
+ * model_io.pos: where rotary tables differ by length (longrope), those of long
+ * sequences lie behind.  One that grows past the bound is computed anew.
+ */
+int64_t model_rope_base(const struct config *c, int64_t length);
 
 /* What a recorded forward takes and gives. */
 struct model_io {

@@ -1,12 +1,158 @@
 /*
  * model_impl - between the files of lib/model
+ *
+ * A family is a table (arch_*.c) and perhaps functions for what no other has.
+ * config.c reads what they share, declare.c and decoder.c go through the
+ * layers by the kinds in struct config and the family's names.
  */
 #ifndef MODEL_MODEL_IMPL_H
 #define MODEL_MODEL_IMPL_H
 
 #include "model/model.h"
 
-/* Set bos_token_id and eos_token_id of o.  Return 0 or -1. */
+/* ---- reading config.json: the first failure sticks ---- */
+
+struct reader {
+	const json_t	*doc;
+	struct err	*err;
+	bool		 bad;
+};
+
+#define SIZE_LIMIT ((int64_t)1 << 31)	/* no dimension of a model is larger */
+
+const json_t *read_value(const struct reader *r, const char *key);	/* null is NULL */
+int read_fail(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* must: it has to be there; else def stands in. */
+int64_t read_size(struct reader *r, const char *key, bool must, int64_t def);
+double read_real(struct reader *r, const char *key, double def);
+bool read_bool(struct reader *r, const char *key, bool def);
+enum dev_act read_act(struct reader *r, const char *key, const char *def);
+
+/* hidden_size and the other keys of all Llama-like families. */
+void read_sizes(struct config *c, struct reader *r);
+/* rope_theta and rope_scaling, or rope_parameters; theta where there is none. */
+void read_rope(struct config *c, struct reader *r, double theta);
+/* layer_types, where there is one, into c->mixer */
+void read_layer_types(struct config *c, struct reader *r);
+/* Layers from first on are local, but for each nth (0: none). */
+void set_local(struct config *c, int64_t first, int64_t nth);
+
+/* ---- writing it: a failure (memory) sticks ---- */
+
+struct writer {
+	json_t	*o;
+	bool	 failed;
+};
+
+void write_key(struct writer *w, const char *key, json_t *v);
+void write_number(struct writer *w, const char *key, double v);	/* an integer when it is one */
+const char *act_name(const struct config *c);
+void write_sizes(const struct config *c, struct writer *w);	/* what read_sizes() read */
+void write_rope(const struct config *c, struct writer *w);
+void write_layer_types(const struct config *c, struct writer *w);
 int config_write_tokens(const struct config *c, json_t *o, struct err *err);
+
+/* ---- families ---- */
+
+/*
+ * Names of modules, as in the files; NULL where there is no such module, which
+ * is how layers differ: norms before or after, fused projections, no gate.
+ */
+struct arch_names {
+	const char	*embed, *positions, *layer, *final_norm;	/* layer: a format of one %lld */
+	const char	*pre_mixer, *post_mixer, *pre_mlp, *post_mlp;	/* norms of width */
+	const char	*q, *k, *v, *qkv, *out, *q_norm, *k_norm;
+	const char	*gate, *up, *gate_up, *down;
+	bool		 turned;	/* matrices of layers lie (in, out) in files */
+};
+
+struct arch_family {
+	const char	*name;		/* for people */
+	const char	*model_type, *class_name;
+	const struct arch_names *names;
+	/* Keys that change a result for others (config.c), and that read() takes care of. */
+	const char *const *honours;
+	/* Where names in files may begin otherwise: pairs of theirs and ours. */
+	const char *const (*prefixes)[2];
+	const char *const *ballast;	/* prefixes of tensors that are no part of the model */
+	void		(*defaults)(struct config *c);
+	void		(*layers)(struct config *c);	/* kinds of layers; NULL: all 0 */
+	void		(*read)(struct config *c, struct reader *r);
+	void		(*write)(const struct config *c, struct writer *w);
+	int		(*check)(const struct config *c, struct err *err);	/* or NULL */
+};
+
+const struct arch_family *arch_family(enum arch arch);
+const struct arch_family *arch_of_type(const char *model_type);
+
+extern const struct arch_family arch_llama, arch_gpt2, arch_mistral, arch_qwen2, arch_qwen3,
+    arch_gemma, arch_gemma2, arch_gemma3, arch_olmo2;
+extern const struct arch_names llama_names;
+
+/* ---- declaring parameters, or only counting them ---- */
+
+struct decl {
+	struct model	*m;		/* NULL: only count */
+	const struct config *c;
+	const struct arch_names *names;
+	struct err	*err;
+	double		 std, out_std;	/* out: of projections into the residual stream */
+	double		 share;		/* of a matrix that a token passes, for FLOPs: 1 */
+	bool		 hidden;	/* inside a layer */
+	bool		 failed;
+	char		 prefix[NN_NAME];	/* of names: the layer's */
+	int64_t		 elements;	/* counted */
+	double		 used;		/* elements of matrices that a token passes */
+};
+
+/* name + suffix (".weight") of any shape; a matrix has weight decay.  Adds its weight too. */
+void decl_param(struct decl *d, const char *name, const char *suffix, enum init_kind init,
+    double std, int ndim, const int64_t *shape);
+/* name.weight (n, k), and name.bias (n) */
+void decl_linear(struct decl *d, const char *name, double std, int64_t n, int64_t k, bool bias);
+/* name.weight, and .bias of a layer norm; nothing when name is NULL */
+void decl_norm(struct decl *d, const char *name, int64_t n);
+/*
+ * A parameter (count, n, k) whose weights in files are given one by one, in
+ * any order, with decl_weight(): rows of k, at elements from the beginning.
+ */
+void decl_stack(struct decl *d, const char *name, double std, int64_t count, int64_t n,
+    int64_t k);
+void decl_weight(struct decl *d, int64_t at, int64_t n, int64_t k, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Widths of a layer's rows in the cache; 0: it keeps none. */
+void cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v);
+
+/* ---- rotary positions ---- */
+
+int64_t rope_dims(const struct config *c);
+int rope_check(const struct config *c, struct err *err);
+/* A table for op_rope() of so many positions; NULL: no memory. */
+struct tensor *rope_table(struct tape *t, const struct config *c, bool local, int64_t positions,
+    struct err *err);
+
+/* ---- recording ---- */
+
+/* What the layers of one recording share. */
+struct build {
+	struct model	*m;
+	const struct config *c;
+	const struct arch_names *names;
+	struct tape	*t;
+	struct model_io	*io;
+	const struct model_cache *cache;
+	struct tensor	*rope[2];	/* by MIXER_FULL, MIXER_LOCAL */
+	struct op_mask	 mask[2];
+	char		 prefix[NN_NAME];	/* of names: the layer's */
+	struct err	*err;
+};
+
+/* The tensor prefix + name + suffix, or NULL: a missing one is the op's failure. */
+struct tensor *weight(struct build *b, const char *name, const char *suffix);
+/* x through name.weight and, where there is one, name.bias */
+struct tensor *linear(struct build *b, struct tensor *x, const char *name);
+/* The norm of that name; x itself when it is NULL. */
+struct tensor *norm(struct build *b, struct tensor *x, const char *name);
 
 #endif

@@ -9,18 +9,6 @@
 #define MAX_LAYERS 512
 #define MAX_WIDTH 32768
 
-void
-config_default(struct config *c, enum arch arch)
-{
-	bool llama = arch == ARCH_LLAMA;
-
-	*c = (struct config){ .arch = arch, .norm = llama ? NORM_RMS : NORM_LAYER,
-	    .pos = llama ? POS_ROPE : POS_LEARNED, .act = llama ? ACT_SILU : ACT_GELU_TANH,
-	    .gated = llama, .qkv_bias = !llama, .out_bias = !llama, .ffn_bias = !llama,
-	    .tied = true, .norm_eps = 1e-5, .rope_theta = 10000, .bos = -1, .eos = -1,
-	    .init_std = 0.02 };
-}
-
 /* ---- sizes by rule ---- */
 
 /* The largest divisor of n that is at most most. */
@@ -82,6 +70,7 @@ choose(struct config *c, int64_t params, struct err *err)
 		try.width = w;
 		fill_in(&try);
 		try.layers = layers_for(&try, params);
+		config_layers(&try);
 		miss = fabs((double)config_params(&try) / (double)params - 1);
 		shape = fabs(log((double)w / 64 / (double)try.layers));
 		if (miss <= 0.1 ? shape < best_shape : best_shape == HUGE_VAL && miss < best_miss) {

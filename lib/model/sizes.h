@@ -10,9 +10,6 @@
 #define COST_TRAIN_TOKENS 8192
 #define COST_SERVE_TOKENS 512
 
-/* What never has to be asked for: kinds, epsilon, theta, no bos and eos, tied.  Sizes are 0. */
-void config_default(struct config *c, enum arch arch);
-
 /*
  * Fill in the sizes that are 0.  params > 0 chooses width and layers so that
  * about so many parameters come out: for each width (32, 64, 128, 192, 256,

@@ -1,214 +1,105 @@
 /*
- * Hugging Face's names are the names of parameters.  GPT-2's Conv1D matrices
- * lie (in, out) in its files and (out, in) here, as all others do.
+ * Weights in and out.  The table of the model (declare.c) says which elements
+ * of which parameter each tensor of the files is; names may begin otherwise in
+ * some files, and matrices may be transposed.
  */
 #include "model/model.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fmt/safetensors.h"
 #include "model/model_impl.h"
 
-#define GPT2_PREFIX "transformer."
-
-/* ---- the parameters of a config ---- */
-
-struct decl {
-	struct params	*ps;
-	double		 std;
-	struct err	*err;
-	bool		 failed;
-	bool		 hidden;	/* between the embedding and the head */
-};
-
-static void matrix(struct decl *d, double std, int64_t n, int64_t k, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-static void vector(struct decl *d, enum init_kind init, int64_t n, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static void
-declare(struct decl *d, const char *fmt, va_list ap, int ndim, const int64_t *shape,
-    enum init_kind init, double std)
-{
-	char name[NN_NAME];
-	struct param *p;
-
-	vsnprintf(name, sizeof(name), fmt, ap);
-	if (d->failed)
-		return;
-	p = params_add(d->ps, name, ndim, shape, init, std, ndim == 2, d->err);
-	if (p == NULL)
-		d->failed = true;
-	else
-		p->hidden = d->hidden && ndim == 2;
-}
-
-static void
-matrix(struct decl *d, double std, int64_t n, int64_t k, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	declare(d, fmt, ap, 2, (int64_t[]){ n, k }, INIT_NORMAL, std);
-	va_end(ap);
-}
-
-static void
-vector(struct decl *d, enum init_kind init, int64_t n, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	declare(d, fmt, ap, 1, &n, init, 0);
-	va_end(ap);
-}
-
-#define LLAMA "model.layers.%" PRId64 "."
-#define GPT2 GPT2_PREFIX "h.%" PRId64 "."
-
-/* out is the deviation of projections into the residual stream. */
-static void
-declare_llama_layer(struct decl *d, const struct config *c, int64_t i, double out)
-{
-	int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-
-	vector(d, INIT_ONES, c->width, LLAMA "input_layernorm.weight", i);
-	matrix(d, d->std, q, c->width, LLAMA "self_attn.q_proj.weight", i);
-	matrix(d, d->std, kv, c->width, LLAMA "self_attn.k_proj.weight", i);
-	matrix(d, d->std, kv, c->width, LLAMA "self_attn.v_proj.weight", i);
-	matrix(d, out, c->width, q, LLAMA "self_attn.o_proj.weight", i);
-	if (c->qkv_bias) {
-		vector(d, INIT_ZEROS, q, LLAMA "self_attn.q_proj.bias", i);
-		vector(d, INIT_ZEROS, kv, LLAMA "self_attn.k_proj.bias", i);
-		vector(d, INIT_ZEROS, kv, LLAMA "self_attn.v_proj.bias", i);
-	}
-	if (c->out_bias)
-		vector(d, INIT_ZEROS, c->width, LLAMA "self_attn.o_proj.bias", i);
-	vector(d, INIT_ONES, c->width, LLAMA "post_attention_layernorm.weight", i);
-	matrix(d, d->std, c->ffn, c->width, LLAMA "mlp.gate_proj.weight", i);
-	matrix(d, d->std, c->ffn, c->width, LLAMA "mlp.up_proj.weight", i);
-	matrix(d, out, c->width, c->ffn, LLAMA "mlp.down_proj.weight", i);
-	if (c->ffn_bias) {
-		vector(d, INIT_ZEROS, c->ffn, LLAMA "mlp.gate_proj.bias", i);
-		vector(d, INIT_ZEROS, c->ffn, LLAMA "mlp.up_proj.bias", i);
-		vector(d, INIT_ZEROS, c->width, LLAMA "mlp.down_proj.bias", i);
-	}
-}
-
-static void
-declare_gpt2_layer(struct decl *d, const struct config *c, int64_t i, double out)
-{
-	vector(d, INIT_ONES, c->width, GPT2 "ln_1.weight", i);
-	vector(d, INIT_ZEROS, c->width, GPT2 "ln_1.bias", i);
-	matrix(d, d->std, 3 * c->width, c->width, GPT2 "attn.c_attn.weight", i);
-	vector(d, INIT_ZEROS, 3 * c->width, GPT2 "attn.c_attn.bias", i);
-	matrix(d, out, c->width, c->width, GPT2 "attn.c_proj.weight", i);
-	vector(d, INIT_ZEROS, c->width, GPT2 "attn.c_proj.bias", i);
-	vector(d, INIT_ONES, c->width, GPT2 "ln_2.weight", i);
-	vector(d, INIT_ZEROS, c->width, GPT2 "ln_2.bias", i);
-	matrix(d, d->std, c->ffn, c->width, GPT2 "mlp.c_fc.weight", i);
-	vector(d, INIT_ZEROS, c->ffn, GPT2 "mlp.c_fc.bias", i);
-	matrix(d, out, c->width, c->ffn, GPT2 "mlp.c_proj.weight", i);
-	vector(d, INIT_ZEROS, c->width, GPT2 "mlp.c_proj.bias", i);
-}
-
-int
-model_declare(struct model *m, const struct config *c, struct err *err)
-{
-	struct decl d = { .ps = &m->params, .std = c->init_std, .err = err };
-	double out = c->init_std / sqrt(2.0 * (double)c->layers);
-
-	if (config_check(c, err) < 0)
-		return -1;
-	m->config = *c;
-	if (c->arch == ARCH_LLAMA) {
-		matrix(&d, c->init_std, c->vocab, c->width, "model.embed_tokens.weight");
-		d.hidden = true;
-		for (int64_t i = 0; i < c->layers; i++)
-			declare_llama_layer(&d, c, i, out);
-		d.hidden = false;
-		vector(&d, INIT_ONES, c->width, "model.norm.weight");
-	} else {
-		matrix(&d, c->init_std, c->vocab, c->width, GPT2_PREFIX "wte.weight");
-		matrix(&d, c->init_std, c->context, c->width, GPT2_PREFIX "wpe.weight");
-		d.hidden = true;
-		for (int64_t i = 0; i < c->layers; i++)
-			declare_gpt2_layer(&d, c, i, out);
-		d.hidden = false;
-		vector(&d, INIT_ONES, c->width, GPT2_PREFIX "ln_f.weight");
-		vector(&d, INIT_ZEROS, c->width, GPT2_PREFIX "ln_f.bias");
-	}
-	if (!c->tied)
-		matrix(&d, c->init_std, c->vocab, c->width, "lm_head.weight");
-	return d.failed ? -1 : params_seal(&m->params, err);
-}
-
-int
-model_init(struct model *m, const struct config *c, struct dev *dev, bool grads,
-    uint64_t seed, struct err *err)
-{
-	m->dev = dev;
-	if (model_declare(m, c, err) < 0 || params_place(&m->params, dev, grads, err) < 0)
-		return -1;
-	return params_init(&m->params, seed, err);
-}
-
-void
-model_free(struct model *m)
-{
-	params_free(&m->params);
-	*m = (struct model){ 0 };
-}
-
 /* ---- loading ---- */
 
-/* A Conv1D matrix of GPT-2, (in, out) in files. */
+/* A tensor of the files by the name it has here. */
+struct entry {
+	char		 name[NN_NAME];
+	const struct st_tensor *tensor;
+	bool		 used;
+};
+
+struct load {
+	struct model	*m;
+	const struct arch_family *family;
+	struct entry	*entry;		/* sorted by name */
+	int		 n;
+	void		*x, *y;		/* scratch, for the largest that is transposed */
+};
+
+static void
+our_name(const struct arch_family *f, const char *theirs, char name[NN_NAME])
+{
+	for (int i = 0; f->prefixes != NULL && f->prefixes[i][0] != NULL; i++) {
+		size_t n = strlen(f->prefixes[i][0]);
+
+		if (strncmp(theirs, f->prefixes[i][0], n) == 0) {
+			snprintf(name, NN_NAME, "%s%s", f->prefixes[i][1], theirs + n);
+			return;
+		}
+	}
+	snprintf(name, NN_NAME, "%s", theirs);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+static int
+make_entries(struct load *l, const struct st_file *f, struct err *err)
+{
+	l->n = st_count(f);
+	l->entry = calloc((size_t)l->n + 1, sizeof(*l->entry));
+	if (l->entry == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int i = 0; i < l->n; i++) {
+		l->entry[i].tensor = st_at(f, i);
+		our_name(l->family, l->entry[i].tensor->name, l->entry[i].name);
+	}
+	qsort(l->entry, (size_t)l->n, sizeof(*l->entry), by_name);
+	for (int i = 1; i < l->n; i++)
+		if (by_name(&l->entry[i - 1], &l->entry[i]) == 0)
+			return err_set(err, ERR_FORMAT, "tensors '%s' and '%s' are the same",
+			    l->entry[i - 1].tensor->name, l->entry[i].tensor->name);
+	return 0;
+}
+
+static struct entry *
+find(const struct load *l, const char *name)
+{
+	struct entry key;
+
+	snprintf(key.name, sizeof(key.name), "%s", name);
+	return bsearch(&key, l->entry, (size_t)l->n, sizeof(key), by_name);
+}
+
 static bool
-is_conv1d(const struct model *m, const struct param *p)
+same_shape(const struct weight *w, const struct st_tensor *s)
 {
-	return m->config.arch == ARCH_GPT2 && p->ndim == 2 && strstr(p->name, ".h.") != NULL;
-}
-
-static const char *
-short_name(const struct param *p)
-{
-	size_t n = strlen(GPT2_PREFIX);
-
-	return strncmp(p->name, GPT2_PREFIX, n) == 0 ? p->name + n : p->name;
-}
-
-static const struct st_tensor *
-find(const struct st_file *f, const struct param *p)
-{
-	const struct st_tensor *s = st_find(f, p->name);
-
-	return s != NULL ? s : st_find(f, short_name(p));
-}
-
-static bool
-same_shape(const struct param *p, const struct st_tensor *s, bool turned)
-{
-	if (s->ndim != p->ndim)
+	if (s->ndim != w->ndim)
 		return false;
-	for (int i = 0; i < p->ndim; i++)
-		if (s->shape[i] != p->shape[turned ? p->ndim - 1 - i : i])
+	for (int i = 0; i < w->ndim; i++)
+		if (s->shape[i] != w->shape[i])
 			return false;
 	return true;
 }
 
+/* The shape as the model has it, of one that is transposed in files. */
 static void
-print_shape(char *to, size_t size, const int64_t *shape, int ndim)
+print_shape(char *to, size_t size, const int64_t *shape, int ndim, bool turned)
 {
 	size_t n = 0;
 
 	to[0] = '\0';
 	for (int i = 0; i < ndim && n < size; i++)
-		n += (size_t)snprintf(to + n, size - n, "%s%" PRId64, i ? ", " : "", shape[i]);
+		n += (size_t)snprintf(to + n, size - n, "%s%" PRId64, i ? ", " : "",
+		    shape[turned ? ndim - 1 - i : i]);
 }
 
 /* y (n, k) = x (k, n) */
@@ -225,91 +116,105 @@ transpose(void *y, const void *x, int64_t n, int64_t k, dtype type)
 }
 
 static int
-load_param(struct model *m, const struct param *p, const struct st_tensor *s, struct err *err)
+load_weight(struct load *l, struct weight *w, const struct st_tensor *s, struct err *err)
 {
-	bool turned = is_conv1d(m, p);
-	dtype wide = params_wide(&m->params);
-	size_t bytes = (size_t)(p->n * dtype_size(wide));
+	struct params *ps = &l->m->params;
+	const struct param *p = &ps->p[w->param];
 	char have[64], want[64];
-	void *x = NULL, *y = NULL;
-	int ret;
 
-	if (!same_shape(p, s, turned)) {
-		print_shape(have, sizeof(have), s->shape, s->ndim);
-		print_shape(want, sizeof(want), p->shape, p->ndim);
+	if (!same_shape(w, s)) {
+		print_shape(have, sizeof(have), s->shape, s->ndim, false);
+		print_shape(want, sizeof(want), w->shape, w->ndim, w->turned);
 		return err_set(err, ERR_FORMAT, "tensor '%s' is (%s), not (%s)%s", s->name, have,
-		    want, turned ? " transposed" : "");
+		    want, w->turned ? " transposed" : "");
 	}
 	if (s->type != DTYPE_F64 && s->type != DTYPE_F32 && s->type != DTYPE_F16 &&
 	    s->type != DTYPE_BF16)
 		return err_set(err, ERR_FORMAT, "tensor '%s' is %s: not supported", s->name,
 		    dtype_name(s->type));
-	if (!turned)
-		return param_upload(&m->params, p, 0, p->n, s->data, s->type, err);
-	if ((x = malloc(bytes)) == NULL || (y = malloc(bytes)) == NULL) {
-		free(x);
-		return err_set(err, ERR_NOMEM, "out of memory");
-	}
-	dtype_convert(x, wide, s->data, s->type, p->n);
-	transpose(y, x, p->shape[0], p->shape[1], wide);
-	ret = param_upload(&m->params, p, 0, p->n, y, wide, err);
-	free(x);
-	free(y);
-	return ret;
+	w->type = s->type == DTYPE_F64 ? DTYPE_F32 : s->type;
+	if (!w->turned)
+		return param_upload(ps, p, w->at, w->n, s->data, s->type, err);
+	dtype_convert(l->x, params_wide(ps), s->data, s->type, w->n);
+	transpose(l->y, l->x, w->shape[1], w->shape[0], params_wide(ps));
+	return param_upload(ps, p, w->at, w->n, l->y, params_wide(ps), err);
 }
 
-/* Tensors in files that are no weights: masks and frequencies of old releases. */
+/* Tensors in files that are no weights: masks and frequencies of old releases, other senses. */
 static bool
-is_ballast(const char *name)
+is_ballast(const struct load *l, const char *name)
 {
+	const char *const *b = l->family->ballast;
 	str s = str_of(name);
 
+	for (; b != NULL && *b != NULL; b++)
+		if (strncmp(name, *b, strlen(*b)) == 0)
+			return true;
 	return str_ends(s, S(".rotary_emb.inv_freq")) || str_ends(s, S(".attn.bias")) ||
 	    str_ends(s, S(".attn.masked_bias"));
 }
 
-static struct param *
-find_param(struct model *m, const char *name)
-{
-	struct param *p = params_find(&m->params, name);
-
-	for (int i = 0; p == NULL && i < m->params.n; i++)
-		if (strcmp(short_name(&m->params.p[i]), name) == 0)
-			p = &m->params.p[i];
-	return p;
-}
-
 /* A head that is stored though it is tied has to be the embedding's copy. */
 static bool
-is_tied_copy(const struct model *m, const struct st_file *f, const struct st_tensor *s)
+is_tied_copy(const struct load *l, const struct entry *e)
 {
-	const struct st_tensor *e = find(f, &m->params.p[0]);
+	const struct entry *like = find(l, l->m->weight[0].name);
 
-	return m->config.tied && strcmp(s->name, "lm_head.weight") == 0 && e != NULL &&
-	    e->type == s->type && e->bytes == s->bytes &&
-	    memcmp(e->data, s->data, (size_t)s->bytes) == 0;
+	return l->m->config.tied && strcmp(e->name, "lm_head.weight") == 0 && like != NULL &&
+	    like->tensor->type == e->tensor->type && like->tensor->bytes == e->tensor->bytes &&
+	    memcmp(like->tensor->data, e->tensor->data, (size_t)e->tensor->bytes) == 0;
+}
+
+static int
+load_entries(struct load *l, struct err *err)
+{
+	for (int i = 0; i < l->m->n_weights; i++) {
+		struct entry *e = find(l, l->m->weight[i].name);
+
+		if (e == NULL)
+			return err_set(err, ERR_FORMAT, "no tensor '%s'", l->m->weight[i].name);
+		if (load_weight(l, &l->m->weight[i], e->tensor, err) < 0)
+			return -1;
+		e->used = true;
+	}
+	for (int i = 0; i < l->n; i++) {
+		const struct entry *e = &l->entry[i];
+
+		if (!e->used && !is_ballast(l, e->tensor->name) && !is_tied_copy(l, e))
+			return err_set(err, ERR_FORMAT, "tensor '%s' is not of this model",
+			    e->tensor->name);
+	}
+	return dev_wait(l->m->dev, err);
+}
+
+/* Elements of the largest weight, of all or of those that are transposed. */
+static int64_t
+largest(const struct model *m, bool turned)
+{
+	int64_t most = 1;
+
+	for (int i = 0; i < m->n_weights; i++)
+		if ((!turned || m->weight[i].turned) && m->weight[i].n > most)
+			most = m->weight[i].n;
+	return most;
 }
 
 static int
 load_all(struct model *m, const struct st_file *f, struct err *err)
 {
-	for (int i = 0; i < m->params.n; i++) {
-		const struct st_tensor *s = find(f, &m->params.p[i]);
+	struct load l = { .m = m, .family = arch_family(m->config.arch) };
+	int ret = -1;
 
-		if (s == NULL)
-			return err_set(err, ERR_FORMAT, "no tensor '%s'", m->params.p[i].name);
-		if (load_param(m, &m->params.p[i], s, err) < 0)
-			return -1;
-	}
-	for (int i = 0; i < st_count(f); i++) {
-		const struct st_tensor *s = st_at(f, i);
-
-		if (find_param(m, s->name) == NULL && !is_ballast(s->name) &&
-		    !is_tied_copy(m, f, s))
-			return err_set(err, ERR_FORMAT, "tensor '%s' is not of this model",
-			    s->name);
-	}
-	return dev_wait(m->dev, err);
+	l.x = malloc((size_t)largest(m, true) * 8);
+	l.y = malloc((size_t)largest(m, true) * 8);
+	if (l.x == NULL || l.y == NULL)
+		err_set(err, ERR_NOMEM, "out of memory");
+	else if (make_entries(&l, f, err) == 0)
+		ret = load_entries(&l, err);
+	free(l.entry);
+	free(l.x);
+	free(l.y);
+	return ret;
 }
 
 int
@@ -335,25 +240,33 @@ model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct
 
 /* ---- saving ---- */
 
+#define PART ((int64_t)5000000000)	/* bytes of a file, as Hugging Face has it */
+
 struct save {
 	struct model	*m;
-	int		 held;		/* the parameter that is in host, -1: none */
-	float		*host, *raw;	/* a whole tensor: as it is stored, as it was */
+	const char	*dir;
+	struct st_tensor *tensor;	/* one a weight */
+	int		 first;		/* of the part that is written */
+	int		 held;		/* the weight that is in host, -1: none */
+	char		*host;		/* a whole tensor as it is stored */
+	void		*raw;
 };
 
-/* Bring a parameter to the host, as fp32 in the file's order. */
+/* Bring a weight to the host, in the file's type and order. */
 static int
 hold(struct save *s, int i, struct err *err)
 {
-	const struct param *p = &s->m->params.p[i];
+	const struct weight *w = &s->m->weight[i];
+	struct params *ps = &s->m->params;
+	dtype type = s->tensor[i].type;
 
-	bool turned = is_conv1d(s->m, p);
-
-	if (param_download(&s->m->params, p, 0, p->n, turned ? s->raw : s->host, DTYPE_F32,
-	    err) < 0)
+	if (param_download(ps, &ps->p[w->param], w->at, w->n, w->turned ? s->raw : s->host,
+	    w->turned ? DTYPE_F32 : type, err) < 0)
 		return -1;
-	if (turned)
-		transpose(s->host, s->raw, p->shape[1], p->shape[0], DTYPE_F32);
+	if (w->turned) {
+		transpose(s->host, s->raw, w->shape[0], w->shape[1], DTYPE_F32);
+		dtype_convert(s->host, type, s->host, DTYPE_F32, w->n);
+	}
 	s->held = i;
 	return 0;
 }
@@ -363,41 +276,52 @@ fill(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err)
 {
 	struct save *s = ctx;
 
-	if (s->held != tensor && hold(s, tensor, err) < 0)
+	if (s->held != s->first + tensor && hold(s, s->first + tensor, err) < 0)
 		return -1;
-	memcpy(p, (const char *)s->host + at, (size_t)n);
+	memcpy(p, s->host + at, (size_t)n);
 	return 0;
 }
 
-static int
-save_weights(struct model *m, const char *path, struct err *err)
+static dtype
+describe(struct save *s, dtype type)
 {
-	struct st_tensor *t = calloc((size_t)m->params.n, sizeof(*t));
-	struct save s = { .m = m, .held = -1 };
-	struct st_write w = { .tensor = t, .n = m->params.n, .fill = fill, .ctx = &s };
-	int64_t most = 0;
-	int ret;
+	for (int i = 0; i < s->m->n_weights; i++) {
+		const struct weight *w = &s->m->weight[i];
+		dtype own = w->type != DTYPE_NONE ? w->type : DTYPE_F32;
+		struct st_tensor *t = &s->tensor[i];
 
-	for (int i = 0; i < m->params.n && t != NULL; i++) {
-		const struct param *p = &m->params.p[i];
-		bool turned = is_conv1d(m, p);
-
-		t[i] = (struct st_tensor){ .name = p->name, .type = DTYPE_F32, .ndim = p->ndim,
-		    .bytes = 4 * p->n };
-		for (int k = 0; k < p->ndim; k++)
-			t[i].shape[k] = p->shape[turned ? p->ndim - 1 - k : k];
-		most = p->n > most ? p->n : most;
+		*t = (struct st_tensor){ .name = w->name, .ndim = w->ndim,
+		    .type = type != DTYPE_NONE ? type : own };
+		memcpy(t->shape, w->shape, sizeof(w->shape));
+		t->bytes = w->n * dtype_size(t->type);
 	}
-	s.host = malloc((size_t)most * 4);
-	s.raw = malloc((size_t)most * 4);
-	if (t == NULL || s.host == NULL || s.raw == NULL)
-		ret = err_set(err, ERR_NOMEM, "out of memory");
-	else
-		ret = st_save(path, &w, err);
-	free(t);
-	free(s.host);
-	free(s.raw);
-	return ret;
+	return s->tensor[0].type;
+}
+
+/* The end of the part that begins at weight i. */
+static int
+part_end(const struct save *s, int i, int64_t limit)
+{
+	int64_t bytes = 0;
+	int from = i;
+
+	for (; i < s->m->n_weights; i++) {
+		bytes += s->tensor[i].bytes;
+		if (bytes > limit && i > from)
+			break;
+	}
+	return i;
+}
+
+static int
+save_part(struct save *s, const char *name, int end, struct err *err)
+{
+	struct st_write w = { .tensor = s->tensor + s->first, .n = end - s->first, .fill = fill,
+	    .ctx = s };
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", s->dir, name);
+	return st_save(path, &w, err);
 }
 
 static int
@@ -407,28 +331,91 @@ save_json(const char *dir, const char *name, json_t *doc, struct err *err)
 	int ret = -1;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if (doc != NULL)
+	if (doc == NULL)
+		err_set(err, ERR_NOMEM, "out of memory");
+	else
 		ret = json_doc_save(path, doc, err);
 	json_decref(doc);
 	return ret;
 }
 
-int
-model_save(struct model *m, const char *dir, struct err *err)
+static int
+save_parts(struct save *s, int parts, int64_t limit, struct err *err)
 {
-	char path[4096];
-	json_t *doc = config_write(&m->config, err);
+	json_t *map = json_object(), *index;
+	int64_t total = 0;
+	bool bad = map == NULL;
+
+	for (int n = 1; n <= parts; n++) {
+		char name[64];
+		int end = part_end(s, s->first, limit);
+
+		snprintf(name, sizeof(name), "model-%05d-of-%05d.safetensors", n, parts);
+		if (save_part(s, name, end, err) < 0) {
+			json_decref(map);
+			return -1;
+		}
+		for (; s->first < end; s->first++) {
+			total += s->tensor[s->first].bytes;
+			bad |= json_object_set_new(map, s->tensor[s->first].name,
+			    json_string(name)) < 0;
+		}
+	}
+	index = json_pack("{s:{s:I}, s:o}", "metadata", "total_size", (json_int_t)total,
+	    "weight_map", map);
+	if (bad) {
+		json_decref(index);
+		index = NULL;
+	}
+	return save_json(s->dir, "model.safetensors.index.json", index, err);
+}
+
+static int
+save_weights(struct save *s, int64_t limit, struct err *err)
+{
+	int parts = 0;
+
+	for (int i = 0; i < s->m->n_weights; i = part_end(s, i, limit))
+		parts++;
+	s->host = malloc((size_t)largest(s->m, false) * 4);
+	s->raw = malloc((size_t)largest(s->m, true) * 4);
+	if (s->host == NULL || s->raw == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return parts == 1 ? save_part(s, "model.safetensors", s->m->n_weights, err) :
+	    save_parts(s, parts, limit, err);
+}
+
+static int
+save_configs(const struct config *c, const char *dir, struct err *err)
+{
+	json_t *doc = config_write(c, err);
 
 	if (doc == NULL || save_json(dir, "config.json", doc, err) < 0)
 		return -1;
 	if ((doc = json_pack("{s:b}", "_from_model_config", 1)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (config_write_tokens(&m->config, doc, err) < 0) {
+	if (config_write_tokens(c, doc, err) < 0) {
 		json_decref(doc);
 		return -1;
 	}
-	if (save_json(dir, "generation_config.json", doc, err) < 0)
-		return -1;
-	snprintf(path, sizeof(path), "%s/model.safetensors", dir);
-	return save_weights(m, path, err);
+	return save_json(dir, "generation_config.json", doc, err);
+}
+
+int
+model_save(struct model *m, const char *dir, dtype type, int64_t part, struct err *err)
+{
+	struct save s = { .m = m, .dir = dir, .held = -1 };
+	struct config c = m->config;
+	int ret = -1;
+
+	s.tensor = calloc((size_t)m->n_weights, sizeof(*s.tensor));
+	if (s.tensor == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	c.dtype = describe(&s, type);
+	if (save_configs(&c, dir, err) == 0)
+		ret = save_weights(&s, part > 0 ? part : PART, err);
+	free(s.tensor);
+	free(s.host);
+	free(s.raw);
+	return ret;
 }

@@ -231,7 +231,7 @@ trainer_save(struct trainer *t, const char *dir, struct err *err)
 	json_t *doc;
 	int ret;
 
-	if (model_save(t->model, dir, err) < 0 || optim_save(t->optim, dir, err) < 0)
+	if (model_save(t->model, dir, DTYPE_F32, 0, err) < 0 || optim_save(t->optim, dir, err) < 0)
 		return -1;
 	doc = json_pack("{sI sI sI sI sf sI sI}", "step", (json_int_t)s->step,
 	    "updates", (json_int_t)s->updates, "skipped", (json_int_t)s->skipped,

@@ -91,8 +91,8 @@ with sliding_window 128
 refused 'a window' config.json "'sliding_window' is not supported"
 with quantization_config '{"bits": 4}'
 refused 'quantized weights' config.json "'quantization_config' is not supported"
-with rope_scaling '{"type": "yarn"}'
-refused 'rope scaling' config.json "'rope_scaling': type 'yarn' is not supported"
+with rope_scaling '{"type": "dynamic"}'
+refused 'rope scaling' config.json "'rope_scaling': type 'dynamic' is not supported"
 with hidden_act '"mish"'
 refused 'an activation' config.json "activation 'mish' is not supported"
 with num_hidden_layers 2

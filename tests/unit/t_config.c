@@ -48,7 +48,7 @@ test_defaults(void)
 
 	ok(read_text(&c, "{" LLAMA "}") == 0 && c.kv_heads == 4 && c.head_dim == 4 &&
 	    c.norm_eps == 1e-6 && c.rope_theta == 10000 && !c.tied && !c.qkv_bias &&
-	    c.act == ACT_SILU && c.eos == -1 && c.bos == -1 && c.rope_factor == 0,
+	    c.act == ACT_SILU && c.eos == -1 && c.bos == -1 && c.rope.factor == 0,
 	    "llama: what is not there is as in transformers");
 	ok(read_text(&c, "{" GPT2 "}") == 0 && c.ffn == 64 && c.tied && c.context == 1024 &&
 	    c.act == ACT_GELU_TANH && c.norm_eps == 1e-5 && c.qkv_bias,
@@ -68,18 +68,17 @@ test_rope(void)
 	ok(read_text(&a, "{" LLAMA ", \"rope_theta\": 500000, \"rope_scaling\": {"
 	    "\"rope_type\": \"llama3\", \"factor\": 32, \"low_freq_factor\": 1, "
 	    "\"high_freq_factor\": 4, \"original_max_position_embeddings\": 8192}}") == 0 &&
-	    a.rope_theta == 500000 && a.rope_factor == 32 && a.rope_original == 8192,
+	    a.rope_theta == 500000 && a.rope.factor == 32 && a.rope.original == 8192,
 	    "rope_theta and rope_scaling");
 	ok(read_text(&b, "{" LLAMA ", \"rope_parameters\": {\"rope_theta\": 500000, "
 	    "\"rope_type\": \"llama3\", \"factor\": 32, \"low_freq_factor\": 1, "
 	    "\"high_freq_factor\": 4, \"original_max_position_embeddings\": 8192}}") == 0 &&
 	    memcmp(&a, &b, sizeof(a)) == 0, "rope_parameters of transformers 5: the same");
 	ok(read_text(&a, "{" LLAMA ", \"rope_scaling\": {\"type\": \"default\"}}") == 0 &&
-	    a.rope_factor == 0, "the old name of the default");
-	refused("{" LLAMA ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}}", "'yarn'");
-	refused("{" LLAMA ", \"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 4}}",
-	    "'rope_parameters'");
-	refused("{" LLAMA ", \"rope_parameters\": {\"partial_rotary_factor\": 0.5}}",
+	    a.rope.factor == 0, "the old name of the default");
+	refused("{" LLAMA ", \"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 4}}", "'dynamic'");
+	refused("{" LLAMA ", \"rope_parameters\": {\"rope_type\": \"linear\"}}", "out of range");
+	refused("{" LLAMA ", \"rope_parameters\": {\"partial_rotary_factor\": 1.5}}",
 	    "'partial_rotary_factor'");
 	refused("{" LLAMA ", \"rope_scaling\": {\"type\": \"llama3\", \"factor\": 4}}",
 	    "original_max_position_embeddings");

@@ -311,9 +311,9 @@ check_saving(struct model *m)
 	struct model again = { 0 };
 
 	must(mkdtemp(a) == NULL || mkdtemp(b) == NULL ? -1 : 0, "mkdtemp");
-	must(model_save(m, a, &err), "save");
+	must(model_save(m, a, DTYPE_NONE, 0, &err), "save");
 	must(model_load(&again, a, dev, false, &err), "load");
-	must(model_save(&again, b, &err), "save again");
+	must(model_save(&again, b, DTYPE_NONE, 0, &err), "save again");
 	ok(same_file(a, b, "config.json"), "saved, loaded, saved: the same config.json");
 	ok(same_file(a, b, "model.safetensors"), "and the same weights");
 	ok(same_file(a, b, "generation_config.json"), "and the same generation_config.json");

@@ -1,0 +1,268 @@
+/*
+ * The parameters of a config, by the names of their tensors in files: one walk
+ * declares them, or counts them and the work of a token.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model/model_impl.h"
+
+/* ---- the table of tensors in files ---- */
+
+static struct weight *
+add_weight(struct decl *d)
+{
+	struct model *m = d->m;
+
+	if (m->n_weights == m->cap_weights) {
+		int cap = m->cap_weights ? 2 * m->cap_weights : 64;
+		struct weight *more = realloc(m->weight, (size_t)cap * sizeof(*more));
+
+		if (more == NULL) {
+			err_set(d->err, ERR_NOMEM, "out of memory");
+			d->failed = true;
+			return NULL;
+		}
+		m->weight = more;
+		m->cap_weights = cap;
+	}
+	m->weight[m->n_weights] = (struct weight){ .param = m->params.n - 1 };
+	return &m->weight[m->n_weights++];
+}
+
+/* A parameter that is a tensor of the files. */
+static void
+whole(struct decl *d, const struct param *p)
+{
+	struct weight *w = add_weight(d);
+
+	if (w == NULL)
+		return;
+	memcpy(w->name, p->name, sizeof(w->name));
+	w->n = p->n;
+	w->ndim = p->ndim;
+	w->turned = d->hidden && d->names->turned && p->ndim == 2;
+	for (int i = 0; i < p->ndim; i++)
+		w->shape[i] = p->shape[w->turned ? p->ndim - 1 - i : i];
+}
+
+void
+decl_weight(struct decl *d, int64_t at, int64_t n, int64_t k, const char *fmt, ...)
+{
+	struct weight *w;
+	int used;
+	va_list ap;
+
+	if (d->m == NULL || d->failed || (w = add_weight(d)) == NULL)
+		return;
+	used = snprintf(w->name, sizeof(w->name), "%s", d->prefix);
+	va_start(ap, fmt);
+	vsnprintf(w->name + used, sizeof(w->name) - (size_t)used, fmt, ap);
+	va_end(ap);
+	w->at = at;
+	w->n = n * k;
+	w->ndim = 2;
+	w->shape[0] = n;
+	w->shape[1] = k;
+}
+
+/* ---- parameters ---- */
+
+static struct param *
+add(struct decl *d, const char *name, const char *suffix, enum init_kind init, double std,
+    int ndim, const int64_t *shape)
+{
+	char full[NN_NAME + 8];
+	struct param *p;
+	int64_t n = 1;
+
+	for (int i = 0; i < ndim; i++)
+		n *= shape[i];
+	d->elements += n;
+	if (ndim > 1 && d->hidden)
+		d->used += d->share * (double)n;
+	if (d->m == NULL || d->failed)
+		return NULL;
+	snprintf(full, sizeof(full), "%s%s%s", d->prefix, name, suffix);
+	p = params_add(&d->m->params, full, ndim, shape, init, std, ndim > 1, d->err);
+	if (p == NULL)
+		d->failed = true;
+	else
+		p->hidden = d->hidden && ndim > 1;
+	return p;
+}
+
+void
+decl_param(struct decl *d, const char *name, const char *suffix, enum init_kind init,
+    double std, int ndim, const int64_t *shape)
+{
+	struct param *p = add(d, name, suffix, init, std, ndim, shape);
+
+	if (p != NULL)
+		whole(d, p);
+}
+
+void
+decl_linear(struct decl *d, const char *name, double std, int64_t n, int64_t k, bool bias)
+{
+	decl_param(d, name, ".weight", INIT_NORMAL, std, 2, (int64_t[]){ n, k });
+	if (bias)
+		decl_param(d, name, ".bias", INIT_ZEROS, 0, 1, &n);
+}
+
+void
+decl_norm(struct decl *d, const char *name, int64_t n)
+{
+	if (name == NULL)
+		return;
+	decl_param(d, name, ".weight", d->c->norm_plus == 1 ? INIT_ZEROS : INIT_ONES, 0, 1, &n);
+	if (d->c->norm == NORM_LAYER)
+		decl_param(d, name, ".bias", INIT_ZEROS, 0, 1, &n);
+}
+
+void
+decl_stack(struct decl *d, const char *name, double std, int64_t count, int64_t n, int64_t k)
+{
+	add(d, name, ".weight", INIT_NORMAL, std, 3, (int64_t[]){ count, n, k });
+}
+
+/* ---- layers ---- */
+
+static void
+attention(struct decl *d)
+{
+	const struct config *c = d->c;
+	const struct arch_names *n = d->names;
+	int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
+	bool whole_norm = c->qk_norm == QK_NORM_WHOLE;
+
+	if (n->qkv != NULL) {
+		decl_linear(d, n->qkv, d->std, q + 2 * kv, c->width, c->qkv_bias);
+	} else {
+		decl_linear(d, n->q, d->std, q, c->width, c->qkv_bias);
+		decl_linear(d, n->k, d->std, kv, c->width, c->qkv_bias);
+		decl_linear(d, n->v, d->std, kv, c->width, c->qkv_bias);
+	}
+	if (c->qk_norm != QK_NORM_NONE) {
+		decl_norm(d, n->q_norm, whole_norm ? q : c->head_dim);
+		decl_norm(d, n->k_norm, whole_norm ? kv : c->head_dim);
+	}
+	decl_linear(d, n->out, d->out_std, c->width, q, c->out_bias);
+}
+
+static void
+mlp(struct decl *d)
+{
+	const struct config *c = d->c;
+	const struct arch_names *n = d->names;
+
+	if (n->gate_up != NULL) {
+		decl_linear(d, n->gate_up, d->std, 2 * c->ffn, c->width, c->ffn_bias);
+	} else {
+		if (c->gated)
+			decl_linear(d, n->gate, d->std, c->ffn, c->width, c->ffn_bias);
+		decl_linear(d, n->up, d->std, c->ffn, c->width, c->ffn_bias);
+	}
+	decl_linear(d, n->down, d->out_std, c->width, c->ffn, c->ffn_bias);
+}
+
+static void
+layer(struct decl *d, int64_t i)
+{
+	const struct config *c = d->c;
+
+	snprintf(d->prefix, sizeof(d->prefix), d->names->layer, (long long)i);
+	decl_norm(d, d->names->pre_mixer, c->width);
+	attention(d);
+	decl_norm(d, d->names->post_mixer, c->width);
+	decl_norm(d, d->names->pre_mlp, c->width);
+	mlp(d);
+	decl_norm(d, d->names->post_mlp, c->width);
+	d->prefix[0] = '\0';
+}
+
+static void
+walk(struct decl *d, const struct config *c)
+{
+	d->c = c;
+	d->names = arch_family(c->arch)->names;
+	d->std = c->init_std;
+	d->out_std = c->init_std / sqrt(2.0 * (double)c->layers);
+	d->share = 1;
+	decl_linear(d, d->names->embed, d->std, c->vocab, c->width, false);
+	if (d->names->positions != NULL)
+		decl_linear(d, d->names->positions, d->std, c->context, c->width, false);
+	d->hidden = true;
+	for (int64_t i = 0; i < c->layers; i++)
+		layer(d, i);
+	d->hidden = false;
+	decl_norm(d, d->names->final_norm, c->width);
+	if (!c->tied)
+		decl_linear(d, "lm_head", d->std, c->vocab, c->width, false);
+}
+
+int
+model_declare(struct model *m, const struct config *c, struct err *err)
+{
+	struct decl d = { .m = m, .err = err };
+
+	if (config_check(c, err) < 0)
+		return -1;
+	m->config = *c;
+	walk(&d, c);
+	return d.failed ? -1 : params_seal(&m->params, err);
+}
+
+int
+model_init(struct model *m, const struct config *c, struct dev *dev, bool grads,
+    uint64_t seed, struct err *err)
+{
+	m->dev = dev;
+	if (model_declare(m, c, err) < 0 || params_place(&m->params, dev, grads, err) < 0)
+		return -1;
+	return params_init(&m->params, seed, err);
+}
+
+void
+model_free(struct model *m)
+{
+	params_free(&m->params);
+	free(m->weight);
+	*m = (struct model){ 0 };
+}
+
+/* ---- counting ---- */
+
+int64_t
+config_params(const struct config *c)
+{
+	struct decl d = { .m = NULL };
+
+	walk(&d, c);
+	return d.elements;
+}
+
+/* Keys that a token sees on average in a sequence of n. */
+static double
+seen(const struct config *c, int64_t layer, double n)
+{
+	double w = (double)c->window;
+
+	return c->mixer[layer] == MIXER_LOCAL && w < n ? w - w * w / (2 * n) : n / 2;
+}
+
+double
+config_flops(const struct config *c, int64_t context)
+{
+	struct decl d = { .m = NULL };
+	double attend = 0;
+
+	walk(&d, c);
+	/* Scores and values, 2 FLOPs each. */
+	for (int64_t i = 0; i < c->layers; i++)
+		attend += 4 * seen(c, i, (double)context) * (double)(c->heads * c->head_dim);
+	return 2 * d.used + attend + 2.0 * (double)c->vocab * (double)c->width;
+}
