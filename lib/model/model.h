@@ -38,7 +38,8 @@ struct rope_scaling {
 	bool		truncate;	/* yarn: whole dimensions as bounds */
 	double		factor;		/* 0: context / original */
 	double		low, high;	/* llama3 */
-	double		beta_fast, beta_slow, mscale, mscale_all_dim;	/* yarn; mscale 0: not given */
+	/* yarn; mscale 0: not given */
+	double		beta_fast, beta_slow, mscale, mscale_all_dim;
 	double		attention;	/* yarn, longrope: on cos and sin; 0: by the factor */
 	int64_t		original;	/* the context before */
 	double		near[ROPE_PAIRS], far[ROPE_PAIRS];	/* longrope's short and long */
@@ -47,7 +48,7 @@ struct rope_scaling {
 /* A config of zeros but for sizes, norm_eps and rope_theta is a Llama. */
 struct config {
 	enum arch	arch;
-	dtype		dtype;		/* of weights in files, by config.json; F32 when it does not say */
+	dtype		dtype;		/* of weights in files, by config.json */
 	int64_t		vocab, width, layers, heads, kv_heads, head_dim, ffn, context;
 	enum norm_kind	norm;
 	enum pos_kind	pos;
@@ -60,7 +61,7 @@ struct config {
 	bool		embed_scaled;	/* embeddings are multiplied by sqrt(width) */
 	double		attn_scalar;	/* scores are divided by its root; 0: head_dim */
 	double		attn_softcap, final_softcap;	/* 0: none */
-	int64_t		window;		/* of MIXER_LOCAL: a token sees itself and window - 1 before */
+	int64_t		window;		/* of MIXER_LOCAL: tokens seen, itself counted */
 	uint8_t		mixer[CONFIG_LAYERS], mlp[CONFIG_LAYERS];	/* of each layer */
 	/* rotary positions */
 	double		rope_theta, rope_local_theta;	/* local 0: no difference, and no scaling */
