@@ -45,7 +45,8 @@ struct writer {
 };
 
 void write_key(struct writer *w, const char *key, json_t *v);
-void write_number(struct writer *w, const char *key, double v);	/* an integer when it is one */
+/* An integer when it is one. */
+void write_number(struct writer *w, const char *key, double v);
 const char *act_name(const struct config *c);
 void write_sizes(const struct config *c, struct writer *w);	/* what read_sizes() read */
 void write_rope(const struct config *c, struct writer *w);
