@@ -60,7 +60,8 @@ int config_write_tokens(const struct config *c, json_t *o, struct err *err);
  * is how layers differ: norms before or after, fused projections, no gate.
  */
 struct arch_names {
-	const char	*embed, *positions, *layer, *final_norm;	/* layer: a format of one %lld */
+	const char	*embed, *positions, *final_norm;
+	const char	*layer;		/* a prefix, with %lld for its number */
 	const char	*pre_mixer, *post_mixer, *pre_mlp, *post_mlp;	/* norms of width */
 	const char	*q, *k, *v, *qkv, *out, *q_norm, *k_norm;
 	const char	*gate, *up, *gate_up, *down;
