@@ -7,8 +7,13 @@
  * neither read nor written.  ld is the distance between rows in elements.
  *
  * "add" makes an output accumulate: out += result.  Sums run in an order that
- * depends on shapes only.  fp32 unless a dtype is given; a backend may serve
- * more dtypes, dev_check() tells.
+ * depends on shapes only.
+ *
+ * `type' is that of the activations and of their gradients: F32, BF16 or F16;
+ * dev_check() tells what a backend serves.  Arithmetic is fp32.  What is
+ * marked wide is F32 whatever the type (F64 where that is F64, on a reference):
+ * vectors of parameters, statistics, what is kept per token, tables, logits,
+ * and the gradients of parameters.
  */
 #ifndef DEV_KERNELS_H
 #define DEV_KERNELS_H
@@ -42,7 +47,7 @@ struct k_copy { dptr y, x; int64_t bytes; };
 /* y = x converted, n elements of float types */
 struct k_cast { dptr y, x; dtype y_type, x_type; int64_t n; };
 
-/* y (T, C) = a + b; b may be one row (b_row), y may be a or b */
+/* y (T, C) = a + b; b may be one row (b_row, wide), y may be a or b */
 struct k_add { dptr y, a, b; dtype type; struct dim t; int64_t c; bool b_row; };
 
 /* y[0..n) = alpha * x + beta * y; beta 0 does not read y */
@@ -51,11 +56,18 @@ struct k_axpby { dptr y, x; dtype type; int64_t n; double alpha, beta; };
 /* y (T, C) = scale * w[id[t]] (V, C); an id outside [0, V) is an error at dev_wait() */
 struct k_embed { dptr y, w, id; dtype type; struct dim t; int64_t v, c; double scale; };
 
-/* dw[id[t]] += scale * dy[t], in order of t */
-struct k_embed_bwd { dptr dw, dy, id; dtype type; struct dim t; int64_t v, c; double scale; };
+/* dw[id[t]] += scale * dy[t], in order of t; dw_type NONE: wide, else it is type */
+struct k_embed_bwd {
+	dptr dw, dy, id; dtype type; struct dim t; int64_t v, c; double scale; dtype dw_type;
+};
 
-/* y[slot[t]] = x[t], rows of c elements; slot < 0 skips the row (KV cache writes) */
-struct k_scatter { dptr y, x, slot; dtype type; struct dim t; int64_t c, ldx, rows; };
+/*
+ * y[slot[t]] = x[t], rows of c elements; slot < 0 skips the row (KV cache
+ * writes).  y is of y_type; NONE: type.
+ */
+struct k_scatter {
+	dptr y, x, slot; dtype type; struct dim t; int64_t c, ldx, rows; dtype y_type;
+};
 
 /*
  * c (M, N) = alpha * op(a) op(b) [+ c when add] [+ bias (N)]
@@ -82,14 +94,16 @@ struct k_matmul {
  */
 struct k_grouped { struct k_matmul p; dptr offset; int64_t groups, stride; };
 
-/* db (C) += sum over t of dy (T, C) */
+/* db (C), wide, += sum over t of dy (T, C) */
 struct k_bias_bwd { dptr db, dy; dtype type; struct dim t; int64_t c; };
 
-/* y = x * rstd * (w + w_plus), rstd (T) kept for backward; eq. 4 of arXiv 1910.07467.
- * ldx and ldy: rows of heads inside wider rows (q/k norm) are (T * H, d) with ld d. */
+/*
+ * y = x * rstd * (w + w_plus), rstd (T) kept for backward; eq. 4 of arXiv
+ * 1910.07467.  Rows of heads (q/k norm) are (T * H, d).  w and rstd are wide.
+ */
 struct k_rmsnorm { dptr y, x, w, rstd; dtype type; struct dim t; int64_t c; double eps, w_plus; };
 
-/* dx [+]= ..., dw += ... */
+/* dx [+]= ..., dw += ...; dw, w, rstd are wide */
 struct k_rmsnorm_bwd {
 	dptr	dx, dw, dy, x, w, rstd;	/* dw 0: frozen */
 	dtype	type;
@@ -99,7 +113,7 @@ struct k_rmsnorm_bwd {
 	bool	add;
 };
 
-/* y = (x - mean) * rstd * w + b; mean, rstd (T) kept */
+/* y = (x - mean) * rstd * w + b; mean, rstd (T) kept; w, b, mean, rstd and gradients wide */
 struct k_layernorm {
 	dptr y, x, w, b, mean, rstd; dtype type; struct dim t; int64_t c; double eps;
 };
@@ -115,7 +129,7 @@ struct k_layernorm_bwd {
 /*
  * y[t, h] = x[t, h] rotated by pos[t]: the first rot of d elements, pairs
  * (i, i + rot/2), or (2i, 2i + 1) when interleaved.  table: (positions, rot),
- * rot/2 cosines then rot/2 sines a row.  inverse turns back: that is the
+ * wide, rot/2 cosines then rot/2 sines a row.  inverse turns back: that is the
  * gradient.  y may be x.
  */
 struct k_rope {
@@ -136,7 +150,8 @@ struct k_rope {
  * position - j < window (0: no window) or j < sinks.  softcap c > 0: scores
  * become c tanh(score / c).  Keys are taken in blocks at absolute positions,
  * so chunked and whole prefill give the same bits.
- * o (T, heads, d_v), lse (T, heads), q (T, heads, d_qk), k, v: (.., kv_heads, d)
+ * o (T, heads, d_v), q (T, heads, d_qk) of type; k, v (.., kv_heads, d) of
+ * kv_type; lse (T, heads) wide.
  */
 struct k_attention {
 	dptr	o, lse, q, k, v;
@@ -149,7 +164,7 @@ struct k_attention {
 	double	scale, softcap;
 };
 
-/* dq, dk, dv = (not +=) gradients; delta (T, heads) is scratch */
+/* dq, dk, dv = (not +=) gradients, dk and dv of kv_type; delta (T, heads), wide, is scratch */
 struct k_attention_bwd {
 	struct k_attention f;		/* o, lse as forward left them; no block table */
 	dptr	d_o, dq, dk, dv, delta;	/* ld as o, q, k, v */
@@ -170,7 +185,7 @@ struct k_glu_bwd {
 
 /*
  * One chunk of the head: rows [row0, row0 + rows) of the t tokens, logits
- * (rows, V).  For each row: lse, logp = logits[target] - lse, and entropy
+ * (rows, V); all wide.  For each row: lse, logp = logits[target] - lse, and entropy
  * when its pointer is not 0.  target < 0: no target, logp = 0.  softcap as in
  * attention.  Pointers lse, logp, entropy, target are of row 0 of the tokens.
  */
@@ -229,7 +244,7 @@ struct k_scan {
 /* dx, dz (of ldx, ldz), ddt, db, dc = (not +=), da_log, dd += gradients; the last two may be 0 */
 struct k_scan_bwd { struct k_scan f; dptr dx, ddt, dz, db, dc, da_log, dd, dy; };
 
-/* out[0] (f64) [+]= sum a[i] * b[i]; b 0: sum of a */
+/* out[0] (f64) [+]= sum a[i] * b[i]; b 0: sum of a; type is that of a and b */
 struct k_dot { dptr out, a, b; dtype type; struct dim n; bool add; };
 
 /* out[0] (f64) += sum of squares of x, by blocks of 4096 in order */

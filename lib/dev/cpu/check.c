@@ -1,6 +1,6 @@
 #include "dev/cpu/cpu.h"
 
-/* Which launches the CPU kernels serve: fp32 throughout, casts between all float types. */
+/* Which launches the CPU kernels serve. */
 
 static int
 bad_type(const struct cpu *c, int kernel, dtype t, struct err *err)
@@ -21,9 +21,18 @@ is_float(dtype t)
 	return t == DTYPE_F64 || t == DTYPE_F32 || t == DTYPE_F16 || t == DTYPE_BF16;
 }
 
+/* Of activations, keys and values. */
+static bool
+is_active(dtype t)
+{
+	return t == DTYPE_F32 || t == DTYPE_BF16 || t == DTYPE_F16;
+}
+
 static int
 check_attention(const struct cpu *c, int kernel, const struct k_attention *a, struct err *err)
 {
+	if (a->type != DTYPE_F32)
+		return bad_type(c, kernel, a->type, err);
 	if (a->kv_type != DTYPE_F32)
 		return bad_type(c, kernel, a->kv_type, err);
 	if (a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads != 0)
@@ -174,17 +183,15 @@ main_type(int kernel, const union dev_args *a)
 	}
 }
 
-/* Types other than F32. */
+/* Routing is wide; all else takes every type of activations. */
 static bool
 serves(int kernel, dtype t)
 {
-	bool half = t == DTYPE_BF16 || t == DTYPE_F16;
-
 	if (kernel == K_FILL)
 		return is_float(t) || t == DTYPE_I32;
-	if (kernel >= K_CONV && kernel <= K_SCAN_BWD)
-		return half;
-	return half && (kernel == K_COMBINE || kernel == K_COMBINE_BWD || kernel == K_SLICE);
+	if (kernel == K_ROUTE || kernel == K_ROUTE_BWD || kernel == K_ROUTE_SUM)
+		return t == DTYPE_F32;
+	return is_active(t);
 }
 
 int
@@ -196,9 +203,17 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 		return err_set(err, ERR_DEVICE, "%s: not on cpu:%s", dev_kernel_name(kernel),
 		    c->isa->name);
 	t = main_type(kernel, a);
-	if (t != DTYPE_F32 && !serves(kernel, t))
+	if (!serves(kernel, t))
 		return bad_type(c, kernel, t, err);
 	switch (kernel) {
+	case K_EMBED_BWD:
+		if (a->embed_bwd.dw_type != DTYPE_NONE && a->embed_bwd.dw_type != t)
+			return bad_type(c, kernel, a->embed_bwd.dw_type, err);
+		return 0;
+	case K_SCATTER:
+		if (a->scatter.y_type != DTYPE_NONE && !is_active(a->scatter.y_type))
+			return bad_type(c, kernel, a->scatter.y_type, err);
+		return 0;
 	case K_CAST:
 		if (!is_float(a->cast.x_type))
 			return bad_type(c, kernel, a->cast.x_type, err);

@@ -2,18 +2,28 @@
 #include "dev/cpu/simd/simd.h"
 #include "dev/cpu/simd/vmath.h"
 
+/* 1 / (1 + e^-x), and 1 less that, neither by a difference. */
+INLINE vf
+sigmoid(vf x, vf *rest)
+{
+	vf e = vexp(-vmax(vset(-85.0f), x)), s = 1.0f / (1.0f + e);
+
+	*rest = e * s;
+	return s;
+}
+
 /* act(x) and, where d is not NULL, its derivative. */
 INLINE vf
 act(enum dev_act kind, vf x, vf *d)
 {
 	const float a = 0.797884561f, b = 0.044715f;	/* sqrt(2 / pi) */
-	vf s, u, t;
+	vf s, u, r;
 
 	switch (kind) {
 	case ACT_SILU:
-		s = vsigmoid(x);
+		s = sigmoid(x, &r);
 		if (d != NULL)
-			*d = s * (1.0f + x * (1.0f - s));
+			*d = s * (1.0f + x * r);
 		return x * s;
 	case ACT_GELU:
 		s = 0.5f * (1.0f + verf(x * 0.707106781f));
@@ -21,12 +31,12 @@ act(enum dev_act kind, vf x, vf *d)
 			*d = s + x * 0.398942280f * vexp(-0.5f * x * x);
 		return x * s;
 	case ACT_GELU_TANH:
+		/* (1 + tanh(t)) / 2 is sigmoid(2 t) */
 		u = x * x;
-		t = vtanh(x * a * (1.0f + b * u));
+		s = sigmoid(x * (2 * a + 2 * a * b * u), &r);
 		if (d != NULL)
-			*d = 0.5f * (1.0f + t) +
-			    0.5f * x * (1.0f - t * t) * a * (1.0f + 3.0f * b * u);
-		return 0.5f * x * (1.0f + t);
+			*d = s + x * s * r * (2 * a + 6 * a * b * u);
+		return x * s;
 	case ACT_RELU:
 	case ACT_RELU2:
 		u = vmax((vf){ 0 }, x);
@@ -41,23 +51,31 @@ act(enum dev_act kind, vf x, vf *d)
 	}
 }
 
-/* Call a row function with the activation a constant, so that it is compiled for each. */
-#define EACH_ACT(kind, call) do {					\
+/* Call a function of an activation and a type with both constants, so that each is compiled. */
+#define OF_TYPES(kind, type, call) do {					\
+	switch (type) {							\
+	case DTYPE_BF16:	call(kind, DTYPE_BF16); break;		\
+	case DTYPE_F16:		call(kind, DTYPE_F16); break;		\
+	default:		call(kind, DTYPE_F32); break;		\
+	}								\
+} while (0)
+#define EACH_ACT(kind, type, call) do {					\
 	switch (kind) {							\
-	case ACT_SILU:		call(ACT_SILU); break;			\
-	case ACT_GELU:		call(ACT_GELU); break;			\
-	case ACT_GELU_TANH:	call(ACT_GELU_TANH); break;		\
-	case ACT_RELU:		call(ACT_RELU); break;			\
-	case ACT_RELU2:		call(ACT_RELU2); break;			\
-	default:		call(ACT_NONE); break;			\
+	case ACT_SILU:		OF_TYPES(ACT_SILU, type, call); break;	\
+	case ACT_GELU:		OF_TYPES(ACT_GELU, type, call); break;	\
+	case ACT_GELU_TANH:	OF_TYPES(ACT_GELU_TANH, type, call); break;	\
+	case ACT_RELU:		OF_TYPES(ACT_RELU, type, call); break;	\
+	case ACT_RELU2:		OF_TYPES(ACT_RELU2, type, call); break;	\
+	default:		OF_TYPES(ACT_NONE, type, call); break;	\
 	}								\
 } while (0)
 
 INLINE void
-act_row(enum dev_act kind, float *y, const float *x, int64_t c)
+act_span(enum dev_act kind, dtype type, const struct k_act *a, int64_t from, int64_t to)
 {
-	for (int64_t i = 0; i < c; i += VW)
-		vstore_to(y + i, act(kind, vload_to(x + i, c - i), NULL), c - i);
+	for (int64_t i = from; i < to; i += VW)
+		vput(type, cpu_ptr(a->y), i, act(kind, vget(type, cpu_ptr(a->x), i, to - i), NULL),
+		    to - i);
 }
 
 static void
@@ -65,11 +83,11 @@ act_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_act *a = job->args;
-	int64_t at = cpu_from(job, task) * a->c, n = cpu_to(job, task) * a->c - at;
+	int64_t from = cpu_from(job, task) * a->c, to = cpu_to(job, task) * a->c;
 
 	(void)member;
-#define CALL(kind) act_row(kind, cpu_f32(a->y) + at, cpu_f32(a->x) + at, n)
-	EACH_ACT(a->act, CALL);
+#define CALL(kind, type) act_span(kind, type, a, from, to)
+	EACH_ACT(a->act, a->type, CALL);
 #undef CALL
 }
 
@@ -82,17 +100,17 @@ OF_ISA(k_act)(struct cpu *c, const union dev_args *a)
 }
 
 INLINE void
-act_bwd_row(enum dev_act kind, float *dx, const float *dy, const float *x, int64_t c, bool add)
+act_bwd_span(enum dev_act kind, dtype type, const struct k_act_bwd *a, int64_t from, int64_t to)
 {
-	for (int64_t i = 0; i < c; i += VW) {
-		int64_t n = c - i;
+	for (int64_t i = from; i < to; i += VW) {
+		int64_t n = to - i;
 		vf d;
 
-		act(kind, vload_to(x + i, n), &d);
-		d *= vload_to(dy + i, n);
-		if (add)
-			d += vload_to(dx + i, n);
-		vstore_to(dx + i, d, n);
+		act(kind, vget(type, cpu_ptr(a->x), i, n), &d);
+		d *= vget(type, cpu_ptr(a->dy), i, n);
+		if (a->add)
+			d += vget(type, cpu_ptr(a->dx), i, n);
+		vput(type, cpu_ptr(a->dx), i, d, n);
 	}
 }
 
@@ -101,13 +119,11 @@ act_bwd_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_act_bwd *a = job->args;
-	int64_t at = cpu_from(job, task) * a->c, n = cpu_to(job, task) * a->c - at;
-	const float *dy = cpu_f32(a->dy) + at, *x = cpu_f32(a->x) + at;
-	float *dx = cpu_f32(a->dx) + at;
+	int64_t from = cpu_from(job, task) * a->c, to = cpu_to(job, task) * a->c;
 
 	(void)member;
-#define CALL(kind) act_bwd_row(kind, dx, dy, x, n, a->add)
-	EACH_ACT(a->act, CALL);
+#define CALL(kind, type) act_bwd_span(kind, type, a, from, to)
+	EACH_ACT(a->act, a->type, CALL);
 #undef CALL
 }
 
@@ -120,12 +136,16 @@ OF_ISA(k_act_bwd)(struct cpu *c, const union dev_args *a)
 }
 
 INLINE void
-glu_row(enum dev_act kind, float *y, const float *gate, const float *up, int64_t c)
+glu_row(enum dev_act kind, dtype type, const struct k_glu *a, int64_t t)
 {
-	for (int64_t i = 0; i < c; i += VW) {
-		int64_t n = c - i;
+	int64_t at = t * a->ld;
 
-		vstore_to(y + i, act(kind, vload_to(gate + i, n), NULL) * vload_to(up + i, n), n);
+	for (int64_t i = 0; i < a->c; i += VW) {
+		int64_t n = a->c - i;
+		vf g = act(kind, vget(type, cpu_ptr(a->gate), at + i, n), NULL);
+
+		vput(type, cpu_ptr(a->y), t * a->c + i,
+		    g * vget(type, cpu_ptr(a->up), at + i, n), n);
 	}
 }
 
@@ -137,11 +157,8 @@ glu_task(void *ctx, int64_t task, int member)
 
 	(void)member;
 	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
-		const float *gate = cpu_f32(a->gate) + t * a->ld, *up = cpu_f32(a->up) + t * a->ld;
-		float *y = cpu_f32(a->y) + t * a->c;
-
-#define CALL(kind) glu_row(kind, y, gate, up, a->c)
-		EACH_ACT(a->act, CALL);
+#define CALL(kind, type) glu_row(kind, type, a, t)
+		EACH_ACT(a->act, a->type, CALL);
 #undef CALL
 	}
 }
@@ -155,16 +172,18 @@ OF_ISA(k_glu)(struct cpu *c, const union dev_args *a)
 }
 
 INLINE void
-glu_bwd_row(enum dev_act kind, float *dgate, float *dup, const float *dy, const float *gate,
-    const float *up, int64_t c)
+glu_bwd_row(enum dev_act kind, dtype type, const struct k_glu_bwd *a, int64_t t)
 {
-	for (int64_t i = 0; i < c; i += VW) {
-		int64_t n = c - i;
-		vf d, y, g = vload_to(dy + i, n), u = vload_to(up + i, n);
+	int64_t at = t * a->ld;
 
-		y = act(kind, vload_to(gate + i, n), &d);
-		vstore_to(dup + i, g * y, n);
-		vstore_to(dgate + i, g * u * d, n);
+	for (int64_t i = 0; i < a->c; i += VW) {
+		int64_t n = a->c - i;
+		vf d, g = vget(type, cpu_ptr(a->dy), t * a->c + i, n);
+		vf u = vget(type, cpu_ptr(a->up), at + i, n);
+		vf y = act(kind, vget(type, cpu_ptr(a->gate), at + i, n), &d);
+
+		vput(type, cpu_ptr(a->dup), at + i, g * y, n);
+		vput(type, cpu_ptr(a->dgate), at + i, g * u * d, n);
 	}
 }
 
@@ -176,13 +195,8 @@ glu_bwd_task(void *ctx, int64_t task, int member)
 
 	(void)member;
 	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
-		int64_t at = t * a->ld;
-		const float *gate = cpu_f32(a->gate) + at, *up = cpu_f32(a->up) + at;
-		const float *dy = cpu_f32(a->dy) + t * a->c;
-		float *dgate = cpu_f32(a->dgate) + at, *dup = cpu_f32(a->dup) + at;
-
-#define CALL(kind) glu_bwd_row(kind, dgate, dup, dy, gate, up, a->c)
-		EACH_ACT(a->act, CALL);
+#define CALL(kind, type) glu_bwd_row(kind, type, a, t)
+		EACH_ACT(a->act, a->type, CALL);
 #undef CALL
 	}
 }

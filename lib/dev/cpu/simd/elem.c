@@ -9,25 +9,21 @@ fill_task(void *ctx, int64_t task, int member)
 	const struct cpu_job *job = ctx;
 	const struct k_fill *a = job->args;
 	int64_t from = cpu_from(job, task), n = cpu_to(job, task) - from;
-	char *p = cpu_ptr(a->y);
+	int64_t size = dtype_size(a->type);
+	char *p = (char *)cpu_ptr(a->y) + from * size;
+	int32_t value = (int32_t)a->value;
 
 	(void)member;
 	if (a->value == 0) {
-		memset(p + from * dtype_size(a->type), 0, (size_t)(n * dtype_size(a->type)));
+		memset(p, 0, (size_t)(n * size));
 		return;
 	}
-	if (a->type == DTYPE_I32) {
-		for (int64_t i = from; i < from + n; i++)
-			((int32_t *)(void *)p)[i] = (int32_t)a->value;
-		return;
-	}
-	if (a->type == DTYPE_F32) {
-		for (int64_t i = from; i < from + n; i++)
-			((float *)(void *)p)[i] = (float)a->value;
-		return;
-	}
-	for (int64_t i = from; i < from + n; i++)
-		dtype_convert(p + i * dtype_size(a->type), a->type, &a->value, DTYPE_F64, 1);
+	if (a->type == DTYPE_I32)
+		memcpy(p, &value, sizeof(value));
+	else
+		dtype_convert(p, a->type, &a->value, DTYPE_F64, 1);
+	for (int64_t done = 1; done < n; done *= 2)
+		memcpy(p + done * size, p, (size_t)((done < n - done ? done : n - done) * size));
 }
 
 void
@@ -105,22 +101,35 @@ OF_ISA(k_cast)(struct cpu *c, const union dev_args *a)
 	cpu_run(&job, 1, cast_task);
 }
 
+INLINE void
+add_rows(dtype type, const struct k_add *a, int64_t from, int64_t to)
+{
+	const void *x = cpu_ptr(a->a), *b = cpu_ptr(a->b);
+	void *y = cpu_ptr(a->y);
+	int64_t c = a->c;
+
+	if (!a->b_row) {
+		for (int64_t i = from * c; i < to * c; i += VW)
+			vput(type, y, i, vget(type, x, i, to * c - i) +
+			    vget(type, b, i, to * c - i), to * c - i);
+		return;
+	}
+	for (int64_t at = from * c; at < to * c; at += c)
+		for (int64_t i = 0; i < c; i += VW)
+			vput(type, y, at + i, vget(type, x, at + i, c - i) +
+			    vget(DTYPE_F32, b, i, c - i), c - i);
+}
+
 static void
 add_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_add *a = job->args;
-	int64_t c = a->c;
 
 	(void)member;
-	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
-		const float *x = cpu_f32(a->a) + t * c;
-		const float *b = cpu_f32(a->b) + (a->b_row ? 0 : t * c);
-		float *y = cpu_f32(a->y) + t * c;
-
-		for (int64_t i = 0; i < c; i++)
-			y[i] = x[i] + b[i];
-	}
+#define CALL(type) add_rows(type, a, cpu_from(job, task), cpu_to(job, task))
+	EACH_TYPE(a->type, CALL);
+#undef CALL
 }
 
 void
@@ -131,23 +140,32 @@ OF_ISA(k_add)(struct cpu *c, const union dev_args *a)
 	cpu_run(&job, a->add.c / VW, add_task);
 }
 
+INLINE void
+axpby(dtype type, const struct k_axpby *a, int64_t from, int64_t to)
+{
+	const void *x = cpu_ptr(a->x);
+	void *y = cpu_ptr(a->y);
+	float alpha = (float)a->alpha, beta = (float)a->beta;
+
+	for (int64_t i = from; i < to; i += VW) {
+		vf r = alpha * vget(type, x, i, to - i);
+
+		if (beta != 0)
+			r += beta * vget(type, y, i, to - i);
+		vput(type, y, i, r, to - i);
+	}
+}
+
 static void
 axpby_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_axpby *a = job->args;
-	const float *x = cpu_f32(a->x);
-	float *y = cpu_f32(a->y), alpha = (float)a->alpha, beta = (float)a->beta;
-	int64_t from = cpu_from(job, task), to = cpu_to(job, task);
 
 	(void)member;
-	if (a->beta == 0) {
-		for (int64_t i = from; i < to; i++)
-			y[i] = alpha * x[i];
-		return;
-	}
-	for (int64_t i = from; i < to; i++)
-		y[i] = alpha * x[i] + beta * y[i];
+#define CALL(type) axpby(type, a, cpu_from(job, task), cpu_to(job, task))
+	EACH_TYPE(a->type, CALL);
+#undef CALL
 }
 
 void

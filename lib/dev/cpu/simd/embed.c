@@ -1,6 +1,4 @@
 /* Rows by index: embedding, its gradient, cache writes. */
-#include <string.h>
-
 #include "dev/cpu/simd/simd.h"
 
 /* Are all ids in [0, v)?  Notes the first that is not. */
@@ -22,22 +20,31 @@ ids_ok(struct cpu *c, const int32_t *id, int64_t n, int64_t v)
 	return false;
 }
 
+INLINE void
+embed_rows(dtype type, const struct k_embed *a, int64_t from, int64_t to)
+{
+	float scale = (float)a->scale;
+	int64_t c = a->c;
+
+	for (int64_t t = from; t < to; t++) {
+		int64_t row = cpu_i32(a->id)[t] * c;
+
+		for (int64_t i = 0; i < c; i += VW)
+			vput(type, cpu_ptr(a->y), t * c + i,
+			    scale * vget(type, cpu_ptr(a->w), row + i, c - i), c - i);
+	}
+}
+
 static void
 embed_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_embed *a = job->args;
-	float scale = (float)a->scale;
-	int64_t c = a->c;
 
 	(void)member;
-	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
-		const float *w = cpu_f32(a->w) + cpu_i32(a->id)[t] * c;
-		float *y = cpu_f32(a->y) + t * c;
-
-		for (int64_t i = 0; i < c; i++)
-			y[i] = scale * w[i];
-	}
+#define CALL(type) embed_rows(type, a, cpu_from(job, task), cpu_to(job, task))
+	EACH_TYPE(a->type, CALL);
+#undef CALL
 }
 
 void
@@ -53,35 +60,51 @@ OF_ISA(k_embed)(struct cpu *c, const union dev_args *a)
 /* Items are groups of 64 columns: each task adds all rows, in order, to its columns. */
 enum { COLUMNS = 64 };
 
+INLINE void
+embed_bwd_columns(dtype dw_type, dtype type, const struct k_embed_bwd *a, int64_t rows,
+    int64_t from, int64_t to)
+{
+	void *dw = cpu_ptr(a->dw);
+	float scale = (float)a->scale;
+
+	for (int64_t t = 0; t < rows; t++) {
+		int64_t row = cpu_i32(a->id)[t] * a->c;
+
+		for (int64_t i = from; i < to; i += VW)
+			vput(dw_type, dw, row + i, vget(dw_type, dw, row + i, to - i) +
+			    scale * vget(type, cpu_ptr(a->dy), t * a->c + i, to - i), to - i);
+	}
+}
+
 static void
 embed_bwd_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_embed_bwd *a = job->args;
-	const int32_t *id = cpu_i32(a->id);
-	float scale = (float)a->scale;
-	int64_t c = a->c, rows = *(int64_t *)job->tmp;
 	int64_t from = cpu_from(job, task) * COLUMNS, to = cpu_to(job, task) * COLUMNS;
+	int64_t rows = *(int64_t *)job->tmp;
 
 	(void)member;
-	if (to > c)
-		to = c;
-	for (int64_t t = 0; t < rows; t++) {
-		const float *dy = cpu_f32(a->dy) + t * c;
-		float *dw = cpu_f32(a->dw) + id[t] * c;
-
-		for (int64_t i = from; i < to; i++)
-			dw[i] += scale * dy[i];
-	}
+	if (to > a->c)
+		to = a->c;
+#define WIDE(type) embed_bwd_columns(DTYPE_F32, type, a, rows, from, to)
+#define SAME(type) embed_bwd_columns(type, type, a, rows, from, to)
+	if (a->dw_type == DTYPE_NONE)
+		EACH_TYPE(a->type, WIDE);
+	else
+		EACH_TYPE(a->type, SAME);
+#undef WIDE
+#undef SAME
 }
 
+/* As wide tasks as there are threads for: which columns go together changes no bit. */
 void
 OF_ISA(k_embed_bwd)(struct cpu *c, const union dev_args *a)
 {
 	const struct k_embed_bwd *e = &a->embed_bwd;
-	int64_t rows = cpu_count(c, e->t);
-	struct cpu_job job = { .c = c, .args = a, .tmp = &rows,
-		.n = (e->c + COLUMNS - 1) / COLUMNS, .step = 1 };
+	int64_t rows = cpu_count(c, e->t), n = (e->c + COLUMNS - 1) / COLUMNS;
+	struct cpu_job job = { .c = c, .args = a, .tmp = &rows, .n = n,
+		.step = 1 + (n - 1) / team_size(c->dev.team) };
 
 	if (rows > 0 && ids_ok(c, cpu_i32(e->id), rows, e->v))
 		cpu_run(&job, rows * COLUMNS / VW, embed_bwd_task);
@@ -93,7 +116,8 @@ OF_ISA(k_scatter)(struct cpu *c, const union dev_args *a)
 {
 	const struct k_scatter *s = &a->scatter;
 	const int32_t *slot = cpu_i32(s->slot);
-	int64_t rows = cpu_count(c, s->t);
+	dtype to = s->y_type == DTYPE_NONE ? s->type : s->y_type;
+	int64_t rows = cpu_count(c, s->t), to_size = dtype_size(to), size = dtype_size(s->type);
 
 	for (int64_t t = 0; t < rows; t++) {
 		if (slot[t] >= s->rows) {
@@ -102,7 +126,7 @@ OF_ISA(k_scatter)(struct cpu *c, const union dev_args *a)
 			return;
 		}
 		if (slot[t] >= 0)
-			memcpy(cpu_f32(s->y) + slot[t] * s->c, cpu_f32(s->x) + t * s->ldx,
-			    (size_t)s->c * sizeof(float));
+			OF_ISA(convert)((char *)cpu_ptr(s->y) + slot[t] * s->c * to_size, to,
+			    (char *)cpu_ptr(s->x) + t * s->ldx * size, s->type, s->c);
 	}
 }

@@ -48,20 +48,30 @@ chunks_of(int64_t rows)
 	return (rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
 }
 
+INLINE void
+bias_rows(dtype type, const struct k_bias_bwd *a, float *part, int64_t from, int64_t to)
+{
+	int64_t c = a->c;
+
+	for (int64_t i = 0; i < c; i++)
+		part[i] = 0;
+	for (int64_t t = from; t < to; t++)
+		for (int64_t i = 0; i < c; i += VW)
+			vstore_to(part + i, vload_to(part + i, c - i) +
+			    vget(type, cpu_ptr(a->dy), t * c + i, c - i), c - i);
+}
+
 static void
 bias_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_bias_bwd *a = job->args;
-	int64_t c = a->c;
-	float *part = (float *)job->tmp + task * c;
+	float *part = (float *)job->tmp + task * a->c;
 
 	(void)member;
-	for (int64_t i = 0; i < c; i++)
-		part[i] = 0;
-	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++)
-		for (int64_t i = 0; i < c; i++)
-			part[i] += cpu_f32(a->dy)[t * c + i];
+#define CALL(type) bias_rows(type, a, part, cpu_from(job, task), cpu_to(job, task))
+	EACH_TYPE(a->type, CALL);
+#undef CALL
 }
 
 void
@@ -83,32 +93,47 @@ OF_ISA(k_bias_bwd)(struct cpu *c, const union dev_args *args)
 
 /* ---- RMS norm ---- */
 
+INLINE void
+rms_row(dtype type, const struct k_rmsnorm *a, int64_t t)
+{
+	const void *x = cpu_ptr(a->x);
+	const float *w = cpu_f32(a->w);
+	float plus = (float)a->w_plus, rstd;
+	int64_t c = a->c, at = t * c, i = 0;
+	vf sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
+
+	for (; i + 4 * VW <= c; i += 4 * VW) {
+		for (int j = 0; j < 4; j++) {
+			vf v = vget(type, x, at + i + j * VW, VW);
+
+			sum[j] = vfma(v, v, sum[j]);
+		}
+	}
+	for (; i < c; i += VW) {
+		vf v = vget(type, x, at + i, c - i);
+
+		sum[0] = vfma(v, v, sum[0]);
+	}
+	sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+	rstd = 1.0f / sqrtf(vsum(sum[0]) / (float)c + (float)a->eps);
+	if (a->rstd.at != 0)
+		cpu_f32(a->rstd)[t] = rstd;
+	for (i = 0; i < c; i += VW)
+		vput(type, cpu_ptr(a->y), at + i, vget(type, x, at + i, c - i) * rstd *
+		    (vload_to(w + i, c - i) + plus), c - i);
+}
+
 static void
 rms_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_rmsnorm *a = job->args;
-	const float *w = cpu_f32(a->w);
-	float plus = (float)a->w_plus;
-	int64_t c = a->c;
 
 	(void)member;
 	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
-		const float *x = cpu_f32(a->x) + t * c;
-		float *y = cpu_f32(a->y) + t * c, rstd;
-		vf sum = { 0 };
-
-		for (int64_t i = 0; i < c; i += VW) {
-			vf v = vload_to(x + i, c - i);
-
-			sum = vfma(v, v, sum);
-		}
-		rstd = 1.0f / sqrtf(vsum(sum) / (float)c + (float)a->eps);
-		if (a->rstd.at != 0)
-			cpu_f32(a->rstd)[t] = rstd;
-		for (int64_t i = 0; i < c; i += VW)
-			vstore_to(y + i, vload_to(x + i, c - i) * rstd *
-			    (vload_to(w + i, c - i) + plus), c - i);
+#define CALL(type) rms_row(type, a, t)
+		EACH_TYPE(a->type, CALL);
+#undef CALL
 	}
 }
 
@@ -121,18 +146,17 @@ OF_ISA(k_rmsnorm)(struct cpu *c, const union dev_args *a)
 }
 
 /* With h = x rstd and g = dy (w + plus): dx = rstd (g - h mean(g h)), dw = sum of dy h. */
-static void
-rms_bwd_row(const struct k_rmsnorm_bwd *a, int64_t t, float *dw)
+INLINE void
+rms_bwd_row(dtype type, const struct k_rmsnorm_bwd *a, int64_t t, float *dw)
 {
-	const float *x = cpu_f32(a->x) + t * a->c, *dy = cpu_f32(a->dy) + t * a->c;
+	const void *x = cpu_ptr(a->x), *dy = cpu_ptr(a->dy);
 	const float *w = cpu_f32(a->w);
-	float *dx = cpu_f32(a->dx) + t * a->c, rstd = cpu_f32(a->rstd)[t];
-	float plus = (float)a->w_plus, dot;
-	int64_t c = a->c;
+	float rstd = cpu_f32(a->rstd)[t], plus = (float)a->w_plus, dot;
+	int64_t c = a->c, at = t * c;
 	vf sum = { 0 };
 
 	for (int64_t i = 0; i < c; i += VW) {
-		vf h = vload_to(x + i, c - i) * rstd, d = vload_to(dy + i, c - i);
+		vf h = vget(type, x, at + i, c - i) * rstd, d = vget(type, dy, at + i, c - i);
 
 		sum = vfma(d * (vload_to(w + i, c - i) + plus), h, sum);
 		if (dw != NULL)
@@ -140,13 +164,13 @@ rms_bwd_row(const struct k_rmsnorm_bwd *a, int64_t t, float *dw)
 	}
 	dot = vsum(sum) / (float)c;
 	for (int64_t i = 0; i < c; i += VW) {
-		vf h = vload_to(x + i, c - i) * rstd;
-		vf g = vload_to(dy + i, c - i) * (vload_to(w + i, c - i) + plus);
+		vf h = vget(type, x, at + i, c - i) * rstd;
+		vf g = vget(type, dy, at + i, c - i) * (vload_to(w + i, c - i) + plus);
 		vf r = (g - h * dot) * rstd;
 
 		if (a->add)
-			r += vload_to(dx + i, c - i);
-		vstore_to(dx + i, r, c - i);
+			r += vget(type, cpu_ptr(a->dx), at + i, c - i);
+		vput(type, cpu_ptr(a->dx), at + i, r, c - i);
 	}
 }
 
@@ -160,8 +184,11 @@ rms_bwd_task(void *ctx, int64_t task, int member)
 	(void)member;
 	for (int64_t i = 0; dw != NULL && i < a->c; i++)
 		dw[i] = 0;
-	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++)
-		rms_bwd_row(a, t, dw);
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
+#define CALL(type) rms_bwd_row(type, a, t, dw)
+		EACH_TYPE(a->type, CALL);
+#undef CALL
+	}
 }
 
 void
@@ -186,42 +213,50 @@ OF_ISA(k_rmsnorm_bwd)(struct cpu *c, const union dev_args *args)
 
 /* ---- layer norm ---- */
 
+INLINE void
+layer_row(dtype type, const struct k_layernorm *a, int64_t t)
+{
+	const void *x = cpu_ptr(a->x);
+	const float *w = cpu_f32(a->w), *b = cpu_f32(a->b);
+	int64_t c = a->c, at = t * c;
+	vf sum = { 0 }, sq = { 0 };
+	float mean, rstd;
+
+	for (int64_t i = 0; i < c; i += VW)
+		sum += vget(type, x, at + i, c - i);
+	mean = vsum(sum) / (float)c;
+	for (int64_t i = 0; i < c; i += VW) {
+		vf d = vget(type, x, at + i, c - i) - mean;
+
+		if (i + VW > c)
+			d = vsel(viota() < (int32_t)(c - i), d, (vf){ 0 });
+		sq = vfma(d, d, sq);
+	}
+	rstd = 1.0f / sqrtf(vsum(sq) / (float)c + (float)a->eps);
+	if (a->mean.at != 0)
+		cpu_f32(a->mean)[t] = mean;
+	if (a->rstd.at != 0)
+		cpu_f32(a->rstd)[t] = rstd;
+	for (int64_t i = 0; i < c; i += VW) {
+		vf r = (vget(type, x, at + i, c - i) - mean) * rstd * vload_to(w + i, c - i);
+
+		if (b != NULL)
+			r += vload_to(b + i, c - i);
+		vput(type, cpu_ptr(a->y), at + i, r, c - i);
+	}
+}
+
 static void
 layer_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_layernorm *a = job->args;
-	const float *w = cpu_f32(a->w), *b = cpu_f32(a->b);
-	int64_t c = a->c;
 
 	(void)member;
 	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
-		const float *x = cpu_f32(a->x) + t * c;
-		float *y = cpu_f32(a->y) + t * c, mean, rstd;
-		vf sum = { 0 }, sq = { 0 };
-
-		for (int64_t i = 0; i < c; i += VW)
-			sum += vload_to(x + i, c - i);
-		mean = vsum(sum) / (float)c;
-		for (int64_t i = 0; i < c; i += VW) {
-			vf d = vload_to(x + i, c - i) - mean;
-
-			if (i + VW > c)
-				d = vsel(viota() < (int32_t)(c - i), d, (vf){ 0 });
-			sq = vfma(d, d, sq);
-		}
-		rstd = 1.0f / sqrtf(vsum(sq) / (float)c + (float)a->eps);
-		if (a->mean.at != 0)
-			cpu_f32(a->mean)[t] = mean;
-		if (a->rstd.at != 0)
-			cpu_f32(a->rstd)[t] = rstd;
-		for (int64_t i = 0; i < c; i += VW) {
-			vf r = (vload_to(x + i, c - i) - mean) * rstd * vload_to(w + i, c - i);
-
-			if (b != NULL)
-				r += vload_to(b + i, c - i);
-			vstore_to(y + i, r, c - i);
-		}
+#define CALL(type) layer_row(type, a, t)
+		EACH_TYPE(a->type, CALL);
+#undef CALL
 	}
 }
 
@@ -237,19 +272,18 @@ OF_ISA(k_layernorm)(struct cpu *c, const union dev_args *a)
  * With h = (x - mean) rstd and g = dy w: dx = rstd (g - mean(g) - h mean(g h)),
  * dw = sum of dy h, db = sum of dy.
  */
-static void
-layer_bwd_row(const struct k_layernorm_bwd *a, int64_t t, float *dw, float *db)
+INLINE void
+layer_bwd_row(dtype type, const struct k_layernorm_bwd *a, int64_t t, float *dw, float *db)
 {
-	const float *x = cpu_f32(a->x) + t * a->c, *dy = cpu_f32(a->dy) + t * a->c;
+	const void *x = cpu_ptr(a->x), *dy = cpu_ptr(a->dy);
 	const float *w = cpu_f32(a->w);
-	float *dx = cpu_f32(a->dx) + t * a->c;
 	float mean = cpu_f32(a->mean)[t], rstd = cpu_f32(a->rstd)[t], mg, mgh;
-	int64_t c = a->c;
+	int64_t c = a->c, at = t * c;
 	vf sg = { 0 }, sgh = { 0 };
 
 	for (int64_t i = 0; i < c; i += VW) {
-		vf h = (vload_to(x + i, c - i) - mean) * rstd, d = vload_to(dy + i, c - i);
-		vf g = d * vload_to(w + i, c - i);
+		vf h = (vget(type, x, at + i, c - i) - mean) * rstd;
+		vf d = vget(type, dy, at + i, c - i), g = d * vload_to(w + i, c - i);
 
 		sg += g;
 		sgh = vfma(g, h, sgh);
@@ -259,12 +293,13 @@ layer_bwd_row(const struct k_layernorm_bwd *a, int64_t t, float *dw, float *db)
 	mg = vsum(sg) / (float)c;
 	mgh = vsum(sgh) / (float)c;
 	for (int64_t i = 0; i < c; i += VW) {
-		vf h = (vload_to(x + i, c - i) - mean) * rstd;
-		vf r = (vload_to(dy + i, c - i) * vload_to(w + i, c - i) - mg - h * mgh) * rstd;
+		vf h = (vget(type, x, at + i, c - i) - mean) * rstd;
+		vf g = vget(type, dy, at + i, c - i) * vload_to(w + i, c - i);
+		vf r = (g - mg - h * mgh) * rstd;
 
 		if (a->add)
-			r += vload_to(dx + i, c - i);
-		vstore_to(dx + i, r, c - i);
+			r += vget(type, cpu_ptr(a->dx), at + i, c - i);
+		vput(type, cpu_ptr(a->dx), at + i, r, c - i);
 	}
 }
 
@@ -278,8 +313,11 @@ layer_bwd_task(void *ctx, int64_t task, int member)
 	(void)member;
 	for (int64_t i = 0; i < 2 * a->c; i++)
 		dw[i] = 0;
-	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++)
-		layer_bwd_row(a, t, dw, db);
+	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
+#define CALL(type) layer_bwd_row(type, a, t, dw, db)
+		EACH_TYPE(a->type, CALL);
+#undef CALL
+	}
 }
 
 void

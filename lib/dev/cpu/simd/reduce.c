@@ -1,34 +1,35 @@
 /* Sums to one double: partial sums of blocks of 4096, added in order. */
 #include "dev/cpu/simd/simd.h"
 
-enum { BLOCK = 4096, LANES = 16 };
+enum { BLOCK = 4096, WAYS = 16 / VW };
 
 struct sum {
-	const float	*a, *b;		/* b NULL: the sum of a */
+	const void	*a, *b;		/* b NULL: the sum of a */
+	dtype		 type;
 	double		*part;
 	int64_t		 n;
 };
 
-/* In LANES lanes, which are added at the end. */
-static double
-block_sum(const float *a, const float *b, int64_t n)
+/* Elements [from, to), in 16 lanes that are added at the end. */
+INLINE double
+block_sum(dtype type, const void *a, const void *b, int64_t from, int64_t to)
 {
-	double lane[LANES] = { 0 }, sum = 0;
-	int64_t i = 0;
+	vd lane[WAYS][2] = { { { 0 }, { 0 } } };
+	double sum = 0;
 
-	if (b == NULL) {
-		for (; i + LANES <= n; i += LANES)
-			for (int j = 0; j < LANES; j++)
-				lane[j] += (double)a[i + j];
-	} else {
-		for (; i + LANES <= n; i += LANES)
-			for (int j = 0; j < LANES; j++)
-				lane[j] += (double)a[i + j] * (double)b[i + j];
-	}
-	for (int j = 0; i < n; i++, j++)
-		lane[j] += (double)a[i] * (b == NULL ? 1 : (double)b[i]);
-	for (int j = 0; j < LANES; j++)
-		sum += lane[j];
+	for (int64_t i = from; i < to; i += VW * WAYS)
+		UNROLL
+		for (int w = 0; w < WAYS; w++) {
+			int64_t at = i + w * VW;
+			vf x = at < to ? vget(type, a, at, to - at) : (vf){ 0 };
+			vf y = b == NULL ? vset(1) : at < to ? vget(type, b, at, to - at) : x;
+
+			lane[w][0] += vlow(x) * vlow(y);
+			lane[w][1] += vhigh(x) * vhigh(y);
+		}
+	for (int w = 0; w < WAYS; w++)
+		for (int j = 0; j < VW; j++)
+			sum += lane[w][j / (VW / 2)][j % (VW / 2)];
 	return sum;
 }
 
@@ -40,9 +41,16 @@ sum_task(void *ctx, int64_t task, int member)
 
 	(void)member;
 	for (int64_t k = cpu_from(job, task); k < cpu_to(job, task); k++) {
-		int64_t at = k * BLOCK, n = s->n - at < BLOCK ? s->n - at : BLOCK;
+		int64_t from = k * BLOCK, to = from + BLOCK < s->n ? from + BLOCK : s->n;
 
-		s->part[k] = block_sum(s->a + at, s->b == NULL ? NULL : s->b + at, n);
+#define ALONE(type) s->part[k] = block_sum(type, s->a, NULL, from, to)
+#define PAIRS(type) s->part[k] = block_sum(type, s->a, s->b, from, to)
+		if (s->b == NULL)
+			EACH_TYPE(s->type, ALONE);
+		else
+			EACH_TYPE(s->type, PAIRS);
+#undef ALONE
+#undef PAIRS
 	}
 }
 
@@ -67,7 +75,7 @@ void
 OF_ISA(k_dot)(struct cpu *c, const union dev_args *args)
 {
 	const struct k_dot *a = &args->dot;
-	struct sum s = { cpu_f32(a->a), cpu_f32(a->b), NULL, cpu_count(c, a->n) };
+	struct sum s = { cpu_ptr(a->a), cpu_ptr(a->b), a->type, NULL, cpu_count(c, a->n) };
 
 	if (s.n >= 0)
 		sum_into(c, &s, cpu_ptr(a->out), a->add);
@@ -77,7 +85,7 @@ void
 OF_ISA(k_sumsq)(struct cpu *c, const union dev_args *args)
 {
 	const struct k_sumsq *a = &args->sumsq;
-	struct sum s = { cpu_f32(a->x), cpu_f32(a->x), NULL, a->n };
+	struct sum s = { cpu_ptr(a->x), cpu_ptr(a->x), a->type, NULL, a->n };
 
 	sum_into(c, &s, cpu_ptr(a->out), true);
 }

@@ -3,27 +3,79 @@
 
 #include "dev/cpu/simd/simd.h"
 
-static void
-turn_halves(float *y, const float *x, const float *cs, const float *sn, float sign, int64_t half)
+/* One head, at the elements `from' of x and `to' of y. */
+INLINE void
+turn_halves(dtype type, void *y, int64_t to, const void *x, int64_t from, const float *cs,
+    float sign, int64_t half)
 {
 	for (int64_t i = 0; i < half; i += VW) {
 		int64_t n = half - i;
-		vf a = vload_to(x + i, n), b = vload_to(x + half + i, n);
-		vf c = vload_to(cs + i, n), s = vload_to(sn + i, n) * sign;
+		vf a = vget(type, x, from + i, n), b = vget(type, x, from + half + i, n);
+		vf c = vload_to(cs + i, n), s = vload_to(cs + half + i, n) * sign;
 
-		vstore_to(y + i, a * c - b * s, n);
-		vstore_to(y + half + i, a * s + b * c, n);
+		vput(type, y, to + i, a * c - b * s, n);
+		vput(type, y, to + half + i, a * s + b * c, n);
 	}
 }
 
-static void
-turn_pairs(float *y, const float *x, const float *cs, const float *sn, float sign, int64_t half)
-{
-	for (int64_t i = 0; i < half; i++) {
-		float a = x[2 * i], b = x[2 * i + 1], s = sn[i] * sign;
+/* Pairs in two vectors become their first and their second elements; and back. */
+#define SHUFFLE __builtin_shufflevector
+#if VW == 16
+#define FIRST 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define SECOND 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif VW == 8
+#define FIRST 0, 2, 4, 6, 8, 10, 12, 14
+#define SECOND 1, 3, 5, 7, 9, 11, 13, 15
+#define LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define FIRST 0, 2, 4, 6
+#define SECOND 1, 3, 5, 7
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#endif
 
-		y[2 * i] = a * cs[i] - b * s;
-		y[2 * i + 1] = a * s + b * cs[i];
+INLINE void
+turn_pairs(dtype type, void *y, int64_t to, const void *x, int64_t from, const float *cs,
+    float sign, int64_t half)
+{
+	for (int64_t i = 0; i < half; i += VW) {
+		int64_t n = half - i, more = 2 * n - VW;
+		vf u = vget(type, x, from + 2 * i, 2 * n);
+		vf v = more > 0 ? vget(type, x, from + 2 * i + VW, more) : (vf){ 0 };
+		vf a = SHUFFLE(u, v, FIRST), b = SHUFFLE(u, v, SECOND);
+		vf c = vload_to(cs + i, n), s = vload_to(cs + half + i, n) * sign;
+
+		u = a * c - b * s;
+		v = a * s + b * c;
+		vput(type, y, to + 2 * i, SHUFFLE(u, v, LOW), 2 * n);
+		if (more > 0)
+			vput(type, y, to + 2 * i + VW, SHUFFLE(u, v, HIGH), more);
+	}
+}
+
+INLINE void
+turn_row(dtype type, const struct k_rope *a, int64_t t)
+{
+	const float *cs = cpu_f32(a->table) + cpu_i32(a->pos)[t] * a->rot;
+	const void *x = cpu_ptr(a->x);
+	void *y = cpu_ptr(a->y);
+	int64_t half = a->rot / 2, size = dtype_size(type);
+	float sign = a->inverse ? -1 : 1;
+
+	for (int64_t h = 0; h < a->heads; h++) {
+		int64_t from = t * a->ldx + h * a->d, to = t * a->ldy + h * a->d;
+
+		if (a->interleaved)
+			turn_pairs(type, y, to, x, from, cs, sign, half);
+		else
+			turn_halves(type, y, to, x, from, cs, sign, half);
+		if (y != x && a->rot < a->d)
+			memcpy((char *)y + (to + a->rot) * size,
+			    (const char *)x + (from + a->rot) * size,
+			    (size_t)((a->d - a->rot) * size));
 	}
 }
 
@@ -32,25 +84,12 @@ rope_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_rope *a = job->args;
-	int64_t half = a->rot / 2;
-	float sign = a->inverse ? -1 : 1;
 
 	(void)member;
 	for (int64_t t = cpu_from(job, task); t < cpu_to(job, task); t++) {
-		const float *cs = cpu_f32(a->table) + cpu_i32(a->pos)[t] * a->rot;
-
-		for (int64_t h = 0; h < a->heads; h++) {
-			const float *x = cpu_f32(a->x) + t * a->ldx + h * a->d;
-			float *y = cpu_f32(a->y) + t * a->ldy + h * a->d;
-
-			if (a->interleaved)
-				turn_pairs(y, x, cs, cs + half, sign, half);
-			else
-				turn_halves(y, x, cs, cs + half, sign, half);
-			if (y != x && a->rot < a->d)
-				memcpy(y + a->rot, x + a->rot,
-				    (size_t)(a->d - a->rot) * sizeof(*y));
-		}
+#define CALL(type) turn_row(type, a, t)
+		EACH_TYPE(a->type, CALL);
+#undef CALL
 	}
 }
 

@@ -22,12 +22,6 @@
 #endif
 #define NR (2 * VW)
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* acc (mr, NR) = a b: a[i, l] is a[i * rs + l * cs], b's rows are ldb apart */
 INLINE void
 tile_sum(int mr, int64_t k, const float *a, int64_t rs, int64_t cs, const float *b, int64_t ldb,

@@ -20,7 +20,13 @@ typedef uint16_t vh_mem __attribute__((vector_size(2 * VW), aligned(2), may_alia
 INLINE vf
 bf16_widen(vh h)
 {
+#if VW == 16
+	return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)h), 16);
+#elif VW == 8
+	return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)h), 16);
+#else
 	return (vf)(__builtin_convertvector(h, vu) << 16);
+#endif
 }
 
 /* To nearest even; a NaN stays one. */
@@ -31,7 +37,9 @@ bf16_round(vf x)
 	vu r = (u + 0x7fff + (u >> 16 & 1)) >> 16;
 
 	r = (nan & (u >> 16 | 0x40)) | (~nan & r);
-#if VW == 8
+#if VW == 16
+	return (vh)_mm512_cvtepi32_epi16((__m512i)r);
+#elif VW == 8
 	return (vh)_mm_packus_epi32(_mm256_castsi256_si128((__m256i)r),
 	    _mm256_extracti128_si256((__m256i)r, 1));
 #else

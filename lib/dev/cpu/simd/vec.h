@@ -30,7 +30,15 @@ typedef float vf __attribute__((vector_size(4 * VW)));
 typedef int32_t vi __attribute__((vector_size(4 * VW)));
 typedef float vf_mem __attribute__((vector_size(4 * VW), aligned(4), may_alias));
 
+typedef double vd __attribute__((vector_size(4 * VW)));	/* half as many */
+
 #define INLINE static inline __attribute__((always_inline))
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 INLINE vf
 vload(const float *p)
@@ -207,6 +215,35 @@ vsum(vf x)
 		for (int i = 0; i < w; i++)
 			t[i] += t[i + w];
 	return t[0];
+}
+
+/* The first and the last half of a vector as doubles. */
+INLINE vd
+vlow(vf x)
+{
+#if VW == 16
+	return (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)x));
+#elif VW == 8
+	return (vd)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)x));
+#elif defined(__SSE2__)
+	return (vd)_mm_cvtps_pd((__m128)x);
+#else
+	return (vd){ (double)x[0], (double)x[1] };
+#endif
+}
+
+INLINE vd
+vhigh(vf x)
+{
+#if VW == 16
+	return vlow((vf)_mm512_shuffle_f32x4((__m512)x, (__m512)x, 0xee));
+#elif VW == 8
+	return (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)x, 1));
+#elif defined(__SSE2__)
+	return (vd)_mm_cvtps_pd(_mm_movehl_ps((__m128)x, (__m128)x));
+#else
+	return (vd){ (double)x[2], (double)x[3] };
+#endif
 }
 
 /* The largest element; a NaN among them may be lost. */
