@@ -1,0 +1,202 @@
+/*
+ * llm-bench - how fast this machine computes, and how near to its limits we are
+ *
+ * peak: multiply-adds a second.  step: whole training steps of a model on
+ * random tokens, forward, backward and update, beside the peak that was
+ * measured in the same run.  Prints TSV.  Memory: of a step, what llm-train
+ * needs for it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "model/sizes.h"
+#include "tool/tool.h"
+#include "train/stepper.h"
+
+struct bench {
+	const char	*model, *device;
+	int64_t		 rows, context, threads, count;
+	dtype		 dtype;
+	bool		 turns;
+};
+
+#define AT(field) offsetof(struct bench, field)
+#define RUNS 1000
+
+static int
+set_dtype(void *into, const char *arg, struct err *err)
+{
+	static const struct { const char *name; dtype type; } name[] = {
+		{ "fp32", DTYPE_F32 }, { "bf16", DTYPE_BF16 }, { "fp16", DTYPE_F16 } };
+	dtype *type = into;
+
+	for (size_t i = 0; i < sizeof(name) / sizeof(*name); i++)
+		if (strcmp(arg, name[i].name) == 0) {
+			*type = name[i].type;
+			return 0;
+		}
+	return err_set(err, ERR_ARG, "'%s' is not fp32, bf16 or fp16", arg);
+}
+
+static const struct opt opts[] = {
+	{ 'm', "model", OPT_STR, AT(model), "DIR", "step: the model (gpt2 of 124M)" },
+	{ 'b', "batch", OPT_I64, AT(rows), "N", "step: sequences (4)", .min = 1, .max = 1e6 },
+	{ 'c', "context", OPT_I64, AT(context), "N", "step: tokens of each (64)",
+	    .min = 1, .max = 1e7 },
+	{ 'n', "count", OPT_I64, AT(count), "N", "runs, of which the median counts (5)",
+	    .min = 1, .max = RUNS },
+	{ 0, "turns", OPT_FLAG, AT(turns), .help = "step: one for each line of standard input" },
+	{ 0, "dtype", OPT_CALL, AT(dtype), "NAME", "step: compute in fp32, bf16 or fp16 (fp32)",
+	    .call = set_dtype },
+	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
+	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
+	    .min = 1, .max = TEAM_MAX },
+	{ 0 }
+};
+
+static const struct tool tool = {
+	.name = "llm-bench", .synopsis = "peak | step",
+	.summary = "measure the machine and training steps", .opts = opts,
+};
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double
+median(double *x, int64_t n)
+{
+	qsort(x, (size_t)n, sizeof(*x), compare);
+	return n % 2 == 1 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
+}
+
+static void
+peak(struct dev *dev)
+{
+	const struct dev_info *info = dev_info(dev);
+
+	printf("name\tvalue\tunit\n");
+	printf("fp32\t%.1f\tGFLOP/s\n", info->peak_f32 * 1e-9);
+}
+
+/* ---- a training step ---- */
+
+static double
+timed_step(struct stepper *s, double *loss)
+{
+	double start = now();
+	struct err err;
+
+	if (stepper_step(s, loss, &err) < 0)
+		tool_fail(NULL, &err);
+	return now() - start;
+}
+
+/* For programs that are timed in turn: each line read is a step. */
+static void
+take_turns(struct stepper *s)
+{
+	double loss, t;
+	char line[64];
+
+	printf("ready\t%.6g\n", stepper_flops(s));
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		t = timed_step(s, &loss);
+		printf("%.3f\t%.6f\n", t * 1e3, loss);
+		fflush(stdout);
+	}
+}
+
+static void
+report(const struct bench *o, struct stepper *s, double peak_rate)
+{
+	double time[RUNS], loss, t, rate;
+
+	for (int64_t i = 0; i < o->count; i++)
+		time[i] = timed_step(s, &loss);
+	t = median(time, o->count);
+	rate = stepper_flops(s) / t;
+	printf("name\tvalue\tunit\n");
+	printf("step\t%.3f\tms\n", t * 1e3);
+	printf("speed\t%.1f\ttokens/s\n", (double)(o->rows * o->context) / t);
+	printf("rate\t%.2f\tGFLOP/s\n", rate * 1e-9);
+	printf("peak\t%.2f\tGFLOP/s\n", peak_rate * 1e-9);
+	printf("of the peak\t%.1f\t%%\n", 100 * rate / peak_rate);
+	printf("loss\t%.6f\tnats\n", loss);
+}
+
+static void
+step(const struct bench *o, struct dev *dev)
+{
+	struct stepper_options so = { .rows = o->rows, .context = o->context, .train = {
+	    .schedule = { .shape = SCHEDULE_CONSTANT, .peak = 1e-4, .floor = 1, .steps = 1 },
+	    .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1 } };
+	struct model m = { .params = { .compute = o->dtype } };
+	struct stepper *s;
+	struct config c;
+	struct err err;
+	double loss;
+
+	if (o->model != NULL) {
+		if (model_load(&m, o->model, dev, true, &err) < 0)
+			tool_fail(NULL, &err);
+	} else {
+		config_default(&c, ARCH_GPT2);
+		c.vocab = 50257;
+		c.width = 768;
+		c.layers = 12;
+		if (config_complete(&c, 0, &err) < 0 ||
+		    model_init(&m, &c, dev, true, 1, &err) < 0)
+			tool_fail(NULL, &err);
+	}
+	if ((s = stepper_new(&m, &so, &err)) == NULL)
+		tool_fail(NULL, &err);
+	timed_step(s, &loss);
+	if (o->turns)
+		take_turns(s);
+	else
+		report(o, s, dev_info(dev)->peak_f32);
+	stepper_free(s);
+	model_free(&m);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct bench o = { .rows = 4, .context = 64, .count = 5, .dtype = DTYPE_F32 };
+	char **what = tool_start(&tool, argc, argv, &o);
+	struct err err;
+	struct team *team;
+	struct dev *dev;
+
+	if (what[0] == NULL || what[1] != NULL)
+		tool_usage("measure what? (peak or step)");
+	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
+	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (strcmp(what[0], "peak") == 0)
+		peak(dev);
+	else if (strcmp(what[0], "step") == 0)
+		step(&o, dev);
+	else
+		tool_usage("cannot measure '%s': peak or step", what[0]);
+	dev_close(dev);
+	team_free(team);
+	return tool_finish(0);
+}

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Time training steps beside PyTorch and llm.c (scripts/bench-train calls it).
+
+usage: train.py [--quick] LLM-BENCH MODELS LLMC PYTHON [PATTERN]
+
+Each contestant is a process that takes one step for each line it reads and
+answers with milliseconds and the loss, so that all go in turn.  The weights
+(MODELS/gpt2, MODELS/llama, MODELS/gpt2.bin), the tokens, and so the losses are
+the same.  Rows whose names do not have PATTERN (a regular expression) are
+passed over.  HOLD is a command that keeps other work off the machine while its
+arguments run.
+"""
+import contextlib
+import os
+import re
+import select
+import statistics
+import subprocess
+import sys
+import time
+
+QUICK = '--quick' in sys.argv
+BENCH, MODELS, LLMC, PYTHON, *rest = [a for a in sys.argv[1:] if a != '--quick']
+PATTERN = re.compile(rest[0] if rest else '')
+RUNS = 3 if QUICK else 5
+PATIENCE = 120 if QUICK else 900    # seconds until a contestant must be ready
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOAL = {('fp32', 'torch'): 1.3, ('fp32', 'llm.c'): 3, ('bf16', 'torch'): 1.5}
+PEAK_GOAL = 0.65
+failed = False
+
+
+def say(*words):
+    print('#', *words, flush=True)
+
+
+@contextlib.contextmanager
+def hold():
+    """The machine to ourselves, where HOLD can do that."""
+    if not os.environ.get('HOLD'):
+        yield
+        return
+    p = subprocess.Popen([os.environ['HOLD'], 'sh', '-c', 'echo held; exec cat >/dev/null'],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    try:
+        yield
+    finally:
+        p.stdin.close()
+        p.wait()
+
+
+class Contestant:
+    def __init__(self, name, command, env):
+        self.name, self.ms, self.loss, self.ready = name, [], [], ''
+        self.p = subprocess.Popen(command, env=os.environ | env, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def line(self, patience):
+        """Its next line of output, or '' when it ends or takes too long."""
+        text = b''
+        end = time.monotonic() + patience
+        while not text.endswith(b'\n'):
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.p.stdout], [], [], left)[0]:
+                return ''
+            c = os.read(self.p.stdout.fileno(), 1)
+            if not c:
+                return ''
+            text += c
+        return text.decode()
+
+    def start(self):
+        while True:
+            text = self.line(PATIENCE)
+            if not text or text.startswith('ready'):
+                self.ready = text.strip()
+                break
+        if not self.ready and self.p.poll() is not None and self.p.returncode:
+            say(self.name + ':', self.p.stderr.read().decode().strip().split('\n')[-1])
+        elif not self.ready:
+            say(self.name + ':', f'not ready after {PATIENCE} s')
+        return bool(self.ready)
+
+    def step(self, count=True):
+        self.p.stdin.write(b'\n')
+        self.p.stdin.flush()
+        ms, loss = self.line(PATIENCE).split()
+        if count:
+            self.ms.append(float(ms))
+        self.loss.append(float(loss))
+
+    def median(self):
+        return statistics.median(self.ms)
+
+    def memory(self):
+        """Bytes that are not file mappings, now; the plan's memory stays."""
+        with open(f'/proc/{self.p.pid}/status') as f:
+            return 1024 * int(re.search(r'RssAnon:\s*(\d+)', f.read())[1])
+
+    def close(self):
+        self.p.kill()
+        self.p.communicate()
+
+
+def ours(model, rows, context, dtype, threads):
+    return Contestant('ours', [BENCH, 'step', '--turns', '-m', f'{MODELS}/{model}',
+                               '-b', str(rows), '-c', str(context), '-j', str(threads)] +
+                      (['--dtype', dtype] if dtype != 'fp32' else []), {})
+
+
+def peers(model, rows, context, dtype, threads):
+    """Functions that start them: name, function."""
+    kinds = {'fp32': ['fp32', 'compile-fp32'],
+             'bf16': ['amp', 'bf16', 'compile-amp', 'compile-bf16']}[dtype]
+    for kind in kinds:
+        yield 'torch ' + kind, lambda kind=kind: Contestant(
+            'torch ' + kind, [PYTHON, HERE + '/peer/torch_step.py', f'{MODELS}/{model}', str(rows),
+                              str(context), str(threads), kind], {})
+    if model == 'gpt2' and dtype == 'fp32' and os.path.exists(LLMC):
+        yield 'llm.c', lambda: Contestant(
+            'llm.c', [LLMC, f'{MODELS}/gpt2.bin', str(rows), str(context)],
+            {'OMP_NUM_THREADS': str(threads)})
+
+
+def row(name, mine, peer, ratio, goal, unit, counts=True):
+    global failed
+    failed = failed or counts and ratio < goal
+    print(f'{name}\t{mine:.4g}\t{peer:.4g}\t{ratio:.3f}\t{goal if counts else "-"}\t{unit}'
+          f'\t{RUNS}', flush=True)
+
+
+def peak(threads):
+    best = 0
+    for _ in range(3):
+        out = subprocess.run([BENCH, 'peak', '-j', str(threads)], check=True, text=True,
+                             stdout=subprocess.PIPE).stdout
+        best = max(best, float(re.search(r'^fp32\t(?:\d+\t)?([0-9.]+)', out, re.M)[1]))
+    return best * 1e9
+
+
+def same_loss(a, b, dtype):
+    """As far as both went: both started from the same weights."""
+    for i, (x, y) in enumerate(zip(a.loss, b.loss)):
+        if abs(x - y) > (1e-3 if dtype == 'fp32' else 5e-2) * abs(y):
+            say(f'{b.name}: loss {y} at step {i}, ours {x}')
+            return False
+    return True
+
+
+def rounds(group):
+    for _ in range(RUNS):
+        with hold():
+            for c in group:
+                c.step()
+
+
+def duel(shape, dtype, threads):
+    """Ours and every peer at one shape.  Large ones are not in memory all at once."""
+    model, rows, context = shape
+    name = f'{model}-b{rows}-t{context}-{dtype}-{threads}t'
+    if not PATTERN.search(name):
+        return
+    best, top, mine, flops = {}, 0, [], 0
+    todo = list(peers(*shape, dtype, threads))
+    size = 1 if rows * context > 1024 else len(todo)
+    for i in range(0, len(todo), size):
+        group = [ours(*shape, dtype, threads)]
+        if not group[0].start():
+            return say(name + ': not measured')
+        flops = float(group[0].ready.split()[1])
+        for _, make in todo[i:i + size]:
+            c = make()
+            if c.start():
+                group.append(c)
+            else:
+                c.close()
+        group[0].step(False)    # the peers took one more before they were ready
+        rounds(group)
+        with hold():
+            top = max(top, peak(threads))
+        mine += group[0].ms
+        for c in group[1:]:
+            say(f'{name}: {c.name} {c.median():.1f} ms, ours {group[0].median():.1f}')
+            ratio = c.median() / group[0].median()
+            kind = c.name.split()[0]
+            if same_loss(group[0], c, dtype) and ratio < best.get(kind, (1e9,))[0]:
+                best[kind] = ratio, group[0].median(), c.median()
+        for c in group:
+            c.close()
+    t = statistics.median(mine) / 1e3
+    instead = False
+    for kind, (ratio, a, b) in best.items():
+        goal = GOAL[dtype, kind]
+        beyond = flops / (b / 1e3 / goal) > PEAK_GOAL * top
+        instead = instead or beyond
+        row(f'{name}/{kind}', a, b, ratio, goal, 'ms', not beyond)
+    row(f'{name}/peak', flops / t / 1e9, top / 1e9, flops / t / top, PEAK_GOAL, 'GFLOP/s',
+        instead)
+
+
+def long_rows(threads):
+    """Tokens a second as rows grow, and memory at 16384 of them."""
+    for rows, context in (16, 1024), (4, 4096), (1, 16384):
+        name = f'llama-b{rows}-t{context}-fp32-{threads}t'
+        if not PATTERN.search(name) or QUICK and context < 16384:
+            continue
+        c = ours('llama', rows, context, 'fp32', threads)
+        if c.start():
+            rounds([c])
+            speed = rows * context / c.median() * 1e3
+            print(f'{name}\t{speed:.4g}\t-\t-\t-\ttokens/s\t{RUNS}', flush=True)
+            if context == 16384:
+                row(name + '/memory', c.memory() / 2**30, 4, 4 * 2**30 / c.memory(), 1, 'GiB')
+        c.close()
+
+
+def busy(threads):
+    """A step while another process keeps the last processor busy."""
+    name = 'llama-b8-t512-busy'
+    last = max(os.sched_getaffinity(0))
+    if threads < 2 or not PATTERN.search(name):
+        return
+    c = ours('llama', 8, 512, 'fp32', threads)
+    idle, loaded = [], []
+    if c.start():
+        for _ in range(RUNS):
+            with hold():
+                c.step()
+                idle.append(c.ms[-1])
+                p = subprocess.Popen(['taskset', '-c', str(last), 'sh', '-c',
+                                      'while :; do :; done'])
+                time.sleep(0.1)
+                c.step()
+                loaded.append(c.ms[-1])
+                p.kill()
+                p.wait()
+        a, b = statistics.median(loaded), 1.75 * statistics.median(idle)
+        row(name, a, b, b / a, 1, 'ms')
+    c.close()
+
+
+def versions():
+    say(subprocess.run([PYTHON, '-c', 'import torch, platform; print("torch", '
+                        'torch.__version__, "python", platform.python_version(), '
+                        'torch.backends.cpu.get_cpu_capability())'],
+                       stdout=subprocess.PIPE, text=True).stdout.strip())
+    say('GPT-2 124M: 12 layers, width 768, 12 heads, vocabulary 50257; AdamW, tied')
+    say('llama: 12 layers, width 384, 6 heads, 2 kv heads, MLP 1024, vocabulary 16384')
+    say('name: model, rows, tokens a row, type, threads; ms of one step, medians in turn')
+    say('goal -: the peer\'s would be above', PEAK_GOAL, 'of the peak, which counts instead')
+
+
+def main():
+    many = min(2, len(os.sched_getaffinity(0)))
+    versions()
+    print('name\tours\tpeer\tratio\tgoal\tunit\truns', flush=True)
+    for threads in [many] if QUICK or many == 1 else [many, 1]:
+        for shape in ('gpt2', 4, 64), ('llama', 8, 512), ('gpt2', 4, 1024):
+            for dtype in 'fp32', 'bf16':
+                if not QUICK or shape[2] < 1024 and dtype == 'fp32':
+                    duel(shape, dtype, threads)
+    long_rows(many)
+    busy(many)
+    sys.exit(1 if failed else 0)
+
+
+main()

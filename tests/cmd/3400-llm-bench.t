@@ -1,0 +1,34 @@
+#!/bin/sh
+. "$(dirname "$0")/../lib.sh"
+exec </dev/null
+cd "$tmp" || exit 1
+
+llm-init -q --vocab 300 --layers 2 --width 64 --context 32 -o m
+exits 0 'a step' llm-bench -m m -b 2 -c 16 -n 3 step
+awk -F '\t' 'NR == 1 { exit !($0 == "name\tvalue\tunit") }' out
+result 'a header' $?
+awk -F '\t' '{ v[$1] = $2 } END { exit !(v["step"] > 0 && v["rate"] > 0 && v["peak"] > v["rate"] &&
+    v["loss"] > 5 && v["loss"] < 6.2) }' out
+result 'values that can be' $?
+
+printf '\n\n' >two
+exits 0 'in turn' sh -c 'llm-bench -m m -b 2 -c 16 --turns step <two'
+head -n 1 out | grep -q '^ready	[0-9]'
+result 'it says when it is ready' $?
+test "$(wc -l <out)" -eq 3
+result 'a line for each step' $?
+awk -F '\t' 'NR > 1 { exit !($1 > 0 && $2 < 6.2) }' out
+result 'milliseconds and loss' $?
+cut -f 2 out | sed 1d >first
+llm-bench -m m -b 2 -c 16 --turns -j 1 step <two | cut -f 2 | sed 1d | cmp -s - first
+result 'the loss is the same for any threads' $?
+
+exits 0 'the peak' llm-bench -j 1 peak
+awk -F '\t' '$1 == "fp32" { exit !($2 > 0.1 && $3 == "GFLOP/s") }' out
+result 'is a rate' $?
+
+exits 2 'rows longer than the context' llm-bench -m m -c 64 step
+exits 2 'nothing named' llm-bench
+exits 2 'something unknown' llm-bench speed
+exits 2 'no model' llm-bench -m none step
+done_testing
