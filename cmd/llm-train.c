@@ -21,10 +21,10 @@
 
 struct train {
 	/* settings of the run, kept in run.json */
-	const char	*model, *valid, *optimizer, *schedule, *weights, *prompt;
+	const char	*model, *valid, *optimizer, *moments, *schedule, *weights, *prompt;
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
-	double		 beta1, beta2, eps, decay, clip, spike;
+	double		 beta1, beta2, eps, decay, clip, spike, ema;
 	int64_t		 valid_every, save_every, sample_every, keep, patience;
 	double		 save_time;
 	bool		 no_shuffle;
@@ -56,7 +56,9 @@ static const struct opt opts[] = {
 	{ 0, "batch", OPT_I64, AT(batch), "TOKENS", "tokens a step (8192)", .min = 1, .max = 1e10 },
 	{ 0, "micro", OPT_I64, AT(micro), "TOKENS", "tokens a pass (at most 8192)",
 	    .min = 1, .max = 1e9 },
-	{ 0, "optimizer", OPT_STR, AT(optimizer), "NAME", "adamw or muon (adamw)" },
+	{ 0, "optimizer", OPT_STR, AT(optimizer), "NAME",
+	    "adamw, muon, lion or adafactor (adamw)" },
+	{ 0, "moments", OPT_STR, AT(moments), "TYPE", "fp32, bf16 or 8bit (fp32)" },
 	{ 0, "lr", OPT_F64, AT(rate), "RATE", "highest learning rate (1e-3)",
 	    .min = 0, .max = 1e3 },
 	{ 0, "schedule", OPT_STR, AT(schedule), "NAME",
@@ -69,9 +71,11 @@ static const struct opt opts[] = {
 	    "wsd: part of the steps that falls (0.2)",
 	    .min = 0, .max = 1 },
 	{ 0, "beta1", OPT_F64, AT(beta1), "X", "decay of the first moment (0.9)",
-	    .min = 0, .max = 1 },
-	{ 0, "beta2", OPT_F64, AT(beta2), "X", "decay of the second moment (0.95)",
-	    .min = 0, .max = 1 },
+	    .min = 0, .max = 0.999999 },
+	{ 0, "beta2", OPT_F64, AT(beta2), "X",
+	    "decay of the second moment (0.95; lion: 0.99)", .min = 0, .max = 0.999999 },
+	{ 0, "ema", OPT_F64, AT(ema), "X", "decay of a moving average of the weights (none)",
+	    .min = 0, .max = 0.999999 },
 	{ 0, "eps", OPT_F64, AT(eps), "X", "added to the root of the second (1e-8)",
 	    .min = 0, .max = 1 },
 	{ 0, "weight-decay", OPT_F64, AT(decay), "X", "decay of matrices (0.1)",
@@ -111,9 +115,9 @@ static const struct opt opts[] = {
 
 /* What a run keeps in run.json; the other options are each call's own. */
 static const char *const kept[] = {
-	"model", "steps", "epochs", "batch", "micro", "optimizer", "lr", "schedule", "warmup",
-	"min-lr",
-	"decay-part", "beta1", "beta2", "eps", "weight-decay", "clip", "spike", "weights",
+	"model", "steps", "epochs", "batch", "micro", "optimizer", "moments", "lr", "schedule",
+	"warmup", "min-lr",
+	"decay-part", "beta1", "beta2", "eps", "ema", "weight-decay", "clip", "spike", "weights",
 	"no-shuffle", "seed", "valid", "valid-every", "patience", "save-every", "save-time",
 	"keep", "sample-every", "prompt", NULL
 };
@@ -253,7 +257,7 @@ make_trainer(struct train *o, struct dev *dev)
 		.batch = o->batch, .micro = o->micro,
 		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
-		.clip = o->clip, .spike = o->spike,
+		.ema = o->ema, .clip = o->clip, .spike = o->spike,
 	};
 	const struct shard_info *info = loader_info(o->run.rows);
 	struct trainer *t;
@@ -266,6 +270,10 @@ make_trainer(struct train *o, struct dev *dev)
 	to.schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
 	if (optimizer_parse(o->optimizer, &to.optimizer, &err) < 0)
 		tool_usage("--optimizer: %s", err.msg);
+	if (moments_parse(o->moments, &to.moments, &err) < 0)
+		tool_usage("--moments: %s", err.msg);
+	if (train_betas(&to, &err) < 0)
+		tool_usage("%s", err.msg);
 	if (schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
 		tool_usage("--schedule: %s", err.msg);
 	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model,
@@ -294,9 +302,10 @@ int
 main(int argc, char **argv)
 {
 	struct train o = {
-		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .schedule = "cosine",
+		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .moments = "fp32",
+		.schedule = "cosine",
 		.warmup = -1, .floor = 0.1,
-		.decay_part = 0.2, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
+		.decay_part = 0.2, .beta1 = -1, .beta2 = -1, .eps = 1e-8, .decay = 0.1,
 		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3, .prompt = "",
 	};
 	char **files = tool_start(&tool, argc, argv, &o);

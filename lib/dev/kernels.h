@@ -19,6 +19,7 @@
 #define DEV_KERNELS_H
 
 #include "dev/dev.h"
+#include "dev/kernels_optim.h"
 #include "dev/kernels_moe.h"
 
 enum dev_kernel {
@@ -30,7 +31,8 @@ enum dev_kernel {
 	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD,
 	K_XENT, K_XENT_BWD,
 	K_CONV, K_CONV_BWD, K_SCAN, K_SCAN_BWD,
-	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW, K_MOMENTUM, K_NORMALIZE, K_UPDATE,
+	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW, K_LION, K_ADAFACTOR,
+	K_MOMENTUM, K_NORMALIZE, K_UPDATE, K_EMA, K_SWAP,
 	K_ROUTE, K_ROUTE_BWD, K_ROUTE_SORT, K_ROUTE_SUM, K_BALANCE, K_BALANCE_BIAS,
 	K_COMBINE, K_COMBINE_BWD, K_SLICE,
 	K_COUNT
@@ -250,71 +252,6 @@ struct k_dot { dptr out, a, b; dtype type; struct dim n; bool add; };
 /* out[0] (f64) += sum of squares of x, by blocks of 4096 in order */
 struct k_sumsq { dptr out, x; dtype type; int64_t n; };
 
-/*
- * The guard of a step, all on the device.  A step is skipped when its loss (a
- * target's mean) or norm is not finite, or lies more than mads median absolute
- * deviations above the median of the last accepted ones; a deviation counts
- * as at least GUARD_MIN_MAD of the median.  Reads loss, targets and sumsq;
- * writes norm, scale, skip and skipped, and adds one to step when it accepts.
- * Only accepted steps enter the history, so a bad one never moves the rule.
- */
-#define GUARD_MIN_MAD 1e-3
-
-struct dev_step {		/* lives in device memory; the host uploads and downloads it */
-	double	loss;		/* sum over targets of -logp, K_DOT's */
-	double	sumsq;		/* of all gradients */
-	double	targets;	/* target tokens of the whole step */
-	double	norm;		/* out: sqrt(sumsq) */
-	double	scale;		/* out: what gradients are multiplied by: clipping; 0 skipped */
-	double	lr;		/* the schedule's rate for this step */
-	int64_t	step;		/* in, out: updates applied, this one too: bias correction */
-	int32_t	skip;		/* out: 0 applied, 1 not finite, 2 loss spike, 3 norm spike */
-	int32_t	skipped;	/* skips in a row, this one counted */
-};
-
-struct dev_history {
-	double	loss[128], norm[128];	/* rings */
-	int64_t	n;			/* accepted steps so far */
-};
-
-struct k_guard {
-	dptr	step, history;		/* struct dev_step, struct dev_history */
-	double	clip;			/* largest global norm; 0: none */
-	double	mads;			/* 0: only non-finite steps are skipped */
-	int64_t	least;			/* accepted steps before spikes are judged */
-};
-
-/*
- * One parameter's update with step->scale, lr and skip: AdamW (arXiv
- * 1711.05101), bias-corrected, decoupled decay.  A skipped step changes
- * nothing, whatever its gradient holds.  p_out: a copy in p_type for compute
- * when the master is kept apart, or 0.
- */
-struct k_adamw {
-	dptr	p, g, m, v, step, p_out;
-	dtype	p_type;
-	int64_t	n;
-	double	lr_scale, beta1, beta2, eps, decay;
-};
-
-/*
- * Nesterov momentum as Muon has it: m = beta m + (1 - beta) g, then
- * y = beta m + (1 - beta) g, with g times step->scale.  A skipped step leaves m
- * and gives y = 0.
- */
-struct k_momentum { dptr y, m, g, step; int64_t n; double beta; };
-
-/* y = x / (sqrt(sumsq) + eps); sumsq is a device f64, y may be x */
-struct k_normalize { dptr y, x, sumsq; int64_t n; double eps; };
-
-/*
- * p = (1 - lr decay) p - lr lr_scale x, with step->lr; nothing when step->skip.
- * p_out as in k_adamw.
- */
-struct k_update {
-	dptr p, x, step, p_out; dtype p_type; int64_t n; double lr_scale, decay;
-};
-
 union dev_args {
 	struct k_fill fill;
 	struct k_copy copy;
@@ -348,9 +285,13 @@ union dev_args {
 	struct k_sumsq sumsq;
 	struct k_guard guard;
 	struct k_adamw adamw;
+	struct k_lion lion;
+	struct k_adafactor adafactor;
 	struct k_momentum momentum;
 	struct k_normalize normalize;
 	struct k_update update;
+	struct k_ema ema;
+	struct k_swap swap;
 	struct k_route route;
 	struct k_route_bwd route_bwd;
 	struct k_route_sort route_sort;

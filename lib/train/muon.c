@@ -1,7 +1,9 @@
-#include "train/muon.h"
+#include "train/muon_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+#include "base/hash.h"
 
 enum { ROUNDS = 5 };
 
@@ -11,7 +13,8 @@ static const double momentum_decay = 0.95;
 
 struct muon {
 	struct dev	*dev;
-	dptr		 x, next;	/* the matrix, and the next round's */
+	dptr		 x;		/* a parameter's momentum */
+	dptr		 next;		/* one matrix, a round later */
 	dptr		 gram, poly;	/* (k, k), k the smaller side */
 	dptr		 sumsq;
 };
@@ -22,30 +25,51 @@ alloc(struct muon *m, int64_t elements, struct err *err)
 	return dev_alloc(m->dev, elements * 4, err);
 }
 
+/* Elements of the largest hidden parameter, of its matrix, of a square of the smaller side. */
+struct room { int64_t all, matrix, square; };
+
+static struct room
+room_of(const struct params *params)
+{
+	struct room r = { 64, 64, 64 };
+
+	for (int i = 0; i < params->n; i++) {
+		const struct param *p = &params->p[i];
+		struct stack k = param_stack(p);
+		int64_t side = k.rows < k.cols ? k.rows : k.cols;
+
+		if (!p->hidden || !p->trainable)
+			continue;
+		r.all = p->n > r.all ? p->n : r.all;
+		r.matrix = k.rows * k.cols > r.matrix ? k.rows * k.cols : r.matrix;
+		r.square = side * side > r.square ? side * side : r.square;
+	}
+	return r;
+}
+
+int64_t
+muon_bytes(const struct params *params)
+{
+	struct room r = room_of(params);
+
+	return 4 * (r.all + r.matrix + 2 * r.square) + 256;
+}
+
 struct muon *
 muon_new(struct params *params, struct err *err)
 {
 	struct muon *m = calloc(1, sizeof(*m));
-	int64_t n = 1, k = 1;
+	struct room r = room_of(params);
 
 	if (m == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
 	m->dev = params->dev;
-	for (int i = 0; i < params->n; i++) {
-		const struct param *p = &params->p[i];
-		int64_t side;
-
-		if (!p->hidden || !p->trainable)
-			continue;
-		side = p->shape[0] < p->shape[1] ? p->shape[0] : p->shape[1];
-		n = p->n > n ? p->n : n;
-		k = side > k ? side : k;
-	}
-	if ((m->x = alloc(m, n, err)).at == 0 || (m->next = alloc(m, n, err)).at == 0 ||
-	    (m->gram = alloc(m, k * k, err)).at == 0 || (m->poly = alloc(m, k * k, err)).at == 0 ||
-	    (m->sumsq = alloc(m, 2, err)).at == 0) {
+	if ((m->x = alloc(m, r.all, err)).at == 0 || (m->next = alloc(m, r.matrix, err)).at == 0 ||
+	    (m->gram = alloc(m, r.square, err)).at == 0 ||
+	    (m->poly = alloc(m, r.square, err)).at == 0 ||
+	    (m->sumsq = alloc(m, 64, err)).at == 0) {
 		muon_free(m);
 		return NULL;
 	}
@@ -86,44 +110,61 @@ scaled(struct launches *l, dptr y, dptr x, int64_t n, double alpha)
 
 /* next = a x + (b g + c g g) x, with g = x x^T on the smaller side of x. */
 static void
-round_of(struct muon *m, struct launches *l, const struct param *p)
+round_of(const struct muon *m, struct launches *l, struct stack k, dptr next, dptr x)
 {
-	int64_t rows = p->shape[0], columns = p->shape[1];
-	bool wide = rows <= columns;
-	int64_t k = wide ? rows : columns, deep = wide ? columns : rows;
-	dptr x = m->x;
+	bool wide = k.rows <= k.cols;
+	int64_t side = wide ? k.rows : k.cols, deep = wide ? k.cols : k.rows;
 
-	product(l, m->gram, x, x, k, k, deep, !wide, wide, false, 1);
-	scaled(l, m->poly, m->gram, k * k, qb);
-	product(l, m->poly, m->gram, m->gram, k, k, k, false, false, true, qc);
-	scaled(l, m->next, x, p->n, qa);
+	product(l, m->gram, x, x, side, side, deep, !wide, wide, false, 1);
+	scaled(l, m->poly, m->gram, side * side, qb);
+	product(l, m->poly, m->gram, m->gram, side, side, side, false, false, true, qc);
+	scaled(l, next, x, k.rows * k.cols, qa);
 	if (wide)
-		product(l, m->next, m->poly, x, rows, columns, k, false, false, true, 1);
+		product(l, next, m->poly, x, k.rows, k.cols, side, false, false, true, 1);
 	else
-		product(l, m->next, x, m->poly, rows, columns, k, false, false, true, 1);
-	m->x = m->next;
-	m->next = x;
+		product(l, next, x, m->poly, k.rows, k.cols, side, false, false, true, 1);
 }
 
-void
-muon_record(struct muon *m, struct launches *l, const struct param *p, dptr momentum,
-    dptr step, const struct train_options *o)
+/* The momentum of one matrix to norm one, then rounds there and back; where it ends up. */
+static dptr
+orthogonal(const struct muon *m, struct launches *l, struct stack k, dptr x)
 {
-	int64_t side = p->shape[0] > p->shape[1] ? p->shape[0] : p->shape[1];
+	dptr next = m->next, was;
+	int64_t n = k.rows * k.cols;
 
-	launches_add(l, K_MOMENTUM, &(union dev_args){ .momentum = {
-	    .y = m->x, .m = momentum, .g = p->grad, .step = step, .n = p->n,
-	    .beta = momentum_decay } });
 	launches_add(l, K_FILL, &(union dev_args){ .fill = {
 	    .y = m->sumsq, .type = DTYPE_F64, .n = 1 } });
 	launches_add(l, K_SUMSQ, &(union dev_args){ .sumsq = {
-	    .out = m->sumsq, .x = m->x, .type = DTYPE_F32, .n = p->n } });
+	    .out = m->sumsq, .x = x, .type = DTYPE_F32, .n = n } });
 	launches_add(l, K_NORMALIZE, &(union dev_args){ .normalize = {
-	    .y = m->x, .x = m->x, .sumsq = m->sumsq, .n = p->n, .eps = 1e-7 } });
-	for (int i = 0; i < ROUNDS; i++)
-		round_of(m, l, p);
-	launches_add(l, K_UPDATE, &(union dev_args){ .update = {
-	    .p = p->master, .x = m->x, .step = step, .n = p->n,
-	    .p_out = p->low_at >= 0 ? p->data : (dptr){ 0 }, .p_type = p->type,
-	    .lr_scale = 0.2 * sqrt((double)side), .decay = p->decay ? o->decay : 0 } });
+	    .y = x, .x = x, .sumsq = m->sumsq, .n = n, .eps = 1e-7 } });
+	for (int i = 0; i < ROUNDS; i++) {
+		round_of(m, l, k, next, x);
+		was = x;
+		x = next;
+		next = was;
+	}
+	return x;
+}
+
+void
+muon_record(struct muon *m, struct optim *o, const struct param *p, const struct slot *s)
+{
+	struct launches *l = &o->update;
+	struct stack k = param_stack(p);
+	int64_t n = k.rows * k.cols, side = k.rows > k.cols ? k.rows : k.cols;
+	dptr copy = param_copy(p);
+
+	launches_add(l, K_MOMENTUM, &(union dev_args){ .momentum = {
+	    .y = m->x, .g = p->grad, .step = o->step, .m = s->m, .moments = s->type,
+	    .n = p->n, .key = hash64(str_of(p->name)), .beta = momentum_decay } });
+	for (int64_t i = 0; i < k.n; i++) {
+		dptr x = orthogonal(m, l, k, dptr_add(m->x, i * n * 4));
+
+		launches_add(l, K_UPDATE, &(union dev_args){ .update = {
+		    .p = dptr_add(p->master, i * n * 4), .x = x, .step = o->step,
+		    .p_out = copy.at != 0 ? dptr_add(copy, i * n * dtype_size(p->type)) : copy,
+		    .p_type = p->type, .n = n, .lr_scale = 0.2 * sqrt((double)side),
+		    .decay = p->decay ? o->o.decay : 0 } });
+	}
 }

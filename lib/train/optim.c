@@ -1,33 +1,60 @@
-#include "train/optim.h"
+#include "train/optim_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "fmt/safetensors.h"
-#include "train/muon.h"
+#include "base/hash.h"
+#include "train/muon_impl.h"
 
-enum { HISTORY = sizeof(((struct dev_history *)0)->loss) / sizeof(double) };
+enum {
+	HISTORY = sizeof(((struct dev_history *)0)->loss) / sizeof(double),
+	/* Smaller parameters have fp32 moments instead of 8-bit ones. */
+	LEAST_U8 = 4096,
+};
 
-struct optim {
-	struct params	*params;
-	struct dev	*dev;
-	dptr		 m, v;		/* f32, laid out as the gradients */
-	dptr		 step, history, loss;
-	struct launches	 begin, update;	/* before a step's passes, and after */
-	struct muon	*muon;		/* NULL: AdamW for all */
+static const char *const names[] = {
+	[OPTIMIZER_ADAMW] = "adamw",
+	[OPTIMIZER_MUON] = "muon",
+	[OPTIMIZER_LION] = "lion",
+	[OPTIMIZER_ADAFACTOR] = "adafactor",
 };
 
 int
 optimizer_parse(const char *name, enum optimizer *o, struct err *err)
 {
-	if (strcmp(name, "adamw") == 0)
-		*o = OPTIMIZER_ADAMW;
-	else if (strcmp(name, "muon") == 0)
-		*o = OPTIMIZER_MUON;
-	else
-		return err_set(err, ERR_ARG, "unknown optimizer '%s': adamw or muon", name);
+	for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*o = (enum optimizer)i;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_ARG, "unknown optimizer '%s': adamw, muon, lion or adafactor",
+	    name);
+}
+
+int
+moments_parse(const char *name, dtype *type, struct err *err)
+{
+	*type = strcmp(name, "fp32") == 0 ? DTYPE_F32 : strcmp(name, "bf16") == 0 ? DTYPE_BF16 :
+	    strcmp(name, "8bit") == 0 ? DTYPE_U8 : DTYPE_NONE;
+	if (*type == DTYPE_NONE)
+		return err_set(err, ERR_ARG, "unknown moments '%s': fp32, bf16 or 8bit", name);
 	return 0;
 }
+
+int
+train_betas(struct train_options *o, struct err *err)
+{
+	if (o->optimizer == OPTIMIZER_ADAFACTOR && (o->beta1 >= 0 || o->beta2 >= 0 ||
+	    (o->moments != DTYPE_F32 && o->moments != DTYPE_NONE)))
+		return err_set(err, ERR_ARG, "adafactor has no --beta1, --beta2 or --moments");
+	if (o->beta1 < 0)
+		o->beta1 = 0.9;
+	if (o->beta2 < 0)
+		o->beta2 = o->optimizer == OPTIMIZER_LION ? 0.99 : 0.95;
+	return 0;
+}
+
+/* ---- lists of launches ---- */
 
 void
 launches_add(struct launches *l, int kernel, const union dev_args *args)
@@ -65,32 +92,177 @@ launches_run(const struct launches *l, struct dev *dev)
 		dev_launch(dev, l->list[i].kernel, &l->list[i].args);
 }
 
+/* ---- memory ---- */
+
+bool
+optim_by_muon(const struct train_options *o, const struct param *p)
+{
+	return o->optimizer == OPTIMIZER_MUON && p->hidden;
+}
+
+struct stack
+param_stack(const struct param *p)
+{
+	struct stack s = { 1, p->n, 1 };
+
+	if (p->ndim >= 2) {
+		s.rows = p->shape[p->ndim - 2];
+		s.cols = p->shape[p->ndim - 1];
+		s.n = p->n / (s.rows * s.cols);
+	}
+	return s;
+}
+
+dptr
+param_copy(const struct param *p)
+{
+	return p->low_at >= 0 ? p->data : (dptr){ 0 };
+}
+
+/* The next bytes of the one allocation; base 0 only counts them. */
+static dptr
+take(dptr base, int64_t *used, int64_t bytes)
+{
+	dptr p = base.at != 0 ? dptr_add(base, *used) : base;
+
+	*used += (bytes + 255) / 256 * 256;
+	return p;
+}
+
+static struct moment
+take_moment(dptr base, int64_t *used, dtype type, int64_t n)
+{
+	struct moment m = { .at = take(base, used, n * dtype_size(type)) };
+
+	if (type == DTYPE_U8)
+		m.scale = take(base, used, (n + MOMENT_BLOCK - 1) / MOMENT_BLOCK * 4);
+	return m;
+}
+
+/* What a parameter needs; slot NULL only counts. */
 static void
-record_adamw(struct optim *o, const struct param *p, const struct train_options *opt)
+lay_slot(dptr base, int64_t *used, const struct param *p, const struct train_options *o,
+    struct slot *slot)
+{
+	struct stack k = param_stack(p);
+	struct slot s = { .type = o->moments != DTYPE_NONE ? o->moments : DTYPE_F32 };
+
+	if (s.type == DTYPE_U8 && p->n < LEAST_U8)
+		s.type = DTYPE_F32;
+	if (o->optimizer == OPTIMIZER_ADAFACTOR) {
+		s.row = take(base, used, k.n * k.rows * 4);
+		if (p->ndim >= 2)
+			s.col = take(base, used, k.n * k.cols * 4);
+	} else {
+		s.m = take_moment(base, used, s.type, p->n);
+		if (o->optimizer != OPTIMIZER_LION && !optim_by_muon(o, p))
+			s.v = take_moment(base, used, s.type, p->n);
+	}
+	if (o->ema > 0)
+		s.ema = take(base, used, p->n * 4);
+	if (slot != NULL)
+		*slot = s;
+}
+
+/* Lay out everything from base on, into o when it is not NULL; the bytes it takes. */
+static int64_t
+lay_out(const struct params *ps, const struct train_options *opt, dptr base, struct optim *o)
+{
+	int64_t used = 0;
+	dptr step = take(base, &used, sizeof(struct dev_step));
+	dptr history = take(base, &used, sizeof(struct dev_history));
+
+	if (o != NULL) {
+		o->step = step;
+		o->history = history;
+	}
+	for (int i = 0; i < ps->n; i++)
+		if (ps->p[i].trainable)
+			lay_slot(base, &used, &ps->p[i], opt, o != NULL ? &o->slot[i] : NULL);
+	return used;
+}
+
+int64_t
+optim_bytes(const struct params *params, const struct train_options *o)
+{
+	return lay_out(params, o, (dptr){ 0 }, NULL) +
+	    (o->optimizer == OPTIMIZER_MUON ? muon_bytes(params) : 0);
+}
+
+/* ---- launches ---- */
+
+static void
+record_adamw(struct optim *o, const struct param *p, const struct slot *s)
 {
 	launches_add(&o->update, K_ADAMW, &(union dev_args){ .adamw = {
-	    .p = p->master, .g = p->grad, .m = dptr_add(o->m, p->grad_at * 4),
-	    .v = dptr_add(o->v, p->grad_at * 4), .step = o->step,
-	    .p_out = p->low_at >= 0 ? p->data : (dptr){ 0 }, .p_type = p->type,
-	    .n = p->n, .lr_scale = 1, .beta1 = opt->beta1, .beta2 = opt->beta2,
-	    .eps = opt->eps, .decay = p->decay ? opt->decay : 0 } });
-}
-
-static bool
-by_muon(const struct optim *o, const struct param *p)
-{
-	return o->muon != NULL && p->hidden;
+	    .p = p->master, .g = p->grad, .step = o->step, .p_out = param_copy(p),
+	    .m = s->m, .v = s->v, .p_type = p->type, .moments = s->type, .n = p->n,
+	    .key = hash64(str_of(p->name)), .lr_scale = 1, .beta1 = o->o.beta1,
+	    .beta2 = o->o.beta2, .eps = o->o.eps, .decay = p->decay ? o->o.decay : 0 } });
 }
 
 static void
-record(struct optim *o, const struct train_options *opt)
+record_lion(struct optim *o, const struct param *p, const struct slot *s)
+{
+	launches_add(&o->update, K_LION, &(union dev_args){ .lion = {
+	    .p = p->master, .g = p->grad, .step = o->step, .p_out = param_copy(p),
+	    .m = s->m, .p_type = p->type, .moments = s->type, .n = p->n,
+	    .key = hash64(str_of(p->name)), .lr_scale = 1, .beta1 = o->o.beta1,
+	    .beta2 = o->o.beta2, .decay = p->decay ? o->o.decay : 0 } });
+}
+
+static dptr
+at(dptr p, int64_t bytes)
+{
+	return p.at != 0 ? dptr_add(p, bytes) : p;
+}
+
+/* Matrix by matrix. */
+static void
+record_adafactor(struct optim *o, const struct param *p, const struct slot *s)
+{
+	struct stack k = param_stack(p);
+
+	for (int64_t i = 0; i < k.n; i++) {
+		int64_t from = i * k.rows * k.cols;
+
+		launches_add(&o->update, K_ADAFACTOR, &(union dev_args){ .adafactor = {
+		    .p = at(p->master, from * 4), .g = at(p->grad, from * 4), .step = o->step,
+		    .p_out = at(param_copy(p), from * dtype_size(p->type)),
+		    .row = at(s->row, i * k.rows * 4), .col = at(s->col, i * k.cols * 4),
+		    .p_type = p->type, .rows = k.rows, .cols = k.cols, .lr_scale = 1,
+		    .power = -0.8, .eps = 1e-30, .clip = 1,
+		    .decay = p->decay ? o->o.decay : 0 } });
+	}
+}
+
+static void
+record_param(struct optim *o, const struct param *p, const struct slot *s)
+{
+	if (optim_by_muon(&o->o, p))
+		muon_record(o->muon, o, p, s);
+	else if (o->o.optimizer == OPTIMIZER_LION)
+		record_lion(o, p, s);
+	else if (o->o.optimizer == OPTIMIZER_ADAFACTOR)
+		record_adafactor(o, p, s);
+	else
+		record_adamw(o, p, s);
+	if (s->ema.at == 0)
+		return;
+	launches_add(&o->update, K_EMA, &(union dev_args){ .ema = {
+	    .y = s->ema, .x = p->master, .step = o->step, .n = p->n, .decay = o->o.ema } });
+	launches_add(&o->swap, K_SWAP, &(union dev_args){ .swap = {
+	    .a = p->master, .b = s->ema, .p_out = param_copy(p), .p_type = p->type,
+	    .n = p->n } });
+}
+
+static void
+record(struct optim *o)
 {
 	struct params *ps = o->params;
 
-	launches_add(&o->begin, K_FILL, &(union dev_args){ .fill = {
+	launches_add(&o->clear, K_FILL, &(union dev_args){ .fill = {
 	    .y = ps->grad, .type = DTYPE_F32, .n = ps->grad_n } });
-	launches_add(&o->begin, K_FILL, &(union dev_args){ .fill = {
-	    .y = o->loss, .type = DTYPE_F64, .n = 1 } });
 	launches_add(&o->update, K_COPY, &(union dev_args){ .copy = {
 	    .y = dptr_add(o->step, offsetof(struct dev_step, loss)),
 	    .x = o->loss, .bytes = sizeof(double) } });
@@ -98,19 +270,11 @@ record(struct optim *o, const struct train_options *opt)
 	    .out = dptr_add(o->step, offsetof(struct dev_step, sumsq)),
 	    .x = ps->grad, .type = DTYPE_F32, .n = ps->grad_n } });
 	launches_add(&o->update, K_GUARD, &(union dev_args){ .guard = {
-	    .step = o->step, .history = o->history, .clip = opt->clip,
-	    .mads = opt->spike, .least = HISTORY / 2 } });
-	for (int i = 0; i < ps->n; i++) {
-		const struct param *p = &ps->p[i];
-
-		if (!p->trainable)
-			continue;
-		if (by_muon(o, p))
-			muon_record(o->muon, &o->update, p, dptr_add(o->m, p->grad_at * 4),
-			    o->step, opt);
-		else
-			record_adamw(o, p, opt);
-	}
+	    .step = o->step, .history = o->history, .clip = o->o.clip,
+	    .mads = o->o.spike, .least = HISTORY / 2 } });
+	for (int i = 0; i < ps->n; i++)
+		if (ps->p[i].trainable)
+			record_param(o, &ps->p[i], &o->slot[i]);
 }
 
 struct optim *
@@ -118,24 +282,31 @@ optim_new(struct params *params, dptr loss, const struct train_options *opt, str
 {
 	struct optim *o = calloc(1, sizeof(*o));
 
-	if (o == NULL) {
+	if (o == NULL || (o->slot = calloc((size_t)params->n, sizeof(*o->slot))) == NULL) {
+		free(o);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
 	o->params = params;
 	o->dev = params->dev;
 	o->loss = loss;
-	if ((o->m = dev_alloc(o->dev, params->grad_n * 4, err)).at == 0 ||
-	    (o->v = dev_alloc(o->dev, params->grad_n * 4, err)).at == 0 ||
-	    (o->step = dev_alloc(o->dev, sizeof(struct dev_step), err)).at == 0 ||
-	    (o->history = dev_alloc(o->dev, sizeof(struct dev_history), err)).at == 0)
+	o->o = *opt;
+	if ((o->memory = dev_alloc(o->dev, lay_out(params, opt, (dptr){ 0 }, NULL), err)).at == 0)
 		goto fail;
+	lay_out(params, opt, o->memory, o);
 	if (opt->optimizer == OPTIMIZER_MUON && (o->muon = muon_new(params, err)) == NULL)
 		goto fail;
-	record(o, opt);
-	if (launches_check(&o->begin, o->dev, err) < 0 ||
-	    launches_check(&o->update, o->dev, err) < 0)
+	record(o);
+	if (launches_check(&o->clear, o->dev, err) < 0 ||
+	    launches_check(&o->update, o->dev, err) < 0 ||
+	    launches_check(&o->swap, o->dev, err) < 0)
 		goto fail;
+	/* The average starts as the weights. */
+	for (int i = 0; i < params->n; i++)
+		if (o->slot[i].ema.at != 0)
+			dev_launch(o->dev, K_COPY, &(union dev_args){ .copy = {
+			    .y = o->slot[i].ema, .x = params->p[i].master,
+			    .bytes = params->p[i].n * 4 } });
 	return o;
 fail:
 	optim_free(o);
@@ -147,17 +318,17 @@ optim_free(struct optim *o)
 {
 	if (o == NULL)
 		return;
-	if (o->dev != NULL) {
-		dev_free(o->dev, o->m);
-		dev_free(o->dev, o->v);
-		dev_free(o->dev, o->step);
-		dev_free(o->dev, o->history);
-	}
+	if (o->memory.at != 0)
+		dev_free(o->dev, o->memory);
 	muon_free(o->muon);
-	free(o->begin.list);
+	free(o->clear.list);
 	free(o->update.list);
+	free(o->swap.list);
+	free(o->slot);
 	free(o);
 }
+
+/* ---- a step ---- */
 
 void
 optim_begin(struct optim *o, const struct train_state *state, double rate, int64_t targets)
@@ -166,9 +337,13 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 		.targets = (double)targets, .lr = rate, .step = state->updates,
 		.skipped = (int32_t)state->skipped,
 	};
+	const double none = 0;
 
 	dev_upload(o->dev, o->step, &step, sizeof(step));
-	launches_run(&o->begin, o->dev);
+	dev_upload(o->dev, o->loss, &none, sizeof(none));
+	if (o->dirty)
+		launches_run(&o->clear, o->dev);
+	o->dirty = true;
 }
 
 void
@@ -176,141 +351,11 @@ optim_update(struct optim *o, struct dev_step *step)
 {
 	launches_run(&o->update, o->dev);
 	dev_download(o->dev, step, o->step, sizeof(*step));
+	o->dirty = false;
 }
 
-/* ---- optimizer.safetensors ---- */
-
-/* What the file holds: m of each trainable parameter, then v, then the guard's history. */
-struct saved {
-	struct optim	*o;
-	struct st_tensor *tensor;
-	char		(*name)[NN_NAME + 8];
-	dptr		*at;
-	int		 n;
-};
-
-static void
-name_tensor(struct saved *s, const char *name, dtype type, int ndim, const int64_t *shape,
-    dptr at)
+void
+optim_swap(struct optim *o)
 {
-	struct st_tensor *t = &s->tensor[s->n];
-
-	snprintf(s->name[s->n], sizeof(s->name[0]), "%s", name);
-	*t = (struct st_tensor){ .name = s->name[s->n], .type = type, .ndim = ndim,
-	    .bytes = dtype_size(type) };
-	for (int d = 0; d < ndim; d++) {
-		t->shape[d] = shape[d];
-		t->bytes *= shape[d];
-	}
-	s->at[s->n++] = at;
-}
-
-static void
-name_moments(struct saved *s, char prefix, dptr flat)
-{
-	const struct params *ps = s->o->params;
-	char name[NN_NAME + 8];
-
-	for (int i = 0; i < ps->n; i++) {
-		const struct param *p = &ps->p[i];
-
-		/* Muon has no second moment. */
-		if (!p->trainable || (prefix == 'v' && by_muon(s->o, p)))
-			continue;
-		snprintf(name, sizeof(name), "%c.%s", prefix, p->name);
-		name_tensor(s, name, DTYPE_F32, p->ndim, p->shape, dptr_add(flat, p->grad_at * 4));
-	}
-}
-
-static int
-saved_init(struct saved *s, struct optim *o, struct err *err)
-{
-	struct params *ps = o->params;
-	size_t n = 2 * (size_t)ps->n + 3;
-	const int64_t history = HISTORY;
-
-	*s = (struct saved){ .o = o };
-	s->tensor = calloc(n, sizeof(*s->tensor));
-	s->name = calloc(n, sizeof(*s->name));
-	s->at = calloc(n, sizeof(*s->at));
-	if (s->tensor == NULL || s->name == NULL || s->at == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	name_moments(s, 'm', o->m);
-	name_moments(s, 'v', o->v);
-	name_tensor(s, "guard.loss", DTYPE_F64, 1, &history,
-	    dptr_add(o->history, offsetof(struct dev_history, loss)));
-	name_tensor(s, "guard.norm", DTYPE_F64, 1, &history,
-	    dptr_add(o->history, offsetof(struct dev_history, norm)));
-	name_tensor(s, "guard.accepted", DTYPE_I64, 0, NULL,
-	    dptr_add(o->history, offsetof(struct dev_history, n)));
-	return 0;
-}
-
-static void
-saved_free(struct saved *s)
-{
-	free(s->tensor);
-	free(s->name);
-	free(s->at);
-}
-
-static int
-fill(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err)
-{
-	struct saved *s = ctx;
-
-	dev_download(s->o->dev, p, dptr_add(s->at[tensor], at), n);
-	return dev_wait(s->o->dev, err);
-}
-
-int
-optim_save(struct optim *o, const char *dir, struct err *err)
-{
-	char path[4096];
-	struct saved s;
-	int ret = saved_init(&s, o, err);
-
-	if (ret == 0) {
-		struct st_write w = { .tensor = s.tensor, .n = s.n, .fill = fill, .ctx = &s };
-
-		snprintf(path, sizeof(path), "%s/optimizer.safetensors", dir);
-		ret = st_save(path, &w, err);
-	}
-	saved_free(&s);
-	return ret;
-}
-
-static int
-restore_one(struct saved *s, int i, const struct st_file *f, const char *path, struct err *err)
-{
-	const struct st_tensor *want = &s->tensor[i], *t = st_find(f, want->name);
-
-	if (t == NULL)
-		return err_set(err, ERR_FORMAT, "%s: no tensor '%s'", path, want->name);
-	if (t->type != want->type || t->bytes != want->bytes)
-		return err_set(err, ERR_FORMAT, "%s: '%s' has another type or shape", path,
-		    want->name);
-	dev_upload(s->o->dev, s->at[i], t->data, t->bytes);
-	return 0;
-}
-
-int
-optim_restore(struct optim *o, const char *dir, struct err *err)
-{
-	struct st_file *f = NULL;
-	char path[4096];
-	struct saved s;
-	int ret = saved_init(&s, o, err);
-
-	snprintf(path, sizeof(path), "%s/optimizer.safetensors", dir);
-	if (ret == 0 && (f = st_open(path, err)) == NULL)
-		ret = -1;
-	for (int i = 0; ret == 0 && i < s.n; i++)
-		ret = restore_one(&s, i, f, path, err);
-	if (ret == 0)
-		ret = dev_wait(o->dev, err);
-	if (f != NULL)
-		st_close(f);
-	saved_free(&s);
-	return ret;
+	launches_run(&o->swap, o->dev);
 }

@@ -1,9 +1,10 @@
 /*
  * optim - the update of all trainable parameters, and the guard of the step
  *
- * AdamW for all, or Muon for the matrices between hidden layers and AdamW for
- * the rest.  The moments live on the device in two flat arrays laid out as the
- * gradients.  An update is a fixed list of launches, recorded once.
+ * AdamW, Lion or Adafactor for all, or Muon for the matrices between hidden
+ * layers and AdamW for the rest.  What an optimizer remembers lives on the
+ * device in one allocation.  An update is a fixed list of launches, recorded
+ * once; it leaves gradients of zero behind.
  */
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H
@@ -17,14 +18,23 @@ struct optim *optim_new(struct params *params, dptr loss, const struct train_opt
     struct err *err);
 void optim_free(struct optim *o);
 
-/* Queue: gradients and loss to zero, the step's numbers to the device. */
+/* What optim_new() takes of the device for a sealed list of parameters, bytes. */
+int64_t optim_bytes(const struct params *params, const struct train_options *o);
+
+/* Queue: loss to zero, gradients where they are not, the step's numbers to the device. */
 void optim_begin(struct optim *o, const struct train_state *state, double rate,
     int64_t targets);
 
 /* Queue: norm, guard, update.  *step is filled when the device has been waited for. */
 void optim_update(struct optim *o, struct dev_step *step);
 
-/* optimizer.safetensors in dir: m.NAME and v.NAME, and the guard's history. */
+/*
+ * Queue: the weights and their moving average change places (train_options.ema);
+ * once more, and all is as before.
+ */
+void optim_swap(struct optim *o);
+
+/* optimizer.safetensors in dir (llm-checkpoint(5)). */
 int optim_save(struct optim *o, const char *dir, struct err *err);
 int optim_restore(struct optim *o, const char *dir, struct err *err);
 

@@ -134,7 +134,7 @@ trainer_memory(const struct trainer *t)
 
 	tape_cost(t->tape, &cost);
 	return cost.memory + params_bytes(&t->model->params, true) +
-	    8 * t->model->params.grad_n +
+	    optim_bytes(&t->model->params, &t->o) +
 	    (t->scorer != NULL ? scorer_memory(t->scorer) : 0);
 }
 

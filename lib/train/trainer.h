@@ -19,20 +19,28 @@
 
 #define TRAIN_SKIPS 8		/* skipped steps in a row that end a run */
 
-enum optimizer { OPTIMIZER_ADAMW, OPTIMIZER_MUON };
+enum optimizer { OPTIMIZER_ADAMW, OPTIMIZER_MUON, OPTIMIZER_LION, OPTIMIZER_ADAFACTOR };
 
-/* "adamw", "muon".  Return 0 or -1. */
+/* "adamw", "muon", "lion", "adafactor".  Return 0 or -1. */
 int optimizer_parse(const char *name, enum optimizer *o, struct err *err);
+
+/* "fp32", "bf16", "8bit" (DTYPE_U8). */
+int moments_parse(const char *name, dtype *type, struct err *err);
 
 struct train_options {
 	enum optimizer optimizer;
+	dtype	moments;	/* F32 (or NONE), BF16, U8; Adafactor's are small, and F32 */
 	int64_t	batch;		/* tokens a step, a multiple of the row length */
 	int64_t	micro;		/* tokens a pass; 0: at most 8192 */
 	struct schedule schedule;
 	double	beta1, beta2, eps, decay;
+	double	ema;		/* decay of a moving average of the weights; 0: none */
 	double	clip;		/* global gradient norm; 0: none */
 	double	spike;		/* deviations above the median that skip a step; 0: none */
 };
+
+/* Set betas that are negative to the optimizer's own; what it does not have is an error. */
+int train_betas(struct train_options *o, struct err *err);
 
 struct train_state {
 	int64_t	step;		/* steps taken, skipped ones counted */

@@ -101,19 +101,48 @@ rows_of(struct dev *d, int64_t t, int64_t c)
 	row("fill", shape, bench_launch(d, K_FILL, &a, 0.05), bytes, "GB/s");
 }
 
+/* Bytes are those that go to and from memory: a gradient is read and zeroed. */
 static void
-adamw(struct dev *d, int64_t n)
+optimizers(struct dev *d, int64_t n)
 {
 	struct dev_step s = { .scale = 1, .lr = 1e-3, .step = 10 };
-	dptr step = dev_alloc(d, sizeof(s), &(struct err){ 0 });
-	union dev_args a = { .adamw = {
-		.p = bench_floats(d, n, 1), .g = bench_floats(d, n, 2), .m = bench_floats(d, n, 3),
-		.v = dev_alloc(d, n * 4, &(struct err){ 0 }), .step = step, .n = n,
-		.lr_scale = 1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
-	} };
+	struct err err = { 0 };
+	dptr step = dev_alloc(d, sizeof(s), &err), m = bench_floats(d, n, 3);
+	struct k_adamw w = { .p = bench_floats(d, n, 1), .g = bench_floats(d, n, 2),
+		.m = { m, dev_alloc(d, n / 64, &err) },
+		.v = { dev_alloc(d, n * 4, &err), dev_alloc(d, n / 64, &err) }, .step = step,
+		.moments = DTYPE_F32, .n = n, .lr_scale = 1, .beta1 = 0.9, .beta2 = 0.95,
+		.eps = 1e-8, .decay = 0.1 };
+	struct k_lion l = { .p = w.p, .g = w.g, .m = w.m, .step = step, .moments = DTYPE_F32,
+		.n = n, .lr_scale = 1, .beta1 = 0.9, .beta2 = 0.99, .decay = 0.1 };
+	struct k_copy copy = { w.v.at, m, n * 4 };
+	struct k_sumsq sum = { dev_alloc(d, 8, &err), w.g, DTYPE_F32, n };
+	struct k_adafactor f = { .p = w.p, .g = w.g, .step = step, .row = m,
+		.col = dptr_add(m, n), .rows = n / 1024, .cols = 1024, .lr_scale = 1,
+		.power = -0.8, .eps = 1e-30, .clip = 1 };
+	char shape[32];
 
+	snprintf(shape, sizeof(shape), "%lldM", (long long)n >> 20);
 	dev_upload(d, step, &s, sizeof(s));
-	row("adamw", "8M", bench_launch(d, K_ADAMW, &a, 0.1), 28 * (double)n, "GB/s");
+	row("copy", shape, bench_launch(d, K_COPY, &(union dev_args){ .copy = copy }, 0.3),
+	    8 * (double)n, "GB/s");
+	row("sumsq", shape, bench_launch(d, K_SUMSQ, &(union dev_args){ .sumsq = sum }, 0.3),
+	    4 * (double)n, "GB/s");
+	dev_launch(d, K_FILL, &(union dev_args){ .fill = { w.v.at, DTYPE_F32, n, 0 } });
+	row("adamw", shape, bench_launch(d, K_ADAMW, &(union dev_args){ .adamw = w }, 0.3),
+	    32 * (double)n, "GB/s");
+	row("lion", shape, bench_launch(d, K_LION, &(union dev_args){ .lion = l }, 0.3),
+	    24 * (double)n, "GB/s");
+	row("adafactor", shape, bench_launch(d, K_ADAFACTOR, &(union dev_args){ .adafactor = f },
+	    0.3), 24 * (double)n, "GB/s");
+	w.moments = DTYPE_BF16;
+	dev_launch(d, K_FILL, &(union dev_args){ .fill = { w.v.at, DTYPE_F32, n, 0 } });
+	row("adamw bf16", shape, bench_launch(d, K_ADAMW, &(union dev_args){ .adamw = w }, 0.3),
+	    24 * (double)n, "GB/s");
+	w.moments = DTYPE_U8;
+	dev_launch(d, K_FILL, &(union dev_args){ .fill = { w.v.at, DTYPE_F32, n, 0 } });
+	row("adamw 8bit", shape, bench_launch(d, K_ADAMW, &(union dev_args){ .adamw = w }, 0.3),
+	    20 * (double)n, "GB/s");
 }
 
 int
@@ -132,7 +161,7 @@ main(int argc, char **argv)
 	head(d, 64, 151936);
 	rows_of(d, 4096, 256);
 	rows_of(d, 4096, 688);
-	adamw(d, 8 << 20);
+	optimizers(d, (int64_t)128 << 20);
 	dev_close(d);
 	team_free(team);
 	return 0;

@@ -559,113 +559,6 @@ sumsq(const struct k_sumsq *a)
 		*f64(a->out) += f64(a->x)[i] * f64(a->x)[i];
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double
-median(double *x, int64_t n)
-{
-	qsort(x, (size_t)n, sizeof(*x), by_value);
-	return (x[(n - 1) / 2] + x[n / 2]) / 2;
-}
-
-static bool
-spikes(double x, const double *ring, int64_t n, double mads)
-{
-	double t[128], mid, mad;
-
-	memcpy(t, ring, (size_t)n * sizeof(*t));
-	mid = median(t, n);
-	for (int64_t i = 0; i < n; i++)
-		t[i] = fabs(ring[i] - mid);
-	mad = fmax(median(t, n), GUARD_MIN_MAD * fabs(mid));
-	return x > mid + mads * mad;
-}
-
-static void
-guard(const struct k_guard *a)
-{
-	struct dev_step *s = (void *)f64(a->step);
-	struct dev_history *h = (void *)f64(a->history);
-	int64_t n = h->n < 128 ? h->n : 128;
-	double loss = s->loss / s->targets;
-	bool judge = a->mads > 0 && n > 0 && h->n >= a->least;
-
-	s->norm = sqrt(s->sumsq);
-	s->scale = a->clip > 0 && s->norm > a->clip ? a->clip / s->norm : 1;
-	s->skip = !isfinite(loss) || !isfinite(s->norm) ? 1 :
-	    judge && spikes(loss, h->loss, n, a->mads) ? 2 :
-	    judge && spikes(s->norm, h->norm, n, a->mads) ? 3 : 0;
-	if (s->skip != 0) {
-		s->scale = 0;
-		s->skipped++;
-		return;
-	}
-	s->skipped = 0;
-	s->step++;
-	h->loss[h->n % 128] = loss;
-	h->norm[h->n++ % 128] = s->norm;
-}
-
-static void
-adamw(const struct k_adamw *a)
-{
-	const struct dev_step *s = (void *)f64(a->step);
-	double lr = s->lr * a->lr_scale, *p = f64(a->p), *m = f64(a->m), *v = f64(a->v);
-
-	if (s->skip != 0)
-		return;
-	for (int64_t i = 0; i < a->n; i++) {
-		double g = f64(a->g)[i] * s->scale, mh, vh;
-
-		m[i] = a->beta1 * m[i] + (1 - a->beta1) * g;
-		v[i] = a->beta2 * v[i] + (1 - a->beta2) * g * g;
-		mh = m[i] / (1 - pow(a->beta1, (double)s->step));
-		vh = v[i] / (1 - pow(a->beta2, (double)s->step));
-		p[i] -= lr * a->decay * p[i] + lr * mh / (sqrt(vh) + a->eps);
-	}
-	if (a->p_out.at != 0)
-		dtype_convert(f64(a->p_out), a->p_type, p, DTYPE_F64, a->n);
-}
-
-static void
-momentum(const struct k_momentum *a)
-{
-	const struct dev_step *s = (void *)f64(a->step);
-
-	for (int64_t i = 0; i < a->n; i++) {
-		double g = f64(a->g)[i] * s->scale, *m = &f64(a->m)[i];
-
-		if (s->skip == 0)
-			*m = a->beta * *m + (1 - a->beta) * g;
-		f64(a->y)[i] = s->skip == 0 ? a->beta * *m + (1 - a->beta) * g : 0;
-	}
-}
-
-static void
-normalize(const struct k_normalize *a)
-{
-	for (int64_t i = 0; i < a->n; i++)
-		f64(a->y)[i] = f64(a->x)[i] / (sqrt(*f64(a->sumsq)) + a->eps);
-}
-
-static void
-update(const struct k_update *a)
-{
-	const struct dev_step *s = (void *)f64(a->step);
-	double *p = f64(a->p);
-
-	for (int64_t i = 0; i < a->n && s->skip == 0; i++)
-		p[i] -= s->lr * (a->decay * p[i] + a->lr_scale * f64(a->x)[i]);
-	if (a->p_out.at != 0 && s->skip == 0)
-		dtype_convert(f64(a->p_out), a->p_type, p, DTYPE_F64, a->n);
-}
-
 /* ---- the device ---- */
 
 static void
@@ -709,11 +602,15 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_SCAN_BWD:	ref_recurrence(kernel, a); break;
 	case K_DOT:		dot(&a->dot); break;
 	case K_SUMSQ:		sumsq(&a->sumsq); break;
-	case K_GUARD:		guard(&a->guard); break;
-	case K_ADAMW:		adamw(&a->adamw); break;
-	case K_MOMENTUM:	momentum(&a->momentum); break;
-	case K_NORMALIZE:	normalize(&a->normalize); break;
-	case K_UPDATE:		update(&a->update); break;
+	case K_GUARD:
+	case K_ADAMW:
+	case K_LION:
+	case K_ADAFACTOR:
+	case K_MOMENTUM:
+	case K_NORMALIZE:
+	case K_UPDATE:
+	case K_EMA:
+	case K_SWAP:		ref_optim(kernel, a); break;
 	default:
 		if (!refdev_moe(kernel, a))
 			fail(r, "unknown kernel", kernel);

@@ -1,6 +1,6 @@
 /*
  * The device itself: names, memory, the queue, strict mode, errors that stick;
- * the optimizer and the guard of a step.
+ * the guard of a step.
  */
 #include <math.h>
 #include <signal.h>
@@ -117,95 +117,7 @@ test_errors(unsigned flags)
 	dev_close(d);
 }
 
-/* ---- the optimizer and the guard ---- */
-
-static void
-adamw_args(struct kit *k, union dev_args *a)
-{
-	a->adamw = (struct k_adamw){
-		.p = kit_at(k, 0), .g = kit_at(k, 3), .m = kit_at(k, 1), .v = kit_at(k, 2),
-		.step = kit_at(k, 4), .n = *(const int64_t *)k->shape, .lr_scale = 0.5,
-		.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
-	};
-}
-
-static bool
-adamw_agrees(struct kit *k, int64_t n, int32_t skip)
-{
-	struct dev_step s = { .scale = 0.25, .lr = 0.01, .step = 7, .skip = skip };
-	int g;
-	bool good;
-
-	k->shape = &n;
-	kit_out(k, n);
-	kit_out(k, n);
-	kit_out(k, n);
-	for (int64_t i = 0; i < n; i++)
-		((double *)k->buf[2].from)[i] = fabs(((double *)k->buf[2].from)[i]);
-	g = kit_in(k, n, n, 1);
-	for (int64_t i = 0; skip != 0 && i < n; i += 3)
-		((double *)k->buf[g].from)[i] = (double)NAN;
-	kit_bytes(k, sizeof(s), &s, true);
-	good = kit_agrees(k, K_ADAMW, adamw_args, 1e-6);
-	for (int64_t i = 0; skip != 0 && i < n; i++)
-		good = good && kit_want(k, 0, i) == ((double *)k->buf[0].from)[i];
-	kit_reset(k);
-	return good;
-}
-
-static void
-momentum_args(struct kit *k, union dev_args *a)
-{
-	a->momentum = (struct k_momentum){ .y = kit_at(k, 0), .m = kit_at(k, 1), .g = kit_at(k, 2),
-		.step = kit_at(k, 3), .n = *(const int64_t *)k->shape, .beta = 0.95 };
-}
-
-static void
-normalize_args(struct kit *k, union dev_args *a)
-{
-	a->normalize = (struct k_normalize){ .y = kit_at(k, 0), .x = kit_at(k, 1),
-		.sumsq = kit_at(k, 2), .n = *(const int64_t *)k->shape, .eps = 1e-7 };
-}
-
-static void
-update_args(struct kit *k, union dev_args *a)
-{
-	a->update = (struct k_update){ .p = kit_at(k, 0), .x = kit_at(k, 1), .step = kit_at(k, 2),
-		.n = *(const int64_t *)k->shape, .lr_scale = 3, .decay = 0.1 };
-}
-
-/* What Muon needs; a skipped step leaves momentum and parameter. */
-static bool
-muon_agrees(struct kit *k, int64_t n, int32_t skip)
-{
-	struct dev_step s = { .scale = 0.5, .lr = 0.02, .skip = skip };
-	double sumsq = 7;
-	bool good;
-
-	k->shape = &n;
-	kit_out(k, n);
-	kit_out(k, n);
-	kit_in(k, n, skip != 0 ? 0 : n, 1);
-	kit_bytes(k, sizeof(s), &s, true);
-	good = kit_agrees(k, K_MOMENTUM, momentum_args, 1e-6);
-	for (int64_t i = 0; skip != 0 && i < n; i++)
-		good = good && kit_want(k, 0, i) == 0 &&
-		    kit_want(k, 1, i) == ((double *)k->buf[1].from)[i];
-	kit_reset(k);
-	kit_out(k, n);
-	kit_in(k, n, n, 1);
-	kit_bytes(k, sizeof(sumsq), &sumsq, true);
-	good = good && kit_agrees(k, K_NORMALIZE, normalize_args, 1e-6);
-	kit_reset(k);
-	kit_out(k, n);
-	kit_in(k, n, n, 1);
-	kit_bytes(k, sizeof(s), &s, true);
-	good = good && kit_agrees(k, K_UPDATE, update_args, 1e-6);
-	for (int64_t i = 0; skip != 0 && i < n; i++)
-		good = good && kit_want(k, 0, i) == ((double *)k->buf[0].from)[i];
-	kit_reset(k);
-	return good;
-}
+/* ---- the guard ---- */
 
 struct guard_case {
 	struct dev_step step;
@@ -302,10 +214,6 @@ main(void)
 	test_strict();
 	test_errors(0);
 	test_errors(DEV_STRICT);
-	ok(adamw_agrees(&k, 1, 0) && adamw_agrees(&k, 40003, 0), "adamw");
-	ok(adamw_agrees(&k, 1003, 2), "adamw of a skipped step changes nothing");
-	ok(muon_agrees(&k, 1, 0) && muon_agrees(&k, 40003, 0), "momentum, normalize, update");
-	ok(muon_agrees(&k, 1003, 1), "and they leave a skipped step's parameter");
 	test_guard(&k);
 	kit_free(&k);
 	team_free(team);

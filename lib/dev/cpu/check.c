@@ -142,6 +142,17 @@ check_route_sort(const struct k_route_sort *a, struct err *err)
 	return 0;
 }
 
+static int
+check_update(const struct cpu *c, int kernel, dptr p_out, dtype p_type, dtype moments,
+    struct err *err)
+{
+	if (p_out.at != 0 && p_type != DTYPE_F32 && p_type != DTYPE_BF16 && p_type != DTYPE_F16)
+		return bad_type(c, kernel, p_type, err);
+	if (moments != DTYPE_F32 && moments != DTYPE_BF16 && moments != DTYPE_U8)
+		return bad_type(c, kernel, moments, err);
+	return 0;
+}
+
 /* The type that decides, for kernels that have one. */
 static dtype
 main_type(int kernel, const union dev_args *a)
@@ -245,13 +256,19 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 	case K_ROUTE_SORT:
 		return check_route_sort(&a->route_sort, err);
 	case K_ADAMW:
-		if (a->adamw.p_out.at != 0 && !is_float(a->adamw.p_type))
-			return bad_type(c, kernel, a->adamw.p_type, err);
-		return 0;
+		return check_update(c, kernel, a->adamw.p_out, a->adamw.p_type, a->adamw.moments,
+		    err);
+	case K_LION:
+		return check_update(c, kernel, a->lion.p_out, a->lion.p_type, a->lion.moments, err);
+	case K_ADAFACTOR:
+		return check_update(c, kernel, a->adafactor.p_out, a->adafactor.p_type, DTYPE_F32,
+		    err);
+	case K_MOMENTUM:
+		return check_update(c, kernel, (dptr){ 0 }, DTYPE_F32, a->momentum.moments, err);
 	case K_UPDATE:
-		if (a->update.p_out.at != 0 && !is_float(a->update.p_type))
-			return bad_type(c, kernel, a->update.p_type, err);
-		return 0;
+		return check_update(c, kernel, a->update.p_out, a->update.p_type, DTYPE_F32, err);
+	case K_SWAP:
+		return check_update(c, kernel, a->swap.p_out, a->swap.p_type, DTYPE_F32, err);
 	default:
 		return 0;
 	}

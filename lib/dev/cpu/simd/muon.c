@@ -1,9 +1,24 @@
 /* What Muon needs beside matrix products: momentum, scaling to norm one, the update. */
 #include <math.h>
 
-#include "dev/cpu/simd/simd.h"
+#include "dev/cpu/simd/moment.h"
 
-enum { STEP = 16384 };
+enum { STEP = 64 * MOMENT_BLOCK };
+
+static void
+momentum_span(const struct k_momentum *a, float scale, float *y, float *g, float *m, int64_t n)
+{
+	float beta = (float)a->beta;
+
+	for (int64_t i = 0; i < n; i += VW) {
+		vf d = vload_to(g + i, n - i) * scale;
+		vf mean = beta * vload_to(m + i, n - i) + (1 - beta) * d;
+
+		vstore_to(m + i, mean, n - i);
+		vstore_to(y + i, beta * mean + (1 - beta) * d, n - i);
+		vstore_to(g + i, (vf){ 0 }, n - i);
+	}
+}
 
 static void
 momentum_task(void *ctx, int64_t task, int member)
@@ -11,24 +26,22 @@ momentum_task(void *ctx, int64_t task, int member)
 	const struct cpu_job *job = ctx;
 	const struct k_momentum *a = job->args;
 	const struct dev_step *s = cpu_ptr(a->step);
-	const float *g = cpu_f32(a->g);
-	float *m = cpu_f32(a->m), *y = cpu_f32(a->y);
-	float beta = (float)a->beta, scale = (float)s->scale;
-	int64_t to = cpu_to(job, task);
+	struct moment_how how = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) };
+	float buf[MOMENT_BLOCK], *g = cpu_f32(a->g), *y = cpu_f32(a->y);
+	int64_t from = cpu_from(job, task), to = cpu_to(job, task);
 
 	(void)member;
-	for (int64_t i = cpu_from(job, task); i < to; i += VW) {
-		int64_t n = to - i;
-		vf d, mean;
+	if (s->skip != 0) {
+		memset(g + from, 0, (size_t)(to - from) * sizeof(*g));
+		memset(y + from, 0, (size_t)(to - from) * sizeof(*y));
+		return;
+	}
+	for (int64_t i = from; i < to; i += MOMENT_BLOCK) {
+		int64_t n = to - i < MOMENT_BLOCK ? to - i : MOMENT_BLOCK;
+		float *m = moment_get(&how, &a->m, i, n, buf);
 
-		if (s->skip != 0) {
-			vstore_to(y + i, vset(0), n);
-			continue;
-		}
-		d = vload_to(g + i, n) * scale;
-		mean = beta * vload_to(m + i, n) + (1 - beta) * d;
-		vstore_to(m + i, mean, n);
-		vstore_to(y + i, beta * mean + (1 - beta) * d, n);
+		momentum_span(a, (float)s->scale, y + i, g + i, m, n);
+		moment_put(&how, &a->m, i, n, m);
 	}
 }
 
@@ -78,9 +91,7 @@ update_task(void *ctx, int64_t task, int member)
 	for (int64_t i = from; i < to; i += VW)
 		vstore_to(p + i, keep * vload_to(p + i, to - i) - rate * vload_to(x + i, to - i),
 		    to - i);
-	if (a->p_out.at != 0)
-		dtype_convert((char *)cpu_ptr(a->p_out) + from * dtype_size(a->p_type), a->p_type,
-		    p + from, DTYPE_F32, to - from);
+	copy_out(a->p_out, a->p_type, p, from, to - from);
 }
 
 void

@@ -1,103 +1,65 @@
-/* The guard of a step and AdamW. */
+/*
+ * The updates of AdamW and Lion, the moving average of weights.  A span at a
+ * time, so that gradient, moments and parameter pass through the cache once.
+ */
 #include <math.h>
-#include <string.h>
 
-#include "dev/cpu/simd/simd.h"
+#include "dev/cpu/simd/moment.h"
 
-enum { RING = sizeof(((struct dev_history *)0)->loss) / sizeof(double) };
-
-/* The middle of n > 0 values, which are sorted. */
-static double
-median(double *x, int64_t n)
-{
-	for (int64_t i = 1; i < n; i++) {
-		double v = x[i];
-		int64_t j = i;
-
-		for (; j > 0 && x[j - 1] > v; j--)
-			x[j] = x[j - 1];
-		x[j] = v;
-	}
-	return n % 2 != 0 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
-/* Is x more than mads deviations above the median of the ring? */
-static bool
-spikes(double x, const double *ring, int64_t n, double mads)
-{
-	double t[RING], mid, mad;
-
-	memcpy(t, ring, (size_t)n * sizeof(*t));
-	mid = median(t, n);
-	for (int64_t i = 0; i < n; i++)
-		t[i] = fabs(ring[i] - mid);
-	mad = fmax(median(t, n), GUARD_MIN_MAD * fabs(mid));
-	return x > mid + mads * mad;
-}
-
-void
-OF_ISA(k_guard)(struct cpu *c, const union dev_args *args)
-{
-	const struct k_guard *a = &args->guard;
-	struct dev_step *s = cpu_ptr(a->step);
-	struct dev_history *h = cpu_ptr(a->history);
-	int64_t n = h->n < RING ? h->n : RING;
-	double loss = s->loss / s->targets;
-
-	(void)c;
-	s->norm = sqrt(s->sumsq);
-	s->scale = a->clip > 0 && s->norm > a->clip ? a->clip / s->norm : 1;
-	s->skip = 0;
-	if (!isfinite(loss) || !isfinite(s->norm))
-		s->skip = 1;
-	else if (a->mads > 0 && n > 0 && h->n >= a->least) {
-		if (spikes(loss, h->loss, n, a->mads))
-			s->skip = 2;
-		else if (spikes(s->norm, h->norm, n, a->mads))
-			s->skip = 3;
-	}
-	if (s->skip != 0) {
-		s->scale = 0;
-		s->skipped++;
-		return;
-	}
-	s->skipped = 0;
-	s->step++;
-	h->loss[h->n % RING] = loss;
-	h->norm[h->n % RING] = s->norm;
-	h->n++;
-}
+enum { STEP = 64 * MOMENT_BLOCK };	/* elements of a task */
 
 /* What is the same for every element of one update. */
 struct update {
 	float	scale, b1, b2, lr1, rsqrt_c2, eps, keep;
+	struct moment_how first, second;
 };
+
+static void
+clear(float *g, int64_t n)
+{
+	memset(g, 0, (size_t)n * sizeof(*g));
+}
+
+static void
+adamw_span(const struct update *u, float *p, float *g, float *m, float *v, int64_t n)
+{
+	for (int64_t i = 0; i < n; i += VW) {
+		vf d = vload_to(g + i, n - i) * u->scale;
+		vf first = u->b1 * vload_to(m + i, n - i) + (1 - u->b1) * d;
+		vf second = u->b2 * vload_to(v + i, n - i) + (1 - u->b2) * d * d;
+
+		vstore_to(m + i, first, n - i);
+		vstore_to(v + i, second, n - i);
+		vstore_to(p + i, u->keep * vload_to(p + i, n - i) -
+		    u->lr1 * first / (vsqrt(second) * u->rsqrt_c2 + u->eps), n - i);
+		vstore_to(g + i, (vf){ 0 }, n - i);
+	}
+}
 
 static void
 adamw_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_adamw *a = job->args;
-	const struct update u = *(const struct update *)job->tmp;
-	int64_t from = cpu_from(job, task), to = cpu_to(job, task);
-	const float *g = cpu_f32(a->g);
-	float *p = cpu_f32(a->p), *m = cpu_f32(a->m), *v = cpu_f32(a->v);
+	const struct update *u = job->tmp;
+	float m_buf[MOMENT_BLOCK], v_buf[MOMENT_BLOCK], *p = cpu_f32(a->p), *g = cpu_f32(a->g);
+	int64_t to = cpu_to(job, task);
 
 	(void)member;
-	for (int64_t i = from; i < to; i += VW) {
-		int64_t n = to - i;
-		vf d = vload_to(g + i, n) * u.scale;
-		vf first = u.b1 * vload_to(m + i, n) + (1 - u.b1) * d;
-		vf second = u.b2 * vload_to(v + i, n) + (1 - u.b2) * d * d;
-
-		vstore_to(m + i, first, n);
-		vstore_to(v + i, second, n);
-		vstore_to(p + i, u.keep * vload_to(p + i, n) -
-		    u.lr1 * first / (vsqrt(second) * u.rsqrt_c2 + u.eps), n);
+	if (u == NULL) {
+		clear(g + cpu_from(job, task), to - cpu_from(job, task));
+		return;
 	}
-	if (a->p_out.at != 0)
-		dtype_convert((char *)cpu_ptr(a->p_out) + from * dtype_size(a->p_type), a->p_type,
-		    p + from, DTYPE_F32, to - from);
+	for (int64_t i = cpu_from(job, task); i < to; i += MOMENT_BLOCK) {
+		int64_t n = to - i < MOMENT_BLOCK ? to - i : MOMENT_BLOCK;
+		float *m = moment_get(&u->first, &a->m, i, n, m_buf);
+		float *v = moment_get(&u->second, &a->v, i, n, v_buf);
+
+		adamw_span(u, p + i, g + i, m, v, n);
+		moment_put(&u->first, &a->m, i, n, m);
+		moment_put(&u->second, &a->v, i, n, v);
+		copy_out(a->p_out, a->p_type, p, i, n);
+	}
 }
 
 void
@@ -111,9 +73,121 @@ OF_ISA(k_adamw)(struct cpu *c, const union dev_args *args)
 		.lr1 = (float)(lr / (1 - pow(a->beta1, t))),
 		.rsqrt_c2 = (float)(1 / sqrt(1 - pow(a->beta2, t))),
 		.eps = (float)a->eps, .keep = (float)(1 - lr * a->decay),
+		.first = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) },
+		.second = { a->moments, SECOND, moment_key(a->key, s->step, SECOND) },
 	};
-	struct cpu_job job = { .c = c, .args = args, .tmp = &u, .n = a->n, .step = 16384 };
+	struct cpu_job job = { .c = c, .args = args, .tmp = s->skip == 0 ? &u : NULL,
+	    .n = a->n, .step = STEP };
+
+	cpu_run(&job, 2, adamw_task);
+}
+
+static void
+lion_span(const struct update *u, float *p, float *g, float *m, int64_t n)
+{
+	const vi one = (vi)vset(1);
+
+	for (int64_t i = 0; i < n; i += VW) {
+		vf d = vload_to(g + i, n - i) * u->scale, was = vload_to(m + i, n - i);
+		vf way = u->b1 * was + (1 - u->b1) * d;
+		vf sign = (vf)((one | ((vi)way & INT32_MIN)) & (vi)(way != 0));
+
+		vstore_to(m + i, u->b2 * was + (1 - u->b2) * d, n - i);
+		vstore_to(p + i, u->keep * vload_to(p + i, n - i) - u->lr1 * sign, n - i);
+		vstore_to(g + i, (vf){ 0 }, n - i);
+	}
+}
+
+static void
+lion_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_lion *a = job->args;
+	const struct update *u = job->tmp;
+	float buf[MOMENT_BLOCK], *p = cpu_f32(a->p), *g = cpu_f32(a->g);
+	int64_t to = cpu_to(job, task);
+
+	(void)member;
+	if (u == NULL) {
+		clear(g + cpu_from(job, task), to - cpu_from(job, task));
+		return;
+	}
+	for (int64_t i = cpu_from(job, task); i < to; i += MOMENT_BLOCK) {
+		int64_t n = to - i < MOMENT_BLOCK ? to - i : MOMENT_BLOCK;
+		float *m = moment_get(&u->first, &a->m, i, n, buf);
+
+		lion_span(u, p + i, g + i, m, n);
+		moment_put(&u->first, &a->m, i, n, m);
+		copy_out(a->p_out, a->p_type, p, i, n);
+	}
+}
+
+void
+OF_ISA(k_lion)(struct cpu *c, const union dev_args *args)
+{
+	const struct k_lion *a = &args->lion;
+	const struct dev_step *s = cpu_ptr(a->step);
+	double lr = s->lr * a->lr_scale;
+	struct update u = {
+		.scale = (float)s->scale, .b1 = (float)a->beta1, .b2 = (float)a->beta2,
+		.lr1 = (float)lr, .keep = (float)(1 - lr * a->decay),
+		.first = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) },
+	};
+	struct cpu_job job = { .c = c, .args = args, .tmp = s->skip == 0 ? &u : NULL,
+	    .n = a->n, .step = STEP };
+
+	cpu_run(&job, 2, lion_task);
+}
+
+static void
+ema_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_ema *a = job->args;
+	const struct dev_step *s = cpu_ptr(a->step);
+	double t = (double)s->step;
+	float d = (float)fmin(a->decay, (1 + t) / (10 + t)), *y = cpu_f32(a->y);
+	const float *x = cpu_f32(a->x);
+	int64_t to = cpu_to(job, task);
+
+	(void)member;
+	for (int64_t i = cpu_from(job, task); i < to; i += VW)
+		vstore_to(y + i, d * vload_to(y + i, to - i) + (1 - d) * vload_to(x + i, to - i),
+		    to - i);
+}
+
+void
+OF_ISA(k_ema)(struct cpu *c, const union dev_args *args)
+{
+	const struct dev_step *s = cpu_ptr(args->ema.step);
+	struct cpu_job job = { .c = c, .args = args, .n = args->ema.n, .step = STEP };
 
 	if (s->skip == 0)
-		cpu_run(&job, 2, adamw_task);
+		cpu_run(&job, 1, ema_task);
+}
+
+static void
+swap_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_swap *a = job->args;
+	float *x = cpu_f32(a->a), *y = cpu_f32(a->b);
+	int64_t from = cpu_from(job, task), to = cpu_to(job, task);
+
+	(void)member;
+	for (int64_t i = from; i < to; i++) {
+		float was = x[i];
+
+		x[i] = y[i];
+		y[i] = was;
+	}
+	copy_out(a->p_out, a->p_type, x, from, to - from);
+}
+
+void
+OF_ISA(k_swap)(struct cpu *c, const union dev_args *args)
+{
+	struct cpu_job job = { .c = c, .args = args, .n = args->swap.n, .step = STEP };
+
+	cpu_run(&job, 1, swap_task);
 }
