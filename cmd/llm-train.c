@@ -29,7 +29,7 @@ struct train {
 	double		 save_time;
 	bool		 no_shuffle;
 	/* of this call only */
-	const char	*output, *device;
+	const char	*output, *device, *recompute;
 	int64_t		 threads;
 	double		 max_time;
 	bool		 go_on, override, dry, quiet, verbose;
@@ -56,6 +56,8 @@ static const struct opt opts[] = {
 	{ 0, "batch", OPT_I64, AT(batch), "TOKENS", "tokens a step (8192)", .min = 1, .max = 1e10 },
 	{ 0, "micro", OPT_I64, AT(micro), "TOKENS", "tokens a pass (at most 8192)",
 	    .min = 1, .max = 1e9 },
+	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT",
+	    "compute again rather than keep: none, cheap or block (none)" },
 	{ 0, "optimizer", OPT_STR, AT(optimizer), "NAME",
 	    "adamw, muon, lion or adafactor (adamw)" },
 	{ 0, "moments", OPT_STR, AT(moments), "TYPE", "fp32, bf16 or 8bit (fp32)" },
@@ -274,6 +276,8 @@ make_trainer(struct train *o, struct dev *dev)
 		tool_usage("--moments: %s", err.msg);
 	if (train_betas(&to, &err) < 0)
 		tool_usage("%s", err.msg);
+	if (recompute_parse(o->recompute, &to.recompute, &err) < 0)
+		tool_usage("--recompute: %s", err.msg);
 	if (schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
 		tool_usage("--schedule: %s", err.msg);
 	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model,
@@ -303,7 +307,7 @@ main(int argc, char **argv)
 {
 	struct train o = {
 		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .moments = "fp32",
-		.schedule = "cosine",
+		.recompute = "none", .schedule = "cosine",
 		.warmup = -1, .floor = 0.1,
 		.decay_part = 0.2, .beta1 = -1, .beta2 = -1, .eps = 1e-8, .decay = 0.1,
 		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3, .prompt = "",

@@ -172,13 +172,16 @@ struct k_attention_bwd {
 	dptr	d_o, dq, dk, dv, delta;	/* ld as o, q, k, v */
 };
 
-/* y = act(x), n = t * c; dx [+]= dy * act'(x) */
+/* y = act(x), n = t * c; dx [+]= dy * act'(x).  y may be x, dx may be x or dy. */
 struct k_act { dptr y, x; dtype type; enum dev_act act; struct dim t; int64_t c; };
 struct k_act_bwd {
 	dptr dx, dy, x; dtype type; enum dev_act act; struct dim t; int64_t c; bool add;
 };
 
-/* y (T, C) = act(gate) * up, gate and up rows of ld elements (two halves of one matrix, or two) */
+/*
+ * y (T, C) = act(gate) * up, gate and up rows of ld elements (two halves of one
+ * matrix, or two).  y may be gate when ld is c; dgate may be gate and dup up.
+ */
 struct k_glu { dptr y, gate, up; dtype type; enum dev_act act; struct dim t; int64_t c, ld; };
 struct k_glu_bwd {
 	dptr dgate, dup, dy, gate, up; dtype type; enum dev_act act; struct dim t;

@@ -120,6 +120,12 @@ enum {
 	/* Activations and their gradients; F32 without one of these. */
 	TAPE_F64 = 2,		/* for a reference device */
 	TAPE_BF16 = 4, TAPE_F16 = 8,
+	/*
+	 * Keep less from forward to backward: cheap ops (norms, activations) are
+	 * computed again, or all of a block but what it takes from others.  The
+	 * results are the same bits.
+	 */
+	TAPE_RECOMPUTE_CHEAP = 16, TAPE_RECOMPUTE_BLOCK = 32,
 };
 
 /* The flag of tapes over these parameters. */

@@ -29,6 +29,8 @@ struct op_kind {
 	const char	*name;
 	/* Add the launches that turn gradients of out[] into those of in[]. */
 	void		(*backward)(struct tape *t, struct op *op);
+	bool		cheap;		/* to compute again, rather than to keep */
+	bool		once;		/* its forward launches are never repeated */
 };
 
 #define OP_IN 8

@@ -32,7 +32,7 @@ backward(struct tape *t, struct op *op)
 		grad_end(t, up, dup);
 }
 
-static const struct op_kind glu = { "glu", backward };
+static const struct op_kind glu = { "glu", backward, .cheap = true };
 
 struct tensor *
 op_glu(struct tape *t, struct tensor *gate, struct tensor *up, enum dev_act act)

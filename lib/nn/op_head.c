@@ -132,7 +132,8 @@ backward(struct tape *t, struct op *op)
 	}
 }
 
-static const struct op_kind head = { "head", backward }, head_done = { "head", NULL };
+static const struct op_kind head = { "head", backward, .once = true },
+    head_done = { "head", NULL, .once = true };
 
 static void
 forward(struct tape *t, struct op *op)

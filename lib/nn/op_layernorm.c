@@ -26,7 +26,7 @@ backward(struct tape *t, struct op *op)
 	BIND(t, layernorm_bwd.rstd, op->kept[1]);
 }
 
-static const struct op_kind layernorm = { "layernorm", backward };
+static const struct op_kind layernorm = { "layernorm", backward, .cheap = true };
 
 struct tensor *
 op_layernorm(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *b, double eps)

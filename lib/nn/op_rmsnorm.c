@@ -29,7 +29,7 @@ backward(struct tape *t, struct op *op)
 	BIND(t, rmsnorm_bwd.rstd, op->kept[0]);
 }
 
-static const struct op_kind rmsnorm = { "rmsnorm", backward };
+static const struct op_kind rmsnorm = { "rmsnorm", backward, .cheap = true };
 
 struct tensor *
 op_rmsnorm(struct tape *t, struct tensor *x, struct tensor *w, double eps, double w_plus)

@@ -29,7 +29,7 @@ backward(struct tape *t, struct op *op)
 	grad_end(t, op->in[X], dx);
 }
 
-static const struct op_kind rope = { "rope", backward };
+static const struct op_kind rope = { "rope", backward, .cheap = true };
 
 struct tensor *
 op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,

@@ -47,6 +47,8 @@ backward(struct tape *t)
 				if (op->out[i] != NULL)
 					((struct tape_tensor *)op->out[i]->priv)->done = true;
 		}
+		if (!tape_failed(t) && (t->flags & (TAPE_RECOMPUTE_CHEAP | TAPE_RECOMPUTE_BLOCK)))
+			tape_recompute(t, b);
 		t->block[b].backward_end = t->n_launches;
 	}
 }
@@ -119,7 +121,36 @@ place_all(struct slot **order, int n, struct place *busy, int64_t *total)
 	}
 }
 
-/* Lives of slots: what is pinned or an output lives longer than its uses. */
+/* ---- lives of slots ---- */
+
+/*
+ * From first to last use.  A forward block can run again: what it takes from
+ * others lives to its end.
+ */
+static void
+find_lives(struct tape *t)
+{
+	for (int i = 0; i < t->n_slots; i++)
+		t->slot[i].first = t->slot[i].last = t->slot[i].through = -1;
+	for (int i = 0; i < t->n_uses; i++) {
+		const struct use *u = &t->use[i];
+		struct slot *s = u->m.slot >= 0 ? &t->slot[u->m.slot] : NULL;
+
+		if (s != NULL && (s->first < 0 || u->launch < s->first))
+			s->first = u->launch;
+		if (s != NULL && u->launch > s->last)
+			s->last = u->launch;
+	}
+	for (int i = 0; i < t->n_uses; i++) {
+		struct slot *s = t->use[i].m.slot >= 0 ? &t->slot[t->use[i].m.slot] : NULL;
+		int block = t->launch[t->use[i].launch].block;
+
+		if (s != NULL && block > t->launch[s->first].block && block > s->through)
+			s->through = block;
+	}
+}
+
+/* What is pinned or an output lives longer than its uses. */
 static void
 extend_lives(struct tape *t)
 {
@@ -136,9 +167,79 @@ extend_lives(struct tape *t)
 		if (s->pinned) {
 			s->first = 0;
 			s->last = INT_MAX;
-		} else if (s->through > 0 && s->last < t->block[s->through].forward_end - 1) {
+		} else if (s->through >= 0 && s->last < t->block[s->through].forward_end - 1) {
 			s->last = t->block[s->through].forward_end - 1;
 		}
+	}
+}
+
+/* Pairs of fields of which the first may be the second: (kernel, output, input). */
+static const struct {
+	int	kernel;
+	size_t	out, in;
+} in_place[] = {
+#define PAIR(kernel, out, in) \
+	{ kernel, offsetof(union dev_args, out), offsetof(union dev_args, in) }
+	PAIR(K_ADD, add.y, add.a), PAIR(K_ADD, add.y, add.b), PAIR(K_ROPE, rope.y, rope.x),
+	PAIR(K_ACT, act.y, act.x), PAIR(K_ACT_BWD, act_bwd.dx, act_bwd.x),
+	PAIR(K_ACT_BWD, act_bwd.dx, act_bwd.dy), PAIR(K_GLU, glu.y, glu.gate),
+	PAIR(K_GLU_BWD, glu_bwd.dgate, glu_bwd.gate), PAIR(K_GLU_BWD, glu_bwd.dup, glu_bwd.up),
+#undef PAIR
+};
+
+/* The slot at a field of launch number at, whose uses are among n of u; -1: none. */
+static int
+slot_of(const struct use *u, int n, int at, size_t field)
+{
+	for (int i = 0; i < n && u[i].launch == at; i++)
+		if ((size_t)u[i].field == field && u[i].m.at == 0)
+			return u[i].m.slot;
+	return -1;
+}
+
+/* Let out go on in the memory of in, when in ends where out begins. */
+static void
+merge(struct tape *t, int out, int in, int at)
+{
+	struct slot *y, *x;
+
+	if (out < 0 || in < 0 || out == in)
+		return;
+	while (t->slot[in].inside >= 0)
+		in = t->slot[in].inside;
+	y = &t->slot[out];
+	x = &t->slot[in];
+	/* What comes from another block must be there when this one runs again. */
+	if (y->inside >= 0 || y->pinned || y->first != at || x->pinned || x->last != at ||
+	    x->bytes != y->bytes || (x->through >= 0 && t->launch[at].block >= 0))
+		return;
+	y->inside = in;
+	x->last = y->last;
+	x->through = y->through > x->through ? y->through : x->through;
+}
+
+static int
+by_launch(const void *a, const void *b)
+{
+	const struct use *x = a, *y = b;
+
+	return x->launch != y->launch ? (x->launch > y->launch ? 1 : -1) :
+	    (x->field > y->field) - (x->field < y->field);
+}
+
+static void
+merge_slots(struct tape *t)
+{
+	qsort(t->use, (size_t)t->n_uses, sizeof(*t->use), by_launch);
+	for (int i = 0; i < t->n_uses; i++) {
+		int at = t->use[i].launch, kernel = t->launch[at].kernel;
+
+		if (i > 0 && t->use[i - 1].launch == at)
+			continue;
+		for (size_t k = 0; k < sizeof(in_place) / sizeof(*in_place); k++)
+			if (in_place[k].kernel == kernel)
+				merge(t, slot_of(t->use + i, t->n_uses - i, at, in_place[k].out),
+				    slot_of(t->use + i, t->n_uses - i, at, in_place[k].in), at);
 	}
 }
 
@@ -156,7 +257,7 @@ place_slots(struct tape *t, struct err *err)
 	t->slot[0].bytes = t->n_counts * (int64_t)sizeof(int32_t);
 	t->bytes = round_up(t->slot[0].bytes);	/* the counts come first */
 	for (int i = 1; i < t->n_slots; i++)
-		if (t->slot[i].first >= 0)
+		if (t->slot[i].first >= 0 && t->slot[i].inside < 0)
 			order[n++] = &t->slot[i];
 	qsort(order, (size_t)n, sizeof(struct slot *), larger_first);
 	{
@@ -166,6 +267,13 @@ place_slots(struct tape *t, struct err *err)
 		for (int i = 0; i < n; i++)
 			order[i]->at += counts;
 		t->bytes = counts + total;
+	}
+	for (int i = 0; i < t->n_slots; i++) {
+		const struct slot *s = &t->slot[i];
+
+		while (s->inside >= 0)
+			s = &t->slot[s->inside];
+		t->slot[i].at = s->at;
 	}
 	ret = 0;
 out:
@@ -187,7 +295,9 @@ tape_layout(struct tape *t, struct err *err)
 		*err = t->err;
 		return -1;
 	}
+	find_lives(t);
 	extend_lives(t);
+	merge_slots(t);
 	return place_slots(t, err);
 }
 

@@ -192,7 +192,7 @@ mem_slot(struct tape *t, int64_t bytes)
 {
 	if (!tape_grow(t, &t->slot, t->n_slots, &t->slots_cap, sizeof(*t->slot)))
 		return (struct mem){ .slot = -1 };
-	t->slot[t->n_slots] = (struct slot){ .bytes = bytes, .first = -1, .block = -1 };
+	t->slot[t->n_slots] = (struct slot){ .bytes = bytes, .first = -1, .inside = -1 };
 	return (struct mem){ .slot = t->n_slots++ };
 }
 
@@ -405,32 +405,21 @@ tape_launch(struct tape *t, int kernel)
 	l = &t->launch[t->n_launches++];
 	memset(l, 0, sizeof(*l));
 	l->kernel = kernel;
+	l->block = t->in_backward ? -1 : t->n_blocks - 1;
+	l->cheap = t->ops != NULL && t->ops->kind->cheap;
+	l->once = t->ops != NULL && t->ops->kind->once;
 	return &l->a;
 }
 
 void
 tape_bind(struct tape *t, size_t field, struct mem m)
 {
-	int now = t->n_launches - 1;
-
 	if (tape_failed(t) || (m.slot < 0 && m.param == NULL && m.other == NULL))
 		return;
 	if (!tape_grow(t, &t->use, t->n_uses, &t->uses_cap, sizeof(*t->use)))
 		return;
-	t->use[t->n_uses++] = (struct use){ .launch = now, .field = (int)field, .m = m };
-	if (m.slot >= 0) {
-		struct slot *s = &t->slot[m.slot];
-
-		if (s->first < 0) {
-			s->first = now;
-			s->block = t->n_blocks - 1;
-		}
-		if (s->last < now)
-			s->last = now;
-		/* A forward block can run again: what it takes from others lives as long. */
-		if (!t->in_backward && s->block != t->n_blocks - 1)
-			s->through = t->n_blocks - 1;
-	}
+	t->use[t->n_uses++] = (struct use){ .launch = t->n_launches - 1, .field = (int)field,
+	    .m = m };
 }
 
 /* The number of a count: what holds on the device is clamp(n - row0, 0, cap) * times. */

@@ -17,16 +17,19 @@ struct tape_tensor {
 	struct tape_tensor *next;
 };
 
-/* A piece of the plan's memory, alive from launch first to launch last. */
+/* A piece of the plan's memory, alive from launch first to launch last (lives of plan.c). */
 struct slot {
 	int64_t		 bytes, at;
-	int		 first, last, block;
-	int		 through;	/* and to the end of this forward block, 0: no */
+	int		 first, last;	/* first < 0: never */
+	int		 through;	/* and to the end of this forward block, -1: no */
+	int		 inside;	/* the slot whose memory it goes on in, -1: none */
 	bool		 pinned;	/* always alive */
 };
 
 struct launch {
 	int		 kernel;
+	int		 block;		/* -1: of a backward pass */
+	bool		 cheap, once;	/* its op's */
 	union dev_args	 a;
 };
 
@@ -74,6 +77,9 @@ struct tape {
 
 bool tape_grow(struct tape *t, void *array, int n, int *cap, size_t size);
 struct mem mem_slot(struct tape *t, int64_t bytes);
+
+/* Put before a block's backward launches those of its forward pass that they need. */
+void tape_recompute(struct tape *t, int block);
 int tape_count(struct tape *t, enum count_of of, int64_t row0, int64_t cap, int64_t times);
 
 #endif

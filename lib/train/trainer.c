@@ -23,6 +23,20 @@ struct trainer {
 	int64_t		 rows, micro_rows;	/* a step, a pass */
 };
 
+int
+recompute_parse(const char *name, unsigned *recompute, struct err *err)
+{
+	if (strcmp(name, "none") == 0)
+		*recompute = 0;
+	else if (strcmp(name, "cheap") == 0)
+		*recompute = TAPE_RECOMPUTE_CHEAP;
+	else if (strcmp(name, "block") == 0)
+		*recompute = TAPE_RECOMPUTE_BLOCK;
+	else
+		return err_set(err, ERR_ARG, "unknown '%s': none, cheap or block", name);
+	return 0;
+}
+
 static int
 set_rows(struct trainer *t, struct err *err)
 {
@@ -71,7 +85,7 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 		goto fail;
 	}
 	if ((t->tape = tape_new(model->dev, cap, cap,
-	    TAPE_GRAD | params_tape(&model->params), err)) == NULL ||
+	    TAPE_GRAD | params_tape(&model->params) | o->recompute, err)) == NULL ||
 	    model_record_score(model, t->tape, &t->io, 0, err) < 0 ||
 	    tape_plan(t->tape, err) < 0)
 		goto fail;

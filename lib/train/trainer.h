@@ -27,11 +27,15 @@ int optimizer_parse(const char *name, enum optimizer *o, struct err *err);
 /* "fp32", "bf16", "8bit" (DTYPE_U8). */
 int moments_parse(const char *name, dtype *type, struct err *err);
 
+/* "none", "cheap", "block".  Return 0 or -1. */
+int recompute_parse(const char *name, unsigned *recompute, struct err *err);
+
 struct train_options {
 	enum optimizer optimizer;
 	dtype	moments;	/* F32 (or NONE), BF16, U8; Adafactor's are small, and F32 */
 	int64_t	batch;		/* tokens a step, a multiple of the row length */
 	int64_t	micro;		/* tokens a pass; 0: at most 8192 */
+	unsigned recompute;	/* TAPE_RECOMPUTE_*: the same results from less memory */
 	struct schedule schedule;
 	double	beta1, beta2, eps, decay;
 	double	ema;		/* decay of a moving average of the weights; 0: none */

@@ -131,6 +131,13 @@ exits 0 'a dry run' llm-train -m model -o dry --steps 9 --batch 64 --dry-run tra
 grep -q '^memory' "$tmp/out"
 result 'prints the memory' $?
 exits 0 'Muon' $train -o muon --optimizer muon train.shard
+for keep in cheap block
+do
+	exits 0 "recompute $keep" $train -o $keep --recompute $keep train.shard
+	same two $keep
+	result 'gives the same bytes' $?
+done
+exits 2 'nothing of the kind' llm-train -q -m model -o none7 --steps 1 --recompute x train.shard
 exits 0 'samples' llm-train -q -m model -o sampled --steps 6 --batch 64 --sample-every 3 \
     --prompt 'the kernel' train.shard
 test "$(grep -c '"sample":"' sampled/log.jsonl)" -eq 2

@@ -47,6 +47,7 @@ struct graph {
 	/* head with dlogp: the objective is the sum of dlogp * logp, not of seeds */
 	const double	*weight;
 	int		 frozen;	/* parameter without gradient, -1: none */
+	unsigned	 flags;		/* of the tape */
 	/* losses of routers, which the objective has too */
 	struct op_balance balance;
 };
@@ -105,7 +106,7 @@ place(struct graph *g)
 		g->ps.p[i].trainable = i != g->frozen;
 	must(params_place(&g->ps, dev, true, &err));
 	must(params_init(&g->ps, g->seed, &err));
-	g->t = tape_new(dev, g->tokens, g->seqs, TAPE_GRAD | TAPE_F64, &err);
+	g->t = tape_new(dev, g->tokens, g->seqs, TAPE_GRAD | TAPE_F64 | g->flags, &err);
 	must(g->t == NULL ? -1 : 0);
 }
 
@@ -605,6 +606,7 @@ t_random(uint64_t n)
 	struct tensor *x[16];
 	char what[32];
 
+	g.flags = n % 3 == 0 ? 0 : n % 3 == 1 ? TAPE_RECOMPUTE_CHEAP : TAPE_RECOMPUTE_BLOCK;
 	param(&g, 3, 4);
 	param(&g, 3, 4);
 	param(&g, 4, 0);
@@ -662,7 +664,7 @@ main(void)
 	t_head("head, frozen", true, 0, 2);
 	t_head("head, recomputed", false, 0, -1);
 	t_head("head, recomputed, soft cap", false, 2, -1);
-	for (uint64_t i = 100; i < 160; i++)
+	for (uint64_t i = 100; i < 190; i++)
 		t_random(i);
 	dev_close(dev);
 	return tap_done();

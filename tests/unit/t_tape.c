@@ -88,22 +88,42 @@ struct run {
 	struct model_io	 io;
 };
 
+static struct config
+tiny_gpt2(void)
+{
+	struct config c = tiny();
+
+	c.arch = ARCH_GPT2;
+	c.kv_heads = c.heads;
+	c.norm = NORM_LAYER;
+	c.pos = POS_LEARNED;
+	c.act = ACT_GELU_TANH;
+	c.gated = false;
+	c.qkv_bias = c.out_bias = c.ffn_bias = true;
+	return c;
+}
+
 static struct run
-run_new(int64_t tokens, int64_t seqs)
+run_of(struct config c, int64_t tokens, int64_t seqs, unsigned flags)
 {
 	struct run r = { .t = NULL };
-	struct config c = tiny();
 	union dev_args zero = { .fill = { .type = DTYPE_F32 } };
 
 	must(model_init(&r.m, &c, dev, true, 5, &err));
 	zero.fill.y = r.m.params.grad;
 	zero.fill.n = r.m.params.grad_n;
 	dev_launch(dev, K_FILL, &zero);
-	r.t = tape_new(dev, tokens, seqs, TAPE_GRAD, &err);
+	r.t = tape_new(dev, tokens, seqs, TAPE_GRAD | flags, &err);
 	must(model_record_score(&r.m, r.t, &r.io, 0, &err));
 	must(tape_plan(r.t, &err));
 	tape_zero(r.t, r.io.loss);
 	return r;
+}
+
+static struct run
+run_new(int64_t tokens, int64_t seqs)
+{
+	return run_of(tiny(), tokens, seqs, 0);
 }
 
 static void
@@ -168,7 +188,8 @@ difference(const float *a, const float *b, int64_t n)
 static bool
 overlap(const struct slot *a, const struct slot *b)
 {
-	return a->first >= 0 && b->first >= 0 && a->first <= b->last && b->first <= a->last &&
+	return a->first >= 0 && b->first >= 0 && a->inside < 0 && b->inside < 0 &&
+	    a->first <= b->last && b->first <= a->last &&
 	    a->at < b->at + b->bytes && b->at < a->at + a->bytes;
 }
 
@@ -267,6 +288,43 @@ test_step(void)
 	run_free(&r);
 	run_free(&wide);
 	run_free(&apart);
+}
+
+/* Computed again instead of kept: the same bits from less memory. */
+static void
+test_recompute(struct config c, const char *what)
+{
+	static const unsigned flags[] = { 0, TAPE_RECOMPUTE_CHEAP, TAPE_RECOMPUTE_BLOCK };
+	const int len[] = { 9, 5, 7 };
+	struct batch b = batch_of(len, 3, 0);
+	int64_t memory[3], n = config_params(&c);
+	double loss[3];
+	float *g[3];
+	char text[80];
+
+	c.layers = 6;
+	n = config_params(&c);
+	for (int i = 0; i < 3; i++) {
+		struct run r = run_of(c, TOKENS, SEQS, flags[i]);
+		struct tape_cost cost;
+
+		tape_cost(r.t, &cost);
+		memory[i] = cost.memory;
+		give(&r, &b);
+		tape_forward(r.t, 0, -1);
+		tape_backward(r.t, 0, -1);
+		g[i] = gradients(&r, &loss[i]);
+		run_free(&r);
+	}
+	printf("# %s: %lld bytes, cheap %lld, block %lld\n", what, (long long)memory[0],
+	    (long long)memory[1], (long long)memory[2]);
+	snprintf(text, sizeof(text), "%s: recomputed results are the same bits", what);
+	ok(all_finite(g[0], n) && loss[0] == loss[1] && loss[0] == loss[2] &&
+	    memcmp(g[0], g[1], (size_t)n * 4) == 0 && memcmp(g[0], g[2], (size_t)n * 4) == 0, text);
+	snprintf(text, sizeof(text), "%s: and take less memory", what);
+	ok(memory[1] < memory[0] * 9 / 10 && memory[2] < memory[0] * 6 / 10, text);
+	for (int i = 0; i < 3; i++)
+		free(g[i]);
 }
 
 static void
@@ -481,6 +539,8 @@ main(void)
 	test_plan();
 	test_layout_alone();
 	test_step();
+	test_recompute(tiny(), "llama");
+	test_recompute(tiny_gpt2(), "gpt2");
 	test_micro_batches();
 	test_chunks();
 	test_init(team);
