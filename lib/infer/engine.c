@@ -11,15 +11,19 @@ struct engine {
 	int64_t		 max_blocks;	/* of one sequence */
 	int32_t		*unused;	/* cache blocks, a stack */
 	int64_t		 n_unused;
+	int32_t		*unused_slot;	/* of states, a stack */
+	int64_t		 n_unused_slot;
 	float		*logits;	/* (seqs, V) */
 	/* one pass's inputs */
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
+	int32_t		*state_slot;
 };
 
 struct seq {
 	struct engine	*e;
 	int32_t		*token, *block;
 	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
+	int32_t		 slot;			/* of its states; -1: none */
 	int64_t		 at;			/* row of the logits; -1: none */
 };
 
@@ -30,12 +34,17 @@ make_cache(struct engine *e, struct err *err)
 {
 	int64_t blocks = (e->o.cache + CACHE_BLOCK - 1) / CACHE_BLOCK + e->o.seqs;
 
-	if (model_cache_init(&e->cache, e->model, e->model->dev, blocks, CACHE_BLOCK, err) < 0)
+	if (model_cache_init(&e->cache, e->model, e->model->dev, blocks, CACHE_BLOCK,
+	    e->o.seqs, err) < 0)
 		return -1;
-	if ((e->unused = calloc((size_t)blocks, sizeof(*e->unused))) == NULL)
+	e->unused = calloc((size_t)blocks, sizeof(*e->unused));
+	e->unused_slot = calloc((size_t)e->o.seqs, sizeof(*e->unused_slot));
+	if (e->unused == NULL || e->unused_slot == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	while (blocks > 0)
 		e->unused[e->n_unused++] = (int32_t)--blocks;
+	for (int64_t i = e->o.seqs; config_recurrent(&e->model->config) && i > 0; i--)
+		e->unused_slot[e->n_unused_slot++] = (int32_t)i - 1;
 	return 0;
 }
 
@@ -50,10 +59,12 @@ make_inputs(struct engine *e, struct err *err)
 	e->cu_seqlens = calloc(seqs + 1, sizeof(int32_t));
 	e->key_len = calloc(seqs, sizeof(int32_t));
 	e->row = calloc(seqs, sizeof(int32_t));
+	e->state_slot = calloc(seqs, sizeof(int32_t));
 	e->table = calloc(seqs * (size_t)e->max_blocks, sizeof(int32_t));
 	e->logits = calloc(seqs * (size_t)e->model->config.vocab, sizeof(float));
 	if (e->token == NULL || e->pos == NULL || e->slot == NULL || e->cu_seqlens == NULL ||
-	    e->key_len == NULL || e->row == NULL || e->table == NULL || e->logits == NULL)
+	    e->key_len == NULL || e->row == NULL || e->table == NULL || e->logits == NULL ||
+	    e->state_slot == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
 }
@@ -97,6 +108,8 @@ engine_free(struct engine *e)
 	tape_free(e->tape);
 	model_cache_free(&e->cache);
 	free(e->unused);
+	free(e->unused_slot);
+	free(e->state_slot);
 	free(e->logits);
 	free(e->token);
 	free(e->pos);
@@ -127,7 +140,7 @@ seq_new(struct engine *e, struct err *err)
 		return NULL;
 	}
 	s->e = e;
-	s->at = -1;
+	s->at = s->slot = -1;
 	return s;
 }
 
@@ -145,6 +158,8 @@ seq_free(struct seq *s)
 	if (s == NULL)
 		return;
 	release(s, 0);
+	if (s->slot >= 0)
+		s->e->unused_slot[s->e->n_unused_slot++] = s->slot;
 	free(s->token);
 	free(s->block);
 	free(s);
@@ -170,6 +185,13 @@ seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err)
 	return 0;
 }
 
+/* Compute tokens from n on again: where there are states, all of them. */
+static void
+take_back(struct seq *s, int64_t n)
+{
+	s->done = config_recurrent(&s->e->model->config) ? 0 : n;
+}
+
 void
 seq_truncate(struct seq *s, int64_t n)
 {
@@ -177,7 +199,7 @@ seq_truncate(struct seq *s, int64_t n)
 	if (s->n > n)
 		s->n = n;
 	if (s->done > n)
-		s->done = n;
+		take_back(s, n);
 	s->at = -1;
 }
 
@@ -193,10 +215,16 @@ seq_logits(const struct seq *s)
 	return s->at < 0 ? NULL : s->e->logits + s->at * s->e->model->config.vocab;
 }
 
-/* Cache blocks for all tokens. */
+/* Cache blocks for all tokens, and a slot for states. */
 static int
 reserve(struct seq *s, struct err *err)
 {
+	if (s->slot < 0 && config_recurrent(&s->e->model->config)) {
+		if (s->e->n_unused_slot == 0)
+			return err_set(err, ERR_LIMIT, "states of %lld sequences are all in use",
+			    (long long)s->e->o.seqs);
+		s->slot = s->e->unused_slot[--s->e->n_unused_slot];
+	}
 	while (s->n_block * CACHE_BLOCK < s->n) {
 		if (s->e->n_unused == 0)
 			return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
@@ -224,7 +252,7 @@ prepare(struct seq *const *seq, int n, struct err *err)
 	for (int i = 0; i < n; i++) {
 		seq[i]->at = -1;
 		if (seq[i]->done == seq[i]->n && seq[i]->n > 0)
-			seq[i]->done--;
+			take_back(seq[i], seq[i]->n - 1);
 	}
 	return 0;
 }
@@ -250,6 +278,7 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t index)
 	for (int64_t i = 0; i < s->n_block; i++)
 		table[i] = s->block[i];
 	s->done += n;
+	e->state_slot[p->seqs] = s->slot < 0 ? 0 : s->slot;
 	e->key_len[p->seqs++] = (int32_t)s->done;
 	e->cu_seqlens[p->seqs] = p->tokens;
 	if (s->done == s->n) {
@@ -272,6 +301,7 @@ run(struct engine *e, const struct pass *p, int64_t first, struct err *err)
 	tape_upload(e->tape, io->slot, e->slot, p->tokens);
 	tape_upload(e->tape, io->cu_seqlens, e->cu_seqlens, p->seqs + 1);
 	tape_upload(e->tape, io->key_len, e->key_len, p->seqs);
+	tape_upload(e->tape, io->state_slot, e->state_slot, p->seqs);
 	tape_upload(e->tape, io->block_table, e->table, p->seqs * e->max_blocks);
 	tape_upload(e->tape, io->row, e->row, p->rows);
 	tape_forward(e->tape, 0, -1);

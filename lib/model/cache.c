@@ -15,67 +15,92 @@ layer(const char *what, int64_t i, dtype type, int64_t rows, int64_t width, dptr
 void
 cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v)
 {
-	(void)layer;
-	*k = *v = c->kv_heads * c->head_dim;
+	*k = *v = c->mixer[layer] == MIXER_SCAN ? 0 : c->kv_heads * c->head_dim;
 }
 
-/* Bytes of all layers, or -1 when they are too many. */
-static int64_t
-bytes_of(const struct config *c, int64_t rows, dtype type)
-{
-	int64_t bytes = 0, k, v, one;
+/* What a layer keeps: its keys, values and states, as tensors of (rows, width). */
+struct part {
+	struct tensor	*into;
+	const char	*what;
+	dtype		 type;
+	int64_t		 rows, width;
+};
 
-	for (int64_t i = 0; i < c->layers; i++) {
-		cache_widths(c, i, &k, &v);
-		if (__builtin_mul_overflow(rows, (k + v) * dtype_size(type), &one) ||
-		    __builtin_add_overflow(bytes, one, &bytes))
-			return -1;
-	}
-	return bytes;
-}
+enum { PARTS = 4 };
 
-/* The tensors of each layer, one behind the other. */
 static void
-lay_out(struct model_cache *cache, const struct config *c, int64_t rows, dtype type)
+parts_of(struct part part[PARTS], const struct model_cache *cache, const struct model *m,
+    int64_t layer)
 {
-	dptr at = cache->memory;
-	int64_t k, v;
+	const struct config *c = &m->config;
+	const struct scan_sizes *s = &c->scan;
+	bool scans = c->mixer[layer] == MIXER_SCAN;
+	int64_t rows = cache->blocks * cache->block_size, k, v;
+	dtype type = m->params.compute ? m->params.compute : DTYPE_F32;
+	dtype wide = params_wide(&m->params);
 
-	for (int64_t i = 0; i < c->layers; i++) {
-		cache_widths(c, i, &k, &v);
-		cache->k[i] = layer("keys", i, type, rows, k, at);
-		if (at.at != 0)
-			at = dptr_add(at, rows * k * dtype_size(type));
-		cache->v[i] = layer("values", i, type, rows, v, at);
-		if (at.at != 0)
-			at = dptr_add(at, rows * v * dtype_size(type));
+	cache_widths(c, layer, &k, &v);
+	part[0] = (struct part){ &cache->k[layer], "keys", type, rows, k };
+	part[1] = (struct part){ &cache->v[layer], "values", type, rows, v };
+	part[2] = (struct part){ &cache->conv[layer], "inputs", wide, cache->slots,
+		scans ? (s->taps - 1) * s->inner : 0 };
+	part[3] = (struct part){ &cache->scan[layer], "states", wide, cache->slots,
+		scans ? s->states * s->inner : 0 };
+}
+
+/* The tensors of all layers, one behind the other; false when they are too large. */
+static bool
+lay_out(struct model_cache *cache, const struct model *m)
+{
+	struct part part[PARTS];
+	int64_t one;
+
+	cache->bytes = 0;
+	for (int64_t i = 0; i < m->config.layers; i++) {
+		parts_of(part, cache, m, i);
+		for (int j = 0; j < PARTS; j++) {
+			const struct part *p = &part[j];
+
+			*p->into = layer(p->what, i, p->type, p->rows, p->width,
+			    cache->memory.at != 0 ? dptr_add(cache->memory, cache->bytes) :
+			    cache->memory);
+			if (__builtin_mul_overflow(p->rows, p->width * dtype_size(p->type), &one) ||
+			    __builtin_add_overflow(cache->bytes, (one + 63) & -64, &cache->bytes))
+				return false;
+		}
 	}
+	return true;
 }
 
 int
 model_cache_init(struct model_cache *cache, const struct model *m, struct dev *dev,
-    int64_t blocks, int64_t block_size, struct err *err)
+    int64_t blocks, int64_t block_size, int64_t slots, struct err *err)
 {
-	const struct config *c = &m->config;
-	dtype type = m->params.compute ? m->params.compute : DTYPE_F32;
+	size_t layers = (size_t)m->config.layers;
 	int64_t rows;
 
-	*cache = (struct model_cache){ .dev = dev, .blocks = blocks, .block_size = block_size };
-	if (blocks < 1 || block_size < 1 || __builtin_mul_overflow(blocks, block_size, &rows) ||
-	    rows > INT32_MAX || (cache->bytes = bytes_of(c, rows, type)) < 0)
+	*cache = (struct model_cache){ .dev = dev, .blocks = blocks, .block_size = block_size,
+	    .slots = slots };
+	cache->k = calloc(PARTS * layers, sizeof(*cache->k));
+	if (cache->k == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	cache->v = cache->k + layers;
+	cache->conv = cache->v + layers;
+	cache->scan = cache->conv + layers;
+	if (blocks < 1 || block_size < 1 || slots < 1 ||
+	    __builtin_mul_overflow(blocks, block_size, &rows) || rows > INT32_MAX ||
+	    slots > INT32_MAX || !lay_out(cache, m)) {
+		model_cache_free(cache);
 		return err_set(err, ERR_LIMIT, "a cache of %lld blocks of %lld tokens",
 		    (long long)blocks, (long long)block_size);
-	cache->k = calloc((size_t)c->layers, sizeof(*cache->k));
-	cache->v = calloc((size_t)c->layers, sizeof(*cache->v));
-	if (cache->k == NULL || cache->v == NULL) {
-		model_cache_free(cache);
-		return err_set(err, ERR_NOMEM, "out of memory");
 	}
-	if (dev != NULL && (cache->memory = dev_alloc(dev, cache->bytes, err)).at == 0) {
+	if (dev == NULL)
+		return 0;
+	if ((cache->memory = dev_alloc(dev, cache->bytes, err)).at == 0) {
 		model_cache_free(cache);
 		return -1;
 	}
-	lay_out(cache, c, rows, type);
+	lay_out(cache, m);
 	return 0;
 }
 
@@ -85,6 +110,5 @@ model_cache_free(struct model_cache *cache)
 	if (cache->memory.at != 0)
 		dev_free(cache->dev, cache->memory);
 	free(cache->k);
-	free(cache->v);
 	*cache = (struct model_cache){ 0 };
 }

@@ -254,6 +254,12 @@ config_check(const struct config *c, struct err *err)
 }
 
 bool
+config_recurrent(const struct config *c)
+{
+	return memchr(c->mixer, MIXER_SCAN, (size_t)c->layers) != NULL;
+}
+
+bool
 config_is_eos(const struct config *c, int32_t id)
 {
 	if (id < 0)

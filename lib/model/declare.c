@@ -106,6 +106,19 @@ decl_param(struct decl *d, const char *name, const char *suffix, enum init_kind 
 }
 
 void
+decl_wide(struct decl *d, const char *name, const char *suffix, enum init_kind init,
+    double std, int ndim, const int64_t *shape)
+{
+	struct param *p = add(d, name, suffix, init, std, ndim, shape);
+
+	if (p == NULL)
+		return;
+	p->type = params_wide(&d->m->params);
+	p->hidden = p->decay = false;
+	whole(d, p);
+}
+
+void
 decl_linear(struct decl *d, const char *name, double std, int64_t n, int64_t k, bool bias)
 {
 	decl_param(d, name, ".weight", INIT_NORMAL, std, 2, (int64_t[]){ n, k });
@@ -176,11 +189,16 @@ layer(struct decl *d, int64_t i)
 
 	snprintf(d->prefix, sizeof(d->prefix), d->names->layer, (long long)i);
 	decl_norm(d, d->names->pre_mixer, c->width);
-	attention(d);
+	if (c->mixer[i] == MIXER_SCAN)
+		decl_scan(d);
+	else
+		attention(d);
 	decl_norm(d, d->names->post_mixer, c->width);
-	decl_norm(d, d->names->pre_mlp, c->width);
-	mlp(d);
-	decl_norm(d, d->names->post_mlp, c->width);
+	if (c->mlp[i] != MLP_NONE) {
+		decl_norm(d, d->names->pre_mlp, c->width);
+		mlp(d);
+		decl_norm(d, d->names->post_mlp, c->width);
+	}
 	d->prefix[0] = '\0';
 }
 
@@ -245,24 +263,29 @@ config_params(const struct config *c)
 	return d.elements;
 }
 
-/* Keys that a token sees on average in a sequence of n. */
+/* What a layer costs a token beside its matrices, in a sequence of n. */
 static double
-seen(const struct config *c, int64_t layer, double n)
+mixing(const struct config *c, int64_t layer, double n)
 {
-	double w = (double)c->window;
+	double w = (double)c->window, seen = n / 2;
 
-	return c->mixer[layer] == MIXER_LOCAL && w < n ? w - w * w / (2 * n) : n / 2;
+	if (c->mixer[layer] == MIXER_SCAN)
+		return (double)c->scan.inner * (8 * (double)c->scan.states +
+		    2 * (double)c->scan.taps);
+	if (c->mixer[layer] == MIXER_LOCAL && w < n)
+		seen = w - w * w / (2 * n);
+	/* Scores and values of the keys that it sees, 2 FLOPs each. */
+	return 4 * seen * (double)(c->heads * c->head_dim);
 }
 
 double
 config_flops(const struct config *c, int64_t context)
 {
 	struct decl d = { .m = NULL };
-	double attend = 0;
+	double mix = 0;
 
 	walk(&d, c);
-	/* Scores and values, 2 FLOPs each. */
 	for (int64_t i = 0; i < c->layers; i++)
-		attend += 4 * seen(c, i, (double)context) * (double)(c->heads * c->head_dim);
-	return 2 * d.used + attend + 2.0 * (double)c->vocab * (double)c->width;
+		mix += mixing(c, i, (double)context);
+	return 2 * d.used + mix + 2.0 * (double)c->vocab * (double)c->width;
 }

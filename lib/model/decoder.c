@@ -79,8 +79,10 @@ attention(struct build *b, struct tensor *x, int64_t layer)
 		q = rmsnorm(b, q, n->q_norm);
 		k = rmsnorm(b, k, n->k_norm);
 	}
-	q = op_rope(b->t, q, b->io->pos, rope, c->heads, false);
-	k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, false);
+	if (c->pos == POS_ROPE) {
+		q = op_rope(b->t, q, b->io->pos, rope, c->heads, false);
+		k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, false);
+	}
 	return linear(b, attend(b, layer, q, k, v), n->out);
 }
 
@@ -104,8 +106,11 @@ layer(struct build *b, struct tensor *h, int64_t i)
 	const struct arch_names *n = b->names;
 	struct tensor *x;
 
-	x = attention(b, norm(b, h, n->pre_mixer), i);
+	x = norm(b, h, n->pre_mixer);
+	x = b->c->mixer[i] == MIXER_SCAN ? scan_mixer(b, x, i) : attention(b, x, i);
 	h = op_add(b->t, h, norm(b, x, n->post_mixer));
+	if (b->c->mlp[i] == MLP_NONE)
+		return h;
 	x = mlp(b, norm(b, h, n->pre_mlp));
 	return op_add(b->t, h, norm(b, x, n->post_mlp));
 }
@@ -267,6 +272,7 @@ model_record_generate(struct model *m, struct tape *t, const struct model_cache 
 		return -1;
 	io->slot = token_input(&b, "slot", DTYPE_I32);
 	io->key_len = seq_input(&b, "key_len", 0);
+	io->state_slot = seq_input(&b, "state_slot", 0);
 	io->block_table = tape_input(t, "block_table", DTYPE_I32, ROWS_FIXED, 2,
 	    (int64_t[]){ tape_seqs(t), max_blocks });
 	for (int i = 0; i < 2; i++) {

@@ -15,16 +15,19 @@
 /* A family of architectures: its file arch_*.c says how its config.json and tensors are named. */
 enum arch {
 	ARCH_LLAMA, ARCH_GPT2, ARCH_MISTRAL, ARCH_QWEN2, ARCH_QWEN3, ARCH_GEMMA, ARCH_GEMMA2,
-	ARCH_GEMMA3, ARCH_OLMO2, ARCH_COUNT
+	ARCH_GEMMA3, ARCH_OLMO2, ARCH_MAMBA, ARCH_JAMBA, ARCH_COUNT
 };
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
-enum pos_kind { POS_ROPE, POS_LEARNED };
+enum pos_kind { POS_ROPE, POS_LEARNED, POS_NONE };
 enum qk_norm { QK_NORM_NONE, QK_NORM_HEAD, QK_NORM_WHOLE };	/* a head's width, or all heads' */
 
 /* The two halves of a layer: what mixes tokens, and what follows it. */
-enum mixer_kind { MIXER_FULL, MIXER_LOCAL };	/* attention to all tokens, or to a window */
-enum mlp_kind { MLP_DENSE };
+enum mixer_kind {
+	MIXER_FULL, MIXER_LOCAL,	/* attention to all tokens, or to a window */
+	MIXER_SCAN			/* Mamba's selective scan */
+};
+enum mlp_kind { MLP_DENSE, MLP_NONE };
 
 #define CONFIG_EOS_MORE 7
 #define CONFIG_LAYERS 4096
@@ -45,6 +48,13 @@ struct rope_scaling {
 	double		near[ROPE_PAIRS], far[ROPE_PAIRS];	/* longrope's short and long */
 };
 
+/* Sizes of MIXER_SCAN: channels, states and taps of each, and the rank of their steps. */
+struct scan_sizes {
+	int64_t		inner, states, taps, rank;
+	bool		bias, conv_bias;	/* of projections, of the convolution */
+	bool		norms;		/* of steps, inputs and outputs */
+};
+
 /* A config of zeros but for sizes, norm_eps and rope_theta is a Llama. */
 struct config {
 	enum arch	arch;
@@ -63,6 +73,7 @@ struct config {
 	double		attn_softcap, final_softcap;	/* 0: none */
 	int64_t		window;		/* of MIXER_LOCAL: tokens seen, itself counted */
 	uint8_t		mixer[CONFIG_LAYERS], mlp[CONFIG_LAYERS];	/* of each layer */
+	struct scan_sizes scan;
 	/* rotary positions */
 	double		rope_theta, rope_local_theta;	/* local 0: no difference, and no scaling */
 	int64_t		rope_dims;	/* that turn, of a head; 0: all */
@@ -88,6 +99,8 @@ int config_read(struct config *c, const json_t *doc, struct err *err);
 int config_load(struct config *c, const char *path, struct err *err);	/* file or directory */
 int config_check(const struct config *c, struct err *err);
 json_t *config_write(const struct config *c, struct err *err);
+/* Has it states that go on from token to token, so that no token can be taken back? */
+bool config_recurrent(const struct config *c);
 bool config_is_eos(const struct config *c, int32_t id);
 
 int64_t config_params(const struct config *c);		/* elements, tied counted once */
@@ -157,18 +170,20 @@ int model_settle(const char *aside, const char *dir, int status, struct err *err
 
 /*
  * A paged cache of keys and values: rows = blocks * block_size of each layer.
+ * Layers that scan keep a state in each slot, of which a sequence has one.
  * Any number of tapes read and write it; it is one allocation.
  */
 struct model_cache {
-	struct tensor	*k, *v;		/* one a layer */
-	int64_t		 blocks, block_size, bytes;
+	struct tensor	*k, *v;		/* one a layer; k holds all four arrays */
+	struct tensor	*conv, *scan;	/* states of MIXER_SCAN: (slots, ..), wide */
+	int64_t		 blocks, block_size, slots, bytes;
 	struct dev	*dev;
 	dptr		 memory;
 };
 
 /* dev NULL: only its shapes and bytes, for tapes that are laid out. */
 int model_cache_init(struct model_cache *cache, const struct model *m, struct dev *dev,
-    int64_t blocks, int64_t block_size, struct err *err);
+    int64_t blocks, int64_t block_size, int64_t slots, struct err *err);
 void model_cache_free(struct model_cache *cache);
 
 /*
@@ -188,6 +203,7 @@ struct model_io {
 	struct tensor	*loss;			/* (1) f64: sum of -logp over targets, added up */
 	/* generation: */
 	struct tensor	*slot, *key_len, *block_table;
+	struct tensor	*state_slot;		/* (S) int32: of a sequence's states in the cache */
 	struct tensor	*row;			/* (R) int32: tokens whose logits are wanted */
 	struct tensor	*logits;		/* (R, V) */
 };

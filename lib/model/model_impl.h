@@ -65,6 +65,7 @@ struct arch_names {
 	const char	*pre_mixer, *post_mixer, *pre_mlp, *post_mlp;	/* norms of width */
 	const char	*q, *k, *v, *qkv, *out, *q_norm, *k_norm;
 	const char	*gate, *up, *gate_up, *down;
+	const char	*scan;		/* prefix of the modules of MIXER_SCAN */
 	bool		 turned;	/* matrices of layers lie (in, out) in files */
 };
 
@@ -88,7 +89,7 @@ const struct arch_family *arch_family(enum arch arch);
 const struct arch_family *arch_of_type(const char *model_type);
 
 extern const struct arch_family arch_llama, arch_gpt2, arch_mistral, arch_qwen2, arch_qwen3,
-    arch_gemma, arch_gemma2, arch_gemma3, arch_olmo2;
+    arch_gemma, arch_gemma2, arch_gemma3, arch_olmo2, arch_mamba, arch_jamba;
 extern const struct arch_names llama_names;
 
 /* ---- declaring parameters, or only counting them ---- */
@@ -112,6 +113,9 @@ void decl_param(struct decl *d, const char *name, const char *suffix, enum init_
     double std, int ndim, const int64_t *shape);
 /* name.weight (n, k), and name.bias (n) */
 void decl_linear(struct decl *d, const char *name, double std, int64_t n, int64_t k, bool bias);
+/* A wide parameter that is no matrix between layers, of any shape. */
+void decl_wide(struct decl *d, const char *name, const char *suffix, enum init_kind init,
+    double std, int ndim, const int64_t *shape);
 /* name.weight, and .bias of a layer norm; nothing when name is NULL */
 void decl_norm(struct decl *d, const char *name, int64_t n);
 /*
@@ -122,6 +126,10 @@ void decl_stack(struct decl *d, const char *name, double std, int64_t count, int
     int64_t k);
 void decl_weight(struct decl *d, int64_t at, int64_t n, int64_t k, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* What of a layer MIXER_SCAN declares, records and checks. */
+void decl_scan(struct decl *d);
+int scan_check(const struct config *c, struct err *err);
 
 /* Widths of a layer's rows in the cache; 0: it keeps none. */
 void cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v);
@@ -149,6 +157,8 @@ struct build {
 	char		 prefix[NN_NAME];	/* of names: the layer's */
 	struct err	*err;
 };
+
+struct tensor *scan_mixer(struct build *b, struct tensor *x, int64_t layer);
 
 /* The tensor prefix + name + suffix, or NULL: a missing one is the op's failure. */
 struct tensor *weight(struct build *b, const char *name, const char *suffix);

@@ -38,6 +38,10 @@ fill_in(struct config *c)
 		c->ffn = c->gated ? (c->width * 8 / 3 + 63) / 64 * 64 : 4 * c->width;
 	if (c->context == 0)
 		c->context = 1024;
+	if (c->scan.states > 0 && c->scan.inner == 0) {
+		c->scan.inner = 2 * c->width;
+		c->scan.rank = (c->width + 15) / 16;
+	}
 }
 
 /* The number of layers, where it is not given, that comes nearest to params. */
@@ -51,6 +55,8 @@ layers_for(const struct config *c, int64_t params)
 		return c->layers;
 	one.layers = 1;
 	two.layers = 2;
+	config_layers(&one);
+	config_layers(&two);
 	layer = config_params(&two) - config_params(&one);
 	n = 1 + (params - config_params(&one) + layer / 2) / layer;
 	return n < 1 ? 1 : n > MAX_LAYERS ? MAX_LAYERS : n;
@@ -134,7 +140,7 @@ serve_pass(const struct model *m, struct model_cost *r, struct err *err)
 
 	if (t == NULL)
 		return -1;
-	if (model_cache_init(&cache, m, NULL, blocks, block, err) == 0) {
+	if (model_cache_init(&cache, m, NULL, blocks, block, 1, err) == 0) {
 		r->cache = cache.bytes;
 		if (model_record_generate(&copy, t, &cache, blocks, 1, &io, err) == 0)
 			ret = tape_layout(t, err);

@@ -46,7 +46,11 @@ struct tensor {
  * is trained has a wide master too, which is what the optimizer updates.
  * Gradients are wide, and only trainable parameters have any.
  */
-enum init_kind { INIT_ZEROS, INIT_ONES, INIT_NORMAL };
+enum init_kind {
+	INIT_ZEROS, INIT_ONES, INIT_NORMAL,
+	INIT_LOGS,		/* ln 1, ln 2 ... along the last dimension */
+	INIT_STEPS,		/* softplus of it is log-uniform in [0.001, 0.1] */
+};
 
 struct param {
 	char		 name[NN_NAME];	/* logical name, as in its checkpoint file */

@@ -69,6 +69,14 @@ conv_backward(struct tape *t, struct op *op)
 	grad_end(t, op->in[V_X], dx);
 }
 
+/* (C, width), or (C, 1, width) as files have it. */
+static bool
+taps_fit(const struct tape *t, const struct tensor *w, int64_t c)
+{
+	return w != NULL && w->type == tape_wide(t) && w->shape[0] == c &&
+	    (w->ndim == 2 || (w->ndim == 3 && w->shape[1] == 1));
+}
+
 static const struct op_kind conv = { "conv", conv_backward };
 
 struct tensor *
@@ -78,10 +86,11 @@ op_conv(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias,
 	struct tensor *y;
 	union dev_args *a;
 	struct op *op;
+	int64_t width;
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_activation(t, x) || w == NULL || !is_wide(t, w, x->shape[1], w->shape[1]) ||
+	if (!is_activation(t, x) || !taps_fit(t, w, x->shape[1]) ||
 	    (bias != NULL && !is_wide(t, bias, x->shape[1], 0)) || !sequences_fit(t, q, state))
 		return tape_fail(t, "conv: x %s, w %s, bias %s or sequences do not fit",
 		    shape_text(x).s, shape_text(w).s, shape_text(bias).s);
@@ -93,7 +102,8 @@ op_conv(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias,
 	op->in[V_BIAS] = bias;
 	op->in[V_CU_SEQLENS] = q->cu_seqlens;
 	op->out[0] = y;
-	op->f.conv = (struct k_conv){ .type = x->type, .c = x->shape[1], .width = w->shape[1],
+	width = w->shape[w->ndim - 1];
+	op->f.conv = (struct k_conv){ .type = x->type, .c = x->shape[1], .width = width,
 	    .ldx = x->shape[1] };
 	a = tape_launch(t, K_CONV);
 	a->conv = op->f.conv;
@@ -105,7 +115,7 @@ op_conv(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias,
 		BIND(t, conv.slot, mem_of(q->slot));
 		BIND(t, conv.pos, mem_of(q->pos));
 	}
-	op->flops = 2.0 * (double)(x->shape[0] * x->shape[1] * w->shape[1]);
+	op->flops = 2.0 * (double)(x->shape[0] * x->shape[1] * width);
 	op->flops_backward = 2 * op->flops;
 	op->bytes = 2.0 * (double)tape_bytes(t, x->shape[0] * x->shape[1]);
 	return y;

@@ -66,8 +66,8 @@ struct op_sequences {
 };
 
 /*
- * Causal convolution of each channel: x (T, C), w (C, width), bias (C) or NULL,
- * both wide.  state: NULL, or wide (slots, (width - 1) * C) in generation.
+ * Causal convolution of each channel: x (T, C), w (C, width) or (C, 1, width),
+ * bias (C) or NULL, both wide.  state: NULL, or wide (slots, (width - 1) * C) in generation.
  */
 struct tensor *op_conv(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias,
     const struct op_sequences *q, struct tensor *state);

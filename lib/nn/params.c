@@ -1,5 +1,6 @@
 #include "nn/nn.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -224,6 +225,27 @@ struct fill {
 	char		*host;
 };
 
+static double
+initial(const struct fill *f, int64_t i)
+{
+	const struct param *p = f->p;
+	double step;
+
+	switch (p->init) {
+	case INIT_ZEROS:
+		return 0;
+	case INIT_ONES:
+		return 1;
+	case INIT_LOGS:
+		return log(1 + (double)(i % p->shape[p->ndim - 1]));
+	case INIT_STEPS:
+		step = 1e-3 * pow(100, rng_unit(f->seed, f->stream, (uint64_t)i));
+		return log(expm1(step));
+	default:
+		return p->std * rng_normal(f->seed, f->stream, (uint64_t)i);
+	}
+}
+
 static void
 fill_piece(void *ctx, int64_t task, int member)
 {
@@ -232,8 +254,7 @@ fill_piece(void *ctx, int64_t task, int member)
 
 	(void)member;
 	for (; at < end; at++) {
-		double v = f->p->init == INIT_ONES ? 1 : f->p->init == INIT_ZEROS ? 0 :
-		    f->p->std * rng_normal(f->seed, f->stream, (uint64_t)(f->from + at));
+		double v = initial(f, f->from + at);
 
 		if (f->f64)
 			((double *)(void *)f->host)[at] = v;

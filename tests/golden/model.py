@@ -14,6 +14,7 @@ import sys
 import torch
 from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import JambaConfig, JambaForCausalLM, MambaConfig, MambaForCausalLM
 
 SEQS = [7, 1, 12, 4]
 
@@ -36,6 +37,17 @@ def models():
     yield "gpt2", GPT2LMHeadModel(GPT2Config(
         vocab_size=48, n_embd=16, n_layer=2, n_head=4, n_positions=32,
         resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=0, eos_token_id=0))
+    yield "mamba", MambaForCausalLM(MambaConfig(
+        vocab_size=48, hidden_size=16, state_size=5, num_hidden_layers=2, conv_kernel=4,
+        expand=2, time_step_rank=3, use_bias=True, bos_token_id=0, eos_token_id=0,
+        residual_in_fp32=False))
+    yield "jamba", JambaForCausalLM(JambaConfig(
+        vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, attn_layer_period=3,
+        attn_layer_offset=1, num_experts=1, num_experts_per_tok=1, mamba_d_state=5,
+        mamba_d_conv=3, mamba_expand=2, mamba_dt_rank=3, mamba_conv_bias=False,
+        max_position_embeddings=64, tie_word_embeddings=False, bos_token_id=0,
+        eos_token_id=1, pad_token_id=0))
 
 
 def randomize(model):

@@ -23,6 +23,13 @@ static const struct config llama = {
 	.head_dim = 8, .ffn = 64, .context = CONTEXT, .norm = NORM_LAYER, .pos = POS_LEARNED,
 	.act = ACT_GELU_TANH, .qkv_bias = true, .out_bias = true, .ffn_bias = true, .tied = true,
 	.norm_eps = 1e-5, .bos = -1, .eos = 0, .init_std = 0.3,
+}, jamba = {
+	.arch = ARCH_JAMBA, .vocab = VOCAB, .width = 32, .layers = 3, .heads = 4, .kv_heads = 2,
+	.head_dim = 8, .ffn = 48, .context = CONTEXT, .norm = NORM_RMS, .pos = POS_NONE,
+	.act = ACT_SILU, .gated = true, .tied = true, .norm_eps = 1e-5,
+	.mixer = { MIXER_SCAN, MIXER_FULL, MIXER_SCAN },
+	.scan = { .inner = 64, .states = 7, .taps = 4, .rank = 3, .conv_bias = true, .norms = true },
+	.bos = -1, .eos = 0, .init_std = 0.3,
 };
 
 struct rig {
@@ -368,9 +375,9 @@ test_sampler(void)
 int
 main(void)
 {
-	const struct config *configs[] = { &llama, &gpt2 };
+	const struct config *configs[] = { &llama, &gpt2, &jamba };
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct rig g;
 
 		rig_up(&g, configs[i]);

@@ -172,12 +172,14 @@ cached_logits(struct model *m, const struct golden *g, int step, float *logits)
 	struct model_cache cache;
 	struct model_io io;
 	int64_t v = m->config.vocab;
-	int32_t table[SEQS * BLOCKS], done[SEQS] = { 0 };
+	int32_t table[SEQS * BLOCKS], states[SEQS], done[SEQS] = { 0 };
 
 	/* Blocks in an order that is not the sequences'. */
 	for (int i = 0; i < SEQS * BLOCKS; i++)
 		table[i] = (i * 5 + 3) % (SEQS * BLOCKS);
-	must(model_cache_init(&cache, m, dev, SEQS * BLOCKS, BLOCK, &err), "cache");
+	for (int i = 0; i < SEQS; i++)
+		states[i] = SEQS - 1 - i;
+	must(model_cache_init(&cache, m, dev, SEQS * BLOCKS, BLOCK, SEQS, &err), "cache");
 	must(model_record_generate(m, t, &cache, BLOCKS, CAPACITY, &io, &err), "record");
 	must(tape_plan(t, &err), "plan");
 	for (;;) {
@@ -208,6 +210,7 @@ cached_logits(struct model *m, const struct golden *g, int step, float *logits)
 		tape_upload(t, io.row, row, n);
 		tape_upload(t, io.cu_seqlens, cu, g->nseq + 1);
 		tape_upload(t, io.key_len, len, g->nseq);
+		tape_upload(t, io.state_slot, states, g->nseq);
 		tape_upload(t, io.block_table, table, (int64_t)SEQS * BLOCKS);
 		tape_forward(t, 0, -1);
 		got = calloc((size_t)(n * v), sizeof(float));
@@ -352,6 +355,8 @@ main(void)
 	must(dev == NULL ? -1 : 0, "device");
 	check_model("llama");
 	check_model("llama-tied");
+	check_model("mamba");
+	check_model("jamba");
 	check_model("gpt2");
 	dev_close(dev);
 	team_free(team);
