@@ -168,7 +168,7 @@ struct k_attention {
 
 /* dq, dk, dv = (not +=) gradients, dk and dv of kv_type; delta (T, heads), wide, is scratch */
 struct k_attention_bwd {
-	struct k_attention f;		/* o, lse as forward left them; no block table */
+	struct k_attention f;		/* o, lse as forward left them; no cache */
 	dptr	d_o, dq, dk, dv, delta;	/* ld as o, q, k, v */
 };
 

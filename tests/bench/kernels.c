@@ -156,6 +156,7 @@ main(int argc, char **argv)
 	attention(d, 32, 128, 8, 2, 32);
 	attention(d, 8, 512, 4, 2, 64);
 	attention(d, 8, 512, 4, 4, 128);
+	attention(d, 4, 1024, 4, 4, 64);
 	attention(d, 1, 4096, 4, 2, 64);
 	head(d, 2048, 4096);
 	head(d, 64, 151936);

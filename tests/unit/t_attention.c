@@ -16,6 +16,7 @@ struct attn_case {
 	int64_t	window, sinks, rows;
 	bool	causal, paged;
 	double	softcap;
+	dtype	kv_type;
 	int32_t	cu[MAX_SEQS + 2], key_len[MAX_SEQS], table[MAX_SEQS * MAX_BLOCKS];
 };
 
@@ -29,7 +30,7 @@ fwd_args(struct kit *k, union dev_args *a)
 	a->attention = (struct k_attention){
 		.o = kit_at(k, B_O), .lse = kit_at(k, B_LSE), .q = kit_at(k, B_Q),
 		.k = kit_at(k, B_K), .v = kit_at(k, B_V), .cu_seqlens = kit_at(k, B_CU),
-		.type = k->type, .kv_type = k->type,
+		.type = k->type, .kv_type = kit_type_of(k, B_K),
 		.t = { .cap = s->cap, .n = kit_at(k, B_T) },
 		.seqs = { .cap = MAX_SEQS, .n = kit_at(k, B_S) },
 		.heads = s->heads, .kv_heads = s->kv_heads, .d_qk = s->d_qk, .d_v = s->d_v,
@@ -61,8 +62,9 @@ bwd_args(struct kit *k, union dev_args *a)
 static void
 draw_case(struct kit *k, struct attn_case *s, bool paged)
 {
-	static const int32_t lens[] = { 0, 1, 2, 5, 47, 48, 49, 64, 95, 96, 97, 130, 200 };
+	static const int32_t lens[] = { 0, 1, 2, 5, 47, 48, 49, 64, 95, 96, 97, 130, 200, 384, 390 };
 	static const int64_t dims[] = { 4, 8, 24, 32, 40, 64, 80 };
+	static const dtype types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
 	int32_t free_block = 0;
 
 	*s = (struct attn_case){ .seqs = kit_draw(k, 0, MAX_SEQS), .paged = paged };
@@ -74,8 +76,10 @@ draw_case(struct kit *k, struct attn_case *s, bool paged)
 	s->window = s->causal && kit_draw(k, 0, 2) == 0 ? kit_draw(k, 1, 90) : 0;
 	s->sinks = s->window > 0 ? kit_draw(k, 0, 1) * 4 : 0;
 	s->softcap = kit_draw(k, 0, 3) == 0 ? 2 : 0;
+	k->act = types[kit_draw(k, 0, 2)];
+	s->kv_type = kit_draw(k, 0, 1) == 0 ? k->act : types[kit_draw(k, 0, 2)];
 	for (int i = 0; i < s->seqs; i++) {
-		int32_t n = lens[kit_draw(k, 0, 12)];
+		int32_t n = lens[kit_draw(k, 0, paged ? 12 : 14)];
 
 		s->cu[i + 1] = s->cu[i] + n;
 		s->key_len[i] = paged ? n + (int32_t)kit_draw(k, 0, 1) *
@@ -101,8 +105,8 @@ common_bufs(struct kit *k, const struct attn_case *s)
 	int64_t keys = s->paged ? s->rows : s->tokens;
 
 	kit_in(k, s->cap * s->ldq, s->tokens * s->ldq, 1.5);
-	kit_in(k, s->rows * s->ldk, keys * s->ldk, 1.5);
-	kit_in(k, s->rows * s->ldv, keys * s->ldv, 1);
+	kit_in_as(k, s->kv_type, s->rows * s->ldk, keys * s->ldk, 1.5);
+	kit_in_as(k, s->kv_type, s->rows * s->ldv, keys * s->ldv, 1);
 	kit_ints(k, MAX_SEQS + 1, s->cu);
 	kit_ints(k, MAX_SEQS, s->key_len);
 	kit_ints(k, MAX_SEQS * MAX_BLOCKS, s->table);
@@ -113,8 +117,8 @@ common_bufs(struct kit *k, const struct attn_case *s)
 static void
 describe(const struct attn_case *s)
 {
-	printf("# heads %d/%d d %d/%d causal %d window %d sinks %d cap %g paged %d lens",
-	    (int)s->heads, (int)s->kv_heads, (int)s->d_qk, (int)s->d_v, s->causal,
+	printf("# %s heads %d/%d d %d/%d causal %d window %d sinks %d cap %g paged %d lens",
+	    dtype_name(s->kv_type), (int)s->heads, (int)s->kv_heads, (int)s->d_qk, (int)s->d_v, s->causal,
 	    (int)s->window, (int)s->sinks, s->softcap, s->paged);
 	for (int i = 0; i < s->seqs; i++)
 		printf(" %d/%d", s->cu[i + 1] - s->cu[i], s->key_len[i]);
@@ -130,7 +134,7 @@ forward_agrees(struct kit *k, bool paged)
 	draw_case(k, &s, paged);
 	k->shape = &s;
 	kit_out(k, s.cap * s.ldo);
-	kit_out(k, s.cap * s.heads);
+	kit_wide_out(k, s.cap * s.heads);
 	common_bufs(k, &s);
 	good = kit_agrees(k, K_ATTENTION, fwd_args, 5e-6);
 	if (!good)
@@ -158,10 +162,10 @@ backward_agrees(struct kit *k)
 	draw_case(k, &s, false);
 	k->shape = &s;
 	kit_out(k, s.cap * s.ldo);
-	kit_out(k, s.cap * s.heads);
+	kit_wide_out(k, s.cap * s.heads);
 	common_bufs(k, &s);
 	good = kit_agrees(k, K_ATTENTION, fwd_args, 5e-6);
-	/* Backward takes o and lse of the reference, rounded to float. */
+	/* Backward takes o and lse of the reference, rounded to their types. */
 	o = malloc((size_t)(s.cap * s.ldo) * sizeof(*o) + 1);
 	lse = malloc((size_t)(s.cap * s.heads) * sizeof(*lse) + 1);
 	known(k, B_O, o);
@@ -170,15 +174,19 @@ backward_agrees(struct kit *k)
 		struct kit_buf *b = &k->buf[i];
 		double *from = b->from, *to = i == 0 ? o : lse;
 
-		for (int64_t j = 0; j < b->n; j++)
-			from[j] = (double)(float)to[j];
+		for (int64_t j = 0; j < b->n; j++) {
+			char t[8];
+
+			dtype_convert(t, b->type, &to[j], DTYPE_F64, 1);
+			dtype_convert(&from[j], DTYPE_F64, t, b->type, 1);
+		}
 		b->out = false;
 	}
 	kit_in(k, s.cap * s.ldo, s.tokens * s.ldo, 1);
 	kit_out(k, s.cap * s.ldq);
-	kit_out(k, s.cap * s.ldk);
-	kit_out(k, s.cap * s.ldv);
-	kit_out(k, s.cap * s.heads);
+	kit_out_as(k, s.kv_type, s.cap * s.ldk);
+	kit_out_as(k, s.kv_type, s.cap * s.ldv);
+	kit_wide_out(k, s.cap * s.heads);
 	k->buf[B_DELTA].out = true;
 	good = good && kit_agrees(k, K_ATTENTION_BWD, bwd_args, 1e-5);
 	if (!good)

@@ -31,9 +31,7 @@ is_active(dtype t)
 static int
 check_attention(const struct cpu *c, int kernel, const struct k_attention *a, struct err *err)
 {
-	if (a->type != DTYPE_F32)
-		return bad_type(c, kernel, a->type, err);
-	if (a->kv_type != DTYPE_F32)
+	if (!is_active(a->kv_type))
 		return bad_type(c, kernel, a->kv_type, err);
 	if (a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads != 0)
 		return bad_shape(kernel, "heads are no multiple of kv_heads", err);
@@ -44,8 +42,8 @@ check_attention(const struct cpu *c, int kernel, const struct k_attention *a, st
 		return bad_shape(kernel, "rows overlap", err);
 	if (a->block_table.at != 0 && (a->key_len.at == 0 || a->block_size < 1))
 		return bad_shape(kernel, "a block table without lengths or block size", err);
-	if (kernel == K_ATTENTION_BWD && a->block_table.at != 0)
-		return bad_shape(kernel, "no gradient through a block table", err);
+	if (kernel == K_ATTENTION_BWD && a->key_len.at != 0)
+		return bad_shape(kernel, "no gradient through a cache", err);
 	return 0;
 }
 

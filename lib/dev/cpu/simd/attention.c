@@ -1,146 +1,152 @@
 /*
- * Attention forward: flash attention (arXiv 2205.14135) on tiles.
+ * Attention forward: flash attention (arXiv 2205.14135) with queries in lanes.
  *
  * A task is a block of queries of one sequence and one key head, with all
- * query heads that read it.  For each block of keys: pack keys and values
- * once; then, for panels of MR queries, scores, running maximum and sum, and
- * the weighted values added to what is there, scaled by how the maximum moved.
+ * query heads that read it.  For each block of keys, which is made float rows
+ * once, and each panel of rows: scores, running maximum and sum, and the
+ * weighted values added to what is there, scaled by how the maximum moved.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "dev/cpu/simd/attend.h"
 
-enum { ROWS = 96 };		/* of queries times heads in a task, about */
+enum { ROWS = 6 * LANES < 96 ? 96 : 6 * LANES };	/* of a task, about */
 
 /* A launch, and where a member's scratch memory has what. */
 struct forward {
 	const struct k_attention *a;
-	struct block { struct span span; int64_t from, to; } *block;
-	int64_t	n_blocks, group, bq;
-	int64_t	dv, rows;			/* d_v rounded up; of acc */
+	struct block { struct span span; int64_t from, to, keys; } *block;
+	int64_t	n_blocks, group, bq, panels;
 	float	*scratch;
-	int64_t	keys, values, gather, acc, top, sum, tile, each;	/* offsets, size */
+	int64_t	keys, values, queries, acc, top, sum, weights, each;	/* offsets, size */
+	int64_t	q_floats, acc_floats;			/* of a panel */
 };
 
-/* Rows of the keys [j0, j0 + n) where they lie scattered, put together. */
-static const float *
-rows_of(const struct k_attention *a, const struct span *s, const float *base, int64_t ld,
-    int64_t d, int64_t j0, int64_t n, float *gather, int64_t *ld_out)
+/* to (n, d) = rows of the keys [j0, j0 + n) as floats. */
+INLINE void
+rows_of(dtype type, const struct k_attention *a, const struct span *s, float *to, const void *x,
+    int64_t at, int64_t ld, int64_t d, int64_t j0, int64_t n)
 {
 	const int32_t *table = cpu_i32(a->block_table);
 
-	if (table == NULL) {
-		*ld_out = ld;
-		return base + (s->row + j0) * ld;
-	}
-	for (int64_t j = j0; j < j0 + n; j++) {
-		int64_t row = (int64_t)table[s->seq * a->max_blocks + j / a->block_size] *
+	for (int64_t j = j0; j < j0 + n; j++, to += d) {
+		int64_t row = table == NULL ? s->row + j :
+		    (int64_t)table[s->seq * a->max_blocks + j / a->block_size] *
 		    a->block_size + j % a->block_size;
 
-		memcpy(gather + (j - j0) * d, base + row * ld, (size_t)d * sizeof(float));
+		for (int64_t e = 0; e < d; e += VW)
+			vstore_to(to + e, vget(type, x, row * ld + at + e, d - e), d - e);
 	}
-	*ld_out = d;
-	return gather;
 }
 
 /*
- * Scores s (cols) of a query at pos, capped and masked; then weights, with the
- * running top and sum.  Return by how much what was summed before counts less.
+ * Weights of the keys [from, to) of the block at j0 for a panel, from their
+ * rows k.  Return in less[] by how much what was summed before counts less.
  */
-static float
-weigh(const struct k_attention *a, float *s, int64_t cols, int64_t pos, int64_t j0, int64_t nk,
-    float *top, float *sum)
-{
-	vf m = vset(-INFINITY), total = { 0 };
-	float cap = (float)a->softcap, now, less[VW];
-	bool whole = sees_all(a, pos, j0, cols, nk);
-
-	for (int64_t c = 0; c < cols; c += VW) {
-		vf x = vload(s + c);
-
-		if (cap > 0)
-			x = cap * vtanh(x / cap);
-		if (!whole)
-			x = vsel(seen(a, pos, viota() + (int32_t)(j0 + c), nk), x,
-			    vset(-INFINITY));
-		m = vmax(x, m);
-		vstore(s + c, x);
-	}
-	now = vtop(m);
-	now = now > *top ? now : *top;
-	if (now == -INFINITY) {
-		memset(s, 0, (size_t)cols * sizeof(*s));
-		return 1;
-	}
-	for (int64_t c = 0; c < cols; c += VW) {
-		vf p = vexp(vload(s + c) - now);
-
-		total += p;
-		vstore(s + c, p);
-	}
-	vstore(less, vexp(vset(*top - now)));
-	*top = now;
-	*sum = *sum * less[0] + vsum(total);
-	return less[0];
-}
-
-/* MR or fewer queries from i on, of head h, against the packed block of keys at j0. */
 static void
-panel(const struct forward *f, const struct block *b, float *mine, int64_t h, int64_t i,
-    int64_t j0)
+weigh(const struct forward *f, const struct lanes *l, float *mine, int64_t p, int64_t j0,
+    int64_t from, int64_t to, int64_t nk, vf less[2])
 {
 	const struct k_attention *a = f->a;
-	const struct span *s = &b->span;
-	int64_t rows = min64(MR, b->to - i), pos = s->pos + i;
-	int64_t at = (h % f->group) * f->bq + i - b->from;
-	int64_t vis = reach(a, pos + rows - 1, j0, min64(BK, s->nk - j0)), cols = round_nr(vis);
-	float *tile = mine + f->tile, less[MR];
-	struct tile t = {
-		.k = a->d_qk, .rs = a->ldq, .cs = 1, .ldb = NR, .ldc = BK, .n = NR,
-		.a = cpu_f32(a->q) + (s->row + i) * a->ldq + h * a->d_qk,
-		.alpha = (float)a->scale,
-	};
+	const float *k = mine + f->keys, *q = mine + f->queries + p * f->q_floats;
+	float *w = mine + f->weights, *top = mine + f->top + p * LANES;
+	float *sum = mine + f->sum + p * LANES, scale = (float)a->scale, cap = (float)a->softcap;
+	vf m[2] = { vload(top), vload(top + VW) }, base[2], total[2] = { { 0 }, { 0 } };
 
-	if (vis == 0 || passed(a, pos, j0, vis))
+	for (int64_t j = from; j < to; j += KR) {
+		bool whole = sees_all(a, l, j0 + j, nk);
+		vf acc[KR][2] = { { { 0 }, { 0 } } };
+
+		product(a->d_qk, k + j * a->d_qk, a->d_qk, 1, q, LANES, acc);
+		for (int i = 0; i < KR; i++)
+			for (int v = 0; v < 2; v++) {
+				vf x = score(acc[i][v], scale, cap);
+
+				if (!whole)
+					x = vsel(seen(a, l->pos[v], j0 + j + i, nk), x,
+					    vset(-INFINITY));
+				m[v] = vmax(x, m[v]);
+				vstore(w + (j + i) * LANES + v * VW, x);
+			}
+	}
+	for (int v = 0; v < 2; v++) {
+		base[v] = vsel(m[v] == -INFINITY, (vf){ 0 }, m[v]);
+		less[v] = vexp(vload(top + v * VW) - base[v]);
+		vstore(top + v * VW, m[v]);
+	}
+	for (int64_t j = from; j < to; j++)
+		for (int v = 0; v < 2; v++) {
+			vf x = vexp(vload(w + j * LANES + v * VW) - base[v]);
+
+			total[v] += x;
+			vstore(w + j * LANES + v * VW, x);
+		}
+	for (int v = 0; v < 2; v++)
+		vstore(sum + v * VW, vload(sum + v * VW) * less[v] + total[v]);
+}
+
+/* Panel p of a block of queries against the block of keys at j0. */
+static void
+panel(const struct forward *f, const struct block *b, float *mine, int64_t p, int64_t j0)
+{
+	const struct k_attention *a = f->a;
+	int64_t rows = (b->to - b->from) * f->group, n = min64(BK, b->span.nk - j0), from, to;
+	struct lanes l = lanes_of(b->span.pos + b->from, p * LANES,
+	    min64(LANES, rows - p * LANES), f->group);
+	vf less[2];
+
+	tiles_seen(a, &l, j0, n, &from, &to);
+	if (from >= to)
 		return;
-	for (int64_t j = 0; j < cols; j += NR) {
-		t.b = mine + f->keys + j * a->d_qk;
-		t.c = tile + j;
-		OF_ISA(tile_run)(&t, rows);
-	}
-	for (int64_t r = 0; r < rows; r++)
-		less[r] = weigh(a, tile + r * BK, cols, pos + r, j0, s->nk,
-		    mine + f->top + at + r, mine + f->sum + at + r);
-	t = (struct tile){
-		.k = vis, .rs = BK, .cs = 1, .ldb = NR, .ldc = f->dv, .n = NR, .a = tile,
-		.row_scale = less, .alpha = 1, .load = true,
-	};
-	for (int64_t e = 0; e < f->dv; e += NR) {
-		t.b = mine + f->values + e * BK;
-		t.c = mine + f->acc + at * f->dv + e;
-		OF_ISA(tile_run)(&t, rows);
-	}
+	weigh(f, &l, mine, p, j0, from, to, b->span.nk, less);
+	add_lanes(mine + f->acc + p * f->acc_floats, a->d_v, mine + f->values + from * a->d_v,
+	    a->d_v, mine + f->weights + from * LANES, min64(to, n) - from, less);
 }
 
 /* o = acc / sum, lse = top + log sum. */
 static void
-finish(const struct forward *f, const struct block *b, const float *mine, int64_t h)
+finish(const struct forward *f, const struct block *b, const float *mine, int64_t kh, int64_t p)
 {
 	const struct k_attention *a = f->a;
-	int64_t at = (h % f->group) * f->bq;
+	int64_t q0 = b->span.row + b->from, r = p * LANES;
+	int64_t n = min64(LANES, (b->to - b->from) * f->group - r);
+	const float *sum = mine + f->sum + r, *top = mine + f->top + r;
+	struct rows out = { q0 * a->ldo + kh * f->group * a->d_v, a->ldo, a->d_v, f->group };
+	vf inv[2];
 
-	for (int64_t i = b->from; i < b->to; i++, at++) {
-		int64_t row = b->span.row + i;
-		float *o = cpu_f32(a->o) + row * a->ldo + h * a->d_v;
-		float sum = mine[f->sum + at], inv = sum == 0 ? 0 : 1 / sum;
+	for (int v = 0; v < 2; v++) {
+		vf s = vload(sum + v * VW);
 
-		/* Adding 0 turns -0 to 0: no bit may tell which blocks were skipped. */
-		for (int64_t e = 0; e < a->d_v; e += VW)
-			vstore_to(o + e, vload(mine + f->acc + at * f->dv + e) * inv + 0.0f,
-			    a->d_v - e);
-		if (a->lse.at != 0)
-			cpu_f32(a->lse)[row * a->heads + h] = sum == 0 ? -INFINITY :
-			    mine[f->top + at] + logf(sum);
+		inv[v] = vsel(s == 0.0f, s, 1.0f / s);
+	}
+#define CALL(type) lanes_to_rows(type, cpu_ptr(a->o), &out, r, n,		\
+	    mine + f->acc + p * f->acc_floats, inv, false)
+	EACH_TYPE(a->type, CALL);
+#undef CALL
+	for (int64_t i = 0; a->lse.at != 0 && i < n; i++)
+		cpu_f32(a->lse)[(q0 + (r + i) / f->group) * a->heads + kh * f->group +
+		    (r + i) % f->group] = sum[i] == 0 ? -INFINITY : top[i] + logf(sum[i]);
+}
+
+static void
+start(const struct forward *f, const struct block *b, float *mine, int64_t kh)
+{
+	const struct k_attention *a = f->a;
+	struct rows in = { (b->span.row + b->from) * a->ldq + kh * f->group * a->d_qk, a->ldq,
+		a->d_qk, f->group };
+	int64_t rows = (b->to - b->from) * f->group;
+
+	for (int64_t r = 0; r < rows; r += LANES) {
+#define CALL(type) rows_to_lanes(type, mine + f->queries + r / LANES * f->q_floats,	\
+		    cpu_ptr(a->q), &in, r, min64(LANES, rows - r))
+		EACH_TYPE(a->type, CALL);
+#undef CALL
+	}
+	memset(mine + f->acc, 0, (size_t)(f->panels * f->acc_floats) * sizeof(*mine));
+	for (int64_t r = 0; r < f->panels * LANES; r++) {
+		mine[f->top + r] = -INFINITY;
+		mine[f->sum + r] = 0;
 	}
 }
 
@@ -151,55 +157,52 @@ attend_task(void *ctx, int64_t task, int member)
 	const struct k_attention *a = f->a;
 	const struct block *b = &f->block[task / a->kv_heads];
 	const struct span *s = &b->span;
-	int64_t kh = task % a->kv_heads;
-	int64_t end = reach(a, s->pos + b->to - 1, 0, s->nk);
+	int64_t kh = task % a->kv_heads, rows = (b->to - b->from) * f->group;
 	float *mine = f->scratch + member * f->each;
 
-	memset(mine + f->acc, 0, (size_t)(f->rows * f->dv) * sizeof(*mine));
-	for (int64_t r = 0; r < f->rows; r++) {
-		mine[f->top + r] = -INFINITY;
-		mine[f->sum + r] = 0;
-	}
-	for (int64_t j0 = 0; j0 < end; j0 += BK) {
-		int64_t n = min64(BK, s->nk - j0), ld;
-		const float *p;
+	start(f, b, mine, kh);
+	for (int64_t j0 = 0; j0 < b->keys; j0 += BK) {
+		int64_t n = min64(BK, s->nk - j0);
 
 		if (passed(a, s->pos + b->from, j0, n))
 			continue;
-		p = rows_of(a, s, cpu_f32(a->k) + kh * a->d_qk, a->ldk, a->d_qk, j0, n,
-		    mine + f->gather, &ld);
-		pack_block_columns(mine + f->keys, p, ld, n, a->d_qk);
-		p = rows_of(a, s, cpu_f32(a->v) + kh * a->d_v, a->ldv, a->d_v, j0, n,
-		    mine + f->gather, &ld);
-		pack_block_rows(mine + f->values, BK * NR, p, ld, n, a->d_v);
-		for (int64_t h = kh * f->group; h < (kh + 1) * f->group; h++)
-			for (int64_t i = b->from; i < b->to; i += MR)
-				panel(f, b, mine, h, i, j0);
+#define KEYS(type) rows_of(type, a, s, mine + f->keys, cpu_ptr(a->k), kh * a->d_qk, a->ldk,	\
+		    a->d_qk, j0, n)
+		EACH_TYPE(a->kv_type, KEYS);
+#undef KEYS
+#define VALUES(type) rows_of(type, a, s, mine + f->values, cpu_ptr(a->v), kh * a->d_v, a->ldv,	\
+		    a->d_v, j0, n)
+		EACH_TYPE(a->kv_type, VALUES);
+#undef VALUES
+		for (int64_t p = 0; p * LANES < rows; p++)
+			panel(f, b, mine, p, j0);
 	}
-	for (int64_t h = kh * f->group; h < (kh + 1) * f->group; h++)
-		finish(f, b, mine, h);
+	for (int64_t p = 0; p * LANES < rows; p++)
+		finish(f, b, mine, kh, p);
 }
 
-/* Lay out a member's scratch. */
+/* Lay out a member's scratch.  Tiles may reach KR rows beyond what is asked for. */
 static void
 layout(struct forward *f)
 {
 	const struct k_attention *a = f->a;
-	int64_t at = 0, d = a->d_qk > a->d_v ? a->d_qk : a->d_v;
+	int64_t at = 0;
 
+	f->q_floats = a->d_qk * LANES;
+	f->acc_floats = (a->d_v + KR) * LANES;
 #define TAKE(what, n) (f->what = at, at += ((n) + 15) / 16 * 16)
-	TAKE(keys, BK * a->d_qk);
-	TAKE(values, BK * f->dv);
-	TAKE(gather, a->block_table.at != 0 ? BK * d : 0);
-	TAKE(acc, f->rows * f->dv);
-	TAKE(top, f->rows);
-	TAKE(sum, f->rows);
-	TAKE(tile, MR * BK);
+	TAKE(keys, (BK + KR) * a->d_qk);
+	TAKE(values, BK * a->d_v + KR);
+	TAKE(queries, f->panels * f->q_floats);
+	TAKE(acc, f->panels * f->acc_floats);
+	TAKE(top, f->panels * LANES);
+	TAKE(sum, f->panels * LANES);
+	TAKE(weights, BK * LANES);
 #undef TAKE
 	f->each = at;
 }
 
-/* All blocks of queries, in order; NULL to count them. */
+/* All blocks of queries; NULL to count them. */
 static int64_t
 list_blocks(const struct forward *f, int64_t seqs, struct block *list)
 {
@@ -208,29 +211,42 @@ list_blocks(const struct forward *f, int64_t seqs, struct block *list)
 	for (int64_t s = 0; s < seqs; s++) {
 		struct span span = span_of(f->a, s);
 
-		for (int64_t from = 0; from < span.nq; from += f->bq, n++)
+		for (int64_t from = 0; from < span.nq; from += f->bq, n++) {
+			int64_t to = min64(from + f->bq, span.nq);
+
 			if (list != NULL)
-				list[n] = (struct block){ span, from,
-				    min64(from + f->bq, span.nq) };
+				list[n] = (struct block){ span, from, to, f->a->causal ?
+				    min64(span.nk, span.pos + to) : span.nk };
+		}
 	}
 	return n;
+}
+
+/* Those with most keys first, so that none is left for the end; ties in order. */
+static int
+by_keys(const void *a, const void *b)
+{
+	const struct block *x = a, *y = b;
+
+	if (x->keys != y->keys)
+		return x->keys < y->keys ? 1 : -1;
+	return x->span.row + x->from < y->span.row + y->from ? -1 : 1;
 }
 
 void
 OF_ISA(k_attention)(struct cpu *c, const union dev_args *args)
 {
 	const struct k_attention *a = &args->attention;
-	struct forward f = { .a = a, .group = a->heads / a->kv_heads, .dv = round_nr(a->d_v) };
+	struct forward f = { .a = a, .group = a->heads / a->kv_heads };
 	struct cpu_job job = { .c = c, .args = &f, .step = 1 };
 	int64_t seqs = cpu_count(c, a->seqs), list_bytes, longest = 0;
 
 	if (seqs <= 0)
 		return;
-	f.bq = f.group >= ROWS / MR ? MR : ROWS / f.group / MR * MR;
 	for (int64_t s = 0; s < seqs; s++)
 		longest = span_of(a, s).nq > longest ? span_of(a, s).nq : longest;
-	f.bq = min64(f.bq, longest);
-	f.rows = f.bq * f.group;
+	f.bq = min64((ROWS + f.group - 1) / f.group, longest);
+	f.panels = (f.bq * f.group + LANES - 1) / LANES;
 	if (f.bq == 0)
 		return;
 	layout(&f);
@@ -242,6 +258,7 @@ OF_ISA(k_attention)(struct cpu *c, const union dev_args *args)
 		return;
 	f.scratch = (float *)(void *)((char *)f.block + list_bytes);
 	list_blocks(&f, seqs, f.block);
+	qsort(f.block, (size_t)f.n_blocks, sizeof(*f.block), by_keys);
 	job.n = f.n_blocks * a->kv_heads;
-	cpu_run(&job, f.rows * a->d_qk * 8, attend_task);
+	cpu_run(&job, f.bq * f.group * a->d_qk * 8, attend_task);
 }
