@@ -2,16 +2,31 @@
 
 enum { X, POS, TABLE };
 
+static const struct op_kind rope, rope_tail;
+
+/* The first elements of heads turn; or the last ones, in a copy of all. */
 static void
 turn(struct tape *t, const struct op *op, struct mem y, struct mem x, bool inverse)
 {
-	union dev_args *a = tape_launch(t, K_ROPE);
+	const struct k_rope *f = &op->f.rope;
+	bool tail = op->kind == &rope_tail;
+	int64_t at = tail ? tape_bytes(t, f->d - f->rot) : 0;
+	union dev_args *a;
 
-	a->rope = op->f.rope;
+	if (tail) {
+		a = tape_launch(t, K_SLICE);
+		a->slice = (struct k_slice){ .type = f->type, .heads = 1, .c = f->ldx,
+		    .ldy = f->ldy, .ldx = f->ldx, .stepy = f->ldy, .stepx = f->ldx };
+		BIND_ROWS(t, slice.t, op->in[X]);
+		BIND(t, slice.y, y);
+		BIND(t, slice.x, x);
+	}
+	a = tape_launch(t, K_ROPE);
+	a->rope = *f;
 	a->rope.inverse = inverse;
 	BIND_ROWS(t, rope.t, op->in[X]);
-	BIND(t, rope.y, y);
-	BIND(t, rope.x, x);
+	BIND(t, rope.y, mem_at(y, at));
+	BIND(t, rope.x, mem_at(tail ? y : x, at));
 	BIND(t, rope.pos, mem_of(op->in[POS]));
 	BIND(t, rope.table, mem_of(op->in[TABLE]));
 }
@@ -30,10 +45,11 @@ backward(struct tape *t, struct op *op)
 }
 
 static const struct op_kind rope = { "rope", backward, .cheap = true };
+static const struct op_kind rope_tail = { "rope", backward, .cheap = true };
 
-struct tensor *
-op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
-    int64_t heads, bool interleaved)
+static struct tensor *
+record(struct tape *t, const struct op_kind *kind, struct tensor *x, struct tensor *pos,
+    struct tensor *table, int64_t heads, bool interleaved)
 {
 	struct tensor *y;
 	struct op *op;
@@ -54,7 +70,7 @@ op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *tab
 		    shape_text(table).s, (long long)d);
 	y = tape_rows_like(t, x, x->shape[1]);
 	y->needs_grad = tape_wants(t, x);
-	op = tape_op(t, &rope);
+	op = tape_op(t, kind);
 	op->in[X] = x;
 	op->in[POS] = pos;
 	op->in[TABLE] = table;
@@ -67,4 +83,18 @@ op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *tab
 	op->flops_backward = op->flops;
 	op->bytes = 2.0 * (double)tape_bytes(t, x->shape[0] * x->shape[1]);
 	return y;
+}
+
+struct tensor *
+op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
+    int64_t heads, bool interleaved)
+{
+	return record(t, &rope, x, pos, table, heads, interleaved);
+}
+
+struct tensor *
+op_rope_tail(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
+    int64_t heads, bool interleaved)
+{
+	return record(t, &rope_tail, x, pos, table, heads, interleaved);
 }

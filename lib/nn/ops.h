@@ -32,6 +32,10 @@ struct tensor *op_layernorm(struct tape *t, struct tensor *x, struct tensor *w, 
 struct tensor *op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
     int64_t heads, bool interleaved);
 
+/* The same of the last rot elements of each head, not the first. */
+struct tensor *op_rope_tail(struct tape *t, struct tensor *x, struct tensor *pos,
+    struct tensor *table, int64_t heads, bool interleaved);
+
 /* act(x), and act(gate) * up with both of width F, or x (T, 2F) when up is NULL */
 struct tensor *op_act(struct tape *t, struct tensor *x, enum dev_act act);
 struct tensor *op_glu(struct tape *t, struct tensor *gate, struct tensor *up, enum dev_act act);

@@ -346,7 +346,7 @@ t_acts(void)
 }
 
 static void
-t_rope(int64_t rot, bool interleaved)
+t_rope(int64_t rot, bool interleaved, bool tail)
 {
 	static const int32_t pos[5] = { 0, 1, 2, 0, 3 };
 	struct graph g = graph(40, 5, 2);
@@ -364,7 +364,8 @@ t_rope(int64_t rot, bool interleaved)
 			angle[i * rot + rot / 2 + k] = sin(a);
 		}
 	table = tape_const(g.t, "table", DTYPE_F64, 2, (int64_t[]){ 4, rot }, angle);
-	seed(&g, op_rope(g.t, p(&g, 0), input(&g, DTYPE_I32, 5, pos), table, 3, interleaved));
+	seed(&g, (tail ? op_rope_tail : op_rope)(g.t, p(&g, 0), input(&g, DTYPE_I32, 5, pos),
+	    table, 3, interleaved));
 	free(angle);
 	check(&g, interleaved ? "rope, interleaved" : rot < 6 ? "rope of a part" : "rope");
 }
@@ -645,9 +646,10 @@ main(void)
 	for (int i = -1; i < 2; i++)
 		t_norms(i);
 	t_acts();
-	t_rope(6, false);
-	t_rope(4, false);
-	t_rope(6, true);
+	t_rope(6, false, false);
+	t_rope(4, false, false);
+	t_rope(6, true, false);
+	t_rope(4, true, true);
 	t_attentions();
 	t_conv("conv", 4, true);
 	t_conv("conv without bias", 3, false);
