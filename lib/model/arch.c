@@ -11,6 +11,8 @@ static const struct arch_family *const families[ARCH_COUNT] = {
 	[ARCH_QWEN2] = &arch_qwen2, [ARCH_QWEN3] = &arch_qwen3, [ARCH_GEMMA] = &arch_gemma,
 	[ARCH_GEMMA2] = &arch_gemma2, [ARCH_GEMMA3] = &arch_gemma3, [ARCH_OLMO2] = &arch_olmo2,
 	[ARCH_MAMBA] = &arch_mamba, [ARCH_JAMBA] = &arch_jamba,
+	[ARCH_MIXTRAL] = &arch_mixtral, [ARCH_QWEN3_MOE] = &arch_qwen3_moe,
+	[ARCH_DEEPSEEK_V2] = &arch_deepseek_v2, [ARCH_DEEPSEEK_V3] = &arch_deepseek_v3,
 };
 
 const struct arch_names llama_names = {
@@ -19,6 +21,8 @@ const struct arch_names llama_names = {
 	.q = "self_attn.q_proj", .k = "self_attn.k_proj", .v = "self_attn.v_proj",
 	.out = "self_attn.o_proj", .q_norm = "self_attn.q_norm", .k_norm = "self_attn.k_norm",
 	.gate = "mlp.gate_proj", .up = "mlp.up_proj", .down = "mlp.down_proj",
+	.router = "mlp.gate", .experts = "mlp.experts", .expert_gate = "gate_proj",
+	.expert_up = "up_proj", .expert_down = "down_proj", .shared = "mlp.shared_experts",
 };
 
 const struct arch_family *

@@ -16,6 +16,8 @@ void
 cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v)
 {
 	*k = *v = c->mixer[layer] == MIXER_SCAN ? 0 : c->kv_heads * c->head_dim;
+	if (c->mixer[layer] == MIXER_LATENT)
+		*v = c->kv_heads * c->v_dim;
 }
 
 /* What a layer keeps: its keys, values and states, as tensors of (rows, width). */

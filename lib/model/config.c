@@ -241,7 +241,7 @@ config_check(const struct config *c, struct err *err)
 	const struct arch_family *f = arch_family(c->arch);
 	const int32_t *more = c->eos_more;
 
-	if (check_sizes(c, err) < 0 || check_numbers(c, err) < 0 ||
+	if (check_sizes(c, err) < 0 || check_numbers(c, err) < 0 || experts_check(c, err) < 0 ||
 	    (c->pos == POS_ROPE && rope_check(c, err) < 0) ||
 	    (f->check != NULL && f->check(c, err) < 0))
 		return -1;

@@ -82,6 +82,7 @@ add(struct decl *d, const char *name, const char *suffix, enum init_kind init, d
 	for (int i = 0; i < ndim; i++)
 		n *= shape[i];
 	d->elements += n;
+	d->active += d->share * (double)n;
 	if (ndim > 1 && d->hidden)
 		d->used += d->share * (double)n;
 	if (d->m == NULL || d->failed)
@@ -116,6 +117,17 @@ decl_wide(struct decl *d, const char *name, const char *suffix, enum init_kind i
 	p->type = params_wide(&d->m->params);
 	p->hidden = p->decay = false;
 	whole(d, p);
+}
+
+void
+decl_buffer(struct decl *d, const char *name, int64_t n)
+{
+	struct param *p = add(d, name, "", INIT_ZEROS, 0, 1, &n);
+
+	if (p != NULL) {
+		p->trainable = false;
+		whole(d, p);
+	}
 }
 
 void
@@ -191,12 +203,17 @@ layer(struct decl *d, int64_t i)
 	decl_norm(d, d->names->pre_mixer, c->width);
 	if (c->mixer[i] == MIXER_SCAN)
 		decl_scan(d);
+	else if (c->mixer[i] == MIXER_LATENT)
+		decl_latent(d);
 	else
 		attention(d);
 	decl_norm(d, d->names->post_mixer, c->width);
 	if (c->mlp[i] != MLP_NONE) {
 		decl_norm(d, d->names->pre_mlp, c->width);
-		mlp(d);
+		if (c->mlp[i] == MLP_EXPERTS)
+			decl_experts(d);
+		else
+			mlp(d);
 		decl_norm(d, d->names->post_mlp, c->width);
 	}
 	d->prefix[0] = '\0';
@@ -263,6 +280,15 @@ config_params(const struct config *c)
 	return d.elements;
 }
 
+int64_t
+config_active(const struct config *c)
+{
+	struct decl d = { .m = NULL };
+
+	walk(&d, c);
+	return (int64_t)(d.active + 0.5);
+}
+
 /* What a layer costs a token beside its matrices, in a sequence of n. */
 static double
 mixing(const struct config *c, int64_t layer, double n)
@@ -275,7 +301,8 @@ mixing(const struct config *c, int64_t layer, double n)
 	if (c->mixer[layer] == MIXER_LOCAL && w < n)
 		seen = w - w * w / (2 * n);
 	/* Scores and values of the keys that it sees, 2 FLOPs each. */
-	return 4 * seen * (double)(c->heads * c->head_dim);
+	return 2 * seen * (double)(c->heads * (c->head_dim +
+	    (c->mixer[layer] == MIXER_LATENT ? c->v_dim : c->head_dim)));
 }
 
 double

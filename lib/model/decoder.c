@@ -42,8 +42,7 @@ norm(struct build *b, struct tensor *x, const char *name)
 
 /* ---- layers ---- */
 
-/* Without k and v, q is all three of a fused projection. */
-static struct tensor *
+struct tensor *
 attend(struct build *b, int64_t layer, struct tensor *q, struct tensor *k, struct tensor *v)
 {
 	const struct config *c = b->c;
@@ -107,11 +106,16 @@ layer(struct build *b, struct tensor *h, int64_t i)
 	struct tensor *x;
 
 	x = norm(b, h, n->pre_mixer);
-	x = b->c->mixer[i] == MIXER_SCAN ? scan_mixer(b, x, i) : attention(b, x, i);
+	if (b->c->mixer[i] == MIXER_SCAN)
+		x = scan_mixer(b, x, i);
+	else
+		x = b->c->mixer[i] == MIXER_LATENT ? latent_attention(b, x, i) :
+		    attention(b, x, i);
 	h = op_add(b->t, h, norm(b, x, n->post_mixer));
 	if (b->c->mlp[i] == MLP_NONE)
 		return h;
-	x = mlp(b, norm(b, h, n->pre_mlp));
+	x = norm(b, h, n->pre_mlp);
+	x = b->c->mlp[i] == MLP_EXPERTS ? experts(b, x) : mlp(b, x);
 	return op_add(b->t, h, norm(b, x, n->post_mlp));
 }
 
@@ -232,7 +236,12 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 	io->target = token_input(&b, "target", DTYPE_I32);
 	if (tape_backward_on(t) && !(head_flags & MODEL_NO_DLOGP))
 		io->dlogp = token_input(&b, "dlogp", tape_wide(t));
+	if (tape_backward_on(t) && config_expert_layers(b.c) > 0)
+		op_balance_begin(t, &io->balance, config_expert_layers(b.c), b.c->router.experts,
+		    b.c->router_aux, b.c->router_z);
 	h = trunk(&b);
+	if (io->balance.layers > 0)
+		op_balance_end(t, &io->balance, h);
 	io->head = op_head(t, h, head_weight(&b), io->target, io->dlogp, b.c->final_softcap,
 	    head_flags & (HEAD_LSE | HEAD_ENTROPY));
 	io->loss = op_dot(t, io->head.logp, minus);

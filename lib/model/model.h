@@ -10,12 +10,13 @@
 #define MODEL_MODEL_H
 
 #include "base/json.h"
-#include "nn/ops.h"
+#include "nn/moe.h"
 
 /* A family of architectures: its file arch_*.c says how its config.json and tensors are named. */
 enum arch {
 	ARCH_LLAMA, ARCH_GPT2, ARCH_MISTRAL, ARCH_QWEN2, ARCH_QWEN3, ARCH_GEMMA, ARCH_GEMMA2,
-	ARCH_GEMMA3, ARCH_OLMO2, ARCH_MAMBA, ARCH_JAMBA, ARCH_COUNT
+	ARCH_GEMMA3, ARCH_OLMO2, ARCH_MAMBA, ARCH_JAMBA, ARCH_MIXTRAL, ARCH_QWEN3_MOE,
+	ARCH_DEEPSEEK_V2, ARCH_DEEPSEEK_V3, ARCH_COUNT
 };
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
@@ -25,9 +26,10 @@ enum qk_norm { QK_NORM_NONE, QK_NORM_HEAD, QK_NORM_WHOLE };	/* a head's width, o
 /* The two halves of a layer: what mixes tokens, and what follows it. */
 enum mixer_kind {
 	MIXER_FULL, MIXER_LOCAL,	/* attention to all tokens, or to a window */
+	MIXER_LATENT,			/* to all, by latents */
 	MIXER_SCAN			/* Mamba's selective scan */
 };
-enum mlp_kind { MLP_DENSE, MLP_NONE };
+enum mlp_kind { MLP_DENSE, MLP_EXPERTS, MLP_NONE };
 
 #define CONFIG_EOS_MORE 7
 #define CONFIG_LAYERS 4096
@@ -74,9 +76,20 @@ struct config {
 	int64_t		window;		/* of MIXER_LOCAL: tokens seen, itself counted */
 	uint8_t		mixer[CONFIG_LAYERS], mlp[CONFIG_LAYERS];	/* of each layer */
 	struct scan_sizes scan;
+	/* MLP_EXPERTS */
+	struct op_router router;
+	bool		router_bias;	/* added to scores when experts are chosen */
+	double		router_aux, router_z;	/* factors of losses: nn/moe.h */
+	int64_t		expert_ffn;	/* 0: ffn */
+	int64_t		shared_experts;	/* more of them, that all tokens pass */
+	int64_t		dense_layers;	/* the first layers, without experts */
+	int64_t		expert_step;	/* each so many-th layer has experts */
+	/* MIXER_LATENT, where head_dim is that of queries and keys, rope_dims its end */
+	int64_t		q_rank, kv_rank, v_dim;	/* q_rank 0: queries come from no latent */
 	/* rotary positions */
 	double		rope_theta, rope_local_theta;	/* local 0: no difference, and no scaling */
 	int64_t		rope_dims;	/* that turn, of a head; 0: all */
+	bool		rope_interleaved;	/* pairs lie side by side */
 	struct rope_scaling rope;
 	int32_t		bos, eos;	/* -1: none */
 	int32_t		eos_more[CONFIG_EOS_MORE];	/* where config.json lists several */
@@ -104,6 +117,8 @@ bool config_recurrent(const struct config *c);
 bool config_is_eos(const struct config *c, int32_t id);
 
 int64_t config_params(const struct config *c);		/* elements, tied counted once */
+int64_t config_active(const struct config *c);		/* those of them that a token uses */
+int64_t config_expert_layers(const struct config *c);
 /* FLOPs of one token, forward: 2 a weight used + attention in sequences of context tokens. */
 double config_flops(const struct config *c, int64_t context);
 
@@ -201,6 +216,7 @@ struct model_io {
 	struct tensor	*target, *dlogp;	/* (T); dlogp NULL without gradients */
 	struct op_head	 head;
 	struct tensor	*loss;			/* (1) f64: sum of -logp over targets, added up */
+	struct op_balance balance;		/* of experts, with gradients; layers 0: none */
 	/* generation: */
 	struct tensor	*slot, *key_len, *block_table;
 	struct tensor	*state_slot;		/* (S) int32: of a sequence's states in the cache */

@@ -66,6 +66,9 @@ struct arch_names {
 	const char	*q, *k, *v, *qkv, *out, *q_norm, *k_norm;
 	const char	*gate, *up, *gate_up, *down;
 	const char	*scan;		/* prefix of the modules of MIXER_SCAN */
+	/* the router's module, and that of experts with their three matrices */
+	const char	*router, *experts, *expert_gate, *expert_up, *expert_down;
+	const char	*shared;	/* with matrices named as gate_proj */
 	bool		 turned;	/* matrices of layers lie (in, out) in files */
 };
 
@@ -80,6 +83,7 @@ struct arch_family {
 	const char *const *ballast;	/* prefixes of tensors that are no part of the model */
 	void		(*defaults)(struct config *c);
 	void		(*layers)(struct config *c);	/* kinds of layers; NULL: all 0 */
+	void		(*sizes)(struct config *c);	/* those no other has, where they are 0 */
 	void		(*read)(struct config *c, struct reader *r);
 	void		(*write)(const struct config *c, struct writer *w);
 	int		(*check)(const struct config *c, struct err *err);	/* or NULL */
@@ -89,7 +93,8 @@ const struct arch_family *arch_family(enum arch arch);
 const struct arch_family *arch_of_type(const char *model_type);
 
 extern const struct arch_family arch_llama, arch_gpt2, arch_mistral, arch_qwen2, arch_qwen3,
-    arch_gemma, arch_gemma2, arch_gemma3, arch_olmo2, arch_mamba, arch_jamba;
+    arch_gemma, arch_gemma2, arch_gemma3, arch_olmo2, arch_mamba, arch_jamba, arch_mixtral,
+    arch_qwen3_moe, arch_deepseek_v2, arch_deepseek_v3;
 extern const struct arch_names llama_names;
 
 /* ---- declaring parameters, or only counting them ---- */
@@ -105,6 +110,7 @@ struct decl {
 	bool		 failed;
 	char		 prefix[NN_NAME];	/* of names: the layer's */
 	int64_t		 elements;	/* counted */
+	double		 active;	/* of them, by their share */
 	double		 used;		/* elements of matrices that a token passes */
 };
 
@@ -118,6 +124,8 @@ void decl_wide(struct decl *d, const char *name, const char *suffix, enum init_k
     double std, int ndim, const int64_t *shape);
 /* name.weight, and .bias of a layer norm; nothing when name is NULL */
 void decl_norm(struct decl *d, const char *name, int64_t n);
+/* A vector of zeros that no gradient trains. */
+void decl_buffer(struct decl *d, const char *name, int64_t n);
 /*
  * A parameter (count, n, k) whose weights in files are given one by one, in
  * any order, with decl_weight(): rows of k, at elements from the beginning.
@@ -130,6 +138,11 @@ void decl_weight(struct decl *d, int64_t at, int64_t n, int64_t k, const char *f
 /* What of a layer MIXER_SCAN declares, records and checks. */
 void decl_scan(struct decl *d);
 int scan_check(const struct config *c, struct err *err);
+int64_t expert_width(const struct config *c);
+int experts_check(const struct config *c, struct err *err);
+int latent_check(const struct config *c, struct err *err);
+void decl_experts(struct decl *d);
+void decl_latent(struct decl *d);
 
 /* Widths of a layer's rows in the cache; 0: it keeps none. */
 void cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v);
@@ -138,6 +151,8 @@ void cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v)
 
 int64_t rope_dims(const struct config *c);
 int rope_check(const struct config *c, struct err *err);
+/* What yarn has scores multiplied by in DeepSeek. */
+double rope_score_scale(const struct config *c);
 /* A table for op_rope() of so many positions; NULL: no memory. */
 struct tensor *rope_table(struct tape *t, const struct config *c, bool local, int64_t positions,
     struct err *err);
@@ -166,5 +181,10 @@ struct tensor *weight(struct build *b, const char *name, const char *suffix);
 struct tensor *linear(struct build *b, struct tensor *x, const char *name);
 /* The norm of that name; x itself when it is NULL. */
 struct tensor *norm(struct build *b, struct tensor *x, const char *name);
+/* To keys and values of this pass, or of the cache with them; without k and v, q is all three. */
+struct tensor *attend(struct build *b, int64_t layer, struct tensor *q, struct tensor *k,
+    struct tensor *v);
+struct tensor *latent_attention(struct build *b, struct tensor *x, int64_t layer);
+struct tensor *experts(struct build *b, struct tensor *x);
 
 #endif

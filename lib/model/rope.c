@@ -330,6 +330,14 @@ amplitude(const struct config *c, bool local)
 	return mscale(factor, 1);
 }
 
+double
+rope_score_scale(const struct config *c)
+{
+	if (c->rope.kind != ROPE_YARN || c->rope.mscale_all_dim == 0)
+		return 1;
+	return pow(mscale(factor_of(c), c->rope.mscale_all_dim), 2);
+}
+
 static void
 set(void *table, bool wide, int64_t at, double v)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
+#include "model/model_impl.h"
 
 #define MAX_LAYERS 512
 #define MAX_WIDTH 32768
@@ -26,6 +27,8 @@ divisor(int64_t n, int64_t most)
 static void
 fill_in(struct config *c)
 {
+	const struct arch_family *f = arch_family(c->arch);
+
 	if (c->heads == 0 && c->head_dim > 0 && c->width % c->head_dim == 0)
 		c->heads = c->width / c->head_dim;
 	if (c->heads == 0)
@@ -42,6 +45,8 @@ fill_in(struct config *c)
 		c->scan.inner = 2 * c->width;
 		c->scan.rank = (c->width + 15) / 16;
 	}
+	if (f->sizes != NULL)
+		f->sizes(c);
 }
 
 /* The number of layers, where it is not given, that comes nearest to params. */

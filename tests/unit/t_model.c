@@ -89,14 +89,14 @@ turn(float *y, const float *x, int64_t n, int64_t k)
 }
 
 static double
-gradient_distance(struct model *m, const struct param *p, struct golden *g)
+gradient_distance(struct model *m, const struct param *p, const char *what, struct golden *g)
 {
 	char name[NN_NAME + 8];
 	const struct st_tensor *want;
 	float *mine = calloc((size_t)p->n, sizeof(float)), *theirs = calloc((size_t)p->n, 4);
 	double d;
 
-	snprintf(name, sizeof(name), "grad.%s", p->name);
+	snprintf(name, sizeof(name), "%s.%s", what, p->name);
 	want = st_find(g->f, name);
 	if (want == NULL || mine == NULL || theirs == NULL)
 		return (double)INFINITY;
@@ -144,7 +144,8 @@ check_loss_and_gradients(struct model *m, struct golden *g)
 	printf("# loss %.8f, PyTorch's %.8f\n", loss, want);
 	ok(fabs(loss - want) <= TOLERANCE * want, "loss as PyTorch's");
 	for (int i = 0; i < m->params.n; i++) {
-		double d = gradient_distance(m, &m->params.p[i], g);
+		double d = m->params.p[i].trainable ?
+		    gradient_distance(m, &m->params.p[i], "grad", g) : 0;
 
 		snprintf(what, sizeof(what), "gradient of %s", m->params.p[i].name);
 		if (!(d <= TOLERANCE))
@@ -153,6 +154,56 @@ check_loss_and_gradients(struct model *m, struct golden *g)
 	}
 	printf("# %d gradients, largest distance %g\n", m->params.n, worst);
 	ok(worst <= TOLERANCE, "every gradient as PyTorch's");
+	tape_free(t);
+}
+
+/*
+ * The balance loss of experts alone: each token weighs the same, and a share of
+ * 1 / tokens gives the mean.
+ */
+static void
+check_balance(struct model *m, struct golden *g)
+{
+	struct tape *t = tape_new(dev, CAPACITY, SEQS, TAPE_GRAD, &err);
+	struct model_io io;
+	float share = 1 / (float)g->n, none[CAPACITY] = { 0 };
+	double loss[2], want, worst = 0;
+	int routers = 0;
+
+	if (st_find(g->f, "aux") == NULL) {
+		tape_free(t);
+		return;
+	}
+	m->config.router_aux = 1;
+	must(model_record_score(m, t, &io, 0, &err), "record");
+	must(tape_plan(t, &err), "plan");
+	for (int i = 0; i < m->params.n; i++) {
+		union dev_args a = { .fill = { .y = m->params.p[i].grad, .type = DTYPE_F32,
+		    .n = m->params.p[i].n } };
+
+		dev_launch(dev, K_FILL, &a);
+	}
+	upload(t, &io, g);
+	tape_upload(t, io.dlogp, none, g->n);
+	tape_upload(t, io.balance.share, &share, 1);
+	tape_forward(t, 0, -1);
+	tape_backward(t, 0, -1);
+	tape_download(t, io.balance.loss, loss, 2);
+	must(dev_wait(dev, &err), "step");
+	want = *(const double *)st_find(g->f, "aux")->data;
+	printf("# balance %.8f, transformers' %.8f\n", loss[0] / g->n, want);
+	ok(fabs(loss[0] / g->n - want) <= TOLERANCE * want, "balance loss as transformers'");
+	for (int i = 0; i < m->params.n; i++) {
+		double d;
+
+		if (!str_ends(str_of(m->params.p[i].name), S("gate.weight")))
+			continue;
+		d = gradient_distance(m, &m->params.p[i], "aux", g);
+		worst = d > worst || d != d ? d : worst;
+		routers++;
+	}
+	printf("# %d routers, largest distance %g\n", routers, worst);
+	ok(routers > 0 && worst <= TOLERANCE, "and its gradient in the routers");
 	tape_free(t);
 }
 
@@ -338,6 +389,7 @@ check_model(const char *name)
 	must(model_load(&m, dir, dev, true, &err), "load");
 	ok(m.params.n > 0 && config_params(&m.config) > 0, "loads");
 	check_loss_and_gradients(&m, &g);
+	check_balance(&m, &g);
 	check_logits(&m, &g);
 	check_packing(&m, &g);
 	check_saving(&m);
@@ -358,6 +410,12 @@ main(void)
 	check_model("mamba");
 	check_model("jamba");
 	check_model("gpt2");
+	check_model("mixtral");
+	check_model("qwen3-moe");
+	check_model("qwen3-moe-all");
+	check_model("deepseek-v2");
+	check_model("deepseek-v2-groups");
+	check_model("deepseek-v3");
 	dev_close(dev);
 	team_free(team);
 	return tap_done();

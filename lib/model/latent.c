@@ -1,0 +1,76 @@
+/*
+ * Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434).  Keys and values
+ * come from a latent of kv_rank, and a part of keys that turns with positions is
+ * all heads'.  The cache has keys and values as heads see them.
+ */
+#include "model/model_impl.h"
+
+/* These norms have an epsilon of their own, whatever the config says. */
+#define LATENT_EPS 1e-6
+
+int
+latent_check(const struct config *c, struct err *err)
+{
+	const int64_t size[] = { c->kv_rank, c->rope_dims, c->v_dim, c->head_dim - c->rope_dims };
+	static const char *const name[] = { "rank of keys and values", "turning part of a head",
+	    "size of values", "other part of a head" };
+
+	for (int i = 0; i < 4; i++)
+		if (size[i] < 1 || size[i] > SIZE_LIMIT)
+			return err_set(err, ERR_ARG, "%s of %lld: out of range", name[i],
+			    (long long)size[i]);
+	if (c->q_rank < 0 || c->q_rank > SIZE_LIMIT)
+		return err_set(err, ERR_ARG, "rank of queries of %lld: out of range",
+		    (long long)c->q_rank);
+	if (c->kv_heads != c->heads)
+		return err_set(err, ERR_ARG, "keys have as many heads as queries here");
+	return 0;
+}
+
+void
+decl_latent(struct decl *d)
+{
+	const struct config *c = d->c;
+	int64_t q = c->heads * c->head_dim, nope = c->head_dim - c->rope_dims;
+
+	if (c->q_rank > 0) {
+		decl_linear(d, "self_attn.q_a_proj", d->std, c->q_rank, c->width, c->qkv_bias);
+		decl_norm(d, "self_attn.q_a_layernorm", c->q_rank);
+		decl_linear(d, "self_attn.q_b_proj", d->std, q, c->q_rank, false);
+	} else {
+		decl_linear(d, "self_attn.q_proj", d->std, q, c->width, false);
+	}
+	decl_linear(d, "self_attn.kv_a_proj_with_mqa", d->std, c->kv_rank + c->rope_dims,
+	    c->width, c->qkv_bias);
+	decl_norm(d, "self_attn.kv_a_layernorm", c->kv_rank);
+	decl_linear(d, "self_attn.kv_b_proj", d->std, c->heads * (nope + c->v_dim), c->kv_rank,
+	    false);
+	decl_linear(d, d->names->out, d->out_std, c->width, c->heads * c->v_dim, c->out_bias);
+}
+
+static struct tensor *
+latent_norm(struct build *b, struct tensor *x, const char *name)
+{
+	return op_rmsnorm(b->t, x, weight(b, name, ".weight"), LATENT_EPS, 0);
+}
+
+struct tensor *
+latent_attention(struct build *b, struct tensor *x, int64_t layer)
+{
+	const struct config *c = b->c;
+	struct tape *t = b->t;
+	struct tensor *q, *kv, *k, *v, *part[2];
+
+	if (c->q_rank > 0)
+		q = linear(b, latent_norm(b, linear(b, x, "self_attn.q_a_proj"),
+		    "self_attn.q_a_layernorm"), "self_attn.q_b_proj");
+	else
+		q = linear(b, x, "self_attn.q_proj");
+	q = op_rope_tail(t, q, b->io->pos, b->rope[0], c->heads, c->rope_interleaved);
+	op_split(t, linear(b, x, "self_attn.kv_a_proj_with_mqa"), c->kv_rank, part);
+	kv = linear(b, latent_norm(b, part[0], "self_attn.kv_a_layernorm"),
+	    "self_attn.kv_b_proj");
+	part[1] = op_rope(t, part[1], b->io->pos, b->rope[0], 1, c->rope_interleaved);
+	op_latent(t, kv, part[1], c->heads, c->head_dim - c->rope_dims, &k, &v);
+	return linear(b, attend(b, layer, q, k, v), b->names->out);
+}

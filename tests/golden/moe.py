@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Tiny random mixtures of experts, as model.py has the others.
+
+usage: moe.py DIR [NAME ...]   writes DIR/NAME/ of these, or of all
+
+Gradients have the names of parameters here: those of all experts of one
+matrix are stacked, under the name of its module.  Where transformers has a
+balance loss, aux (1) is that of all tokens, without its factor, and aux.NAME
+its gradient in the weights of routers.
+"""
+import os
+import shutil
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import (DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Config,
+                          DeepseekV3ForCausalLM, MixtralConfig, MixtralForCausalLM,
+                          Qwen3MoeConfig, Qwen3MoeForCausalLM)
+from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
+
+from model import SIZES, THETA, expected, randomize
+
+LATENT = SIZES | dict(num_key_value_heads=4, kv_lora_rank=8, qk_nope_head_dim=6,
+                      qk_rope_head_dim=4, v_head_dim=5, moe_intermediate_size=12,
+                      first_k_dense_replace=1)
+
+
+def mixtral():
+    return MixtralForCausalLM(MixtralConfig(**SIZES | dict(
+        num_local_experts=5, sliding_window=6, rope_parameters=THETA)))
+
+
+def qwen3_moe():
+    return Qwen3MoeForCausalLM(Qwen3MoeConfig(**SIZES | dict(
+        num_hidden_layers=4, head_dim=6, num_experts=6, num_experts_per_tok=3,
+        moe_intermediate_size=12, norm_topk_prob=True, mlp_only_layers=[3],
+        decoder_sparse_step=2, rope_parameters=THETA)))
+
+
+def qwen3_moe_all():
+    return Qwen3MoeForCausalLM(Qwen3MoeConfig(**SIZES | dict(
+        head_dim=6, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=12,
+        norm_topk_prob=False, rope_parameters=THETA)))
+
+
+def deepseek_v2():
+    rope = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "beta_fast": 32,
+            "beta_slow": 1, "mscale": 0.707, "mscale_all_dim": 0.707,
+            "original_max_position_embeddings": 20}
+    return DeepseekV2ForCausalLM(DeepseekV2Config(**LATENT | dict(
+        q_lora_rank=None, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=2,
+        topk_method="greedy", rope_parameters=rope)))
+
+
+def deepseek_v2_groups():
+    return DeepseekV2ForCausalLM(DeepseekV2Config(**LATENT | dict(
+        q_lora_rank=7, n_routed_experts=6, num_experts_per_tok=3, n_shared_experts=1,
+        topk_method="group_limited_greedy", n_group=3, topk_group=2, attention_bias=True,
+        mlp_bias=True, routed_scaling_factor=1.5, rope_parameters=THETA)))
+
+
+def deepseek_v3():
+    rope = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "beta_fast": 32,
+            "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0,
+            "original_max_position_embeddings": 20}
+    return DeepseekV3ForCausalLM(DeepseekV3Config(**LATENT | dict(
+        q_lora_rank=7, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, n_group=4,
+        topk_group=2, num_mtp_layers=0, rope_parameters=rope)))
+
+
+MODELS = {"mixtral": mixtral, "qwen3-moe": qwen3_moe, "qwen3-moe-all": qwen3_moe_all,
+          "deepseek-v2": deepseek_v2, "deepseek-v2-groups": deepseek_v2_groups,
+          "deepseek-v3": deepseek_v3}
+
+
+def apart(name, grad):
+    """The gradients of stacked experts by the names of their matrices in files."""
+    if name.endswith("experts.gate_up_proj"):
+        gate, up = grad.chunk(2, 1)
+        return {name.replace("gate_up_proj", "gate_proj.weight"): gate,
+                name.replace("gate_up_proj", "up_proj.weight"): up}
+    if name.endswith("experts.down_proj"):
+        return {name + ".weight": grad}
+    return {name: grad}
+
+
+def ours(name):
+    """Mixtral's modules have other names in files than in memory."""
+    return (name.replace(".mlp.", ".block_sparse_moe.").replace("gate_proj", "w1")
+            .replace("up_proj", "w3").replace("down_proj", "w2"))
+
+
+def balance(model, token, cu):
+    """The balance loss over all tokens, and its gradient in the routers."""
+    if not hasattr(model.config, "router_aux_loss_coef"):
+        return {}
+    parts = [model(token[None, a:b].long(), use_cache=False, output_router_logits=True)
+             .router_logits for a, b in zip(cu[:-1], cu[1:])]
+    logits = tuple(torch.cat(layer) for layer in zip(*parts))
+    experts = model.config.num_local_experts
+    aux = load_balancing_loss_func(logits, experts, model.config.num_experts_per_tok)
+    gates = {n: p for n, p in model.named_parameters() if n.endswith("gate.weight")}
+    grads = torch.autograd.grad(aux, list(gates.values()))
+    return {"aux": aux.reshape(1).double()} | {"aux." + n: g for n, g in zip(gates, grads)}
+
+
+def main():
+    for name in sys.argv[2:] or MODELS:
+        where = os.path.join(sys.argv[1], name)
+        shutil.rmtree(where, ignore_errors=True)
+        torch.manual_seed(7)
+        model = MODELS[name]().eval()
+        model.set_experts_implementation("eager")
+        randomize(model)
+        for key, b in model.named_buffers():
+            if key.endswith("e_score_correction_bias"):
+                b.copy_(torch.randn(b.shape) * 0.1)
+        model.save_pretrained(where)
+        out = {}
+        for key, x in expected(model, model.config.vocab_size).items():
+            for k, v in apart(key, x).items():
+                out[ours(k) if name == "mixtral" else k] = v.contiguous()
+        for key, x in balance(model, out["token"], out["cu_seqlens"]).items():
+            out[ours(key) if name == "mixtral" else key] = (
+                x if key == "aux" else x.float()).detach().contiguous()
+        save_file(out, os.path.join(where, "expected.safetensors"))
+
+
+if __name__ == "__main__":
+    main()
