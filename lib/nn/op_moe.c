@@ -145,7 +145,7 @@ op_route(struct tape *t, struct tensor *logits, struct tensor *bias,
 
 /* ---- losses and loads of all layers ---- */
 
-static const struct op_kind balance = { "balance", NULL };
+static const struct op_kind balance = { "balance", NULL, .once = true };
 
 void
 op_balance_begin(struct tape *t, struct op_balance *b, int64_t layers, int64_t experts,
@@ -214,7 +214,7 @@ backward_dispatch(struct tape *t, struct op *op)
 	BIND(t, combine.row, mem_of(op->in[ORDER]));
 }
 
-static const struct op_kind dispatch = { "dispatch", backward_dispatch };
+static const struct op_kind dispatch = { "dispatch", backward_dispatch, .cheap = true };
 
 struct tensor *
 op_dispatch(struct tape *t, struct tensor *x, const struct op_routing *r)

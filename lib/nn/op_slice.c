@@ -58,7 +58,7 @@ backward_split(struct tape *t, struct op *op)
 	grad_end(t, x, dx);
 }
 
-static const struct op_kind split = { "split", backward_split };
+static const struct op_kind split = { "split", backward_split, .cheap = true };
 
 void
 op_split(struct tape *t, struct tensor *x, int64_t column, struct tensor *y[2])
@@ -138,7 +138,7 @@ backward_latent(struct tape *t, struct op *op)
 	}
 }
 
-static const struct op_kind latent = { "latent", backward_latent };
+static const struct op_kind latent = { "latent", backward_latent, .cheap = true };
 
 void
 op_latent(struct tape *t, struct tensor *kv, struct tensor *pe, int64_t heads, int64_t nope,
