@@ -21,6 +21,7 @@ static const char *const kernel_names[K_COUNT] = {
 	[K_ROUTE] = "route", [K_ROUTE_BWD] = "route_bwd", [K_ROUTE_SORT] = "route_sort",
 	[K_ROUTE_SUM] = "route_sum", [K_BALANCE] = "balance", [K_BALANCE_BIAS] = "balance_bias",
 	[K_COMBINE] = "combine", [K_COMBINE_BWD] = "combine_bwd", [K_SLICE] = "slice",
+	[K_SCALE] = "scale", [K_SCALE_BWD] = "scale_bwd",
 };
 
 const char *

@@ -35,6 +35,7 @@ enum dev_kernel {
 	K_MOMENTUM, K_NORMALIZE, K_UPDATE, K_EMA, K_SWAP,
 	K_ROUTE, K_ROUTE_BWD, K_ROUTE_SORT, K_ROUTE_SUM, K_BALANCE, K_BALANCE_BIAS,
 	K_COMBINE, K_COMBINE_BWD, K_SLICE,
+	K_SCALE, K_SCALE_BWD,
 	K_COUNT
 };
 
@@ -255,6 +256,17 @@ struct k_dot { dptr out, a, b; dtype type; struct dim n; bool add; };
 /* out[0] (f64) += sum of squares of x, by blocks of 4096 in order */
 struct k_sumsq { dptr out, x; dtype type; int64_t n; };
 
+/*
+ * Columns by numbers of their own, all wide: y (T, C) = alpha x w r + bias; w, r
+ * and bias (C) may each be 0, which is ones, or no bias.
+ */
+struct k_scale {
+	dptr y, x, w, r, bias; dtype type; struct dim t; int64_t c; double alpha;
+};
+
+/* dx [+]= alpha dy w r, dw += alpha r times the sum over t of dy x; either may be 0 */
+struct k_scale_bwd { struct k_scale f; dptr dx, dw, dy; bool add; };
+
 union dev_args {
 	struct k_fill fill;
 	struct k_copy copy;
@@ -304,6 +316,8 @@ union dev_args {
 	struct k_combine combine;
 	struct k_combine_bwd combine_bwd;
 	struct k_slice slice;
+	struct k_scale scale;
+	struct k_scale_bwd scale_bwd;
 };
 
 /* "matmul", for messages and profiles. */

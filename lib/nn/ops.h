@@ -40,6 +40,21 @@ struct tensor *op_rope_tail(struct tape *t, struct tensor *x, struct tensor *pos
 struct tensor *op_act(struct tape *t, struct tensor *x, enum dev_act act);
 struct tensor *op_glu(struct tape *t, struct tensor *gate, struct tensor *up, enum dev_act act);
 
+/*
+ * (T, C) = alpha x w r + bias: columns by w and r (C), both wide and NULL for
+ * ones; bias as of op_linear().  w is a parameter, r takes no gradient.
+ */
+struct tensor *op_scale(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *r,
+    struct tensor *bias, double alpha);
+
+/*
+ * (N), wide: 1 over the root of the mean square of each row of w + alpha b a,
+ * w (N, K), b (N, R), a (R, K), all parameters.  No gradient: DoRA has none
+ * through its norms (section 4.3 of arXiv 2402.09353).
+ */
+struct tensor *op_row_norm(struct tape *t, struct tensor *w, struct tensor *a, struct tensor *b,
+    double alpha);
+
 /* How the tokens attend: sequences, cache, mask. */
 struct op_mask {
 	struct tensor	*cu_seqlens;	/* (S + 1) int32 */

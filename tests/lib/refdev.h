@@ -16,7 +16,7 @@ struct dev *refdev_open(struct team *team, struct err *err);
 /* Its kernels in other files. */
 void ref_recurrence(int kernel, const union dev_args *a);
 void ref_optim(int kernel, const union dev_args *a);
-/* Kernels of dev/kernels_moe.h, in refdev_moe.c; false for others. */
+/* Kernels of dev/kernels_moe.h and of columns, in refdev_moe.c; false for others. */
 bool refdev_moe(int kernel, const union dev_args *a);
 
 #endif

@@ -298,6 +298,38 @@ slice(const struct k_slice *a)
 			}
 }
 
+static double
+factor(const struct k_scale *a, int64_t i)
+{
+	return a->alpha * (a->w.at != 0 ? f64(a->w)[i] : 1) * (a->r.at != 0 ? f64(a->r)[i] : 1);
+}
+
+static void
+scale(const struct k_scale *a)
+{
+	for (int64_t t = 0; t < count(a->t); t++)
+		for (int64_t i = 0; i < a->c; i++)
+			f64(a->y)[t * a->c + i] = f64(a->x)[t * a->c + i] * factor(a, i) +
+			    (a->bias.at != 0 ? f64(a->bias)[i] : 0);
+}
+
+static void
+scale_bwd(const struct k_scale_bwd *a)
+{
+	for (int64_t t = 0; t < count(a->f.t); t++)
+		for (int64_t i = 0; i < a->f.c; i++) {
+			int64_t at = t * a->f.c + i;
+			double dy = f64(a->dy)[at];
+
+			if (a->dx.at != 0)
+				f64(a->dx)[at] = dy * factor(&a->f, i) +
+				    (a->add ? f64(a->dx)[at] : 0);
+			if (a->dw.at != 0)
+				f64(a->dw)[i] += dy * f64(a->f.x)[at] * a->f.alpha *
+				    (a->f.r.at != 0 ? f64(a->f.r)[i] : 1);
+		}
+}
+
 bool
 refdev_moe(int kernel, const union dev_args *a)
 {
@@ -311,6 +343,8 @@ refdev_moe(int kernel, const union dev_args *a)
 	case K_COMBINE:		combine(&a->combine); break;
 	case K_COMBINE_BWD:	combine_bwd(&a->combine_bwd); break;
 	case K_SLICE:		slice(&a->slice); break;
+	case K_SCALE:		scale(&a->scale); break;
+	case K_SCALE_BWD:	scale_bwd(&a->scale_bwd); break;
 	default:		return false;
 	}
 	return true;

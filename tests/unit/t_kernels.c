@@ -309,6 +309,49 @@ layer_bwd_bufs(struct kit *k, const struct rows *r)
 	count(k, r);
 }
 
+/* ---- columns by numbers of their own ---- */
+
+static void
+scale_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->scale = (struct k_scale){ AT(0), AT(1), r->other ? AT(2) : (dptr){ 0 },
+		r->flag ? AT(3) : (dptr){ 0 }, r->add ? AT(4) : (dptr){ 0 }, k->type,
+		dim_of(k, r), r->c, r->x };
+}
+
+static void
+scale_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+	for (int i = 0; i < 3; i++)
+		kit_wide_in(k, r->c, r->c, 1);
+	count(k, r);
+}
+
+static void
+scale_bwd_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->scale_bwd = (struct k_scale_bwd){ .f = { .x = AT(3), .w = AT(4),
+		.r = r->flag ? AT(5) : (dptr){ 0 }, .type = k->type, .t = dim_of(k, r),
+		.c = r->c, .alpha = r->x }, .dx = r->kind > 0 ? AT(0) : (dptr){ 0 },
+		.dw = r->other ? AT(1) : (dptr){ 0 }, .dy = AT(2), .add = r->add };
+}
+
+static void
+scale_bwd_bufs(struct kit *k, const struct rows *r)
+{
+	out_rows(k, r, r->c);
+	kit_wide_out(k, r->c);
+	in_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+	kit_wide_in(k, r->c, r->c, 1);
+	kit_wide_in(k, r->c, r->c, 1);
+	count(k, r);
+}
+
 /* ---- positions, activations ---- */
 
 static void
@@ -576,6 +619,8 @@ static const struct test {
 	{ K_RMSNORM_BWD, rms_bwd_bufs, rms_bwd_args, 3e-6 },
 	{ K_LAYERNORM, layer_bufs, layer_args, 2e-5 },
 	{ K_LAYERNORM_BWD, layer_bwd_bufs, layer_bwd_args, 3e-6 },
+	{ K_SCALE, scale_bufs, scale_args, 5e-7 },
+	{ K_SCALE_BWD, scale_bwd_bufs, scale_bwd_args, 3e-6 },
 	{ K_ROPE, rope_bufs, rope_args, 3e-7 },
 	{ K_ACT, act_bufs, act_args, 3e-7 },
 	{ K_ACT_BWD, act_bwd_bufs, act_bwd_args, 1e-6 },

@@ -313,6 +313,66 @@ t_norms(int frozen)
 }
 
 static void
+t_scale(int frozen)
+{
+	struct graph g = graph(7, 4, 1);
+	struct tensor *r;
+	double divisor[5] = { 0.5, -2, 1, 3, 0.25 };
+	int64_t five = 5;
+
+	g.frozen = frozen;
+	param(&g, 4, 5);
+	param(&g, 5, 0);
+	param(&g, 5, 0);
+	place(&g);
+	r = tape_const(g.t, "r", DTYPE_F64, 1, &five, divisor);
+	seed(&g, op_scale(g.t, p(&g, 0), p(&g, 1), r, p(&g, 2), 0.6));
+	check(&g, "scale");
+
+	g = graph(8, 4, 1);
+	param(&g, 4, 5);
+	place(&g);
+	seed(&g, op_scale(g.t, p(&g, 0), NULL, NULL, NULL, -1.5));
+	check(&g, "scale by a number");
+}
+
+/* Rows of w + alpha b a, of known size, and no gradient through their norms. */
+static void
+t_row_norm(void)
+{
+	struct graph g = graph(9, 3, 1);
+	double w[12], a[8], b[6], got[3];
+	bool good = true;
+
+	param(&g, 3, 4);
+	param(&g, 2, 4);
+	param(&g, 3, 2);
+	place(&g);
+	seed(&g, op_row_norm(g.t, p(&g, 0), p(&g, 1), p(&g, 2), 0.3));
+	good = !g.out[0]->needs_grad;
+	must(tape_plan(g.t, &err));
+	tape_forward(g.t, 0, -1);
+	tape_download(g.t, g.out[0], got, 3);
+	must(param_download(&g.ps, &g.ps.p[0], 0, 12, w, DTYPE_F64, &err));
+	must(param_download(&g.ps, &g.ps.p[1], 0, 8, a, DTYPE_F64, &err));
+	must(param_download(&g.ps, &g.ps.p[2], 0, 6, b, DTYPE_F64, &err));
+	for (int i = 0; i < 3; i++) {
+		double sum = 0;
+
+		for (int k = 0; k < 4; k++) {
+			double v = w[i * 4 + k] +
+			    0.3 * (b[i * 2] * a[k] + b[i * 2 + 1] * a[4 + k]);
+
+			sum += v * v;
+		}
+		good &= fabs(got[i] - 1 / sqrt(sum / 4)) < 1e-12 * fabs(got[i]);
+	}
+	ok(good, "row_norm");
+	tape_free(g.t);
+	params_free(&g.ps);
+}
+
+static void
 t_acts(void)
 {
 	static const enum dev_act act[] = { ACT_NONE, ACT_SILU, ACT_GELU, ACT_GELU_TANH,
@@ -645,6 +705,9 @@ main(void)
 	t_linear(-1, false);
 	for (int i = -1; i < 2; i++)
 		t_norms(i);
+	for (int i = -1; i < 3; i++)
+		t_scale(i);
+	t_row_norm();
 	t_acts();
 	t_rope(6, false, false);
 	t_rope(4, false, false);

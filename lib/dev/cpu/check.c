@@ -188,6 +188,8 @@ main_type(int kernel, const union dev_args *a)
 	case K_COMBINE:		return a->combine.type;
 	case K_COMBINE_BWD:	return a->combine_bwd.type;
 	case K_SLICE:		return a->slice.type;
+	case K_SCALE:		return a->scale.type;
+	case K_SCALE_BWD:	return a->scale_bwd.f.type;
 	default:		return DTYPE_F32;
 	}
 }

@@ -73,6 +73,8 @@ const struct cpu_isa OF_ISA(cpu_isa) = {
 		[K_COMBINE] = OF_ISA(k_combine),
 		[K_COMBINE_BWD] = OF_ISA(k_combine_bwd),
 		[K_SLICE] = OF_ISA(k_slice),
+		[K_SCALE] = OF_ISA(k_scale),
+		[K_SCALE_BWD] = OF_ISA(k_scale_bwd),
 	},
 	.spin = OF_ISA(spin),
 	.spin_flops = (int64_t)2 * VW * SPIN_CHAINS * SPIN_STEPS,
