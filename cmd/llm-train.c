@@ -21,7 +21,7 @@
 
 struct train {
 	/* settings of the run, kept in run.json */
-	const char	*model, *valid, *optimizer, *moments, *schedule, *weights, *prompt;
+	const char	*model, *valid, *dtype, *optimizer, *moments, *schedule, *weights, *prompt;
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
 	double		 beta1, beta2, eps, decay, clip, spike, ema;
@@ -56,6 +56,8 @@ static const struct opt opts[] = {
 	{ 0, "batch", OPT_I64, AT(batch), "TOKENS", "tokens a step (8192)", .min = 1, .max = 1e10 },
 	{ 0, "micro", OPT_I64, AT(micro), "TOKENS", "tokens a pass (at most 8192)",
 	    .min = 1, .max = 1e9 },
+	{ 0, "dtype", OPT_STR, AT(dtype), "TYPE",
+	    "type of matrices and activations: fp32, bf16 or fp16 (fp32)" },
 	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT",
 	    "compute again rather than keep: none, cheap or block (none)" },
 	{ 0, "optimizer", OPT_STR, AT(optimizer), "NAME",
@@ -117,11 +119,11 @@ static const struct opt opts[] = {
 
 /* What a run keeps in run.json; the other options are each call's own. */
 static const char *const kept[] = {
-	"model", "steps", "epochs", "batch", "micro", "optimizer", "moments", "lr", "schedule",
-	"warmup", "min-lr",
-	"decay-part", "beta1", "beta2", "eps", "ema", "weight-decay", "clip", "spike", "weights",
-	"no-shuffle", "seed", "valid", "valid-every", "patience", "save-every", "save-time",
-	"keep", "sample-every", "prompt", NULL
+	"model", "steps", "epochs", "batch", "micro", "dtype", "optimizer", "moments", "lr",
+	"schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps", "ema",
+	"weight-decay", "clip", "spike", "weights", "no-shuffle", "seed", "valid",
+	"valid-every", "patience", "save-every", "save-time", "keep", "sample-every",
+	"prompt", NULL
 };
 
 static const struct tool tool = {
@@ -276,6 +278,8 @@ make_trainer(struct train *o, struct dev *dev)
 		tool_usage("--moments: %s", err.msg);
 	if (train_betas(&to, &err) < 0)
 		tool_usage("%s", err.msg);
+	if (compute_parse(o->dtype, &o->m.params.compute, &err) < 0)
+		tool_usage("--dtype: %s", err.msg);
 	if (recompute_parse(o->recompute, &to.recompute, &err) < 0)
 		tool_usage("--recompute: %s", err.msg);
 	if (schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
@@ -307,7 +311,7 @@ main(int argc, char **argv)
 {
 	struct train o = {
 		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .moments = "fp32",
-		.recompute = "none", .schedule = "cosine",
+		.dtype = "fp32", .recompute = "none", .schedule = "cosine",
 		.warmup = -1, .floor = 0.1,
 		.decay_part = 0.2, .beta1 = -1, .beta2 = -1, .eps = 1e-8, .decay = 0.1,
 		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3, .prompt = "",

@@ -15,20 +15,34 @@
  * as at least GUARD_MIN_MAD of the median.  Reads loss, targets and sumsq;
  * writes norm, scale, skip and skipped, and adds one to step when it accepts.
  * Only accepted steps enter the history, so a bad one never moves the rule.
+ *
+ * With a loss scale the gradients of activations are that much larger than they
+ * should be, so that fp16 does not lose small ones.  When the norm is not finite
+ * though the loss is, the scale halves, down to LOSS_SCALE_MIN, and the step is
+ * skipped but not counted among the skipped; after LOSS_SCALE_STEPS accepted
+ * steps it doubles.
  */
 #define GUARD_MIN_MAD 1e-3
+#define LOSS_SCALE_FIRST 65536.0
+#define LOSS_SCALE_MIN 1.0
+#define LOSS_SCALE_MAX 16777216.0
+#define LOSS_SCALE_STEPS 2000
 
 struct dev_step {		/* lives in device memory; the host uploads and downloads it */
 	double	loss;		/* sum over targets of -logp, K_DOT's */
 	double	sumsq;		/* of all gradients */
 	double	targets;	/* target tokens of the whole step */
-	double	norm;		/* out: sqrt(sumsq) */
-	double	scale;		/* out: what gradients are multiplied by: clipping; 0 skipped */
+	double	norm;		/* out: sqrt(sumsq), over the loss scale */
+	double	scale;		/* out: what gradients are multiplied by; 0 skipped */
 	double	lr;		/* the schedule's rate for this step */
 	int64_t	step;		/* in, out: updates applied, this one too: bias correction */
-	int32_t	skip;		/* out: 0 applied, 1 not finite, 2 loss spike, 3 norm spike */
+	int32_t	skip;		/* out: 0 applied, or an enum skip */
 	int32_t	skipped;	/* skips in a row, this one counted */
+	double	loss_scale;	/* in, out; 0: none */
+	int64_t	good;		/* in, out: accepted steps since it changed */
 };
+
+enum skip { SKIP_NOT_FINITE = 1, SKIP_LOSS, SKIP_NORM, SKIP_OVERFLOW };
 
 struct dev_history {
 	double	loss[128], norm[128];	/* rings */

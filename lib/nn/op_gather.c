@@ -1,6 +1,5 @@
 /*
- * Rows are looked up as embeddings are, and their gradients added up alike:
- * in wide numbers.
+ * Rows are looked up as embeddings are, and their gradients added up alike.
  */
 #include "nn/nn_impl.h"
 
@@ -8,37 +7,28 @@ static void
 backward(struct tape *t, struct op *op)
 {
 	struct tensor *x = op->in[0];
-	int64_t n = x->shape[0] * x->shape[1];
-	bool narrow = tape_type(t) != tape_wide(t);
-	struct mem dx, sum;
+	bool add;
+	struct mem dx;
 	union dev_args *a;
 
 	if (!tape_wants(t, x))
 		return;
-	dx = grad_begin(t, x);
-	sum = narrow ? mem_wide(t, x, x->shape[1]) : dx;
-	a = tape_launch(t, K_FILL);
-	a->fill.type = tape_wide(t);
-	a->fill.n = n;
-	BIND(t, fill.y, sum);
+	dx = grad_add(t, x, &add);
+	if (!add) {
+		a = tape_launch(t, K_FILL);
+		a->fill.type = x->type;
+		a->fill.n = x->shape[0] * x->shape[1];
+		BIND(t, fill.y, dx);
+	}
 	a = tape_launch(t, K_EMBED_BWD);
-	a->embed_bwd.type = tape_type(t);
+	a->embed_bwd.type = a->embed_bwd.dw_type = x->type;
 	a->embed_bwd.v = x->shape[0];
 	a->embed_bwd.c = x->shape[1];
 	a->embed_bwd.scale = 1;
 	BIND_ROWS(t, embed_bwd.t, op->out[0]);
-	BIND(t, embed_bwd.dw, sum);
+	BIND(t, embed_bwd.dw, dx);
 	BIND(t, embed_bwd.dy, grad_of(t, op->out[0]));
 	BIND(t, embed_bwd.id, mem_of(op->in[1]));
-	if (narrow) {
-		a = tape_launch(t, K_CAST);
-		a->cast.y_type = tape_type(t);
-		a->cast.x_type = tape_wide(t);
-		a->cast.n = n;
-		BIND(t, cast.y, dx);
-		BIND(t, cast.x, sum);
-	}
-	grad_end(t, x, dx);
 }
 
 static const struct op_kind gather = { "gather", backward };

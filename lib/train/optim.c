@@ -335,7 +335,8 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 {
 	struct dev_step step = {
 		.targets = (double)targets, .lr = rate, .step = state->updates,
-		.skipped = (int32_t)state->skipped,
+		.skipped = (int32_t)state->skipped, .loss_scale = state->loss_scale,
+		.good = state->good,
 	};
 	const double none = 0;
 

@@ -83,7 +83,8 @@ static int
 log_step(struct going *g, const struct train_report *r, double seconds, double peak,
     struct err *err)
 {
-	static const char *const why[] = { NULL, "not finite", "loss spike", "norm spike" };
+	static const char *const why[] = { NULL, "not finite", "loss spike", "norm spike",
+	    "overflow" };
 	double rate = seconds > 0 ? (double)r->tokens / seconds : 0;
 	json_t *line = json_pack("{sI so so sf sI sf}", "step",
 	    (json_int_t)trainer_state(g->trainer)->step, "loss", number(r->loss),

@@ -24,6 +24,16 @@ struct trainer {
 };
 
 int
+compute_parse(const char *name, dtype *type, struct err *err)
+{
+	*type = strcmp(name, "fp32") == 0 ? DTYPE_F32 : strcmp(name, "bf16") == 0 ? DTYPE_BF16 :
+	    strcmp(name, "fp16") == 0 ? DTYPE_F16 : DTYPE_NONE;
+	if (*type == DTYPE_NONE)
+		return err_set(err, ERR_ARG, "unknown type '%s': fp32, bf16 or fp16", name);
+	return 0;
+}
+
+int
 recompute_parse(const char *name, unsigned *recompute, struct err *err)
 {
 	if (strcmp(name, "none") == 0)
@@ -77,6 +87,7 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 	t->o = *o;
 	if (set_rows(t, err) < 0)
 		goto fail;
+	t->state.loss_scale = model->params.compute == DTYPE_F16 ? LOSS_SCALE_FIRST : 0;
 	cap = t->micro_rows * loader_info(train)->row_len;
 	if (batch_init(&t->batch, cap, err) < 0)
 		goto fail;
@@ -152,12 +163,16 @@ trainer_memory(const struct trainer *t)
 	    (t->scorer != NULL ? scorer_memory(t->scorer) : 0);
 }
 
-/* The step's targets, before its first pass: every pass is divided by them. */
+/*
+ * The step's targets, before its first pass: every pass is divided by them.
+ * The rows of the first pass are read last, and left in the batch.
+ */
 static int
 count_targets(struct trainer *t, int64_t first, int64_t *targets, struct err *err)
 {
 	*targets = 0;
-	for (int64_t i = 0; i < t->rows; i += t->micro_rows) {
+	for (int64_t i = (t->rows - 1) / t->micro_rows * t->micro_rows; i >= 0;
+	    i -= t->micro_rows) {
 		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
 
 		if (loader_batch(t->train, first + i, n, &t->batch, err) < 0)
@@ -167,38 +182,42 @@ count_targets(struct trainer *t, int64_t first, int64_t *targets, struct err *er
 	return 0;
 }
 
-/* One pass: forward and backward of rows [first, first + n). */
-static int
-pass(struct trainer *t, int64_t first, int64_t n, double dlogp, struct err *err)
+/*
+ * Forward and backward of the batch.  weight: of a target's loss in the
+ * gradients, one over the step's targets, times the loss scale.
+ */
+static void
+pass(struct trainer *t, double weight)
 {
-	if (loader_batch(t->train, first, n, &t->batch, err) < 0)
-		return -1;
 	if (t->batch.tokens == 0)
-		return 0;
+		return;
 	for (int64_t i = 0; i < t->batch.tokens; i++)
-		t->dlogp[i] = t->batch.target[i] < 0 ? 0 : (float)dlogp;
+		t->dlogp[i] = t->batch.target[i] < 0 ? 0 : (float)-weight;
 	batch_upload(t->tape, &t->io, &t->batch);
 	tape_upload(t->tape, t->io.dlogp, t->dlogp, t->batch.tokens);
 	tape_forward(t->tape, 0, -1);
 	tape_backward(t->tape, 0, -1);
-	return 0;
 }
 
 int
 trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 {
 	int64_t first = t->state.step * t->rows, targets, tokens = 0;
-	double rate = schedule_rate(&t->o.schedule, t->state.step);
+	double rate = schedule_rate(&t->o.schedule, t->state.step), weight;
 	struct dev_step step;
 
 	if (count_targets(t, first, &targets, err) < 0)
 		return -1;
+	weight = targets > 0 ? 1.0 / (double)targets : 0;
+	if (t->state.loss_scale > 0)
+		weight *= t->state.loss_scale;
 	optim_begin(t->optim, &t->state, rate, targets);
 	for (int64_t i = 0; i < t->rows; i += t->micro_rows) {
 		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
 
-		if (pass(t, first + i, n, targets > 0 ? -1.0 / (double)targets : 0, err) < 0)
+		if (i > 0 && loader_batch(t->train, first + i, n, &t->batch, err) < 0)
 			return -1;
+		pass(t, weight);
 		tokens += t->batch.tokens;
 	}
 	optim_update(t->optim, &step);
@@ -207,6 +226,8 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	t->state.step++;
 	t->state.updates = step.step;
 	t->state.skipped = step.skipped;
+	t->state.loss_scale = step.loss_scale;
+	t->state.good = step.good;
 	t->state.tokens += tokens;
 	*r = (struct train_report){
 		.loss = targets > 0 ? step.loss / (double)targets : 0,
@@ -247,10 +268,11 @@ trainer_save(struct trainer *t, const char *dir, struct err *err)
 
 	if (model_save(t->model, dir, DTYPE_F32, 0, err) < 0 || optim_save(t->optim, dir, err) < 0)
 		return -1;
-	doc = json_pack("{sI sI sI sI sf sI sI}", "step", (json_int_t)s->step,
+	doc = json_pack("{sI sI sI sI sf sI sI sf sI}", "step", (json_int_t)s->step,
 	    "updates", (json_int_t)s->updates, "skipped", (json_int_t)s->skipped,
 	    "tokens", (json_int_t)s->tokens, "best_loss", s->best_loss,
-	    "best_step", (json_int_t)s->best_step, "worse", (json_int_t)s->worse);
+	    "best_step", (json_int_t)s->best_step, "worse", (json_int_t)s->worse,
+	    "loss_scale", s->loss_scale, "good", (json_int_t)s->good);
 	if (doc == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	snprintf(path, sizeof(path), "%s/state.json", dir);
@@ -263,7 +285,8 @@ int
 trainer_restore(struct trainer *t, const char *dir, struct err *err)
 {
 	struct train_state *s = &t->state;
-	json_int_t step, updates, skipped, tokens, best_step, worse;
+	json_int_t step, updates, skipped, tokens, best_step, worse, good = 0;
+	double loss_scale = 0;
 	json_error_t why;
 	char path[4096];
 	json_t *doc;
@@ -271,9 +294,10 @@ trainer_restore(struct trainer *t, const char *dir, struct err *err)
 	snprintf(path, sizeof(path), "%s/state.json", dir);
 	if ((doc = json_doc_load(path, err)) == NULL)
 		return -1;
-	if (json_unpack_ex(doc, &why, 0, "{sI sI sI sI sF sI sI}", "step", &step,
+	if (json_unpack_ex(doc, &why, 0, "{sI sI sI sI sF sI sI s?F s?I}", "step", &step,
 	    "updates", &updates, "skipped", &skipped, "tokens", &tokens,
-	    "best_loss", &s->best_loss, "best_step", &best_step, "worse", &worse) < 0) {
+	    "best_loss", &s->best_loss, "best_step", &best_step, "worse", &worse,
+	    "loss_scale", &loss_scale, "good", &good) < 0) {
 		json_decref(doc);
 		return err_set(err, ERR_FORMAT, "%s: %s", path, why.text);
 	}
@@ -284,5 +308,10 @@ trainer_restore(struct trainer *t, const char *dir, struct err *err)
 	s->tokens = tokens;
 	s->best_step = best_step;
 	s->worse = worse;
+	/* A run whose type was changed keeps what goes with the new one. */
+	if (s->loss_scale > 0 && loss_scale > 0) {
+		s->loss_scale = loss_scale;
+		s->good = good;
+	}
 	return optim_restore(t->optim, dir, err);
 }

@@ -5,7 +5,8 @@
  * tokens whose gradients add up, and one AdamW update.  The loss is the sum
  * over target tokens divided by the number of targets of the whole step,
  * however it is cut into passes.  The step's decisions (clipping, skipping a
- * step that is not finite or spikes) are made on the device.
+ * step that is not finite or spikes, the loss scale of fp16) are made on the
+ * device.
  *
  * All state is in the model, the optimizer's moments and struct train_state,
  * so that a checkpoint resumes to the very bytes of an uninterrupted run.
@@ -26,6 +27,9 @@ int optimizer_parse(const char *name, enum optimizer *o, struct err *err);
 
 /* "fp32", "bf16", "8bit" (DTYPE_U8). */
 int moments_parse(const char *name, dtype *type, struct err *err);
+
+/* "fp32", "bf16", "fp16": params.compute.  Return 0 or -1. */
+int compute_parse(const char *name, dtype *type, struct err *err);
 
 /* "none", "cheap", "block".  Return 0 or -1. */
 int recompute_parse(const char *name, unsigned *recompute, struct err *err);
@@ -54,6 +58,8 @@ struct train_state {
 	double	best_loss;	/* lowest validation loss; 0: none yet */
 	int64_t	best_step;
 	int64_t	worse;		/* validations since then */
+	double	loss_scale;	/* of fp16; 0: none */
+	int64_t	good;		/* steps since it changed */
 };
 
 struct train_report {
@@ -61,7 +67,7 @@ struct train_report {
 	double	norm;		/* of the gradient, before clipping */
 	double	rate;
 	int64_t	tokens, targets;
-	int	skip;		/* 0, or why: 1 not finite, 2 loss spike, 3 norm spike */
+	int	skip;		/* 0, or why: enum skip */
 };
 
 struct score_report {

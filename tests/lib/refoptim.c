@@ -47,16 +47,28 @@ guard(const struct k_guard *a)
 	int64_t n = h->n < 128 ? h->n : 128;
 	double loss = s->loss / s->targets;
 	bool judge = a->mads > 0 && n > 0 && h->n >= a->least;
+	double up = s->loss_scale > 0 ? s->loss_scale : 1;
 
-	s->norm = sqrt(s->sumsq);
-	s->scale = a->clip > 0 && s->norm > a->clip ? a->clip / s->norm : 1;
-	s->skip = !isfinite(loss) || !isfinite(s->norm) ? 1 :
+	s->norm = sqrt(s->sumsq) / up;
+	s->scale = (a->clip > 0 && s->norm > a->clip ? a->clip / s->norm : 1) / up;
+	s->skip = isfinite(loss) && !isfinite(s->norm) && up > 1 ? 4 :
+	    !isfinite(loss) || !isfinite(s->norm) ? 1 :
 	    judge && spikes(loss, h->loss, n, a->mads) ? 2 :
 	    judge && spikes(s->norm, h->norm, n, a->mads) ? 3 : 0;
+	if (s->skip == 4) {
+		s->scale = 0;
+		s->loss_scale = up / 2 > 1 ? up / 2 : 1;
+		s->good = 0;
+		return;
+	}
 	if (s->skip != 0) {
 		s->scale = 0;
 		s->skipped++;
 		return;
+	}
+	if (s->loss_scale > 0 && ++s->good == 2000) {
+		s->loss_scale = up < 1 << 24 ? 2 * up : up;
+		s->good = 0;
 	}
 	s->skipped = 0;
 	s->step++;

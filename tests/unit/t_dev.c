@@ -150,6 +150,36 @@ guard_agrees(struct kit *k, struct guard_case *c)
 }
 
 static void
+test_loss_scale(struct kit *k)
+{
+	struct guard_case c = { .rule = { .clip = 1, .mads = 8, .least = 64 } };
+	bool good;
+
+	c.step = (struct dev_step){ .targets = 1, .loss = 5, .sumsq = 64 * 64 * 16,
+	    .loss_scale = 64, .good = 7 };
+	good = guard_agrees(k, &c);
+	ok(good && c.step.norm == 4 && c.step.scale == 0.25 / 64 && c.step.good == 8,
+	    "a loss scale is taken out of the norm and the gradients");
+	c.step.sumsq = HUGE_VAL;
+	good = guard_agrees(k, &c);
+	ok(good && c.step.skip == SKIP_OVERFLOW && c.step.skipped == 0 && c.step.good == 0 &&
+	    c.step.loss_scale == 32 && c.step.scale == 0, "an overflow halves it");
+	for (int i = 0; i < 6; i++)
+		good = good && guard_agrees(k, &c);
+	ok(good && c.step.loss_scale == 1 && c.step.skip == SKIP_NOT_FINITE &&
+	    c.step.skipped == 1, "at its floor an overflow counts as a skipped step");
+	c.step.sumsq = 1;
+	c.step.good = LOSS_SCALE_STEPS - 1;
+	good = guard_agrees(k, &c);
+	ok(good && c.step.skip == 0 && c.step.loss_scale == 2 && c.step.good == 0,
+	    "many good steps double it");
+	c.step.loss_scale = LOSS_SCALE_MAX;
+	c.step.good = LOSS_SCALE_STEPS - 1;
+	good = guard_agrees(k, &c);
+	ok(good && c.step.loss_scale == LOSS_SCALE_MAX, "to its ceiling");
+}
+
+static void
 test_guard(struct kit *k)
 {
 	struct guard_case c = { .rule = { .clip = 1, .mads = 8, .least = 64 } }, was;
@@ -197,6 +227,7 @@ test_guard(struct kit *k)
 	c.step.targets = 0;
 	good = guard_agrees(k, &c);
 	ok(good && c.step.skip == 1, "a step without targets is skipped");
+	test_loss_scale(k);
 }
 
 int

@@ -35,6 +35,19 @@ spikes(double x, const double *ring, int64_t n, double mads)
 	return x > mid + mads * mad;
 }
 
+/* The step's gradients overflowed, or were good, at this loss scale. */
+static void
+adapt(struct dev_step *s)
+{
+	if (s->skip == SKIP_OVERFLOW) {
+		s->loss_scale = fmax(s->loss_scale / 2, LOSS_SCALE_MIN);
+		s->good = 0;
+	} else if (s->skip == 0 && ++s->good >= LOSS_SCALE_STEPS) {
+		s->loss_scale = fmin(s->loss_scale * 2, LOSS_SCALE_MAX);
+		s->good = 0;
+	}
+}
+
 void
 OF_ISA(k_guard)(struct cpu *c, const union dev_args *args)
 {
@@ -42,23 +55,25 @@ OF_ISA(k_guard)(struct cpu *c, const union dev_args *args)
 	struct dev_step *s = cpu_ptr(a->step);
 	struct dev_history *h = cpu_ptr(a->history);
 	int64_t n = h->n < RING ? h->n : RING;
-	double loss = s->loss / s->targets;
+	double loss = s->loss / s->targets, up = s->loss_scale > 0 ? s->loss_scale : 1;
 
 	(void)c;
-	s->norm = sqrt(s->sumsq);
-	s->scale = a->clip > 0 && s->norm > a->clip ? a->clip / s->norm : 1;
+	s->norm = sqrt(s->sumsq) / up;
+	s->scale = (a->clip > 0 && s->norm > a->clip ? a->clip / s->norm : 1) / up;
 	s->skip = 0;
 	if (!isfinite(loss) || !isfinite(s->norm))
-		s->skip = 1;
+		s->skip = isfinite(loss) && up > LOSS_SCALE_MIN ? SKIP_OVERFLOW : SKIP_NOT_FINITE;
 	else if (a->mads > 0 && n > 0 && h->n >= a->least) {
 		if (spikes(loss, h->loss, n, a->mads))
-			s->skip = 2;
+			s->skip = SKIP_LOSS;
 		else if (spikes(s->norm, h->norm, n, a->mads))
-			s->skip = 3;
+			s->skip = SKIP_NORM;
 	}
+	if (s->loss_scale > 0)
+		adapt(s);
 	if (s->skip != 0) {
 		s->scale = 0;
-		s->skipped++;
+		s->skipped += s->skip != SKIP_OVERFLOW;
 		return;
 	}
 	s->skipped = 0;
