@@ -14,7 +14,20 @@ struct mm_case {
 	int64_t	m, n, k, cap, lda, ldb, ldc;
 	bool	ta, tb, add, bias;
 	double	alpha;
+	dtype	c_type, a_type, b_type;
 };
+
+/* Half of the cases are fp32 throughout, the others any mixture. */
+static void
+draw_types(struct kit *k, struct mm_case *s)
+{
+	static const dtype types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+	bool mixed = kit_draw(k, 0, 1) == 0;
+
+	s->c_type = types[mixed ? kit_draw(k, 0, 2) : 0];
+	s->a_type = types[mixed ? kit_draw(k, 0, 2) : 0];
+	s->b_type = types[mixed ? kit_draw(k, 0, 2) : 0];
+}
 
 static void
 mm_args(struct kit *k, union dev_args *a)
@@ -27,7 +40,8 @@ mm_args(struct kit *k, union dev_args *a)
 	a->matmul = (struct k_matmul){
 		.c = kit_at(k, 0), .a = kit_at(k, 1), .b = kit_at(k, 2),
 		.bias = s->bias ? kit_at(k, 3) : (dptr){ 0 },
-		.c_type = k->type, .a_type = k->type, .b_type = k->type, .m = m, .k = kk,
+		.c_type = kit_type_of(k, 0), .a_type = kit_type_of(k, 1),
+		.b_type = kit_type_of(k, 2), .m = m, .k = kk,
 		.n = s->n, .lda = s->lda, .ldb = s->ldb, .ldc = s->ldc,
 		.ta = s->ta, .tb = s->tb, .add = s->add, .alpha = s->alpha,
 	};
@@ -40,16 +54,18 @@ mm_agrees(struct kit *k, const struct mm_case *s)
 	int64_t arows = s->ta ? s->k : s->m, brows = s->tb ? s->n : s->k;
 
 	k->shape = s;
-	kit_out(k, (s->ta ? s->m : s->cap) * s->ldc);
-	kit_in(k, (arows + s->cap - count) * s->lda, arows * s->lda, 1);
-	kit_in(k, (brows + 1) * s->ldb, brows * s->ldb, 1);
-	kit_in(k, s->n + 3, s->n, 1);
+	kit_out_as(k, s->c_type, (s->ta ? s->m : s->cap) * s->ldc);
+	kit_in_as(k, s->a_type, (arows + s->cap - count) * s->lda, arows * s->lda, 1);
+	kit_in_as(k, s->b_type, (brows + 1) * s->ldb, brows * s->ldb, 1);
+	kit_wide_in(k, s->n + 3, s->n, 1);
 	kit_ints(k, 1, &count);
 	bool good = kit_agrees(k, K_MATMUL, mm_args, 3e-6);
 
 	if (!good)
-		printf("# %lldx%lldx%lld ta %d tb %d add %d bias %d\n", (long long)s->m,
-		    (long long)s->n, (long long)s->k, s->ta, s->tb, s->add, s->bias);
+		printf("# %lldx%lldx%lld ta %d tb %d add %d bias %d, %s = %s %s\n",
+		    (long long)s->m, (long long)s->n, (long long)s->k, s->ta, s->tb, s->add,
+		    s->bias, dtype_name(s->c_type), dtype_name(s->a_type),
+		    dtype_name(s->b_type));
 	kit_reset(k);
 	return good;
 }
@@ -58,11 +74,11 @@ static void
 test_matmul(struct kit *k)
 {
 	static const int64_t edge[] = { 0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 24, 31, 33, 48, 97, 130,
-		255, 256, 257, 300, 600 };
+		255, 256, 257, 300, 383, 385, 600, 900 };
 	enum { N = sizeof(edge) / sizeof(edge[0]) };
 	bool good = true;
 
-	for (int i = 0; i < 120 && good; i++) {
+	for (int i = 0; i < 200 && good; i++) {
 		struct mm_case s = {
 			.m = edge[kit_draw(k, 0, N - 1)], .n = edge[kit_draw(k, 1, N - 1)],
 			.k = edge[kit_draw(k, 0, N - 1)],
@@ -71,13 +87,14 @@ test_matmul(struct kit *k)
 			.alpha = kit_draw(k, 0, 1) == 0 ? 1 : 0.5,
 		};
 
+		draw_types(k, &s);
 		s.cap = (s.ta ? s.k : s.m) + kit_draw(k, 0, 3);
 		s.lda = (s.ta ? s.m : s.k) + kit_draw(k, 0, 1) * 3;
 		s.ldb = (s.tb ? s.k + (s.ta ? s.cap - s.k : 0) : s.n) + kit_draw(k, 0, 1) * 5;
 		s.ldc = s.n + kit_draw(k, 0, 1) * 7;
 		good = mm_agrees(k, &s);
 	}
-	ok(good, "matrix products of 120 random shapes");
+	ok(good, "matrix products of 200 random shapes and types");
 }
 
 /* ---- grouped ---- */
@@ -121,10 +138,10 @@ group_agrees(struct kit *k, struct group_case *s)
 	int64_t brows = p->tb ? p->n : p->k, b = s->groups * s->stride;
 
 	k->shape = s;
-	kit_out(k, p->ta ? s->groups * s->stride : p->cap * p->ldc);
-	kit_in(k, p->cap * p->lda, count * p->lda, 1);
-	kit_in(k, p->ta ? p->cap * p->ldb : b, p->ta ? brows * p->ldb : b, 1);
-	kit_in(k, 1, 1, 1);
+	kit_out_as(k, p->c_type, p->ta ? s->groups * s->stride : p->cap * p->ldc);
+	kit_in_as(k, p->a_type, p->cap * p->lda, count * p->lda, 1);
+	kit_in_as(k, p->b_type, p->ta ? p->cap * p->ldb : b, p->ta ? brows * p->ldb : b, 1);
+	kit_wide_in(k, 1, 1, 1);
 	kit_ints(k, 1, &count);
 	draw_offsets(k, offset, s->groups, count);
 	kit_ints(k, s->groups + 1, offset);
@@ -141,7 +158,7 @@ group_agrees(struct kit *k, struct group_case *s)
 static void
 test_grouped(struct kit *k)
 {
-	static const int64_t edge[] = { 1, 3, 8, 17, 48, 97, 130, 257, 300, 600 };
+	static const int64_t edge[] = { 1, 3, 8, 17, 48, 97, 130, 257, 300, 900 };
 	enum { N = sizeof(edge) / sizeof(edge[0]) };
 	bool good = true;
 
@@ -154,6 +171,7 @@ test_grouped(struct kit *k)
 		} };
 		struct mm_case *p = &s.p;
 
+		draw_types(k, p);
 		p->cap = (p->ta ? p->k : p->m) + kit_draw(k, 0, 3);
 		p->lda = (p->ta ? p->m : p->k) + kit_draw(k, 0, 1) * 3;
 		p->ldb = (p->tb ? p->k : p->n) + kit_draw(k, 0, 1) * 5;
@@ -214,6 +232,55 @@ rows_alone(const char *isa, bool tb)
 	return good;
 }
 
+/* c += a b into a BF16 c: the fp32 result, rounded once. */
+static bool
+rounds_once(const char *isa, int64_t m, int64_t n, int64_t k)
+{
+	struct err err = { 0 };
+	struct team *team = team_new(2, &err);
+	struct dev *d = dev_open(isa, team, 0, &err);
+	int64_t in = m * k + n * k, out = m * n;
+	uint16_t *x = malloc((size_t)in * 2), *got = malloc((size_t)out * 2);
+	float *wide = malloc((size_t)out * 4);
+	dptr a, c, cw;
+	bool good;
+
+	if (d == NULL) {
+		team_free(team);
+		return true;
+	}
+	for (int64_t i = 0; i < in; i++)
+		x[i] = f32_to_bf16((float)((i * 7919) % 1013) / 500 - 1);
+	for (int64_t i = 0; i < out; i++)
+		wide[i] = bf16_to_f32(x[i]);
+	a = dev_alloc(d, in * 2, &err);
+	c = dev_alloc(d, out * 2, &err);
+	cw = dev_alloc(d, out * 4, &err);
+	dev_upload(d, a, x, in * 2);
+	dev_upload(d, c, x, out * 2);
+	dev_upload(d, cw, wide, out * 4);
+	union dev_args args = { .matmul = { .c = c, .a = a, .b = dptr_add(a, m * k * 2),
+		.c_type = DTYPE_BF16, .a_type = DTYPE_BF16, .b_type = DTYPE_BF16,
+		.m = { .cap = m }, .k = { .cap = k }, .n = n, .lda = k, .ldb = k, .ldc = n,
+		.tb = true, .add = true, .alpha = 1 } };
+
+	dev_launch(d, K_MATMUL, &args);
+	args.matmul.c = cw;
+	args.matmul.c_type = DTYPE_F32;
+	dev_launch(d, K_MATMUL, &args);
+	dev_download(d, got, c, out * 2);
+	dev_download(d, wide, cw, out * 4);
+	good = dev_wait(d, &err) == 0;
+	for (int64_t i = 0; i < out; i++)
+		good = good && got[i] == f32_to_bf16(wide[i]);
+	free(x);
+	free(got);
+	free(wide);
+	dev_close(d);
+	team_free(team);
+	return good;
+}
+
 int
 main(void)
 {
@@ -225,6 +292,8 @@ main(void)
 	test_grouped(&k);
 	ok(rows_alone("cpu", true) && rows_alone("cpu", false) && rows_alone("cpu:base", true),
 	    "a row's product is the same bits alone, in few rows and in many");
+	ok(rounds_once("cpu", 301, 83, 1000) && rounds_once("cpu", 83, 301, 1000) &&
+	    rounds_once("cpu", 240, 230, 9001), "sums are rounded once, however k is cut");
 	kit_free(&k);
 	return tap_done();
 }

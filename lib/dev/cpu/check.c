@@ -50,11 +50,11 @@ check_attention(const struct cpu *c, int kernel, const struct k_attention *a, st
 static int
 check_matmul(const struct cpu *c, int kernel, const struct k_matmul *a, struct err *err)
 {
-	if (a->c_type != DTYPE_F32)
+	if (!is_active(a->c_type))
 		return bad_type(c, kernel, a->c_type, err);
-	if (a->a_type != DTYPE_F32)
+	if (!is_active(a->a_type))
 		return bad_type(c, kernel, a->a_type, err);
-	if (a->b_type != DTYPE_F32)
+	if (!is_active(a->b_type))
 		return bad_type(c, kernel, a->b_type, err);
 	if (a->m.n.at != 0 && a->k.n.at != 0)
 		return bad_shape(kernel, "both m and k vary", err);

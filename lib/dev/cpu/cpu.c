@@ -118,10 +118,13 @@ void *
 cpu_scratch(struct cpu *c, int64_t bytes)
 {
 	if (bytes > c->scratch_bytes) {
-		int64_t want = (bytes + bytes / 4 + 4095) & -PAGE;
+		int64_t want = bytes + bytes / 4, align = want >= 2 * HUGE ? HUGE : PAGE;
 
+		want = (want + align - 1) & -align;
 		free(c->scratch);
-		c->scratch = aligned_alloc((size_t)PAGE, (size_t)want);
+		c->scratch = aligned_alloc((size_t)align, (size_t)want);
+		if (c->scratch != NULL && align == HUGE)
+			madvise(c->scratch, (size_t)want, MADV_HUGEPAGE);
 		c->scratch_bytes = c->scratch == NULL ? 0 : want;
 		if (c->scratch == NULL) {
 			cpu_fail(c, ERR_NOMEM, "no memory for %lld bytes of scratch",

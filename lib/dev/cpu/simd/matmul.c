@@ -6,349 +6,483 @@
  * holds for every path here, so how many rows there are, where they lie and
  * how many threads work changes no bit.
  *
- * Many rows: columns of b are packed once into panels of NR, shared by all
- * threads; a task packs a block of rows of a and goes over the panels.  Few
- * rows: a task packs one panel at a time into L1 and uses it for all rows.
+ * The smaller of the operands is shared: all threads pack it together, first.
+ * The other is cut into tasks.  A thread packs KC of a task's own into the
+ * second cache and multiplies it by all shared panels, and between them packs
+ * what comes next, a unit at a time, so that memory is seldom waited for.
  */
-#include <string.h>
+#include <stdatomic.h>
 
-#include "dev/cpu/simd/simd.h"
-#include "dev/cpu/simd/tile.h"
+#include "dev/cpu/simd/panel.h"
 
 enum {
-	KC = 256,			/* of k in one chain: part of the result */
-	MC = 16 * MR,			/* most rows of one task */
-	FEW = 4 * MR,			/* at most so many rows are "few" */
-	B_FLOATS = 1 << 16,		/* packed at a time: half of a second cache */
-	A_FLOATS = (MC + 2) * KC,	/* each member's */
+	KC = 384,			/* of k in one chain: part of the result */
+	OWN = 96,			/* most rows or columns of a task */
+	SHARED = 1024,			/* about the most that are shared at a time, */
+	SHARED_FLOATS = 1 << 21,	/* packed */
+	KEPT_FLOATS = 1 << 20,		/* sums that are kept while k comes in parts */
+	FEW = 4 * MR,			/* rows that leave no work to hide packing in */
+	GROUP = 8,			/* panels packed by one task */
 };
 
-/* One product, counts known, and the part of it that is packed now. */
+/* A product, or as much of it as is packed at a time. */
+struct part {
+	struct side	 side[2];	/* a, b */
+	struct place	 c;
+	const float	*bias;
+	int64_t		 k, k0, nk;	/* all of k, and what is packed */
+	int		 own;		/* which side is cut into tasks */
+	int64_t		 o0, no, s0, ns;	/* the part of that side, and of the other */
+	int64_t		 step;		/* of that side in one task */
+	float		*packed, *kept;	/* kept: sums of the part; NULL: each task keeps its own */
+	int64_t		 first_pack, first_task;	/* before those of other parts */
+};
+
+/* Parts that run together. */
 struct mm {
 	const struct k_matmul *p;
-	const float	*a, *b, *bias;
-	float		*c, *packed_a, *packed_b, alpha;
-	int64_t		 m, n, k, rs, cs;	/* a[i, l] is a[i * rs + l * cs] */
-	int64_t		 j0, nj, k0, nk;	/* columns and k of packed_b */
-	int64_t		 mc, nc, mblocks;	/* rows and columns of a task */
-	int64_t		 ahead;			/* how far to fetch b ahead, in floats */
+	struct cpu	*cpu;
+	int		 threads;
+	struct part	*part;
+	int64_t		 n, max;	/* parts here, and of the whole launch */
+	float		*shared, *kept, *of_member;
+	int64_t		 shared_used, member_floats;
+	int64_t		 tasks;
+	atomic_llong	 next;		/* task to take */
 };
 
-/* The tile at (i, j) of the block of k that starts at k0 (absolute). */
-static struct tile
-tile_at(const struct mm *mm, int64_t i, int64_t j, int64_t k0)
+static inline int64_t
+blocks_of(int64_t n, int64_t step)
 {
-	struct tile t = {
-		.k = min64(KC, mm->k - k0), .ldc = mm->p->ldc, .n = min64(NR, mm->n - j),
-		.c = mm->c + i * mm->p->ldc + j, .alpha = mm->alpha,
-		.load = k0 > 0 || mm->p->add,
-		.bias = k0 > 0 || mm->bias == NULL ? NULL : mm->bias + j,
-	};
-
-	return t;
+	return (n + step - 1) / step;
 }
 
-/* ---- packing ---- */
-
-/* Rows [0, mr) of a, k of [k0, k0 + k), as panel[l * MR + i]; writes up to VW - 1 beyond. */
-static void
-pack_a_rows(float *panel, const float *a, int64_t ld, int64_t mr, int64_t k)
+static inline int64_t
+round_up(int64_t n, int64_t to)
 {
-	enum { G = (MR + VW - 1) / VW };
-	int64_t l = 0;
+	return blocks_of(n, to) * to;
+}
 
-	for (; l + VW <= k; l += VW) {
-		vf r[G][VW];
+/* ---- where things lie ---- */
 
-		UNROLL
-		for (int g = 0; g < G; g++) {
-			UNROLL
-			for (int i = 0; i < VW; i++)
-				r[g][i] = g * VW + i < mr ? vload(a + (g * VW + i) * ld + l) :
-				    (vf){ 0 };
-			turn(r[g]);
-		}
-		UNROLL
-		for (int i = 0; i < VW; i++)
-			UNROLL
-			for (int g = 0; g < G; g++)
-				vstore(panel + (l + i) * MR + g * VW, r[g][i]);
+static inline const struct side *
+shared_side(const struct part *p)
+{
+	return &p->side[!p->own];
+}
+
+/* Packed panels: all those of the first KC, then of the next. */
+static inline float *
+shared_panel(const struct part *p, int64_t panel, int64_t k0)
+{
+	const struct side *s = shared_side(p);
+	int64_t k = min64(KC, p->k0 + p->nk - k0);
+
+	return p->packed + round_up(p->ns, s->width) * words(s, k0 - p->k0) +
+	    panel * s->width * words(s, k);
+}
+
+static int64_t
+packed_floats(const struct part *p)
+{
+	const struct side *s = shared_side(p);
+
+	return round_up(p->ns, s->width) * words(s, p->nk);
+}
+
+/* Is the result too narrow to hold sums that are not complete? */
+static inline bool
+keeps_sums(const struct part *p)
+{
+	return p->c.type != DTYPE_F32 && p->k > KC;
+}
+
+/* ---- packing, a unit at a time ---- */
+
+/* KC of k of some rows or columns of a side, and how much of it is packed. */
+struct packing {
+	const struct side *side;
+	float		*to;
+	int64_t		 o, k0, k;		/* from here, k of k */
+	int64_t		 panels, chunks;	/* panels of so many units */
+	int64_t		 done, units;
+};
+
+static struct packing
+packing_of(const struct side *s, float *to, int64_t o, int64_t n, int64_t k0, int64_t k)
+{
+	int64_t panels = blocks_of(n, s->width), chunks = blocks_of(words(s, k), UNIT);
+
+	return (struct packing){ s, to, o, k0, k, panels, chunks, 0, panels * chunks };
+}
+
+/* Along rows panels go one after the other; across them all go on together. */
+static inline void
+unit_at(const struct packing *q, int64_t u, int64_t *panel, int64_t *chunk)
+{
+	*panel = q->side->along ? u / q->chunks : u % q->panels;
+	*chunk = q->side->along ? u % q->chunks : u / q->panels;
+}
+
+static void
+fetch_unit(const struct packing *q, int64_t u)
+{
+	const struct side *s = q->side;
+	int64_t panel, chunk, i, k, size = dtype_size(s->type), n, ld = s->ld * size;
+	const char *p;
+
+	unit_at(q, u, &panel, &chunk);
+	i = q->o + panel * s->width;
+	k = chunk * UNIT * (s->pairs ? 2 : 1);
+	p = s->p + (s->along ? i * s->ld + q->k0 + k : (q->k0 + k) * s->ld + i) * size;
+	n = s->along ? min64(s->width, s->n - i) : min64(UNIT * (s->pairs ? 2 : 1), q->k - k);
+	for (; n > 0; n--, p += ld)
+		__builtin_prefetch(p);
+}
+
+enum { AHEAD = 4 };		/* units that are fetched before they are packed */
+
+/* Pack some more units. */
+static void
+pack_some(struct packing *q, int64_t units)
+{
+	int64_t to = min64(q->done + units, q->units), all = words(q->side, q->k);
+	int64_t ahead = units > AHEAD ? units : AHEAD;
+
+	for (; q->done < to; q->done++) {
+		int64_t panel, chunk;
+
+		if (q->done + ahead < q->units)
+			fetch_unit(q, q->done + ahead);
+		unit_at(q, q->done, &panel, &chunk);
+		OF_ISA(pack)(q->side, q->to + panel * q->side->width * all,
+		    q->o + panel * q->side->width, q->k0, q->k, chunk * UNIT,
+		    min64(chunk * UNIT + UNIT, all));
 	}
-	for (; l < k; l++)
-		for (int64_t i = 0; i < MR; i++)
-			panel[l * MR + i] = i < mr ? a[i * ld + l] : 0;
-}
-
-/* The same of a that is stored (K, M). */
-static void
-pack_a_columns(float *panel, const float *a, int64_t ld, int64_t mr, int64_t k, bool inside)
-{
-	enum { G = (MR + VW - 1) / VW };
-
-	for (int64_t l = 0; l < k; l++)
-		UNROLL
-		for (int g = 0; g < G; g++) {
-			const float *src = a + l * ld + g * VW;
-			int64_t n = inside ? VW : mr - g * VW;
-
-			vstore(panel + l * MR + g * VW, n >= VW ? vload(src) :
-			    n > 0 ? vload_n(src, n) : (vf){ 0 });
-		}
-}
-
-/* Rows [i0, i0 + m) of a for the block of k at k0, panels of MR * KC. */
-static void
-pack_a(const struct mm *mm, float *to, int64_t i0, int64_t m, int64_t k0)
-{
-	int64_t k = min64(KC, mm->k - k0), ld = mm->p->lda;
-
-	for (int64_t i = 0; i < m; i += MR, to += MR * KC) {
-		int64_t mr = min64(MR, m - i);
-
-		if (!mm->p->ta)
-			pack_a_rows(to, mm->a + (i0 + i) * ld + k0, ld, mr, k);
-		else
-			pack_a_columns(to, mm->a + k0 * ld + i0 + i, ld, mr, k,
-			    i0 + i + MR + VW <= mm->m);
-	}
-}
-
-/* k of [k0, k0 + k) of columns [j, j + NR) of b. */
-static void
-pack_b(const struct mm *mm, float *panel, int64_t j, int64_t k0, int64_t k)
-{
-	int64_t n = min64(NR, mm->n - j), ld = mm->p->ldb;
-
-	if (mm->p->tb)
-		pack_columns(panel, mm->b + j * ld + k0, ld, n, k, mm->ahead);
-	else
-		pack_rows(panel, mm->b + k0 * ld + j, ld, n, k);
 }
 
 static void
-pack_b_task(void *ctx, int64_t task, int member)
+pack_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct mm *mm = job->args;
 
 	(void)member;
-	for (int64_t i = cpu_from(job, task); i < cpu_to(job, task); i++)
-		pack_b(mm, mm->packed_b + i * NR * mm->nk, mm->j0 + i * NR, mm->k0, mm->nk);
+	for (int64_t x = cpu_from(job, task); x < cpu_to(job, task); x++) {
+		const struct part *p = mm->part + mm->n - 1;
+		int64_t panels, groups, at, k0, width;
+		struct packing q;
+
+		while (x < p->first_pack)
+			p--;
+		width = shared_side(p)->width;
+		panels = blocks_of(p->ns, width);
+		groups = blocks_of(panels, GROUP);
+		at = (x - p->first_pack) % groups * GROUP;
+		k0 = p->k0 + (x - p->first_pack) / groups * KC;
+		q = packing_of(shared_side(p), shared_panel(p, at, k0), p->s0 + at * width,
+		    min64(GROUP, panels - at) * width, k0, min64(KC, p->k0 + p->nk - k0));
+		pack_some(&q, q.units);
+	}
 }
 
-/* ---- many rows ---- */
+/* ---- blocks ---- */
 
+/* KC of k of a task's own. */
+struct block {
+	const struct part *p;		/* NULL: there is no more */
+	int64_t		 o, n, k0, k;
+	float		*own;
+};
+
+/* The block after one: the next k of the same task, or the start of another. */
+static struct block
+block_after(struct mm *mm, const struct block *b)
+{
+	struct block next = *b;
+	const struct part *p = mm->part + mm->n - 1;
+	int64_t x;
+
+	if (b->p != NULL && b->k0 + KC < b->p->k0 + b->p->nk) {
+		next.k0 += KC;
+		next.k = min64(KC, b->p->k0 + b->p->nk - next.k0);
+		return next;
+	}
+	x = atomic_fetch_add_explicit(&mm->next, 1, memory_order_relaxed);
+	if (x >= mm->tasks) {
+		next.p = NULL;
+		return next;
+	}
+	while (x < p->first_task)
+		p--;
+	next.p = p;
+	next.o = p->o0 + (x - p->first_task) * p->step;
+	next.n = min64(p->step, p->o0 + p->no - next.o);
+	next.k0 = p->k0;
+	next.k = min64(KC, p->nk);
+	return next;
+}
+
+/* Multiply a block; sums that the result cannot hold are kept in sums. */
 static void
-block_task(void *ctx, int64_t task, int member)
+multiply_block(const struct mm *mm, const struct block *b, float *sums, struct packing *next)
+{
+	const struct part *p = b->p;
+	const struct side *shared = shared_side(p);
+	bool first = b->k0 == 0, last = b->k0 + KC >= p->k, keep = keeps_sums(p);
+	bool whole = p->kept != NULL;
+	int64_t o0 = whole ? p->o0 : b->o, no = whole ? p->no : p->step;
+	struct place kept = { (char *)(whole ? p->kept : sums), DTYPE_F32,
+		round_up(p->own == 0 ? p->ns : no, NR) };
+	int64_t strips = blocks_of(p->ns, shared->width), each = blocks_of(next->units, strips);
+	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
+		.pairs = shared->pairs };
+
+	s.next_bytes = shared->width * s.k * (int64_t)sizeof(float);
+	for (int64_t x = 0; x < strips; x++) {
+		const float *ps = shared_panel(p, x, b->k0);
+		int64_t at = p->s0 + x * shared->width;
+		int64_t n = min64(shared->width, p->s0 + p->ns - at);
+		int64_t i = p->own == 0 ? b->o : at, j = p->own == 0 ? at : b->o;
+		struct place c = { place_at(&p->c, i, j), p->c.type, p->c.ld }, part = c;
+
+		if (keep) {
+			part = kept;
+			part.p = p->own == 0 ? place_at(&kept, i - o0, j - p->s0) :
+			    place_at(&kept, i - p->s0, j - o0);
+		}
+		s.a = p->own == 0 ? b->own : ps;
+		s.b = p->own == 0 ? ps : b->own;
+		s.rows = p->own == 0 ? b->n : n;
+		s.n = p->own == 0 ? n : b->n;
+		s.bias = first && p->bias != NULL ? p->bias + j : NULL;
+		s.to = last ? c : part;
+		s.from = first ? c : part;
+		if (first && !mm->p->add)
+			s.from.p = NULL;
+		s.next = (const char *)(ps + shared->width * s.k);
+		OF_ISA(multiply)(&s);
+		pack_some(next, each);
+	}
+}
+
+/* What one thread does: while it multiplies a block it packs the next. */
+static void
+blocks_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
-	const struct mm *mm = job->args;
-	float *pa = mm->packed_a + member * A_FLOATS;
-	int64_t i0 = task % mm->mblocks * mm->mc, m = min64(mm->mc, mm->m - i0);
-	int64_t from = task / mm->mblocks * mm->nc, to = min64(from + mm->nc, mm->nj);
+	struct mm *mm = (struct mm *)(uintptr_t)job->args;
+	float *scratch = mm->of_member + task * mm->member_floats;
+	struct block b = { .p = NULL };
+	struct packing q = { .done = 0 };
 
-	for (int64_t k0 = mm->k0; k0 < mm->k0 + mm->nk; k0 += KC) {
-		pack_a(mm, pa, i0, m, k0);
-		for (int64_t j = from; j < to; j += NR)
-			for (int64_t i = 0; i < m; i += MR) {
-				struct tile t = tile_at(mm, i0 + i, mm->j0 + j, k0);
+	(void)member;
+	b = block_after(mm, &b);
+	b.own = scratch;
+	if (b.p != NULL) {
+		q = packing_of(&b.p->side[b.p->own], b.own, b.o, b.n, b.k0, b.k);
+		pack_some(&q, q.units);
+	}
+	while (b.p != NULL) {
+		struct block next = block_after(mm, &b);
 
-				t.a = pa + i * KC;
-				t.rs = 1;
-				t.cs = MR;
-				t.b = mm->packed_b + j * mm->nk + (k0 - mm->k0) * NR;
-				t.ldb = NR;
-				OF_ISA(tile_run)(&t, min64(MR, m - i));
+		next.own = b.own == scratch ? scratch + OWN * KC : scratch;
+		q.done = q.units = 0;
+		if (next.p != NULL) {
+			q = packing_of(&next.p->side[next.p->own], next.own, next.o, next.n,
+			    next.k0, next.k);
+			for (int64_t u = 0; u < AHEAD && u < q.units; u++)
+				fetch_unit(&q, u);
+		}
+		multiply_block(mm, &b, scratch + 2 * OWN * KC, &q);
+		b = next;
+	}
+}
+
+/* ---- cutting ---- */
+
+/* Run the parts that are gathered. */
+static void
+flush(struct mm *mm)
+{
+	struct cpu_job pack = { .c = mm->cpu, .args = mm }, job = pack;
+	int64_t pack_cost = 0, cost = 0;
+
+	mm->tasks = 0;
+	for (int64_t i = 0; i < mm->n; i++) {
+		struct part *p = &mm->part[i];
+		int64_t panels = blocks_of(p->ns, shared_side(p)->width), nk = p->nk;
+
+		p->first_pack = pack.n;
+		p->first_task = mm->tasks;
+		pack.n += blocks_of(panels, GROUP) * blocks_of(nk, KC);
+		mm->tasks += blocks_of(p->no, p->step);
+		pack_cost += p->ns * nk / VW;
+		cost += (p->ns + 4) * p->no / NR * nk;
+	}
+	if (pack.n > 0)
+		cpu_run(&pack, pack_cost / pack.n, pack_task);
+	job.n = min64(mm->threads, mm->tasks);
+	job.step = 1;
+	atomic_store(&mm->next, 0);
+	if (job.n > 0)
+		cpu_run(&job, cost / job.n, blocks_task);
+	mm->n = 0;
+	mm->shared_used = 0;
+}
+
+/* How much of its own a task takes: enough tasks for all threads, none too small. */
+static int64_t
+step_of(const struct mm *mm, const struct part *p)
+{
+	int64_t width = p->side[p->own].width, most = OWN / width * width;
+	int64_t least = p->own == 0 ? 4 * MR : 2 * NR;
+	int64_t want = mm->threads == 1 ? 1 : 16 * mm->threads / mm->max + 1;
+
+	if (p->own == 1 && p->ns <= FEW)
+		return NR;
+	while (most - width >= least && blocks_of(p->no, most) < want)
+		most -= width;
+	return most;
+}
+
+static void
+add_part(struct mm *mm, struct part p)
+{
+	int64_t floats = packed_floats(&p);
+
+	if (mm->shared_used + floats > SHARED_FLOATS)
+		flush(mm);
+	p.step = step_of(mm, &p);
+	p.packed = mm->shared + mm->shared_used;
+	mm->shared_used += floats;
+	mm->part[mm->n++] = p;
+}
+
+/* Parts of at most ns of the shared side, no of the other and nk of k. */
+static void
+add_parts(struct mm *mm, struct part p, int64_t ns, int64_t no, int64_t nk)
+{
+	int64_t all_s = shared_side(&p)->n, all_o = p.side[p.own].n;
+
+	for (p.o0 = 0; p.o0 < all_o; p.o0 += no)
+		for (p.s0 = 0; p.s0 < all_s; p.s0 += ns)
+			for (p.k0 = 0; p.k0 == 0 || p.k0 < p.k; p.k0 += nk) {
+				/* The sums of what came before are needed, or their room. */
+				if (p.k0 > 0 || p.kept != NULL || mm->n == mm->max)
+					flush(mm);
+				p.ns = min64(ns, all_s - p.s0);
+				p.no = min64(no, all_o - p.o0);
+				p.nk = min64(nk, p.k - p.k0);
+				add_part(mm, p);
 			}
-	}
-}
-
-/* How rows and columns are cut into tasks: enough for all threads, not too small. */
-static void
-cut(struct mm *mm, int threads)
-{
-	int64_t want = threads == 1 ? 1 : threads * 8;
-
-	mm->mc = MC;
-	while (mm->mc > 4 * MR && (mm->m + mm->mc - 1) / mm->mc < want)
-		mm->mc -= 2 * MR;
-	mm->mblocks = (mm->m + mm->mc - 1) / mm->mc;
-	mm->nc = (mm->nj + NR - 1) / NR * NR;
-	while (mm->nc > 8 * NR && mm->mblocks * ((mm->nj + mm->nc - 1) / mm->nc) < want)
-		mm->nc = (mm->nc / 2 + NR - 1) / NR * NR;
 }
 
 static void
-many_rows(struct cpu *c, struct mm *mm)
+add_product(struct mm *mm, struct part p)
 {
-	int threads = team_size(c->dev.team);
-	int64_t nmax = min64((mm->n + NR - 1) / NR * NR, B_FLOATS / KC);
-	int64_t kmax = B_FLOATS / nmax / KC * KC;
+	int64_t ns, no, nk = p.k > KC ? round_up(p.k, KC) : p.k, width, all_s;
 
-	mm->packed_b = cpu_scratch(c, (B_FLOATS + threads * A_FLOATS) * (int64_t)sizeof(float));
-	if (mm->packed_b == NULL)
+	p.own = p.side[0].n <= p.side[1].n ? 1 : 0;
+	width = shared_side(&p)->width;
+	all_s = shared_side(&p)->n;
+	no = p.side[p.own].n;
+	if (all_s == 0 || no == 0)
 		return;
-	mm->packed_a = mm->packed_b + B_FLOATS;
-	for (mm->j0 = 0; mm->j0 < mm->n; mm->j0 += nmax)
-		for (mm->k0 = 0; mm->k0 < mm->k; mm->k0 += kmax) {
-			struct cpu_job pack = { .c = c, .args = mm }, job = pack;
-
-			mm->nj = min64(nmax, mm->n - mm->j0);
-			mm->nk = min64(kmax, mm->k - mm->k0);
-			cut(mm, threads);
-			pack.n = (mm->nj + NR - 1) / NR;
-			cpu_run(&pack, mm->nk * 4, pack_b_task);
-			job.n = mm->mblocks * ((mm->nj + mm->nc - 1) / mm->nc);
-			job.step = 1;
-			cpu_run(&job, mm->mc * mm->nk * mm->nc / NR, block_task);
-		}
-}
-
-/* ---- few rows ---- */
-
-/* Columns [j, j + NR) of all rows; panel is room for NR * KC floats. */
-static void
-panel_run(const struct mm *mm, float *panel, int64_t j)
-{
-	bool direct = !mm->p->tb && j + NR <= mm->n;
-
-	for (int64_t k0 = 0; k0 < mm->k; k0 += KC) {
-		if (!direct)
-			pack_b(mm, panel, j, k0, min64(KC, mm->k - k0));
-		for (int64_t i = 0; i < mm->m; i += MR) {
-			struct tile t = tile_at(mm, i, j, k0);
-
-			t.a = mm->a + i * mm->rs + k0 * mm->cs;
-			t.rs = mm->rs;
-			t.cs = mm->cs;
-			t.b = direct ? mm->b + k0 * mm->p->ldb + j : panel;
-			t.ldb = direct ? mm->p->ldb : NR;
-			OF_ISA(tile_run)(&t, min64(MR, mm->m - i));
+	ns = min64(round_up(all_s, width), SHARED / width * width);
+	if (keeps_sums(&p) && SHARED_FLOATS / nk >= SHARED / 4) {
+		ns = min64(ns, SHARED_FLOATS / nk / width * width);
+	} else if (ns * nk > SHARED_FLOATS) {
+		nk = SHARED_FLOATS / ns / KC * KC;
+		if (keeps_sums(&p)) {
+			p.kept = mm->kept;
+			no = min64(no, KEPT_FLOATS / round_up(ns, NR) / NR * NR);
 		}
 	}
+	ns = round_up(blocks_of(all_s, blocks_of(all_s, ns)), width);
+	add_parts(mm, p, ns, no, nk > 0 ? nk : 1);
 }
 
-static void
-panel_task(void *ctx, int64_t task, int member)
+static struct part
+part_of(struct mm *mm)
 {
-	const struct cpu_job *job = ctx;
-	const struct mm *mm = job->args;
-	float *panel = mm->packed_b + member * NR * KC;
+	const struct k_matmul *p = mm->p;
+	bool pairs = PAIRS && (p->a_type == DTYPE_BF16 || p->b_type == DTYPE_BF16);
+	int64_t m = cpu_count(mm->cpu, p->m), k = cpu_count(mm->cpu, p->k);
 
-	for (int64_t p = cpu_from(job, task); p < cpu_to(job, task); p++)
-		panel_run(mm, panel, p * NR);
-}
-
-static void
-few_rows(struct cpu *c, struct mm *mm)
-{
-	struct cpu_job job = { .c = c, .args = mm, .n = (mm->n + NR - 1) / NR };
-
-	/* The next panel while it fits the second cache, else what follows in the row. */
-	mm->ahead = mm->k <= 4096 ? NR * mm->p->ldb : 1024;
-	mm->packed_b = cpu_scratch(c, team_size(c->dev.team) * NR * KC * (int64_t)sizeof(float));
-	if (mm->packed_b != NULL)
-		cpu_run(&job, mm->k * (mm->m + 4), panel_task);
-}
-
-/* A sum over nothing. */
-static void
-no_terms(const struct mm *mm)
-{
-	for (int64_t i = 0; i < mm->m; i++)
-		for (int64_t j = 0; j < mm->n; j++) {
-			float *c = mm->c + i * mm->p->ldc + j;
-
-			*c = (mm->p->add ? *c : 0) + (mm->bias != NULL ? mm->bias[j] : 0);
-		}
-}
-
-static struct mm
-mm_of(struct cpu *c, const struct k_matmul *p)
-{
-	struct mm mm = {
-		.p = p, .a = cpu_f32(p->a), .b = cpu_f32(p->b), .c = cpu_f32(p->c),
-		.bias = cpu_f32(p->bias), .alpha = (float)p->alpha,
-		.m = cpu_count(c, p->m), .n = p->n, .k = cpu_count(c, p->k),
-		.rs = p->ta ? 1 : p->lda, .cs = p->ta ? p->lda : 1,
+	return (struct part){
+		.side = {
+			{ cpu_ptr(p->a), p->a_type, p->lda, m, !p->ta, pairs, MR },
+			{ cpu_ptr(p->b), p->b_type, p->ldb, p->n, p->tb, pairs, NR },
+		},
+		.c = { cpu_ptr(p->c), p->c_type, p->ldc }, .bias = cpu_f32(p->bias), .k = k,
 	};
+}
 
-	return mm;
+/* Scratch for max parts at a time. */
+static bool
+prepare(struct mm *mm, struct cpu *c, const struct k_matmul *p, int64_t max)
+{
+	bool keep = p->c_type != DTYPE_F32;
+	int64_t kept = keep ? KEPT_FLOATS + SHARED * NR : 0, at;
+	int64_t parts = round_up(max * (int64_t)sizeof(struct part), 64);
+
+	*mm = (struct mm){ .p = p, .cpu = c, .threads = team_size(c->dev.team), .max = max,
+		.member_floats = 2 * OWN * KC + (keep ? (SHARED + NR) * (OWN + NR) : 0) };
+	at = SHARED_FLOATS + kept + mm->threads * mm->member_floats;
+	mm->shared = cpu_scratch(c, at * (int64_t)sizeof(float) + parts);
+	if (mm->shared == NULL)
+		return false;
+	mm->kept = mm->shared + SHARED_FLOATS;
+	mm->of_member = mm->kept + kept;
+	mm->part = (struct part *)(void *)(mm->of_member + mm->threads * mm->member_floats);
+	return true;
 }
 
 void
 OF_ISA(k_matmul)(struct cpu *c, const union dev_args *args)
 {
-	struct mm mm = mm_of(c, &args->matmul);
+	struct mm mm;
+	struct part p;
 
-	if (mm.m <= 0 || mm.n <= 0 || mm.k < 0)
+	if (!prepare(&mm, c, &args->matmul, 1))
 		return;
-	if (mm.k == 0)
-		no_terms(&mm);
-	else if (mm.m <= FEW)
-		few_rows(c, &mm);
-	else
-		many_rows(c, &mm);
+	p = part_of(&mm);
+	if (p.side[0].n < 0 || p.k < 0)
+		return;
+	add_product(&mm, p);
+	flush(&mm);
 }
 
 /* ---- groups ---- */
 
-struct groups {
-	struct mm	 mm;		/* of all rows */
-	const struct k_grouped *g;
-	const int32_t	*offset;
-	int64_t		 panels;	/* of one group */
-};
-
-/* The product of group e. */
-static struct mm
-group_at(const struct groups *gs, int64_t e)
+/* The product of rows [from, from + rows), group e's. */
+static struct part
+group_of(const struct k_grouped *g, struct part p, int64_t e, int64_t from, int64_t rows)
 {
-	struct mm mm = gs->mm;
-	int64_t from = gs->offset[e], rows = gs->offset[e + 1] - from;
+	const struct k_matmul *m = &g->p;
 
-	mm.a += from * mm.p->lda;
-	if (mm.p->ta) {
-		mm.k = rows;
-		mm.b += from * mm.p->ldb;
-		mm.c += e * gs->g->stride;
+	p.side[0].p += from * m->lda * dtype_size(m->a_type);
+	if (m->ta) {
+		p.k = rows;
+		p.side[1].p += from * m->ldb * dtype_size(m->b_type);
+		p.c.p += e * g->stride * dtype_size(m->c_type);
 	} else {
-		mm.m = rows;
-		mm.c += from * mm.p->ldc;
-		mm.b += e * gs->g->stride;
+		p.side[0].n = rows;
+		p.side[1].p += e * g->stride * dtype_size(m->b_type);
+		p.c.p += from * m->ldc * dtype_size(m->c_type);
 	}
-	return mm;
-}
-
-static void
-group_task(void *ctx, int64_t task, int member)
-{
-	const struct cpu_job *job = ctx;
-	const struct groups *gs = job->args;
-	float *panel = gs->mm.packed_b + member * NR * KC;
-
-	for (int64_t i = cpu_from(job, task); i < cpu_to(job, task); i++) {
-		struct mm mm = group_at(gs, i / gs->panels);
-		int64_t j = i % gs->panels * NR;
-
-		if (mm.k > 0) {
-			panel_run(&mm, panel, j);
-			continue;
-		}
-		mm.c += j;
-		mm.n = min64(NR, mm.n - j);
-		no_terms(&mm);
-	}
+	return p;
 }
 
 /* Do the offsets rise within the count of rows? */
 static bool
-offsets_rise(const struct groups *gs, int64_t rows)
+offsets_rise(const int32_t *offset, int64_t groups, int64_t rows)
 {
-	bool rise = gs->offset[0] >= 0 && gs->offset[gs->g->groups] <= rows;
+	bool rise = offset[0] >= 0 && offset[groups] <= rows;
 
-	for (int64_t e = 0; e < gs->g->groups; e++)
-		rise = rise && gs->offset[e] <= gs->offset[e + 1];
+	for (int64_t e = 0; e < groups; e++)
+		rise = rise && offset[e] <= offset[e + 1];
 	return rise;
 }
 
@@ -356,19 +490,20 @@ void
 OF_ISA(k_grouped)(struct cpu *c, const union dev_args *args)
 {
 	const struct k_grouped *g = &args->grouped;
-	struct groups gs = {
-		.mm = mm_of(c, &g->p), .g = g, .offset = cpu_i32(g->offset),
-		.panels = (g->p.n + NR - 1) / NR,
-	};
-	struct cpu_job job = { .c = c, .args = &gs, .n = g->groups * gs.panels };
+	const int32_t *offset = cpu_i32(g->offset);
+	struct mm mm;
+	struct part p;
 
-	if (gs.mm.m < 0 || gs.mm.k < 0)
+	if (!prepare(&mm, c, &g->p, g->groups))
 		return;
-	if (!offsets_rise(&gs, g->p.ta ? gs.mm.k : gs.mm.m)) {
+	p = part_of(&mm);
+	if (p.side[0].n < 0 || p.k < 0)
+		return;
+	if (!offsets_rise(offset, g->groups, g->p.ta ? p.k : p.side[0].n)) {
 		cpu_fail(c, ERR_DEVICE, "offsets of groups that do not rise or exceed the rows");
 		return;
 	}
-	gs.mm.packed_b = cpu_scratch(c, team_size(c->dev.team) * NR * KC * (int64_t)sizeof(float));
-	if (gs.mm.packed_b != NULL)
-		cpu_run(&job, gs.mm.k * (gs.mm.m + 4) / g->groups + 1, group_task);
+	for (int64_t e = 0; e < g->groups; e++)
+		add_product(&mm, group_of(g, p, e, offset[e], offset[e + 1] - offset[e]));
+	flush(&mm);
 }

@@ -1,0 +1,344 @@
+#include "dev/cpu/simd/panel.h"
+
+/* ---- packing ---- */
+
+/* Words from element k of a row on, where n elements are left. */
+INLINE vf
+words_along(bool pairs, dtype type, const void *row, int64_t k, int64_t n)
+{
+	vh h[2] = { { 0 }, { 0 } };
+	vf w;
+
+	if (!pairs)
+		return vget(type, row, k, n);
+	if (type == DTYPE_BF16) {
+		memcpy(h, (const uint16_t *)row + k, (size_t)(n < 2 * VW ? n : 2 * VW) * 2);
+	} else {
+		h[0] = bf16_round(vget(type, row, k, n));
+		if (n > VW)
+			h[1] = bf16_round(vget(type, row, k + VW, n - VW));
+	}
+	memcpy(&w, h, sizeof(w));
+	return w;
+}
+
+/* Words of columns [j, j + n) of one row, or of two where k goes on. */
+INLINE vf
+words_across(bool pairs, dtype type, const void *row, int64_t ld, int64_t j, int64_t n, bool on)
+{
+	vf x = vget(type, row, j, n), y = { 0 };
+
+	if (!pairs)
+		return x;
+	if (on)
+		y = vget(type, row, j + ld, n);
+	return (vf)(__builtin_convertvector(bf16_round(x), vu) |
+	    __builtin_convertvector(bf16_round(y), vu) << 16);
+}
+
+/*
+ * A panel's width may be no multiple of VW: a word's vectors then reach into
+ * the next word, which is written after it, and the last word's are cut.
+ */
+INLINE void
+put_word(float *panel, int width, int g, vf x, bool last)
+{
+	if (last && (g + 1) * VW > width)
+		vstore_n(panel + g * VW, x, width - g * VW);
+	else
+		vstore(panel + g * VW, x);
+}
+
+INLINE void
+pack_along(int width, bool pairs, dtype type, const struct side *s, float *panel, int64_t i0,
+    int64_t k0, int64_t k, int64_t from, int64_t to)
+{
+	/* Groups of VW rows go one after the other, if they do not overlap. */
+	enum { MOST = (MR + VW - 1) / VW };
+	int groups = (width + VW - 1) / VW, at_once = width % VW == 0 ? 1 : groups;
+	int64_t each = (pairs ? 2 : 1) * VW, end = words(s, k);
+	const char *row = s->p + (i0 * s->ld + k0) * dtype_size(type);
+	int64_t ld = s->ld * dtype_size(type);
+
+	for (int g0 = 0; g0 < groups; g0 += at_once)
+		for (int64_t l = from; l < to; l += VW) {
+			vf r[MOST][VW];
+
+			UNROLL
+			for (int g = 0; g < at_once; g++) {
+				UNROLL
+				for (int i = 0; i < VW; i++) {
+					int at = (g0 + g) * VW + i;
+
+					r[g][i] = at < width && i0 + at < s->n ?
+					    words_along(pairs, type, row + at * ld,
+						l / VW * each, k - l / VW * each) : (vf){ 0 };
+				}
+				turn(r[g]);
+			}
+			UNROLL
+			for (int i = 0; i < VW; i++)
+				UNROLL
+				for (int g = 0; g < at_once; g++)
+					if (l + i < to)
+						put_word(panel + (l + i) * width, width, g0 + g,
+						    r[g][i], l + i + 1 == end);
+		}
+}
+
+INLINE void
+pack_across(int width, bool pairs, dtype type, const struct side *s, float *panel, int64_t i0,
+    int64_t k0, int64_t k, int64_t from, int64_t to)
+{
+	int groups = (width + VW - 1) / VW;
+	int64_t each = pairs ? 2 : 1, end = words(s, k), n = s->n - i0;
+	const char *row = s->p + (k0 * s->ld + i0) * dtype_size(type);
+
+	for (int64_t l = from; l < to; l++) {
+		UNROLL
+		for (int g = 0; g < groups; g++)
+			put_word(panel + l * width, width, g, n <= g * VW ? (vf){ 0 } :
+			    words_across(pairs, type, row + l * each * s->ld * dtype_size(type),
+				s->ld, g * VW, n - g * VW, l * each + 1 < k), l + 1 == end);
+	}
+}
+
+#define PACK(width, pairs, type) do {					\
+	if (s->along)							\
+		pack_along(width, pairs, type, s, panel, i, k0, k, from, to);	\
+	else								\
+		pack_across(width, pairs, type, s, panel, i, k0, k, from, to);	\
+} while (0)
+#define PACK_A(type) PACK(MR, false, type)
+#define PACK_B(type) PACK(NR, false, type)
+#define PACK_A_PAIRS(type) PACK(MR, true, type)
+#define PACK_B_PAIRS(type) PACK(NR, true, type)
+
+void
+OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t k,
+    int64_t from, int64_t to)
+{
+#if PAIRS
+	if (s->pairs) {
+		if (s->width == MR)
+			EACH_TYPE(s->type, PACK_A_PAIRS);
+		else
+			EACH_TYPE(s->type, PACK_B_PAIRS);
+		return;
+	}
+#endif
+	if (s->width == MR)
+		EACH_TYPE(s->type, PACK_A);
+	else
+		EACH_TYPE(s->type, PACK_B);
+}
+
+/* ---- multiplying ---- */
+
+/* acc + a b; of pairs, both products */
+INLINE vf
+word_fma(bool pairs, vf a, vf b, vf acc)
+{
+	if (!pairs)
+		return vfma(a, b, acc);
+#ifdef __AVX512BF16__
+	return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)b);
+#else
+	acc = vfma((vf)((vu)a & 0xffff0000), (vf)((vu)b & 0xffff0000), acc);
+	return vfma((vf)((vu)a << 16), (vf)((vu)b << 16), acc);
+#endif
+}
+
+INLINE void
+word_step(int mr, bool pairs, const float *a, const float *b, vf acc[MR][2])
+{
+	vf b0 = vload(b), b1 = vload(b + VW);
+
+	UNROLL
+	for (int i = 0; i < mr; i++) {
+		vf x = vset(a[i]);
+
+		acc[i][0] = word_fma(pairs, x, b0, acc[i][0]);
+		acc[i][1] = word_fma(pairs, x, b1, acc[i][1]);
+	}
+}
+
+/* One tile of a strip. */
+struct tile_of {
+	const struct strip *s;
+	const float	*a, *b, *bias;
+	char		*from, *to;
+	const char	*next;
+	int64_t		 rows, n, stride;	/* of what is fetched, each 4 words */
+};
+
+/* acc (mr, NR) = the panels' product: each element one chain in order of k */
+INLINE void
+sum(int mr, bool pairs, const struct tile_of *t, vf acc[MR][2])
+{
+	const float *a = t->a, *b = t->b;
+	const char *next = t->next;
+	int64_t l = t->s->k, stride = t->stride;
+
+	UNROLL
+	for (int i = 0; i < mr; i++)
+		acc[i][0] = acc[i][1] = (vf){ 0 };
+	for (; l >= 4; l -= 4) {
+		__builtin_prefetch(next, 0, 2);
+		next += stride;
+		UNROLL
+		for (int u = 0; u < 4; u++)
+			word_step(mr, pairs, a + u * MR, b + u * NR, acc);
+		a += 4 * MR;
+		b += 4 * NR;
+	}
+	for (; l > 0; l--, a += MR, b += NR)
+		word_step(mr, pairs, a, b, acc);
+}
+
+/* base (MR, NR) += what is there */
+INLINE void
+load_from(dtype type, const struct tile_of *t, vf base[MR][2])
+{
+	for (int64_t i = 0; i < t->rows; i++)
+		for (int64_t v = 0; v * VW < t->n; v++)
+			base[i][v] += vget(type, t->from, i * t->s->from.ld + v * VW,
+			    t->n - v * VW);
+}
+
+INLINE void
+store_to(dtype type, const struct tile_of *t, vf x[MR][2])
+{
+	for (int64_t i = 0; i < t->rows; i++)
+		for (int64_t v = 0; v * VW < t->n; v++)
+			vput(type, t->to, i * t->s->to.ld + v * VW, x[i][v], t->n - v * VW);
+}
+
+/* The result of sums in memory, in any type and of any size. */
+static void
+finish(const struct tile_of *t, vf acc[MR][2])
+{
+	vf x[MR][2] = { 0 };
+
+#define LOAD(type) load_from(type, t, x)
+#define STORE(type) store_to(type, t, x)
+	if (t->from != NULL)
+		EACH_TYPE(t->s->from.type, LOAD);
+	for (int64_t i = 0; i < t->rows; i++)
+		for (int64_t v = 0; v * VW < t->n; v++) {
+			if (t->bias != NULL)
+				x[i][v] += vload_to(t->bias + v * VW, t->n - v * VW);
+			x[i][v] = vfma(acc[i][v], vset(t->s->alpha), x[i][v]);
+		}
+	EACH_TYPE(t->s->to.type, STORE);
+}
+
+/* Whole tiles of floats, from registers. */
+INLINE void
+finish_whole(const struct tile_of *t, vf acc[MR][2])
+{
+	vf bias[2] = { { 0 }, { 0 } };
+
+	if (t->bias != NULL) {
+		bias[0] = vload(t->bias);
+		bias[1] = vload(t->bias + VW);
+	}
+	UNROLL
+	for (int i = 0; i < MR; i++) {
+		const float *from = (const float *)(const void *)t->from + i * t->s->from.ld;
+		float *to = (float *)(void *)t->to + i * t->s->to.ld;
+
+		UNROLL
+		for (int v = 0; v < 2; v++) {
+			vf x = t->from != NULL ? vload(from + v * VW) : (vf){ 0 };
+
+			vstore(to + v * VW, vfma(acc[i][v], vset(t->s->alpha), x + bias[v]));
+		}
+	}
+}
+
+/* A cache miss of a result that is read or written is over when it is needed. */
+INLINE void
+fetch_result(int mr, const struct tile_of *t)
+{
+	const struct place *c = t->from != NULL ? &t->s->from : &t->s->to;
+	const char *p = t->from != NULL ? t->from : t->to;
+
+	UNROLL
+	for (int i = 0; i < mr; i++)
+		__builtin_prefetch(p + i * c->ld * dtype_size(c->type), 1);
+}
+
+#define HEIGHT(mr, pairs, name)						\
+static void								\
+name(const struct tile_of *t)						\
+{									\
+	vf acc[MR][2];							\
+									\
+	fetch_result(mr, t);						\
+	sum(mr, pairs, t, acc);						\
+	if (mr == MR && t->n == NR && t->s->to.type == DTYPE_F32 &&	\
+	    (t->from == NULL || t->s->from.type == DTYPE_F32))		\
+		finish_whole(t, acc);					\
+	else								\
+		finish(t, acc);						\
+}
+#define HEIGHT_FLOAT(mr) HEIGHT(mr, false, float_##mr)
+#define HEIGHT_PAIRS(mr) HEIGHT(mr, true, pairs_##mr)
+#define NAME_FLOAT(mr) float_##mr,
+#define NAME_PAIRS(mr) pairs_##mr,
+#if MR == 6
+#define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6)
+#elif MR == 8
+#define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8)
+#else
+#define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14)
+#endif
+HEIGHTS(HEIGHT_FLOAT)
+#if PAIRS
+HEIGHTS(HEIGHT_PAIRS)
+#endif
+
+void
+OF_ISA(multiply)(const struct strip *s)
+{
+	typedef void tile_fn(const struct tile_of *t);
+	static tile_fn *const of_floats[] = { HEIGHTS(NAME_FLOAT) };
+#if PAIRS
+	static tile_fn *const of_pairs[] = { HEIGHTS(NAME_PAIRS) };
+	tile_fn *const *of = s->pairs ? of_pairs : of_floats;
+#else
+	tile_fn *const *of = of_floats;
+#endif
+	int64_t tiles = ((s->rows + MR - 1) / MR) * ((s->n + NR - 1) / NR);
+	int64_t bytes = s->next_bytes / tiles, from_step = s->from.ld, to_step = s->to.ld;
+	struct tile_of t = {
+		.s = s, .a = s->a, .b = s->b, .bias = s->bias, .from = s->from.p, .to = s->to.p,
+		.next = s->next_bytes > 0 ? s->next : (const char *)s->a,
+		.stride = s->k >= 4 ? bytes / (s->k / 4) : 0,
+	};
+
+	if (s->n > NR)
+		from_step = to_step = NR;
+	else
+		from_step *= MR, to_step *= MR;
+	from_step *= dtype_size(s->from.type);
+	to_step *= dtype_size(s->to.type);
+	for (int64_t i = 0, j = 0; i < s->rows && j < s->n;) {
+		t.rows = min64(MR, s->rows - i);
+		t.n = min64(NR, s->n - j);
+		of[t.rows - 1](&t);
+		t.next += bytes;
+		t.to += to_step;
+		if (t.from != NULL)
+			t.from += from_step;
+		if (s->n > NR) {
+			t.b += s->k * NR;
+			t.bias += t.bias != NULL ? NR : 0;
+			j += NR;
+		} else {
+			t.a += s->k * MR;
+			i += MR;
+		}
+	}
+}

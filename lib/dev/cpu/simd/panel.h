@@ -1,0 +1,79 @@
+/*
+ * panel - packed operands of matrix products, and the tile that multiplies them
+ *
+ * An operand is packed into panels: MR rows of a, or NR columns of b, word by
+ * word along k: panel[l * width + i].  A word is a float, or, where PAIRS, two
+ * bf16 of neighbouring k for the instructions that multiply and add pairs.
+ * Packing converts, so what multiplies knows one form, and storing converts
+ * back.
+ */
+#ifndef DEV_SIMD_PANEL_H
+#define DEV_SIMD_PANEL_H
+
+#include "dev/cpu/simd/tile.h"
+
+/*
+ * Are words pairs where an operand is bf16?  So it is with AVX-512 BF16, and
+ * in the test that lets every machine go that way.
+ */
+#ifndef PAIRS
+#ifdef __AVX512BF16__
+#define PAIRS 1
+#else
+#define PAIRS 0
+#endif
+#endif
+
+/* One operand, its rows ld elements apart. */
+struct side {
+	const char *p;
+	dtype	 type;
+	int64_t	 ld, n;		/* n: how many rows of a, columns of b */
+	bool	 along;		/* k runs along its rows; else across them */
+	bool	 pairs;
+	int	 width;		/* of a panel: MR or NR */
+};
+
+/* Words of a panel of k. */
+static inline int64_t
+words(const struct side *s, int64_t k)
+{
+	return s->pairs ? (k + 1) / 2 : k;
+}
+
+/*
+ * Pack words [from, to) of the panel at i for [k0, k0 + k); what the operand
+ * lacks is zeros.  from is a multiple of UNIT, and to too or the last.
+ */
+enum { UNIT = 16 };
+void OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t k,
+    int64_t from, int64_t to);
+
+/* Elements of a matrix in memory: of type, rows ld apart. */
+struct place {
+	char	*p;		/* NULL: none */
+	dtype	 type;
+	int64_t	 ld;
+};
+
+static inline char *
+place_at(const struct place *c, int64_t i, int64_t j)
+{
+	return c->p + (i * c->ld + j) * dtype_size(c->type);
+}
+
+/*
+ * to = alpha a b + from + bias, rows by n elements over k words: one panel of
+ * a and several of b, or one of b and several of a, each after the other.
+ */
+struct strip {
+	const float	*a, *b, *bias;	/* bias (n) or NULL */
+	const char	*next;		/* what is needed soon: next_bytes are fetched, or NULL */
+	struct place	 from, to;	/* from may be none, or to */
+	int64_t		 k, rows, n, next_bytes;
+	float		 alpha;
+	bool		 pairs;
+};
+void OF_ISA(multiply)(const struct strip *s);
+
+#endif
