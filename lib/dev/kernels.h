@@ -28,7 +28,7 @@ enum dev_kernel {
 	K_MATMUL, K_GROUPED, K_BIAS_BWD,
 	K_RMSNORM, K_RMSNORM_BWD, K_LAYERNORM, K_LAYERNORM_BWD,
 	K_ROPE, K_ATTENTION, K_ATTENTION_BWD,
-	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD,
+	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD, K_DROPOUT,
 	K_XENT, K_XENT_BWD,
 	K_CONV, K_CONV_BWD, K_SCAN, K_SCAN_BWD,
 	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW, K_LION, K_ADAFACTOR,
@@ -190,6 +190,29 @@ struct k_glu_bwd {
 };
 
 /*
+ * y [+]= x / (1 - p) where an element stays, 0 where it is dropped; y may be x.
+ * Element i = t * C + c is dropped when dropout_bits(key, i) < p 2^31, with
+ * key = rng_u64(seed, op, *step), step a device int64: so a pass that is
+ * replayed, and the gradient, drop the same ones.  At most 2^32 elements.
+ */
+struct k_dropout {
+	dptr y, x, step; dtype type; struct dim t; int64_t c; double p; uint64_t seed, op; bool add;
+};
+
+/* 31 bits: two keyed rounds of a bijection that mixes well. */
+static inline uint32_t
+dropout_bits(uint64_t key, uint32_t i)
+{
+	for (int round = 0; round < 2; round++, key >>= 32) {
+		i += (uint32_t)key;
+		i = (i ^ i >> 16) * 0x7feb352du;
+		i = (i ^ i >> 15) * 0x846ca68bu;
+		i ^= i >> 16;
+	}
+	return i >> 1;
+}
+
+/*
  * One chunk of the head: rows [row0, row0 + rows) of the t tokens, logits
  * (rows, V); all wide.  For each row: lse, logp = logits[target] - lse, and entropy
  * when its pointer is not 0.  target < 0: no target, logp = 0.  softcap as in
@@ -290,6 +313,7 @@ union dev_args {
 	struct k_act_bwd act_bwd;
 	struct k_glu glu;
 	struct k_glu_bwd glu_bwd;
+	struct k_dropout dropout;
 	struct k_xent xent;
 	struct k_xent_bwd xent_bwd;
 	struct k_conv conv;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rng.h"
+
 struct refdev {
 	struct dev	 dev;
 	void		**block;	/* allocations alive */
@@ -480,6 +482,19 @@ glu_bwd(const struct k_glu_bwd *a)
 		}
 }
 
+static void
+dropout(const struct k_dropout *a)
+{
+	uint64_t key = rng_u64(a->seed, a->op, (uint64_t)*(int64_t *)(uintptr_t)a->step.at);
+
+	for (int64_t i = 0; i < count(a->t) * a->c; i++) {
+		double x = dropout_bits(key, (uint32_t)i) < a->p * 0x1p31 ? 0 :
+		    f64(a->x)[i] / (1 - a->p);
+
+		f64(a->y)[i] = x + (a->add ? f64(a->y)[i] : 0);
+	}
+}
+
 /* ---- the head, sums, the optimizer ---- */
 
 static double
@@ -594,6 +609,7 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_ACT_BWD:		act_bwd(&a->act_bwd); break;
 	case K_GLU:		glu(&a->glu); break;
 	case K_GLU_BWD:		glu_bwd(&a->glu_bwd); break;
+	case K_DROPOUT:		dropout(&a->dropout); break;
 	case K_XENT:		xent(r, &a->xent); break;
 	case K_XENT_BWD:	xent_bwd(r, &a->xent_bwd); break;
 	case K_CONV:

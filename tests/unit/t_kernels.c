@@ -444,6 +444,47 @@ glu_bwd_bufs(struct kit *k, const struct rows *r)
 	count(k, r);
 }
 
+static void
+dropout_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->dropout = (struct k_dropout){ AT(0), AT(1), AT(2), k->type, dim_of(k, r), r->c,
+		r->flag ? 0.1 * r->kind : 0.5, 7, (uint64_t)r->v, r->add };
+}
+
+static void
+dropout_bufs(struct kit *k, const struct rows *r)
+{
+	int64_t step = 3;
+
+	out_rows(k, r, r->c);
+	in_rows(k, r, r->c);
+	kit_bytes(k, 8, &step, false);
+	count(k, r);
+}
+
+/* Of many numbers, is the share that p asks for dropped, and by each key others? */
+static void
+dropout_is_random(void)
+{
+	enum { N = 1 << 20 };
+	double p = 0.1, n[3] = { 0 }, sigma = sqrt(N * p * (1 - p));
+	int64_t near = 0;
+	bool good = true;
+
+	for (uint32_t i = 0; i < N; i++) {
+		bool a = dropout_bits(1, i) < p * 0x1p31, b = dropout_bits(2, i) < p * 0x1p31;
+
+		n[0] += a;
+		n[1] += b;
+		n[2] += a && b;
+		near += a && dropout_bits(1, i + 1) < p * 0x1p31;
+	}
+	good = fabs(n[0] - N * p) < 4 * sigma && fabs(n[1] - N * p) < 4 * sigma;
+	good = good && fabs(n[2] - N * p * p) < 4 * sigma && fabs((double)near - N * p * p) < 4 * sigma;
+	ok(good, "dropout: shares and pairs as by chance");
+}
+
 /* ---- the head, in a chunk that starts at row 2 ---- */
 
 static struct k_xent
@@ -626,6 +667,7 @@ static const struct test {
 	{ K_ACT_BWD, act_bwd_bufs, act_bwd_args, 1e-6 },
 	{ K_GLU, glu_bufs, glu_args, 5e-7 },
 	{ K_GLU_BWD, glu_bwd_bufs, glu_bwd_args, 1e-6 },
+	{ K_DROPOUT, dropout_bufs, dropout_args, 1e-7 },
 	{ K_XENT, xent_bufs, xent_args, 4e-6 },
 	{ K_XENT_BWD, xent_bwd_bufs, xent_bwd_args, 3e-6 },
 	{ K_DOT, dot_bufs, dot_args, 1e-7 },
@@ -666,6 +708,7 @@ main(void)
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		for (int j = 0; j < 3; j++)
 			run(&k, &tests[i], types[j]);
+	dropout_is_random();
 	casts_agree("cpu:base");
 	casts_agree("cpu:avx2");
 	casts_agree("cpu:avx512");

@@ -174,6 +174,7 @@ main_type(int kernel, const union dev_args *a)
 	case K_ACT_BWD:		return a->act_bwd.type;
 	case K_GLU:		return a->glu.type;
 	case K_GLU_BWD:		return a->glu_bwd.type;
+	case K_DROPOUT:		return a->dropout.type;
 	case K_XENT:		return a->xent.type;
 	case K_XENT_BWD:	return a->xent_bwd.f.type;
 	case K_CONV:		return a->conv.type;
@@ -220,6 +221,12 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 	case K_EMBED_BWD:
 		if (a->embed_bwd.dw_type != DTYPE_NONE && a->embed_bwd.dw_type != t)
 			return bad_type(c, kernel, a->embed_bwd.dw_type, err);
+		return 0;
+	case K_DROPOUT:
+		if (!(a->dropout.p >= 0 && a->dropout.p < 1))
+			return bad_shape(kernel, "p is outside [0, 1)", err);
+		if (a->dropout.c < 1 || a->dropout.t.cap > ((int64_t)1 << 32) / a->dropout.c)
+			return bad_shape(kernel, "more than 2^32 elements", err);
 		return 0;
 	case K_SCATTER:
 		if (a->scatter.y_type != DTYPE_NONE && !is_active(a->scatter.y_type))

@@ -1,6 +1,7 @@
-/* Elementwise work: fill, copy, cast, add, axpby. */
+/* Elementwise work: fill, copy, cast, add, axpby, dropout. */
 #include <string.h>
 
+#include "base/rng.h"
 #include "dev/cpu/simd/simd.h"
 
 static void
@@ -174,4 +175,59 @@ OF_ISA(k_axpby)(struct cpu *c, const union dev_args *a)
 	struct cpu_job job = { .c = c, .args = a, .n = a->axpby.n, .step = 32768 };
 
 	cpu_run(&job, 1, axpby_task);
+}
+
+/* dropout_bits() of i, i + 1 ... */
+INLINE vi
+keep_bits(uint64_t key, int64_t i)
+{
+	vu x = (vu)viota() + (uint32_t)i;
+
+	for (int round = 0; round < 2; round++, key >>= 32) {
+		x += (uint32_t)key;
+		x = (x ^ x >> 16) * 0x7feb352du;
+		x = (x ^ x >> 15) * 0x846ca68bu;
+		x ^= x >> 16;
+	}
+	return (vi)(x >> 1);
+}
+
+INLINE void
+dropout(dtype type, const struct k_dropout *a, uint64_t key, int64_t from, int64_t to)
+{
+	float scale = (float)(1 / (1 - a->p));
+	double least = a->p * 0x1p31 < INT32_MAX ? a->p * 0x1p31 : INT32_MAX;
+	/* Bits below it drop: rounded up, as a comparison with p 2^31 itself would. */
+	int32_t limit = (int32_t)least + ((double)(int32_t)least < least);
+
+	for (int64_t i = from; i < to; i += VW) {
+		vf x = vget(type, cpu_ptr(a->x), i, to - i) * scale;
+
+		x = vsel(keep_bits(key, i) >= limit, x, (vf){ 0 });
+		if (a->add)
+			x += vget(type, cpu_ptr(a->y), i, to - i);
+		vput(type, cpu_ptr(a->y), i, x, to - i);
+	}
+}
+
+static void
+dropout_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_dropout *a = job->args;
+	uint64_t key = rng_u64(a->seed, a->op, (uint64_t)*(const int64_t *)cpu_ptr(a->step));
+	int64_t from = cpu_from(job, task) * a->c, to = cpu_to(job, task) * a->c;
+
+	(void)member;
+#define CALL(type) dropout(type, a, key, from, to)
+	EACH_TYPE(a->type, CALL);
+#undef CALL
+}
+
+void
+OF_ISA(k_dropout)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = cpu_count(c, a->dropout.t) };
+
+	cpu_run(&job, 4 * a->dropout.c / VW, dropout_task);
 }

@@ -47,6 +47,7 @@ const struct cpu_isa OF_ISA(cpu_isa) = {
 		[K_ACT_BWD] = OF_ISA(k_act_bwd),
 		[K_GLU] = OF_ISA(k_glu),
 		[K_GLU_BWD] = OF_ISA(k_glu_bwd),
+		[K_DROPOUT] = OF_ISA(k_dropout),
 		[K_XENT] = OF_ISA(k_xent),
 		[K_XENT_BWD] = OF_ISA(k_xent_bwd),
 		[K_CONV] = OF_ISA(k_conv),
