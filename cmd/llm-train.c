@@ -25,6 +25,7 @@ struct train {
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
 	double		 beta1, beta2, eps, decay, clip, spike, ema;
+	double		 router_aux, router_z, balance_rate;
 	int64_t		 valid_every, save_every, sample_every, keep, patience;
 	double		 save_time;
 	bool		 no_shuffle;
@@ -88,6 +89,13 @@ static const struct opt opts[] = {
 	    .min = 0, .max = 1e9 },
 	{ 0, "spike", OPT_F64, AT(spike), "X", "deviations above the median that skip a step, "
 	    "0: never (20)", .min = 0, .max = 1e9 },
+	{ 0, "aux-loss", OPT_F64, AT(router_aux), "X",
+	    "factor of the experts' balance loss (the model's)", .min = 0, .max = 1e3 },
+	{ 0, "router-z-loss", OPT_F64, AT(router_z), "X",
+	    "factor of the routers' squared log-sum-exp (0)", .min = 0, .max = 1e3 },
+	{ 0, "balance-rate", OPT_F64, AT(balance_rate), "X",
+	    "what a step moves biases of experts by (1e-3 where there are any)",
+	    .min = 0, .max = 1 },
 	{ 0, "weights", OPT_STR, AT(weights), "W,...", "share of each shard (by its rows)" },
 	{ 0, "no-shuffle", OPT_FLAG, AT(no_shuffle), .help = "take rows in file order" },
 	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of the order of rows (1)",
@@ -121,7 +129,8 @@ static const struct opt opts[] = {
 static const char *const kept[] = {
 	"model", "steps", "epochs", "batch", "micro", "dtype", "optimizer", "moments", "lr",
 	"schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps", "ema",
-	"weight-decay", "clip", "spike", "weights", "no-shuffle", "seed", "valid",
+	"weight-decay", "clip", "spike", "aux-loss", "router-z-loss", "balance-rate",
+	"weights", "no-shuffle", "seed", "valid",
 	"valid-every", "patience", "save-every", "save-time", "keep", "sample-every",
 	"prompt", NULL
 };
@@ -261,7 +270,8 @@ make_trainer(struct train *o, struct dev *dev)
 		.batch = o->batch, .micro = o->micro,
 		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
-		.ema = o->ema, .clip = o->clip, .spike = o->spike,
+		.ema = o->ema, .clip = o->clip, .spike = o->spike, .router_aux = o->router_aux,
+		.router_z = o->router_z, .balance_rate = o->balance_rate,
 	};
 	const struct shard_info *info = loader_info(o->run.rows);
 	struct trainer *t;
@@ -311,10 +321,10 @@ main(int argc, char **argv)
 {
 	struct train o = {
 		.batch = 8192, .rate = 1e-3, .optimizer = "adamw", .moments = "fp32",
-		.dtype = "fp32", .recompute = "none", .schedule = "cosine",
-		.warmup = -1, .floor = 0.1,
-		.decay_part = 0.2, .beta1 = -1, .beta2 = -1, .eps = 1e-8, .decay = 0.1,
-		.clip = 1, .spike = 20, .seed = 1, .save_time = 900, .keep = 3, .prompt = "",
+		.dtype = "fp32", .recompute = "none", .schedule = "cosine", .warmup = -1,
+		.floor = 0.1, .decay_part = 0.2, .beta1 = -1, .beta2 = -1, .eps = 1e-8,
+		.decay = 0.1, .clip = 1, .spike = 20, .router_aux = -1, .balance_rate = -1,
+		.seed = 1, .save_time = 900, .keep = 3, .prompt = "",
 	};
 	char **files = tool_start(&tool, argc, argv, &o);
 	enum run_end end = RUN_DONE;

@@ -355,6 +355,12 @@ optim_update(struct optim *o, struct dev_step *step)
 	o->dirty = false;
 }
 
+dptr
+optim_step(const struct optim *o)
+{
+	return o->step;
+}
+
 void
 optim_swap(struct optim *o)
 {

@@ -28,6 +28,9 @@ void optim_begin(struct optim *o, const struct train_state *state, double rate,
 /* Queue: norm, guard, update.  *step is filled when the device has been waited for. */
 void optim_update(struct optim *o, struct dev_step *step);
 
+/* The struct dev_step of the device. */
+dptr optim_step(const struct optim *o);
+
 /*
  * Queue: the weights and their moving average change places (train_options.ema);
  * once more, and all is as before.

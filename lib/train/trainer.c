@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "train/balance.h"
 #include "train/optim.h"
 #include "train/scorer.h"
 
@@ -85,7 +86,7 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 	t->train = train;
 	t->valid = valid;
 	t->o = *o;
-	if (set_rows(t, err) < 0)
+	if (set_rows(t, err) < 0 || balance_options(model, &t->o, err) < 0)
 		goto fail;
 	t->state.loss_scale = model->params.compute == DTYPE_F16 ? LOSS_SCALE_FIRST : 0;
 	cap = t->micro_rows * loader_info(train)->row_len;
@@ -164,13 +165,14 @@ trainer_memory(const struct trainer *t)
 }
 
 /*
- * The step's targets, before its first pass: every pass is divided by them.
+ * The step's targets and tokens, before its first pass: it is divided by them.
  * The rows of the first pass are read last, and left in the batch.
  */
 static int
-count_targets(struct trainer *t, int64_t first, int64_t *targets, struct err *err)
+count_targets(struct trainer *t, int64_t first, int64_t *targets, int64_t *tokens,
+    struct err *err)
 {
-	*targets = 0;
+	*targets = *tokens = 0;
 	for (int64_t i = (t->rows - 1) / t->micro_rows * t->micro_rows; i >= 0;
 	    i -= t->micro_rows) {
 		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
@@ -178,6 +180,7 @@ count_targets(struct trainer *t, int64_t first, int64_t *targets, struct err *er
 		if (loader_batch(t->train, first + i, n, &t->batch, err) < 0)
 			return -1;
 		*targets += t->batch.targets;
+		*tokens += t->batch.tokens;
 	}
 	return 0;
 }
@@ -202,25 +205,26 @@ pass(struct trainer *t, double weight)
 int
 trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 {
-	int64_t first = t->state.step * t->rows, targets, tokens = 0;
-	double rate = schedule_rate(&t->o.schedule, t->state.step), weight;
+	int64_t first = t->state.step * t->rows, targets, tokens;
+	double rate = schedule_rate(&t->o.schedule, t->state.step), weight, routers[2];
 	struct dev_step step;
 
-	if (count_targets(t, first, &targets, err) < 0)
+	if (count_targets(t, first, &targets, &tokens, err) < 0)
 		return -1;
 	weight = targets > 0 ? 1.0 / (double)targets : 0;
 	if (t->state.loss_scale > 0)
 		weight *= t->state.loss_scale;
 	optim_begin(t->optim, &t->state, rate, targets);
+	balance_begin(t->tape, &t->io, tokens > 0 ? weight * (double)targets / (double)tokens : 0);
 	for (int64_t i = 0; i < t->rows; i += t->micro_rows) {
 		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
 
 		if (i > 0 && loader_batch(t->train, first + i, n, &t->batch, err) < 0)
 			return -1;
 		pass(t, weight);
-		tokens += t->batch.tokens;
 	}
 	optim_update(t->optim, &step);
+	balance_end(t->model, t->tape, &t->io, optim_step(t->optim), t->o.balance_rate, routers);
 	if (dev_wait(t->model->dev, err) < 0)
 		return -1;
 	t->state.step++;
@@ -233,6 +237,9 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 		.loss = targets > 0 ? step.loss / (double)targets : 0,
 		.norm = step.norm, .rate = rate,
 		.tokens = tokens, .targets = targets, .skip = step.skip,
+		.routed = t->io.balance.layers > 0,
+		.balance = tokens > 0 ? routers[0] / (double)tokens : 0,
+		.router_z = tokens > 0 ? routers[1] / (double)tokens : 0,
 	};
 	if (t->state.skipped >= TRAIN_SKIPS)
 		return err_set(err, ERR_LIMIT, "step %lld: %d steps in a row were skipped; "

@@ -45,6 +45,8 @@ struct train_options {
 	double	ema;		/* decay of a moving average of the weights; 0: none */
 	double	clip;		/* global gradient norm; 0: none */
 	double	spike;		/* deviations above the median that skip a step; 0: none */
+	/* of experts (train/balance.h); negative: the config's factor, the family's rate */
+	double	router_aux, router_z, balance_rate;
 };
 
 /* Set betas that are negative to the optimizer's own; what it does not have is an error. */
@@ -68,6 +70,8 @@ struct train_report {
 	double	rate;
 	int64_t	tokens, targets;
 	int	skip;		/* 0, or why: enum skip */
+	bool	routed;		/* there are experts, and these, a token's mean: nn/moe.h */
+	double	balance, router_z;
 };
 
 struct score_report {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "model/sizes.h"
 #include "train/scorer.h"
 #include "train/trainer.h"
 #include "../tap.h"
@@ -66,7 +67,8 @@ struct rig {
 };
 
 static void
-rig_up(struct rig *g, int threads, unsigned flags, const struct train_options *o)
+rig_up_with(struct rig *g, const struct config *c, int threads, unsigned flags,
+    const struct train_options *o)
 {
 	struct err err = { 0 };
 	char *train[] = { path[0], path[1] }, *valid[] = { path[2] };
@@ -74,7 +76,7 @@ rig_up(struct rig *g, int threads, unsigned flags, const struct train_options *o
 	*g = (struct rig){ 0 };
 	if ((g->team = team_new(threads, &err)) == NULL ||
 	    (g->dev = dev_open("cpu", g->team, flags, &err)) == NULL ||
-	    model_init(&g->m, &tiny, g->dev, true, 7, &err) < 0 ||
+	    model_init(&g->m, c, g->dev, true, 7, &err) < 0 ||
 	    (g->rows = loader_open(train, 2, &(struct loader_options){ .seed = 3, .shuffle = true },
 	    &err)) == NULL ||
 	    (g->valid = loader_open(valid, 1, &(struct loader_options){ 0 }, &err)) == NULL ||
@@ -82,6 +84,12 @@ rig_up(struct rig *g, int threads, unsigned flags, const struct train_options *o
 		printf("Bail out! %s\n", err.msg);
 		exit(1);
 	}
+}
+
+static void
+rig_up(struct rig *g, int threads, unsigned flags, const struct train_options *o)
+{
+	rig_up_with(g, &tiny, threads, flags, o);
 }
 
 static void
@@ -260,6 +268,149 @@ test_training(void)
 	rig_down(&g);
 }
 
+/* ---- experts ---- */
+
+/* A tiny model of this family, of the same sizes. */
+static struct config
+with_experts(enum arch arch)
+{
+	struct config c;
+	struct err err;
+
+	config_default(&c, arch);
+	c.vocab = VOCAB;
+	c.width = 32;
+	c.layers = 3;
+	c.heads = 4;
+	c.ffn = 48;
+	c.context = ROW;
+	c.eos = 0;
+	c.init_std = 0.05;
+	c.router.experts = 6;
+	c.router.top = 2;
+	config_layers(&c);
+	if (config_complete(&c, 0, &err) < 0)
+		printf("# %s\n", err.msg);
+	return c;
+}
+
+/* The bias of each expert of the last router. */
+static void
+biases(struct rig *g, float bias[6])
+{
+	struct err err;
+
+	for (int i = 0; i < g->m.params.n; i++)
+		if (strstr(g->m.params.p[i].name, "correction_bias") != NULL)
+			param_download(&g->m.params, &g->m.params.p[i], 0, 6, bias, DTYPE_F32, &err);
+}
+
+static void
+test_experts(enum arch arch, const char *what)
+{
+	struct train_options o = usual;
+	struct config c = with_experts(arch);
+	struct rig g, h;
+	double a, b;
+	char line[96];
+
+	o.router_aux = o.balance_rate = -1;
+	o.router_z = 1e-3;
+	rig_up_with(&g, &c, 3, 0, &o);
+	steps(&g, 60);
+	a = steps(&g, 1);
+	snprintf(line, sizeof(line), "%s: the loss falls", what);
+	printf("# %s: loss %g after 61 steps\n", what, a);
+	ok(a < 2.5, line);
+	save(&g, "three");
+	rig_up_with(&h, &c, 1, DEV_STRICT, &o);
+	steps(&h, 61);
+	save(&h, "one");
+	snprintf(line, sizeof(line), "%s: one thread gives the bytes of three", what);
+	ok(same("three", "one"), line);
+	rig_down(&h);
+	rig_down(&g);
+
+	/* Counts are of a step, not of a pass: so are biases, and the other loss. */
+	o.router_aux = 0;
+	o.micro = ROW;
+	rig_up_with(&h, &c, 1, 0, &o);
+	o.micro = 0;
+	rig_up_with(&g, &c, 1, 0, &o);
+	a = steps(&g, 4);
+	b = steps(&h, 4);
+	snprintf(line, sizeof(line), "%s: however the batch is cut, the loss is the same", what);
+	ok(fabs(a - b) < 1e-5 * a, line);
+	if (c.router_bias) {
+		float x[6], y[6], sum = 0;
+
+		biases(&g, x);
+		biases(&h, y);
+		for (int i = 0; i < 6; i++)
+			sum += fabsf(x[i]);
+		ok(sum > 2e-3f && sum < 2.5e-2f, "biases move by the rate");
+		ok(memcmp(x, y, sizeof(x)) == 0, "and alike");
+	}
+	rig_down(&h);
+	rig_down(&g);
+}
+
+/* Routers with weights of such size send most tokens to few experts. */
+static void
+sharpen(struct model *m)
+{
+	float x[6 * 32];
+	struct err err;
+
+	for (int i = 0; i < m->params.n; i++) {
+		struct param *p = &m->params.p[i];
+
+		if (strstr(p->name, "gate.weight") == NULL)
+			continue;
+		param_download(&m->params, p, 0, p->n, x, DTYPE_F32, &err);
+		for (int64_t k = 0; k < p->n; k++)
+			x[k] *= k < 64 ? 20 : 1;
+		param_upload(&m->params, p, 0, p->n, x, DTYPE_F32, &err);
+	}
+}
+
+static double
+balance_after(const struct config *c, double factor)
+{
+	struct train_options o = usual;
+	struct train_report r = { 0 };
+	struct rig g;
+	struct err err;
+
+	o.router_aux = factor;
+	rig_up_with(&g, c, 1, 0, &o);
+	sharpen(&g.m);
+	for (int i = 0; i < 60; i++)
+		trainer_step(g.t, &r, &err);
+	rig_down(&g);
+	return r.balance;
+}
+
+static void
+test_balance(void)
+{
+	struct config c = with_experts(ARCH_MIXTRAL);
+	struct train_options o = usual;
+	struct rig g;
+	struct err err;
+	double with, without;
+
+	with = balance_after(&c, 0.1);
+	without = balance_after(&c, 0);
+	printf("# balance %g with the loss, %g without, 2 when even\n", with, without);
+	ok(with < 2.1 && without > with + 0.05, "the balance loss evens experts out");
+	o.router_z = 1;
+	rig_up(&g, 1, 0, &usual);
+	ok(trainer_new(&g.m, g.rows, NULL, &o, &err) == NULL,
+	    "no losses of routers without experts");
+	rig_down(&g);
+}
+
 int
 main(void)
 {
@@ -274,6 +425,11 @@ main(void)
 	test_schedule();
 	test_loader();
 	test_training();
+	test_experts(ARCH_MIXTRAL, "mixtral");
+	test_experts(ARCH_QWEN3_MOE, "qwen3-moe");
+	test_experts(ARCH_DEEPSEEK_V2, "deepseek-v2");
+	test_experts(ARCH_DEEPSEEK_V3, "deepseek-v3");
+	test_balance();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	if (system(cmd) != 0)
 		return 1;
