@@ -15,7 +15,8 @@ import sys
 import torch
 from safetensors.torch import save_file
 from transformers import (DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Config,
-                          DeepseekV3ForCausalLM, MixtralConfig, MixtralForCausalLM,
+                          DeepseekV3ForCausalLM, JambaConfig, JambaForCausalLM,
+                          MixtralConfig, MixtralForCausalLM,
                           Qwen3MoeConfig, Qwen3MoeForCausalLM)
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
@@ -69,9 +70,16 @@ def deepseek_v3():
         topk_group=2, num_mtp_layers=0, rope_parameters=rope)))
 
 
+def jamba():
+    return JambaForCausalLM(JambaConfig(**SIZES | dict(
+        num_hidden_layers=4, attn_layer_period=3, attn_layer_offset=1, expert_layer_period=2,
+        expert_layer_offset=1, num_experts=3, num_experts_per_tok=2, mamba_d_state=5,
+        mamba_d_conv=3, mamba_expand=2, mamba_dt_rank=3, mamba_conv_bias=False)))
+
+
 MODELS = {"mixtral": mixtral, "qwen3-moe": qwen3_moe, "qwen3-moe-all": qwen3_moe_all,
           "deepseek-v2": deepseek_v2, "deepseek-v2-groups": deepseek_v2_groups,
-          "deepseek-v3": deepseek_v3}
+          "deepseek-v3": deepseek_v3, "jamba": jamba}
 
 
 def apart(name, grad):
@@ -100,7 +108,7 @@ def balance(model, token, cu):
     logits = tuple(torch.cat(layer) for layer in zip(*parts))
     experts = model.config.num_local_experts
     aux = load_balancing_loss_func(logits, experts, model.config.num_experts_per_tok)
-    gates = {n: p for n, p in model.named_parameters() if n.endswith("gate.weight")}
+    gates = {n: p for n, p in model.named_parameters() if n.endswith(("gate.weight", "router.weight"))}
     grads = torch.autograd.grad(aux, list(gates.values()))
     return {"aux": aux.reshape(1).double()} | {"aux." + n: g for n, g in zip(gates, grads)}
 

@@ -194,9 +194,10 @@ check_balance(struct model *m, struct golden *g)
 	printf("# balance %.8f, transformers' %.8f\n", loss[0] / g->n, want);
 	ok(fabs(loss[0] / g->n - want) <= TOLERANCE * want, "balance loss as transformers'");
 	for (int i = 0; i < m->params.n; i++) {
+		str name = str_of(m->params.p[i].name);
 		double d;
 
-		if (!str_ends(str_of(m->params.p[i].name), S("gate.weight")))
+		if (!str_ends(name, S("gate.weight")) && !str_ends(name, S("router.weight")))
 			continue;
 		d = gradient_distance(m, &m->params.p[i], "aux", g);
 		worst = d > worst || d != d ? d : worst;
