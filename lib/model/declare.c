@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model/model_impl.h"
+#include "model/adapter_impl.h"
 
 /* ---- the table of tensors in files ---- */
 
@@ -248,7 +248,9 @@ model_declare(struct model *m, const struct config *c, struct err *err)
 		return -1;
 	m->config = *c;
 	walk(&d, c);
-	return d.failed ? -1 : params_seal(&m->params, err);
+	if (d.failed || (m->adapter != NULL && adapter_declare(m, err) < 0))
+		return -1;
+	return params_seal(&m->params, err);
 }
 
 int

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model/model_impl.h"
+#include "model/adapter_impl.h"
 
 /* ---- parameters by name ---- */
 
@@ -22,7 +22,11 @@ weight(struct build *b, const char *name, const char *suffix)
 struct tensor *
 linear(struct build *b, struct tensor *x, const char *name)
 {
-	return op_linear(b->t, x, weight(b, name, ".weight"), weight(b, name, ".bias"));
+	struct tensor *w = weight(b, name, ".weight"), *bias = weight(b, name, ".bias");
+
+	if (b->m->adapter == NULL)
+		return op_linear(b->t, x, w, bias);
+	return adapter_linear(b->m->adapter, b->t, &b->m->params, x, w, bias);
 }
 
 static struct tensor *
@@ -240,6 +244,8 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 		op_balance_begin(t, &io->balance, config_expert_layers(b.c), b.c->router.experts,
 		    b.c->router_aux, b.c->router_z);
 	h = trunk(&b);
+	if (m->adapter != NULL && adapter_recorded(m->adapter, err) < 0)
+		return -1;
 	if (io->balance.layers > 0)
 		op_balance_end(t, &io->balance, h);
 	io->head = op_head(t, h, head_weight(&b), io->target, io->dlogp, b.c->final_softcap,

@@ -142,11 +142,12 @@ struct model {
 	struct weight	*weight;	/* in the order of the parameters */
 	int		 n_weights, cap_weights;
 	struct dev	*dev;
+	struct adapter	*adapter;	/* adapter.h; NULL: none */
 };
 
 /*
  * The parameters' names and shapes, without memory: to record tapes that are
- * only laid out.  *m is zeroed, but for params.compute (nn.h).
+ * only laid out.  *m is zeroed, but for params.compute (nn.h) and adapter.
  */
 int model_declare(struct model *m, const struct config *c, struct err *err);
 
@@ -160,7 +161,8 @@ int model_load(struct model *m, const char *dir, struct dev *dev, bool grads, st
 void model_free(struct model *m);
 
 /*
- * Write config.json, generation_config.json and model.safetensors into dir.
+ * Write config.json, generation_config.json and model.safetensors into dir; of
+ * a model with an adapter, the adapter's files alone.
  * Tensors are of a float type, or each of the one it was loaded in (NONE;
  * what was not loaded is fp32): then they are those of the files, bit for
  * bit, when nothing trained them.  Past part bytes (0: 5 GB) they go to

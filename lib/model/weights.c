@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "fmt/safetensors.h"
-#include "model/model_impl.h"
+#include "model/adapter_impl.h"
 
 /* ---- loading ---- */
 
@@ -235,7 +235,9 @@ model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct
 		return -1;
 	ret = params_place(&m->params, dev, grads, err) < 0 || load_all(m, f, err) < 0 ? -1 : 0;
 	st_close(f);
-	return ret < 0 ? err_wrap(err, "%s", dir) : 0;
+	if (ret < 0)
+		return err_wrap(err, "%s", dir);
+	return m->adapter != NULL ? adapter_fill(m, err) : 0;
 }
 
 /* ---- saving ---- */
@@ -408,6 +410,8 @@ model_save(struct model *m, const char *dir, dtype type, int64_t part, struct er
 	struct config c = m->config;
 	int ret = -1;
 
+	if (m->adapter != NULL)
+		return adapter_save(m, dir, err);
 	s.tensor = calloc((size_t)m->n_weights, sizeof(*s.tensor));
 	if (s.tensor == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");

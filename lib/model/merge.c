@@ -1,0 +1,171 @@
+/*
+ * An adapter's change put into the matrices themselves, in double:
+ *	LoRA	w + s b a
+ *	DoRA	the rows of that, scaled to lengths m
+ *	IA3	rows (and the bias), or columns, times its vector
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fmt/safetensors.h"
+#include "model/adapter_impl.h"
+
+struct merge {
+	struct adapter	*a;
+	struct model	*m;
+	const struct st_file *f;
+	double		 weight;
+	double		*w, *new, *part[3];	/* a matrix, what it becomes; a, b, m */
+};
+
+static int
+read_part(struct merge *g, int k, const char *module, const char *part, int64_t n,
+    struct err *err)
+{
+	const struct st_tensor *s = adapter_tensor(g->f, module, part);
+	int64_t have = 1;
+
+	if (s == NULL)
+		return err_set(err, ERR_FORMAT, "no tensor '%s.%s'", module, part);
+	for (int i = 0; i < s->ndim; i++)
+		have *= s->shape[i];
+	if (have != n)
+		return err_set(err, ERR_FORMAT, "tensor '%s' does not fit the model", s->name);
+	free(g->part[k]);
+	if ((g->part[k] = malloc((size_t)n * sizeof(double))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	dtype_convert(g->part[k], DTYPE_F64, s->data, s->type, n);
+	return 0;
+}
+
+static int
+add_lora(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct err *err)
+{
+	if (read_part(g, 0, x->name, "lora_A.weight", x->rank * k, err) < 0 ||
+	    read_part(g, 1, x->name, "lora_B.weight", n * x->rank, err) < 0 ||
+	    (g->a->type == ADAPTER_DORA &&
+	    read_part(g, 2, x->name, "lora_magnitude_vector", n, err) < 0))
+		return -1;
+	for (int64_t i = 0; i < n; i++) {
+		double *row = g->new + i * k, sum = 0;
+
+		for (int64_t r = 0; r < x->rank; r++) {
+			double b = x->scale * g->part[1][i * x->rank + r];
+			const double *a = g->part[0] + r * k;
+
+			for (int64_t j = 0; j < k; j++)
+				row[j] += b * a[j];
+		}
+		if (g->a->type != ADAPTER_DORA)
+			continue;
+		for (int64_t j = 0; j < k; j++)
+			sum += row[j] * row[j];
+		for (int64_t j = 0; j < k; j++)
+			row[j] *= g->part[2][i] / sqrt(sum);
+	}
+	return 0;
+}
+
+static int
+multiply(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct err *err)
+{
+	if (read_part(g, 2, x->name, "ia3_l", x->input ? k : n, err) < 0)
+		return -1;
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t j = 0; j < k; j++)
+			g->new[i * k + j] *= g->part[2][x->input ? j : i];
+	return 0;
+}
+
+/* p = w + weight (new - w) */
+static int
+put(struct merge *g, const struct param *p, struct err *err)
+{
+	for (int64_t i = 0; i < p->n; i++)
+		g->new[i] = g->w[i] + g->weight * (g->new[i] - g->w[i]);
+	return param_upload(&g->m->params, p, 0, p->n, g->new, DTYPE_F64, err);
+}
+
+static int
+take(struct merge *g, const struct param *p, struct err *err)
+{
+	free(g->w);
+	free(g->new);
+	g->w = malloc((size_t)p->n * sizeof(double));
+	g->new = malloc((size_t)p->n * sizeof(double));
+	if (g->w == NULL || g->new == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (param_download(&g->m->params, p, 0, p->n, g->w, DTYPE_F64, err) < 0)
+		return -1;
+	memcpy(g->new, g->w, (size_t)p->n * sizeof(double));
+	return 0;
+}
+
+static int
+merge_module(struct merge *g, const struct adapted *x, struct err *err)
+{
+	const struct param *p = &g->m->params.p[x->w], *bias;
+	int64_t n = p->shape[0], k = p->shape[1];
+
+	if (take(g, p, err) < 0)
+		return -1;
+	if ((g->a->type == ADAPTER_IA3 ? multiply(g, x, n, k, err) :
+	    add_lora(g, x, n, k, err)) < 0 || put(g, p, err) < 0)
+		return -1;
+	if (g->a->type != ADAPTER_IA3 || x->input || x->bias < 0)
+		return 0;
+	bias = &g->m->params.p[x->bias];
+	if (take(g, bias, err) < 0)
+		return -1;
+	for (int64_t i = 0; i < n; i++)
+		g->new[i] *= g->part[2][i];
+	return put(g, bias, err);
+}
+
+static int
+merge_all(struct merge *g, struct err *err)
+{
+	int each = g->a->type == ADAPTER_LORA ? 2 : g->a->type == ADAPTER_DORA ? 3 : 1;
+
+	if (adapter_match(g->a, g->m, err) < 0)
+		return -1;
+	if (st_count(g->f) != each * g->a->n)
+		return err_set(err, ERR_FORMAT, "%d tensors, of which %d are for the targets",
+		    st_count(g->f), each * g->a->n);
+	for (int i = 0; i < g->a->n; i++)
+		if (merge_module(g, &g->a->module[i], err) < 0)
+			return -1;
+	return dev_wait(g->m->dev, err);
+}
+
+int
+adapter_merge(struct model *m, const char *dir, double weight, struct err *err)
+{
+	struct merge g = { .m = m, .weight = weight };
+	struct st_file *f = NULL;
+	int ret = -1;
+
+	if ((g.a = adapter_open(dir, err)) != NULL && (f = adapter_weights(dir, err)) != NULL) {
+		g.f = f;
+		if ((ret = merge_all(&g, err)) < 0)
+			err_wrap(err, "%s", dir);
+	}
+	for (int i = 0; i < 3; i++)
+		free(g.part[i]);
+	free(g.w);
+	free(g.new);
+	st_close(f);
+	adapter_free(g.a);
+	return ret;
+}
+
+int
+adapter_adds(const char *dir, struct err *err)
+{
+	struct adapter *a = adapter_open(dir, err);
+	int adds = a == NULL ? -1 : a->type == ADAPTER_LORA;
+
+	adapter_free(a);
+	return adds;
+}
