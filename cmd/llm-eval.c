@@ -17,10 +17,11 @@
 #include "eval/ngram.h"
 #include "eval/score.h"
 #include "fmt/shard.h"
+#include "model/merge.h"
 #include "tool/tool.h"
 
 struct eval {
-	const char	*model, *task, *field, *output, *device, *train;
+	const char	*model, *adapter, *task, *field, *output, *device, *train;
 	int64_t		 context, stride, order, threads;
 	/* what is open */
 	struct team	*team;
@@ -38,6 +39,7 @@ struct eval {
 static const struct opt opts[] = {
 	{ 't', "task", OPT_STR, AT(task), "NAME", "perplexity, ngram or logits (perplexity)" },
 	{ 'm', "model", OPT_STR, AT(model), "DIR", "model directory or checkpoint" },
+	{ 0, "adapter", OPT_STR, AT(adapter), "DIR", "adapter of the model to put into it" },
 	{ 'o', "output", OPT_STR, AT(output), "FILE", "write to a file, not standard output" },
 	{ 'f', "field", OPT_STR, AT(field), "KEY", "key of the text in records (text)" },
 	{ 0, "context", OPT_I64, AT(context), "N", "tokens a window (the model's context)",
@@ -67,7 +69,8 @@ open_model(struct eval *e)
 	if ((e->team = team_new(tool_threads(e->threads, 0), &err)) == NULL ||
 	    (e->dev = dev_open(tool_device(e->device), e->team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
-	if (model_load(&e->m, e->model, e->dev, false, &err) < 0)
+	if (model_load(&e->m, e->model, e->dev, false, &err) < 0 ||
+	    (e->adapter != NULL && adapter_merge(&e->m, e->adapter, 1, &err) < 0))
 		tool_fail(NULL, &err);
 	/* A model without a tokenizer can still be measured on shards. */
 	e->tokenizer = tokenizer_load(e->model, &err);

@@ -12,10 +12,11 @@
 
 #include "base/stream.h"
 #include "infer/generate.h"
+#include "model/merge.h"
 #include "tool/tool.h"
 
 struct gen {
-	const char	*model, *prompt, *stop, *device;
+	const char	*model, *adapter, *prompt, *stop, *device;
 	int64_t		 count, texts, top_k, seed, threads;
 	double		 temperature, top_p, min_p;
 	bool		 echo, json, ignore_eos, verbose;
@@ -38,6 +39,7 @@ set_format(void *into, const char *arg, struct err *err)
 
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_STR, AT(model), "DIR", "model directory or checkpoint" },
+	{ 0, "adapter", OPT_STR, AT(adapter), "DIR", "adapter of the model to put into it" },
 	{ 'p', "prompt", OPT_STR, AT(prompt), "TEXT", "text to continue (standard input)" },
 	{ 'n', "count", OPT_I64, AT(count), "N", "most tokens to write (128)",
 	    .min = 1, .max = 1e9 },
@@ -168,6 +170,7 @@ main(int argc, char **argv)
 	    (dev = dev_open(tool_device(g.device), team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (model_load(&m, g.model, dev, false, &err) < 0 ||
+	    (g.adapter != NULL && adapter_merge(&m, g.adapter, 1, &err) < 0) ||
 	    (tok = tokenizer_load(g.model, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (tokenizer_vocab(tok) > m.config.vocab)

@@ -45,13 +45,4 @@ struct adapter *adapter_new(const struct adapter_options *o, struct err *err);
 struct adapter *adapter_open(const char *dir, struct err *err);
 void adapter_free(struct adapter *a);
 
-/*
- * Put weight times an adapter's change into a loaded model without one.  For
- * what is no plain LoRA the change depends on the matrix as it is then.
- */
-int adapter_merge(struct model *m, const char *dir, double weight, struct err *err);
-
-/* Whether an adapter's directory is one of plain LoRA, whose changes add up.  1, 0 or -1. */
-int adapter_adds(const char *dir, struct err *err);
-
 #endif

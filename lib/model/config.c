@@ -163,12 +163,17 @@ config_read(struct config *c, const json_t *doc, struct err *err)
 static int
 no_config(const char *dir, struct err *err)
 {
-	static const char *const names[] = { "latest/config.json", NULL };
-	bool run = file_first(dir, names) != NULL;
+	static const char *const names[] = {
+		"latest/config.json", "adapter_config.json", "latest/adapter_config.json", NULL
+	};
+	const char *name = file_first(dir, names);
 
 	errno = ENOENT;
-	if (!run)
+	if (name == NULL)
 		return err_sys(err, "%s/config.json", dir);
+	if (name != names[0])
+		return err_sys(err, "%s%s is an adapter, -m takes its model and --adapter it: "
+		    "config.json", dir, name == names[2] ? "/latest" : "");
 	return err_sys(err, "%s is a run, its model is %s/latest: config.json", dir, dir);
 }
 

@@ -3,6 +3,7 @@
  *	LoRA	w + s b a
  *	DoRA	the rows of that, scaled to lengths m
  *	IA3	rows (and the bias), or columns, times its vector
+ * and sums of whole models.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
+#include "model/merge.h"
 
 struct merge {
 	struct adapter	*a;
@@ -168,4 +170,52 @@ adapter_adds(const char *dir, struct err *err)
 
 	adapter_free(a);
 	return adds;
+}
+
+/* ---- models ---- */
+
+static int
+mix_params(struct model *m, double a, struct model *other, double b, struct err *err)
+{
+	int64_t most = 0;
+	double *x, *y;
+	int ret = 0;
+
+	for (int i = 0; i < m->params.n; i++)
+		most = m->params.p[i].n > most ? m->params.p[i].n : most;
+	x = malloc((size_t)most * sizeof(*x));
+	y = malloc((size_t)most * sizeof(*y));
+	if (x == NULL || y == NULL)
+		ret = err_set(err, ERR_NOMEM, "out of memory");
+	for (int i = 0; i < m->params.n && ret == 0; i++) {
+		const struct param *p = &m->params.p[i], *q = &other->params.p[i];
+
+		if (i >= other->params.n || strcmp(p->name, q->name) != 0 || p->n != q->n)
+			ret = err_set(err, ERR_ARG, "the models differ from parameter '%s' on",
+			    p->name);
+		else if ((ret = param_download(&m->params, p, 0, p->n, x, DTYPE_F64, err)) == 0)
+			ret = param_download(&other->params, q, 0, q->n, y, DTYPE_F64, err);
+		for (int64_t k = 0; k < p->n && ret == 0; k++)
+			x[k] = a * x[k] + b * y[k];
+		if (ret == 0)
+			ret = param_upload(&m->params, p, 0, p->n, x, DTYPE_F64, err);
+	}
+	free(x);
+	free(y);
+	return ret < 0 ? -1 : dev_wait(m->dev, err);
+}
+
+int
+model_mix(struct model *m, double a, const char *dir, double b, struct err *err)
+{
+	struct model other = { .dev = NULL };
+	int ret = model_load(&other, dir, m->dev, false, err);
+
+	if (ret == 0 && other.params.n != m->params.n)
+		ret = err_set(err, ERR_ARG, "%s: %d parameters, not %d", dir, other.params.n,
+		    m->params.n);
+	if (ret == 0 && (ret = mix_params(m, a, &other, b, err)) < 0)
+		err_wrap(err, "%s", dir);
+	model_free(&other);
+	return ret;
 }

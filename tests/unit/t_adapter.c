@@ -13,6 +13,7 @@
 #include "base/stream.h"
 #include "fmt/safetensors.h"
 #include "model/adapter.h"
+#include "model/merge.h"
 
 #define DATA "tests/data/"
 /* Their sines of positions are float, and what is kept of all: 6e-8, over two layers. */
