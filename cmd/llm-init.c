@@ -22,7 +22,7 @@
 struct init {
 	const char	*arch, *config, *tokenizer, *output, *format, *device;
 	int64_t		 params, seed, threads;
-	int64_t		 layers, width, heads, kv_heads, head_dim, ffn, context, vocab;
+	int64_t		 layers, width, heads, kv_heads, head_dim, ffn, context, vocab, window;
 	double		 rope_theta, norm_eps, init_std;
 	bool		 tied, untied, dry, quiet;
 	struct config	 c;
@@ -49,7 +49,8 @@ set_tied(void *into, const char *arg, struct err *err)
 	{ 0, n, OPT_I64, AT(field), "N", text, .min = 1, .max = SIZE_MAX_OPT }
 
 static const struct opt opts[] = {
-	{ 'a', "arch", OPT_STR, AT(arch), "NAME", "architecture: llama or gpt2 (llama)" },
+	{ 'a', "arch", OPT_STR, AT(arch), "NAME",
+	    "architecture: llama, gpt2, gemma3 ... (llama)" },
 	{ 'c', "config", OPT_STR, AT(config), "FILE", "take sizes from this config.json" },
 	{ 'n', "params", OPT_I64, AT(params), "N", "choose sizes for about N parameters",
 	    .min = 1, .max = 1e13 },
@@ -60,6 +61,7 @@ static const struct opt opts[] = {
 	SIZE_OPT("head-dim", head_dim, "width of a head (width / heads)"),
 	SIZE_OPT("ffn", ffn, "inner width of the feed-forward part (8/3 of width)"),
 	SIZE_OPT("context", context, "longest sequence (1024)"),
+	SIZE_OPT("window", window, "tokens that local layers see (the architecture's)"),
 	SIZE_OPT("vocab", vocab, "size of the vocabulary (the tokenizer's)"),
 	{ 0, "rope-theta", OPT_F64, AT(rope_theta), "X", "base of rotary positions (10000)",
 	    .min = 1, .max = 1e12 },
@@ -97,6 +99,7 @@ apply_options(struct init *o)
 		{ o->heads, &o->c.heads }, { o->kv_heads, &o->c.kv_heads },
 		{ o->head_dim, &o->c.head_dim }, { o->ffn, &o->c.ffn },
 		{ o->context, &o->c.context }, { o->vocab, &o->c.vocab },
+		{ o->window, &o->c.window },
 	};
 
 	for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++)
@@ -134,6 +137,34 @@ take_tokenizer(struct init *o)
 }
 
 static void
+no_architecture(const char *name)
+{
+	char list[512];
+	size_t n = 0;
+
+	for (int i = 0; i < ARCH_COUNT && n < sizeof(list); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i > 0 ? ", " : "",
+		    arch_name((enum arch)i));
+	tool_usage("no architecture '%s': %s", name, list);
+}
+
+/* A family that can have local layers, or a config that has. */
+static bool
+has_window(const struct init *o)
+{
+	struct config c = o->c;
+
+	if (o->config == NULL) {
+		c.layers = CONFIG_LAYERS;
+		config_layers(&c);
+	}
+	for (int64_t i = 0; i < c.layers && i < CONFIG_LAYERS; i++)
+		if (c.mixer[i] == MIXER_LOCAL)
+			return true;
+	return false;
+}
+
+static void
 make_config(struct init *o)
 {
 	struct err err;
@@ -144,13 +175,15 @@ make_config(struct init *o)
 		if (config_load(&o->c, o->config, &err) < 0)
 			tool_fail(NULL, &err);
 	} else if (arch_named(o->arch != NULL ? o->arch : "llama") < 0) {
-		tool_usage("no architecture '%s': llama or gpt2", o->arch);
+		no_architecture(o->arch);
 	} else {
 		config_default(&o->c, (enum arch)arch_named(o->arch != NULL ? o->arch : "llama"));
 	}
 	apply_options(o);
 	if (o->config == NULL || o->layers > 0)
 		config_layers(&o->c);
+	if (o->window > 0 && !has_window(o))
+		tool_usage("--window: %s has no local layers", arch_name(o->c.arch));
 	if (o->tokenizer != NULL)
 		take_tokenizer(o);
 	if (o->c.vocab == 0)
@@ -251,8 +284,8 @@ try_and_write(struct init *o)
 	if (o->trial.good)
 		write_model(o, &m);
 	else
-		tool_warn("the trial failed: loss %g, expected %g within %g; gradient norm %g",
-		    o->trial.loss, o->trial.expected, o->trial.tolerance, o->trial.norm);
+		tool_warn("the trial failed: loss %g, expected from %g to %g; gradient norm %g",
+		    o->trial.loss, o->trial.least, o->trial.most, o->trial.norm);
 	model_free(&m);
 	dev_close(dev);
 	team_free(team);

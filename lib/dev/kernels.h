@@ -28,7 +28,7 @@ enum dev_kernel {
 	K_MATMUL, K_GROUPED, K_BIAS_BWD,
 	K_RMSNORM, K_RMSNORM_BWD, K_LAYERNORM, K_LAYERNORM_BWD,
 	K_ROPE, K_ATTENTION, K_ATTENTION_BWD,
-	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD, K_DROPOUT,
+	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD, K_DROPOUT, K_SOFTCAP,
 	K_XENT, K_XENT_BWD,
 	K_CONV, K_CONV_BWD, K_SCAN, K_SCAN_BWD,
 	K_DOT, K_SUMSQ, K_GUARD, K_ADAMW, K_LION, K_ADAFACTOR,
@@ -179,6 +179,9 @@ struct k_act_bwd {
 	dptr dx, dy, x; dtype type; enum dev_act act; struct dim t; int64_t c; bool add;
 };
 
+/* y = cap tanh(x / cap), n = t * c; y may be x */
+struct k_softcap { dptr y, x; dtype type; struct dim t; int64_t c; double cap; };
+
 /*
  * y (T, C) = act(gate) * up, gate and up rows of ld elements (two halves of one
  * matrix, or two).  y may be gate when ld is c; dgate may be gate and dup up.
@@ -311,6 +314,7 @@ union dev_args {
 	struct k_attention_bwd attention_bwd;
 	struct k_act act;
 	struct k_act_bwd act_bwd;
+	struct k_softcap softcap;
 	struct k_glu glu;
 	struct k_glu_bwd glu_bwd;
 	struct k_dropout dropout;

@@ -16,17 +16,17 @@ struct logits {
 struct logits *
 logits_new(struct model *model, struct err *err)
 {
-	int64_t cap = model->config.context;
+	int64_t cap = model->config.context, all = cap + model_rope_base(&model->config, cap);
 	struct logits *l = calloc(1, sizeof(*l));
 
-	if (l == NULL || (l->index = calloc((size_t)cap, sizeof(*l->index))) == NULL) {
+	if (l == NULL || (l->index = calloc((size_t)all, sizeof(*l->index))) == NULL) {
 		free(l);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
 	l->model = model;
 	l->logits.limit = LOGITS_MAX;
-	for (int64_t i = 0; i < cap; i++)
+	for (int64_t i = 0; i < all; i++)
 		l->index[i] = (int32_t)i;
 	buf_add(&l->cu_seqlens, (str){ (const char *)&(int32_t){ 0 }, 4 });
 	if ((l->tape = tape_new(model->dev, cap, 1, params_tape(&model->params), err)) == NULL ||
@@ -62,7 +62,7 @@ logits_add(struct logits *l, const uint32_t *token, int64_t n, struct err *err)
 	tape_set_counts(l->tape, (int32_t)n, 1);
 	tape_set_wanted(l->tape, (int32_t)n);
 	tape_upload(l->tape, l->io.token, token, n);
-	tape_upload(l->tape, l->io.pos, l->index, n);
+	tape_upload(l->tape, l->io.pos, l->index + model_rope_base(c, n), n);
 	tape_upload(l->tape, l->io.row, l->index, n);
 	tape_upload(l->tape, l->io.cu_seqlens, cu_seqlens, 2);
 	tape_forward(l->tape, 0, -1);

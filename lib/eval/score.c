@@ -68,7 +68,6 @@ window(struct score *s, const uint32_t *token, int64_t from, int64_t to, int64_t
 		bool target = i + 1 < to && i + 1 >= done;
 
 		b->token[b->tokens] = (int32_t)token[i];
-		b->pos[b->tokens] = (int32_t)(i - from);
 		b->target[b->tokens] = target ? (int32_t)token[i + 1] : -1;
 		b->targets += target;
 		b->tokens++;

@@ -24,6 +24,7 @@ struct seq {
 	int32_t		*token, *block;
 	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
 	int32_t		 slot;			/* of its states; -1: none */
+	int64_t		 base;			/* of positions that were computed */
 	int64_t		 at;			/* row of the logits; -1: none */
 };
 
@@ -237,7 +238,8 @@ reserve(struct seq *s, struct err *err)
 /*
  * Take the blocks that all pending tokens need, or none, before anything is
  * computed.  A sequence with nothing pending computes its last token again,
- * for its logits: what that writes to the cache is what is there.
+ * for its logits: what that writes to the cache is what is there.  One whose
+ * length has other rotary positions now is computed anew.
  */
 static int
 prepare(struct seq *const *seq, int n, struct err *err)
@@ -250,6 +252,11 @@ prepare(struct seq *const *seq, int n, struct err *err)
 		}
 	}
 	for (int i = 0; i < n; i++) {
+		int64_t base = model_rope_base(engine_config(seq[i]->e), seq[i]->n);
+
+		if (base != seq[i]->base)
+			seq[i]->done = 0;
+		seq[i]->base = base;
 		seq[i]->at = -1;
 		if (seq[i]->done == seq[i]->n && seq[i]->n > 0)
 			take_back(seq[i], seq[i]->n - 1);
@@ -271,7 +278,7 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t index)
 
 	for (int64_t i = s->done; i < s->done + n; i++) {
 		e->token[p->tokens] = s->token[i];
-		e->pos[p->tokens] = (int32_t)i;
+		e->pos[p->tokens] = (int32_t)(s->base + i);
 		e->slot[p->tokens++] = s->block[i / CACHE_BLOCK] * CACHE_BLOCK +
 		    (int32_t)(i % CACHE_BLOCK);
 	}

@@ -9,7 +9,8 @@
 static const struct arch_family *const families[ARCH_COUNT] = {
 	[ARCH_LLAMA] = &arch_llama, [ARCH_GPT2] = &arch_gpt2, [ARCH_MISTRAL] = &arch_mistral,
 	[ARCH_QWEN2] = &arch_qwen2, [ARCH_QWEN3] = &arch_qwen3, [ARCH_GEMMA] = &arch_gemma,
-	[ARCH_GEMMA2] = &arch_gemma2, [ARCH_GEMMA3] = &arch_gemma3, [ARCH_OLMO2] = &arch_olmo2,
+	[ARCH_GEMMA2] = &arch_gemma2, [ARCH_GEMMA3] = &arch_gemma3, [ARCH_PHI3] = &arch_phi3,
+	[ARCH_OLMO2] = &arch_olmo2,
 	[ARCH_MAMBA] = &arch_mamba, [ARCH_JAMBA] = &arch_jamba,
 	[ARCH_MIXTRAL] = &arch_mixtral, [ARCH_QWEN3_MOE] = &arch_qwen3_moe,
 	[ARCH_DEEPSEEK_V2] = &arch_deepseek_v2, [ARCH_DEEPSEEK_V3] = &arch_deepseek_v3,

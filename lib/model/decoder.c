@@ -69,15 +69,22 @@ attention(struct build *b, struct tensor *x, int64_t layer)
 {
 	const struct config *c = b->c;
 	const struct arch_names *n = b->names;
-	struct tensor *rope = b->rope[c->mixer[layer] == MIXER_LOCAL], *q, *k, *v;
+	struct tensor *rope = b->rope[c->mixer[layer] == MIXER_LOCAL], *q, *k, *v, *part[2];
 
 	if (n->qkv != NULL) {
 		q = linear(b, x, n->qkv);
-		return linear(b, attend(b, layer, q, NULL, NULL), n->out);
+		if (c->pos == POS_LEARNED)
+			return linear(b, attend(b, layer, q, NULL, NULL), n->out);
+		op_split(b->t, q, c->heads * c->head_dim, part);
+		q = part[0];
+		op_split(b->t, part[1], c->kv_heads * c->head_dim, part);
+		k = part[0];
+		v = part[1];
+	} else {
+		q = linear(b, x, n->q);
+		k = linear(b, x, n->k);
+		v = linear(b, x, n->v);
 	}
-	q = linear(b, x, n->q);
-	k = linear(b, x, n->k);
-	v = linear(b, x, n->v);
 	if (c->qk_norm != QK_NORM_NONE) {
 		q = rmsnorm(b, q, n->q_norm);
 		k = rmsnorm(b, k, n->k_norm);
@@ -187,7 +194,7 @@ begin(struct build *b, int64_t positions)
 	struct model_io *io = b->io;
 
 	b->names = arch_family(c->arch)->names;
-	*io = (struct model_io){ .token = token_input(b, "token", DTYPE_I32),
+	*io = (struct model_io){ .config = c, .token = token_input(b, "token", DTYPE_I32),
 	    .pos = token_input(b, "pos", DTYPE_I32),
 	    .cu_seqlens = seq_input(b, "cu_seqlens", 1) };
 	b->mask[0] = (struct op_mask){ .cu_seqlens = io->cu_seqlens, .causal = true,
@@ -262,6 +269,8 @@ wanted_logits(struct build *b, int64_t max_rows)
 
 	io->row = tape_input(b->t, "row", DTYPE_I32, ROWS_WANTED, 1, &max_rows);
 	io->logits = op_logits(b->t, op_gather(b->t, trunk(b), io->row), head_weight(b));
+	if (b->c->final_softcap > 0)
+		io->logits = op_softcap(b->t, io->logits, b->c->final_softcap);
 	tape_output(b->t, io->logits);
 }
 

@@ -15,8 +15,8 @@
 /* A family of architectures: its file arch_*.c says how its config.json and tensors are named. */
 enum arch {
 	ARCH_LLAMA, ARCH_GPT2, ARCH_MISTRAL, ARCH_QWEN2, ARCH_QWEN3, ARCH_GEMMA, ARCH_GEMMA2,
-	ARCH_GEMMA3, ARCH_OLMO2, ARCH_MAMBA, ARCH_JAMBA, ARCH_MIXTRAL, ARCH_QWEN3_MOE,
-	ARCH_DEEPSEEK_V2, ARCH_DEEPSEEK_V3, ARCH_COUNT
+	ARCH_GEMMA3, ARCH_PHI3, ARCH_OLMO2, ARCH_MAMBA, ARCH_JAMBA, ARCH_MIXTRAL,
+	ARCH_QWEN3_MOE, ARCH_DEEPSEEK_V2, ARCH_DEEPSEEK_V3, ARCH_COUNT
 };
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
@@ -212,6 +212,7 @@ int64_t model_rope_base(const struct config *c, int64_t length);
 
 /* What a recorded forward takes and gives. */
 struct model_io {
+	const struct config *config;
 	struct tensor	*token, *pos;		/* (T) int32 */
 	struct tensor	*cu_seqlens;		/* (S + 1) int32 */
 	/* training and scoring: */

@@ -93,8 +93,8 @@ const struct arch_family *arch_family(enum arch arch);
 const struct arch_family *arch_of_type(const char *model_type);
 
 extern const struct arch_family arch_llama, arch_gpt2, arch_mistral, arch_qwen2, arch_qwen3,
-    arch_gemma, arch_gemma2, arch_gemma3, arch_olmo2, arch_mamba, arch_jamba, arch_mixtral,
-    arch_qwen3_moe, arch_deepseek_v2, arch_deepseek_v3;
+    arch_gemma, arch_gemma2, arch_gemma3, arch_phi3, arch_olmo2, arch_mamba, arch_jamba,
+    arch_mixtral, arch_qwen3_moe, arch_deepseek_v2, arch_deepseek_v3;
 extern const struct arch_names llama_names;
 
 /* ---- declaring parameters, or only counting them ---- */

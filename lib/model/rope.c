@@ -97,8 +97,14 @@ read_one(struct config *c, struct reader *r, const char *where, double *theta)
 	if (v != NULL || (v = read_value(r, "type")) != NULL)
 		name = json_is_string(v) ? json_string_value(v) : "";
 	*theta = read_real(r, "rope_theta", *theta);
-	if (part != 0 && part != 1)
+	if (part != 0 && part != 1 && c->arch != ARCH_PHI3)
 		read_fail(r, "'partial_rotary_factor' is not supported in %s", arch_name(c->arch));
+	else if (part > 0 && part < 1)
+		c->rope_dims = (int64_t)((double)c->head_dim * part);
+	else if (part != 0 && part != 1)
+		read_fail(r, "'partial_rotary_factor' is not between 0 and 1");
+	if (c->arch == ARCH_PHI3 && strcmp(name, "yarn") == 0)
+		name = "longrope";	/* its name in first releases */
 	for (int i = 0; i < KINDS; i++)
 		if (strcmp(kinds[i].name, name) == 0)
 			return kinds[i].kind;
@@ -128,6 +134,8 @@ read_rope(struct config *c, struct reader *r, double theta)
 	struct reader in = { p != NULL ? p : read_value(r, "rope_scaling"), r->err, r->bad };
 	struct reader top = { NULL, r->err, r->bad };
 
+	if (c->arch == ARCH_PHI3)
+		top.doc = r->doc;
 	if (json_object_get(p, "full_attention") != NULL) {
 		local = json_object_get(p, "sliding_attention");
 		in.doc = json_object_get(p, "full_attention");

@@ -78,6 +78,9 @@ struct tensor *op_attention(struct tape *t, struct tensor *q, struct tensor *k, 
 void op_scatter(struct tape *t, struct tensor *cache, struct tensor *x, int64_t column,
     struct tensor *slot);
 
+/* cap tanh(x / cap), of logits.  No gradient. */
+struct tensor *op_softcap(struct tape *t, struct tensor *x, double cap);
+
 /* Where sequences lie, and go on: slot (S) int32 names a row of states, in generation only. */
 struct op_sequences {
 	struct tensor	*cu_seqlens;	/* (S + 1) int32 */

@@ -211,7 +211,6 @@ add_row(struct loader *l, int shard, int64_t row, struct batch *b, struct err *e
 			return err_set(err, ERR_LIMIT, "a batch has more tokens than planned");
 		for (int32_t i = from; i < to; i++) {
 			b->token[b->tokens] = (int32_t)l->row[i];
-			b->pos[b->tokens] = i - from;
 			b->target[b->tokens] = i + 1 < to ? (int32_t)l->row[i + 1] : -1;
 			b->tokens++;
 		}

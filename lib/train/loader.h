@@ -24,7 +24,7 @@ struct loader_options {
 
 /* Rows as they lie on the device: padding is gone, segments are sequences. */
 struct batch {
-	int32_t	*token, *pos, *target;	/* tokens; target -1: none */
+	int32_t	*token, *pos, *target;	/* tokens; target -1: none; pos by batch_upload() */
 	int32_t	*cu_seqlens;		/* seqs + 1 */
 	int64_t	 tokens, seqs, targets, source_bytes;
 	int64_t	 cap_tokens;

@@ -53,6 +53,13 @@ scorer_memory(const struct scorer *s)
 void
 batch_upload(struct tape *t, const struct model_io *io, const struct batch *b)
 {
+	for (int64_t s = 0; s < b->seqs; s++) {
+		int32_t from = b->cu_seqlens[s], to = b->cu_seqlens[s + 1];
+		int32_t base = (int32_t)model_rope_base(io->config, to - from);
+
+		for (int32_t i = from; i < to; i++)
+			b->pos[i] = base + i - from;
+	}
 	tape_set_counts(t, (int32_t)b->tokens, (int32_t)b->seqs);
 	tape_upload(t, io->token, b->token, b->tokens);
 	tape_upload(t, io->pos, b->pos, b->tokens);

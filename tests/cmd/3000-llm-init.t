@@ -44,6 +44,25 @@ exits 0 'its twin by -c' llm-init -q -c "$tmp/gpt2/config.json" -o "$tmp/twin"
 cmp -s "$tmp/gpt2/model.safetensors" "$tmp/twin/model.safetensors" &&
     cmp -s "$tmp/gpt2/config.json" "$tmp/twin/config.json"
 result 'is the same' $?
+exits 2 'no such architecture' llm-init -a none --vocab 300 $small -o "$tmp/x"
+families=$(sed "s/.*'none': //; s/,//g; 1q" "$tmp/err")
+test "$(echo "$families" | wc -w)" -ge 10
+result 'the others are named' $?
+for a in $families
+do
+	exits 0 "a $a" llm-init -q -a $a --vocab 300 --width 64 --layers 2 --context 32 -o "$tmp/$a-2"
+	exits 0 "a $a by its config" llm-init -q -c "$tmp/$a-2" -o "$tmp/$a-3"
+	cmp -s "$tmp/$a-2/model.safetensors" "$tmp/$a-3/model.safetensors" &&
+	    cmp -s "$tmp/$a-2/config.json" "$tmp/$a-3/config.json"
+	result "$a: is the same" $?
+done
+exits 0 'a window' llm-init -q -a mistral --window 9 --vocab 300 $small -o "$tmp/window"
+grep -q '"sliding_window": 9' "$tmp/window/config.json"
+result 'is in the config' $?
+exits 2 'a window of no layer' llm-init -a llama --window 9 --vocab 300 $small -o "$tmp/x"
+exits 0 'layers that are added' llm-init -q -c "$tmp/gemma2-2" --layers 3 -o "$tmp/more"
+test "$(grep -c sliding_attention "$tmp/more/config.json")" -eq 2
+result 'are of their kinds' $?
 exits 0 'a directory for -c, other sizes' llm-init -q -c "$tmp/llama" --layers 1 -o "$tmp/less"
 grep -q '"num_hidden_layers": 1' "$tmp/less/config.json"
 result 'what is given stands above the file' $?
@@ -77,7 +96,7 @@ exits 2 'no output' llm-init --vocab 300 $small
 exits 2 'no vocabulary' llm-init $small -o "$tmp/x"
 exits 2 'no sizes' llm-init --vocab 300 -o "$tmp/x"
 exits 2 'unknown option' llm-init --depth 3
-exits 2 'unknown architecture' llm-init -a mamba --vocab 300 $small -o "$tmp/x"
+exits 2 'unknown architecture' llm-init -a bert --vocab 300 $small -o "$tmp/x"
 exits 2 'unknown format' llm-init --vocab 300 $small --dry-run -F xml
 exits 2 'an operand' llm-init --vocab 300 $small --dry-run file
 exits 2 'missing config' llm-init -c "$tmp/nothing" -o "$tmp/x"
@@ -90,9 +109,9 @@ exits 2 'sizes past all limits' \
     llm-init --vocab 2147483647 --layers 4096 --width 2147483647 --dry-run
 : >"$tmp/empty.json"
 exits 2 'an empty config' llm-init -c "$tmp/empty.json" -o "$tmp/x"
-sed 's/"llama"/"mamba2"/' "$tmp/llama/config.json" >"$tmp/bad.json"
+sed 's/"llama"/"bert"/' "$tmp/llama/config.json" >"$tmp/bad.json"
 exits 2 'a config of another kind' llm-init -c "$tmp/bad.json" -o "$tmp/x"
-grep -q "bad.json: model_type 'mamba2' is not supported" "$tmp/err"
+grep -q "bad.json: model_type 'bert' is not supported" "$tmp/err"
 result 'which is named' $?
 exits 2 'a full disk for the report' sh -c 'llm-init -n 5M --vocab 4096 --dry-run >/dev/full'
 test ! -e "$tmp/x"

@@ -447,6 +447,13 @@ act(const struct k_act *a)
 }
 
 static void
+softcap(const struct k_softcap *a)
+{
+	for (int64_t i = 0; i < count(a->t) * a->c; i++)
+		f64(a->y)[i] = a->cap * tanh(f64(a->x)[i] / a->cap);
+}
+
+static void
 act_bwd(const struct k_act_bwd *a)
 {
 	double d;
@@ -607,6 +614,7 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_ATTENTION_BWD:	attention_bwd(&a->attention_bwd); break;
 	case K_ACT:		act(&a->act); break;
 	case K_ACT_BWD:		act_bwd(&a->act_bwd); break;
+	case K_SOFTCAP:		softcap(&a->softcap); break;
 	case K_GLU:		glu(&a->glu); break;
 	case K_GLU_BWD:		glu_bwd(&a->glu_bwd); break;
 	case K_DROPOUT:		dropout(&a->dropout); break;

@@ -1,6 +1,7 @@
 /*
  * config.json and weights: what is read, what is refused and named.
  */
+#include <glob.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -86,6 +87,131 @@ test_rope(void)
 	    "\"original_max_position_embeddings\": 32}}", "out of range");
 }
 
+/* ---- families ---- */
+
+#define SIZES "\"vocab_size\": 64, \"hidden_size\": 16, \"num_hidden_layers\": 12, " \
+    "\"num_attention_heads\": 4, \"intermediate_size\": 24"
+#define OF(type) "\"model_type\": \"" type "\", " SIZES
+
+static void
+test_windows(void)
+{
+	struct config c;
+
+	ok(read_text(&c, "{" OF("mistral") ", \"num_attention_heads\": 8}") == 0 &&
+	    c.window == 4096 && c.mixer[11] == MIXER_LOCAL && c.kv_heads == 8,
+	    "mistral: a window of 4096 where it is not there");
+	ok(read_text(&c, "{" OF("mistral") ", \"num_key_value_heads\": 2, "
+	    "\"sliding_window\": null}") == 0 && c.window == 0 && c.mixer[0] == MIXER_FULL &&
+	    c.kv_heads == 2, "mistral: null is none");
+	ok(read_text(&c, "{" OF("qwen2") ", \"sliding_window\": 7}") == 0 && c.window == 0 &&
+	    c.mixer[11] == MIXER_FULL && c.qkv_bias && !c.out_bias,
+	    "qwen2: no window unless it is used");
+	ok(read_text(&c, "{" OF("qwen3") ", \"sliding_window\": 7, \"use_sliding_window\": true, "
+	    "\"max_window_layers\": 10}") == 0 && c.window == 7 && c.mixer[9] == MIXER_FULL &&
+	    c.mixer[10] == MIXER_LOCAL && c.head_dim == 128 && c.qk_norm == QK_NORM_HEAD,
+	    "qwen3: the layers from max_window_layers on");
+	ok(read_text(&c, "{" OF("gemma2") "}") == 0 && c.window == 4096 &&
+	    c.mixer[0] == MIXER_LOCAL && c.mixer[1] == MIXER_FULL && c.attn_softcap == 50 &&
+	    c.final_softcap == 30 && c.attn_scalar == 256 && c.norm_plus == 1 && c.tied,
+	    "gemma2: every other layer, and its defaults");
+	ok(read_text(&c, "{" OF("gemma3_text") "}") == 0 && c.mixer[4] == MIXER_LOCAL &&
+	    c.mixer[5] == MIXER_FULL && c.mixer[11] == MIXER_FULL && c.rope_theta == 1e6 &&
+	    c.rope_local_theta == 1e4 && c.final_softcap == 0, "gemma3: five of six");
+	ok(read_text(&c, "{" OF("gemma3_text") ", \"sliding_window_pattern\": 2, "
+	    "\"rope_local_base_freq\": 5000, \"rope_theta\": 7}") == 0 &&
+	    c.mixer[1] == MIXER_FULL && c.mixer[2] == MIXER_LOCAL && c.rope_local_theta == 5000 &&
+	    c.rope_theta == 7, "gemma3: one of two");
+	ok(read_text(&c, "{\"model_type\": \"gemma3\", \"vision_config\": {}, \"text_config\": {"
+	    OF("gemma3_text") "}}") == 0 && c.layers == 12 && c.arch == ARCH_GEMMA3,
+	    "gemma3 that sees: its text_config");
+	ok(read_text(&c, "{" OF("gemma") ", \"hidden_act\": \"gelu\"}") == 0 &&
+	    c.act == ACT_GELU_TANH && c.embed_scaled, "gemma: gelu is its approximation");
+	refused("{" OF("gemma2") ", \"layer_types\": [\"full_attention\"]}", "no list of 12");
+	refused("{" OF("qwen3") ", \"num_hidden_layers\": 1, \"layer_types\": [\"chunked\"]}",
+	    "'chunked'");
+	refused("{" OF("qwen3") ", \"num_hidden_layers\": 1, "
+	    "\"layer_types\": [\"sliding_attention\"]}", "no sliding_window");
+	refused("{" OF("gemma3_text") ", \"attn_logit_softcapping\": 50}", "attn_logit_softcapping");
+	refused("{" OF("gemma2") ", \"use_bidirectional_attention\": true}", "bidirectional");
+	refused("{" OF("gemma2") ", \"attn_logit_softcapping\": -1}", "soft cap");
+	refused("{" OF("olmo2") ", \"sliding_window\": 4}", "'sliding_window'");
+}
+
+static void
+test_phi3(void)
+{
+	struct config c;
+
+	ok(read_text(&c, "{" OF("phi3") ", \"hidden_size\": 32, \"sliding_window\": 9, "
+	    "\"original_max_position_embeddings\": 64, \"max_position_embeddings\": 256, "
+	    "\"partial_rotary_factor\": 0.75, \"rope_scaling\": {\"type\": \"su\", "
+	    "\"short_factor\": [1, 1, 2], \"long_factor\": [3, 4, 5]}}") == 0 &&
+	    c.rope.kind == ROPE_LONGROPE && c.rope.original == 64 && c.rope_dims == 6 &&
+	    c.rope.far[2] == 5 && c.rope.near[2] == 2 && c.mixer[3] == MIXER_LOCAL,
+	    "phi3: longrope by its first name, part of a head");
+	ok(model_rope_base(&c, 64) == 0 && model_rope_base(&c, 65) == 64,
+	    "sequences longer than the original have the far table");
+	refused("{" OF("phi3") ", \"rope_scaling\": {\"type\": \"longrope\", "
+	    "\"short_factor\": [1], \"long_factor\": [1, 2]}}", "'short_factor'");
+	refused("{" OF("phi3") ", \"rope_scaling\": {\"type\": \"longrope\", "
+	    "\"short_factor\": [1, 0], \"long_factor\": [1, 2]}}", "positive");
+	refused("{" OF("phi3") ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}}",
+	    "longrope");
+	refused("{" OF("phi3") ", \"partial_rotary_factor\": 0.3}", "odd");
+}
+
+/* Any family: sizes, counts and config.json agree. */
+static void
+test_family(enum arch arch)
+{
+	struct model m = { .dev = NULL };
+	struct config c, again;
+	json_t *doc = NULL;
+	int64_t n = 0, matrices;
+	char what[96];
+
+	config_default(&c, arch);
+	c.vocab = 300;
+	c.width = 64;
+	c.layers = 3;
+	config_layers(&c);
+	if (config_complete(&c, 0, &err) < 0 || model_declare(&m, &c, &err) < 0)
+		printf("Bail out! %s\n", err.msg);
+	for (int k = 0; k < m.params.n; k++)
+		n += m.params.p[k].n;
+	snprintf(what, sizeof(what), "%s: parameters counted are those declared", arch_name(arch));
+	ok(n == config_params(&c), what);
+	snprintf(what, sizeof(what), "%s: work is that of all matrices, and attention",
+	    arch_name(arch));
+	matrices = n - 300 * 64 - (c.pos == POS_LEARNED ? c.context * 64 : 0);
+	/* A scan works the same at any length; a token passes some of the experts. */
+	ok(config_flops(&c, 64) > 2.0 * (c.router.experts > 0 ? 0.1 : 0.95) * (double)matrices &&
+	    (config_recurrent(&c) || config_flops(&c, 128) > config_flops(&c, 64)), what);
+	snprintf(what, sizeof(what), "%s: written and read", arch_name(arch));
+	doc = config_write(&c, &err);
+	ok(doc != NULL && config_read(&again, doc, &err) == 0 &&
+	    config_params(&again) == n && memcmp(c.mixer, again.mixer, sizeof(c.mixer)) == 0 &&
+	    c.rope_theta == again.rope_theta && c.norm_plus == again.norm_plus, what);
+	json_decref(doc);
+	model_free(&m);
+	config_default(&c, arch);
+	c.vocab = 4096;
+	snprintf(what, sizeof(what), "%s: about 30M", arch_name(arch));
+	ok(config_complete(&c, 30000000, &err) == 0 &&
+	    llabs(config_params(&c) - 30000000) <= 3000000, what);
+}
+
+static void
+test_families(void)
+{
+	for (int i = 0; i < ARCH_COUNT; i++) {
+		ok(arch_named(arch_name((enum arch)i)) == i, "a name, and back");
+		test_family((enum arch)i);
+	}
+	ok(arch_named("nothing") < 0, "no such name");
+}
+
 static void
 test_refused(void)
 {
@@ -93,7 +219,7 @@ test_refused(void)
 
 	refused("[]", "not a JSON object");
 	refused("{}", "'model_type'");
-	refused("{\"model_type\": \"mamba\"}", "'mamba'");
+	refused("{\"model_type\": \"no_such\"}", "'no_such'");
 	refused("{\"model_type\": \"llama\"}", "'vocab_size'");
 	refused("{" LLAMA ", \"hidden_size\": -4}", "'hidden_size'");
 	refused("{" LLAMA ", \"hidden_size\": \"16\"}", "'hidden_size'");
@@ -123,31 +249,53 @@ test_refused(void)
 
 /* config -> file -> config -> file */
 static void
+written(const json_t *doc, const char *what)
+{
+	struct config a, b;
+	json_t *one = NULL, *two = NULL;
+	bool same = config_read(&a, doc, &err) == 0 && (one = config_write(&a, &err)) != NULL &&
+	    config_read(&b, one, &err) == 0 && (two = config_write(&b, &err)) != NULL;
+
+	ok(same && memcmp(&a, &b, sizeof(a)) == 0 && json_equal(one, two), what);
+	if (!same)
+		printf("# %s\n", err.msg);
+	json_decref(one);
+	json_decref(two);
+}
+
+static void
 test_written(void)
 {
 	const char *text[] = { "{" LLAMA ", \"tie_word_embeddings\": true, \"mlp_bias\": true, "
 	    "\"attention_bias\": true, \"eos_token_id\": [3, 5], \"hidden_act\": \"relu2\"}",
-	    "{" GPT2 ", \"n_inner\": 40, \"bos_token_id\": 0, \"tie_word_embeddings\": false}" };
-	struct config a, b;
-	json_t *one, *two;
+	    "{" GPT2 ", \"n_inner\": 40, \"bos_token_id\": 0, \"tie_word_embeddings\": false}",
+	    "{" LLAMA ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4, \"mscale\": 0.7, "
+	    "\"mscale_all_dim\": 0.5, \"attention_factor\": 1.5, \"truncate\": false, "
+	    "\"original_max_position_embeddings\": 512}, \"dtype\": \"bfloat16\"}",
+	    "{" LLAMA ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.5}, "
+	    "\"torch_dtype\": \"float16\"}" };
+	json_t *doc;
+	glob_t found;
 
-	for (int i = 0; i < 2; i++) {
-		if (read_text(&a, text[i]) < 0 || (one = config_write(&a, &err)) == NULL ||
-		    config_read(&b, one, &err) < 0 || (two = config_write(&b, &err)) == NULL) {
-			ok(false, err.msg);
-			continue;
-		}
-		ok(memcmp(&a, &b, sizeof(a)) == 0 && json_equal(one, two),
-		    "written and read, it is the same");
-		json_decref(one);
-		json_decref(two);
+	for (size_t i = 0; i < sizeof(text) / sizeof(*text); i++) {
+		doc = json_loads(text[i], 0, NULL);
+		written(doc, "written and read, it is the same");
+		json_decref(doc);
 	}
+	if (glob("tests/data/model/*/config.json", 0, NULL, &found) != 0)
+		printf("Bail out! no models\n");
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		doc = json_load_file(found.gl_pathv[i], 0, NULL);
+		written(doc, found.gl_pathv[i]);
+		json_decref(doc);
+	}
+	globfree(&found);
 }
 
 /* ---- weights ---- */
 
 struct change {
-	const char *drop, *add, *shape, *type, *prefix;
+	const char *drop, *add, *shape, *type, *prefix, *instead;
 	int	 dtype;
 };
 
@@ -170,14 +318,16 @@ write_model(const struct model *m, const struct change *ch)
 	}
 	for (int i = 0; i < m->params.n; i++) {
 		const struct param *p = &m->params.p[i];
-		bool turned = m->config.arch == ARCH_GPT2 && p->ndim == 2 && strstr(p->name, ".h.");
+		bool turned = m->weight[i].turned;
 		dtype type = ch->dtype ? (dtype)ch->dtype : DTYPE_F32;
 
 		if (ch->drop != NULL && strcmp(ch->drop, p->name) == 0)
 			continue;
-		snprintf(name[w.n], NN_NAME, "%s", p->name + (ch->prefix != NULL &&
-		    strncmp(p->name, ch->prefix, strlen(ch->prefix)) == 0 ?
-		    strlen(ch->prefix) : 0));
+		if (ch->prefix != NULL && strncmp(p->name, ch->prefix, strlen(ch->prefix)) == 0)
+			snprintf(name[w.n], NN_NAME, "%s%s", ch->instead != NULL ? ch->instead : "",
+			    p->name + strlen(ch->prefix));
+		else
+			snprintf(name[w.n], NN_NAME, "%s", p->name);
 		if (ch->type != NULL && strcmp(ch->type, p->name) == 0)
 			type = DTYPE_I16;
 		t[w.n] = (struct st_tensor){ .name = name[w.n], .type = type, .ndim = p->ndim,
@@ -235,7 +385,7 @@ static void
 test_weights(void)
 {
 	struct config c;
-	struct model llama = { .dev = NULL }, gpt2 = llama;
+	struct model llama = { .dev = NULL }, gpt2 = llama, gemma = llama;
 
 	read_text(&c, "{" LLAMA ", \"tie_word_embeddings\": true}");
 	if (model_declare(&llama, &c, &err) < 0 || mkdtemp(dir) == NULL)
@@ -248,6 +398,15 @@ test_weights(void)
 	try_load(&llama, (struct change){ .dtype = DTYPE_BF16 }, NULL, "bf16 weights");
 	try_load(&gpt2, (struct change){ .prefix = "transformer." }, NULL, "gpt2 without prefix");
 	try_load(&gpt2, (struct change){ .dtype = DTYPE_F16 }, NULL, "gpt2 with it");
+	read_text(&c, "{" OF("gemma3_text") ", \"num_hidden_layers\": 1}");
+	if (model_declare(&gemma, &c, &err) < 0)
+		printf("Bail out! %s\n", err.msg);
+	try_load(&gemma, (struct change){ .prefix = "model.", .instead = "language_model.model.",
+	    .add = "vision_tower.patch.weight" }, NULL, "gemma3 of a model that sees");
+	try_load(&gemma, (struct change){ .prefix = "model.", .instead = "model.language_model.",
+	    .add = "model.multi_modal_projector.weight" }, NULL, "and as transformers 5 names it");
+	try_load(&gemma, (struct change){ .add = "language_model.model.norm.weight" },
+	    "are the same", "both names of one tensor");
 	try_load(&llama, (struct change){ .add = "lm_head.weight" }, NULL,
 	    "a head that is stored though it is tied, and equal");
 	try_load(&llama, (struct change){ .add = "model.layers.0.self_attn.rotary_emb.inv_freq" },
@@ -268,6 +427,7 @@ test_weights(void)
 	    strstr(err.msg, "/nothing") != NULL, "a directory that is not there is named");
 	model_free(&llama);
 	model_free(&gpt2);
+	model_free(&gemma);
 }
 
 static void
@@ -312,6 +472,9 @@ main(void)
 	}
 	test_defaults();
 	test_rope();
+	test_windows();
+	test_phi3();
+	test_families();
 	test_refused();
 	test_written();
 	test_weights();

@@ -392,6 +392,13 @@ act_bufs(struct kit *k, const struct rows *r)
 }
 
 static void
+softcap_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->softcap = (struct k_softcap){ AT(0), AT(1), k->type, dim_of(k, r), r->c, 2 + r->x };
+}
+
+static void
 act_bwd_args(struct kit *k, union dev_args *a)
 {
 	R;
@@ -664,6 +671,7 @@ static const struct test {
 	{ K_SCALE_BWD, scale_bwd_bufs, scale_bwd_args, 3e-6 },
 	{ K_ROPE, rope_bufs, rope_args, 3e-7 },
 	{ K_ACT, act_bufs, act_args, 3e-7 },
+	{ K_SOFTCAP, act_bufs, softcap_args, 5e-7 },
 	{ K_ACT_BWD, act_bwd_bufs, act_bwd_args, 1e-6 },
 	{ K_GLU, glu_bufs, glu_args, 5e-7 },
 	{ K_GLU_BWD, glu_bwd_bufs, glu_bwd_args, 1e-6 },

@@ -1,23 +1,35 @@
 /*
- * Tiny models against PyTorch (tests/golden/model.py): logits, loss and every
- * gradient; a model written and read again; packed rows against rows alone;
- * and a cache filled in pieces against one filled at once.
+ * Tiny models against PyTorch (tests/golden/model.py), all that are there:
+ * logits, loss and every gradient; greedy generation; the same tensors when
+ * saved; packed rows against rows alone; and a cache filled in pieces against
+ * one filled at once.
  */
+#include <glob.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/stream.h"
 #include "fmt/safetensors.h"
+#include "infer/engine.h"
 #include "model/model.h"
 #include "../tap.h"
 
 /* Both sides are fp32 sums of up to a few hundred terms of size about 1. */
 #define TOLERANCE 1e-4
 
-#define CAPACITY 40	/* more than the 24 tokens of the golden files */
+/*
+ * Numbers of bf16 are off by 0.2 percent; so is the loss, about.  Gradients add
+ * up such errors through softmaxes and norms that large random weights make
+ * steep; a term that is missing or wrong would be an error of 1.
+ */
+#define BF16_LOSS 5e-3
+#define BF16_GRADIENTS 0.5
+
+#define NEAR_TIE 1e-3f	/* of the two best logits, which are exact to TOLERANCE */
+
+#define CAPACITY 40	/* more than the 32 tokens of the golden files */
 #define SEQS 6
 
 struct golden {
@@ -41,7 +53,7 @@ must(int got, const char *what)
 }
 
 static void
-golden_open(struct golden *g, const char *dir)
+golden_open(struct golden *g, const struct config *c, const char *dir)
 {
 	char path[512];
 	int targets;
@@ -58,7 +70,8 @@ golden_open(struct golden *g, const char *dir)
 		for (int i = g->cu[s]; i < g->cu[s + 1]; i++) {
 			bool last = i + 1 == g->cu[s + 1];
 
-			g->pos[i] = i - g->cu[s];
+			g->pos[i] = i - g->cu[s] +
+			    (int32_t)model_rope_base(c, g->cu[s + 1] - g->cu[s]);
 			g->target[i] = last ? -1 : g->token[i + 1];
 			g->dlogp[i] = last ? 0 : -1.0f / (float)targets;
 		}
@@ -88,6 +101,16 @@ turn(float *y, const float *x, int64_t n, int64_t k)
 		y[i] = x[i % k * n + i / k];
 }
 
+/* Does the file have its transpose? */
+static bool
+is_turned(const struct model *m, const struct param *p)
+{
+	for (int i = 0; i < m->n_weights; i++)
+		if (&m->params.p[m->weight[i].param] == p)
+			return m->weight[i].turned;
+	return false;
+}
+
 static double
 gradient_distance(struct model *m, const struct param *p, const char *what, struct golden *g)
 {
@@ -103,7 +126,7 @@ gradient_distance(struct model *m, const struct param *p, const char *what, stru
 	dev_download(m->dev, mine, p->grad, p->n * 4);
 	must(dev_wait(m->dev, &err), "gradients");
 	memcpy(theirs, want->data, (size_t)p->n * 4);
-	if (m->config.arch == ARCH_GPT2 && p->ndim == 2 && strstr(p->name, ".h.") != NULL)
+	if (is_turned(m, p))
 		turn(theirs, want->data, p->shape[0], p->shape[1]);
 	d = distance(mine, theirs, p->n);
 	free(mine);
@@ -125,11 +148,11 @@ upload(struct tape *t, const struct model_io *io, const struct golden *g)
 }
 
 static void
-check_loss_and_gradients(struct model *m, struct golden *g)
+check_loss_and_gradients(struct model *m, struct golden *g, bool low)
 {
-	struct tape *t = tape_new(dev, CAPACITY, SEQS, TAPE_GRAD, &err);
+	struct tape *t = tape_new(dev, CAPACITY, SEQS, TAPE_GRAD | params_tape(&m->params), &err);
 	struct model_io io;
-	double loss, want, worst = 0;
+	double loss, want, worst = 0, sum = 0;
 	char what[256];
 
 	must(model_record_score(m, t, &io, 0, &err), "record");
@@ -142,18 +165,24 @@ check_loss_and_gradients(struct model *m, struct golden *g)
 	loss /= g->n - g->nseq;
 	want = *(const double *)st_find(g->f, "loss")->data;
 	printf("# loss %.8f, PyTorch's %.8f\n", loss, want);
-	ok(fabs(loss - want) <= TOLERANCE * want, "loss as PyTorch's");
+	ok(fabs(loss - want) <= (low ? BF16_LOSS : TOLERANCE) * want,
+	    low ? "loss in bf16" : "loss as PyTorch's");
 	for (int i = 0; i < m->params.n; i++) {
 		double d = m->params.p[i].trainable ?
 		    gradient_distance(m, &m->params.p[i], "grad", g) : 0;
 
 		snprintf(what, sizeof(what), "gradient of %s", m->params.p[i].name);
-		if (!(d <= TOLERANCE))
+		if (!low && !(d <= TOLERANCE))
 			ok(d <= TOLERANCE, what);
-		worst = d > worst ? d : worst;
+		worst = !(d <= worst) ? d : worst;
+		sum += d;
 	}
-	printf("# %d gradients, largest distance %g\n", m->params.n, worst);
-	ok(worst <= TOLERANCE, "every gradient as PyTorch's");
+	printf("# %d gradients, largest distance %g, mean %g\n", m->params.n, worst,
+	    sum / m->params.n);
+	if (low)
+		ok(sum / m->params.n <= BF16_GRADIENTS, "gradients in bf16");
+	else
+		ok(worst <= TOLERANCE, "every gradient as PyTorch's");
 	tape_free(t);
 }
 
@@ -220,7 +249,7 @@ check_balance(struct model *m, struct golden *g)
 static void
 cached_logits(struct model *m, const struct golden *g, int step, float *logits)
 {
-	struct tape *t = tape_new(dev, CAPACITY, SEQS, 0, &err);
+	struct tape *t = tape_new(dev, CAPACITY, SEQS, params_tape(&m->params), &err);
 	struct model_cache cache;
 	struct model_io io;
 	int64_t v = m->config.vocab;
@@ -244,7 +273,7 @@ cached_logits(struct model *m, const struct golden *g, int step, float *logits)
 				int32_t p = done[s]++;
 
 				token[n] = g->token[g->cu[s] + p];
-				pos[n] = p;
+				pos[n] = g->pos[g->cu[s] + p];
 				slot[n] = table[s * BLOCKS + p / BLOCK] * BLOCK + p % BLOCK;
 				row[n] = n;
 				at[n] = g->cu[s] + p;
@@ -328,95 +357,162 @@ check_packing(struct model *m, const struct golden *g)
 
 /* ---- files ---- */
 
-static bool
-same_file(const char *a, const char *b, const char *name)
+static struct st_file *
+open_weights(const char *dir)
 {
-	char pa[512], pb[512];
-	str x, y;
-	bool same;
+	struct st_file *f = st_open(dir, &err);
 
-	snprintf(pa, sizeof(pa), "%s/%s", a, name);
-	snprintf(pb, sizeof(pb), "%s/%s", b, name);
-	must(file_map(pa, &x, &err), pa);
-	must(file_map(pb, &y, &err), pb);
-	same = str_eq(x, y);
-	file_unmap(x);
-	file_unmap(y);
+	must(f == NULL ? -1 : 0, dir);
+	return f;
+}
+
+/* All tensors of theirs are in ours with the same type, shape and bytes, and no others. */
+static bool
+same_tensors(const char *ours, const char *theirs)
+{
+	struct st_file *a = open_weights(ours), *b = open_weights(theirs);
+	bool same = st_count(a) == st_count(b);
+
+	for (int i = 0; same && i < st_count(b); i++) {
+		const struct st_tensor *x = st_at(a, i), *y = st_at(b, i);
+
+		same = strcmp(x->name, y->name) == 0 && x->type == y->type &&
+		    x->ndim == y->ndim && x->bytes == y->bytes &&
+		    memcmp(x->shape, y->shape, sizeof(*x->shape) * (size_t)x->ndim) == 0 &&
+		    memcmp(x->data, y->data, (size_t)x->bytes) == 0;
+		if (!same)
+			printf("# '%s' is another than '%s'\n", x->name, y->name);
+	}
+	st_close(a);
+	st_close(b);
 	return same;
 }
 
-static void
-remove_model(const char *dir)
+static bool
+has_file(const char *dir, const char *name)
 {
-	static const char *const name[] = { "config.json", "generation_config.json",
-	    "model.safetensors" };
 	char path[512];
 
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, name[i]);
-		unlink(path);
-	}
-	rmdir(dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
 }
 
 static void
-check_saving(struct model *m)
+check_saving(struct model *m, const char *dir)
 {
 	char a[] = "/tmp/t_model_a.XXXXXX", b[] = "/tmp/t_model_b.XXXXXX";
 	struct model again = { 0 };
 
 	must(mkdtemp(a) == NULL || mkdtemp(b) == NULL ? -1 : 0, "mkdtemp");
 	must(model_save(m, a, DTYPE_NONE, 0, &err), "save");
+	ok(same_tensors(a, dir), "saved: the tensors it was loaded from, byte for byte");
 	must(model_load(&again, a, dev, false, &err), "load");
-	must(model_save(&again, b, DTYPE_NONE, 0, &err), "save again");
-	ok(same_file(a, b, "config.json"), "saved, loaded, saved: the same config.json");
-	ok(same_file(a, b, "model.safetensors"), "and the same weights");
-	ok(same_file(a, b, "generation_config.json"), "and the same generation_config.json");
+	ok(memcmp(&m->config, &again.config, sizeof(again.config)) == 0, "and the same config");
+	must(model_save(&again, b, DTYPE_NONE, 4000, &err), "save in parts");
+	ok(has_file(b, "model.safetensors.index.json") && !has_file(b, "model.safetensors"),
+	    "saved in parts");
+	ok(same_tensors(b, dir), "the same tensors");
 	model_free(&again);
-	remove_model(a);
-	remove_model(b);
+	must(model_load(&again, b, dev, false, &err), "load parts");
+	ok(model_remove(b, &err) == 0 && !has_file(b, ""), "all parts are removed");
+	must(mkdir(b, 0777), "mkdir");
+	must(model_save(&again, b, DTYPE_NONE, 0, &err), "save again");
+	ok(same_tensors(b, dir), "loaded from parts: the same tensors");
+	model_free(&again);
+	must(model_remove(a, &err), "remove");
+	must(model_remove(b, &err), "remove");
+}
+
+/* ---- generation ---- */
+
+/* The most likely next token, over and over, until PyTorch's two best are near each other. */
+static void
+check_generation(struct model *m, const struct golden *g)
+{
+	const struct st_tensor *prompt = st_find(g->f, "prompt"), *want;
+	const struct engine_options o = { .pass = 5 };
+	struct engine *e = engine_new(m, &o, &err);
+	struct seq *s;
+	const float *margin;
+	int n = 0;
+
+	must(e == NULL ? -1 : 0, "engine");
+	must((s = seq_new(e, &err)) == NULL ? -1 : 0, "sequence");
+	must(seq_push(s, prompt->data, prompt->shape[0], &err), "prompt");
+	want = st_find(g->f, "generated");
+	margin = st_find(g->f, "margin")->data;
+	for (; n < want->shape[0] && margin[n] > NEAR_TIE; n++) {
+		const float *logits;
+		int32_t best = 0;
+
+		must(engine_run(e, &s, 1, &err), "run");
+		logits = seq_logits(s);
+		for (int32_t i = 1; i < m->config.vocab; i++)
+			if (logits[i] > logits[best])
+				best = i;
+		if (best != ((const int32_t *)want->data)[n])
+			break;
+		must(seq_push(s, &best, 1, &err), "push");
+	}
+	printf("# %d tokens\n", n);
+	ok(n == want->shape[0] || (n > 0 && margin[n] <= NEAR_TIE),
+	    "generates what transformers does");
+	seq_free(s);
+	engine_free(e);
+}
+
+/* ---- all of it ---- */
+
+static void
+check_low(const char *dir)
+{
+	struct model m = { .params = { .compute = DTYPE_BF16 } };
+	struct golden g = { 0 };
+
+	must(model_load(&m, dir, dev, true, &err), "load for bf16");
+	golden_open(&g, &m.config, dir);
+	check_loss_and_gradients(&m, &g, true);
+	check_saving(&m, dir);
+	model_free(&m);
+	st_close(g.f);
 }
 
 static void
-check_model(const char *name)
+check_model(const char *dir)
 {
-	char dir[256];
 	struct golden g = { 0 };
 	struct model m = { 0 };
 
-	printf("# %s\n", name);
-	snprintf(dir, sizeof(dir), "tests/data/model/%s", name);
-	golden_open(&g, dir);
+	printf("# %s\n", dir);
 	must(model_load(&m, dir, dev, true, &err), "load");
-	ok(m.params.n > 0 && config_params(&m.config) > 0, "loads");
-	check_loss_and_gradients(&m, &g);
+	golden_open(&g, &m.config, dir);
+	check_loss_and_gradients(&m, &g, false);
 	check_balance(&m, &g);
 	check_logits(&m, &g);
 	check_packing(&m, &g);
-	check_saving(&m);
+	check_generation(&m, &g);
+	check_saving(&m, dir);
 	model_free(&m);
 	st_close(g.f);
+	check_low(dir);
 }
 
 int
 main(void)
 {
 	struct team *team = team_new(2, &err);
+	glob_t found;
 
 	must(team == NULL ? -1 : 0, "team");
 	dev = dev_open("cpu", team, DEV_STRICT, &err);
 	must(dev == NULL ? -1 : 0, "device");
-	check_model("llama");
-	check_model("llama-tied");
-	check_model("mamba");
-	check_model("jamba");
-	check_model("gpt2");
-	check_model("mixtral");
-	check_model("qwen3-moe");
-	check_model("qwen3-moe-all");
-	check_model("deepseek-v2");
-	check_model("deepseek-v2-groups");
-	check_model("deepseek-v3");
+	if (glob("tests/data/model/*/config.json", 0, NULL, &found) != 0)
+		printf("Bail out! no models\n");
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		*strrchr(found.gl_pathv[i], '/') = '\0';
+		check_model(found.gl_pathv[i]);
+	}
+	globfree(&found);
 	dev_close(dev);
 	team_free(team);
 	return tap_done();

@@ -171,6 +171,7 @@ main_type(int kernel, const union dev_args *a)
 	case K_ATTENTION:	return a->attention.type;
 	case K_ATTENTION_BWD:	return a->attention_bwd.f.type;
 	case K_ACT:		return a->act.type;
+	case K_SOFTCAP:		return a->softcap.type;
 	case K_ACT_BWD:		return a->act_bwd.type;
 	case K_GLU:		return a->glu.type;
 	case K_GLU_BWD:		return a->glu_bwd.type;

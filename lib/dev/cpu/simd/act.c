@@ -208,3 +208,34 @@ OF_ISA(k_glu_bwd)(struct cpu *c, const union dev_args *a)
 
 	cpu_run(&job, 12 * a->glu_bwd.c / VW, glu_bwd_task);
 }
+
+INLINE void
+softcap_span(dtype type, const struct k_softcap *a, int64_t from, int64_t to)
+{
+	const float cap = (float)a->cap;
+
+	for (int64_t i = from; i < to; i += VW)
+		vput(type, cpu_ptr(a->y), i,
+		    cap * vtanh(vget(type, cpu_ptr(a->x), i, to - i) / cap), to - i);
+}
+
+static void
+softcap_task(void *ctx, int64_t task, int member)
+{
+	const struct cpu_job *job = ctx;
+	const struct k_softcap *a = job->args;
+	int64_t from = cpu_from(job, task) * a->c, to = cpu_to(job, task) * a->c;
+
+	(void)member;
+#define CALL(type) softcap_span(type, a, from, to)
+	EACH_TYPE(a->type, CALL);
+#undef CALL
+}
+
+void
+OF_ISA(k_softcap)(struct cpu *c, const union dev_args *a)
+{
+	struct cpu_job job = { .c = c, .args = a, .n = cpu_count(c, a->softcap.t) };
+
+	cpu_run(&job, 8 * a->softcap.c / VW, softcap_task);
+}

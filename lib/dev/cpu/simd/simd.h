@@ -20,7 +20,8 @@ cpu_kernel OF_ISA(k_embed), OF_ISA(k_embed_bwd), OF_ISA(k_scatter);
 cpu_kernel OF_ISA(k_matmul), OF_ISA(k_grouped), OF_ISA(k_bias_bwd);
 cpu_kernel OF_ISA(k_rmsnorm), OF_ISA(k_rmsnorm_bwd), OF_ISA(k_layernorm), OF_ISA(k_layernorm_bwd);
 cpu_kernel OF_ISA(k_rope), OF_ISA(k_attention), OF_ISA(k_attention_bwd);
-cpu_kernel OF_ISA(k_act), OF_ISA(k_act_bwd), OF_ISA(k_glu), OF_ISA(k_glu_bwd);
+cpu_kernel OF_ISA(k_act), OF_ISA(k_act_bwd), OF_ISA(k_glu), OF_ISA(k_glu_bwd),
+    OF_ISA(k_softcap);
 cpu_kernel OF_ISA(k_dropout);
 cpu_kernel OF_ISA(k_xent), OF_ISA(k_xent_bwd);
 cpu_kernel OF_ISA(k_conv), OF_ISA(k_conv_bwd), OF_ISA(k_scan), OF_ISA(k_scan_bwd);

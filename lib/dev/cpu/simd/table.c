@@ -44,6 +44,7 @@ const struct cpu_isa OF_ISA(cpu_isa) = {
 		[K_ATTENTION] = OF_ISA(k_attention),
 		[K_ATTENTION_BWD] = OF_ISA(k_attention_bwd),
 		[K_ACT] = OF_ISA(k_act),
+		[K_SOFTCAP] = OF_ISA(k_softcap),
 		[K_ACT_BWD] = OF_ISA(k_act_bwd),
 		[K_GLU] = OF_ISA(k_glu),
 		[K_GLU_BWD] = OF_ISA(k_glu_bwd),
