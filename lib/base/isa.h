@@ -2,12 +2,13 @@
  * isa - which of the builds of a simd/ file this machine can run
  *
  * The levels are those of the GNUmakefile: base is x86-64-v2, or whatever the
- * compiler makes for another machine; avx2 is x86-64-v3; avx512 is x86-64-v4.
+ * compiler makes for another machine; avx2 is x86-64-v3; avx512 is x86-64-v4;
+ * avx512bf16 adds products of pairs of bf16.
  */
 #ifndef BASE_ISA_H
 #define BASE_ISA_H
 
-enum isa { ISA_LEVEL_BASE, ISA_LEVEL_AVX2, ISA_LEVEL_AVX512 };
+enum isa { ISA_LEVEL_BASE, ISA_LEVEL_AVX2, ISA_LEVEL_AVX512, ISA_LEVEL_AVX512BF16 };
 
 /* The highest; those below it run too. */
 static inline enum isa
@@ -22,7 +23,7 @@ isa_best(void)
 	    !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
 	    !__builtin_cpu_supports("avx512vl"))
 		return ISA_LEVEL_AVX2;
-	return ISA_LEVEL_AVX512;
+	return __builtin_cpu_supports("avx512bf16") ? ISA_LEVEL_AVX512BF16 : ISA_LEVEL_AVX512;
 #else
 	return ISA_LEVEL_BASE;
 #endif

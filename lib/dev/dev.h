@@ -61,7 +61,8 @@ struct dev_info {
 };
 
 /*
- * name: "cpu", "cpu:base", "cpu:avx2", "cpu:avx512", "cuda", "cuda:N", "auto".
+ * name: "cpu", "cpu:base", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16", "cuda",
+ * "cuda:N", "auto".
  * The team is borrowed.  An instruction set or device that is not there is an
  * error that says what is.
  */

@@ -35,7 +35,7 @@ struct cpu_queue {
 };
 
 #if defined(__x86_64__)
-extern const struct cpu_isa cpu_isa_avx512, cpu_isa_avx2;
+extern const struct cpu_isa cpu_isa_avx512bf16, cpu_isa_avx512, cpu_isa_avx2;
 #endif
 extern const struct cpu_isa cpu_isa_base;
 
@@ -55,6 +55,7 @@ isa_list(struct isa_choice *list)
 #if defined(__x86_64__)
 	enum isa best = isa_best();
 
+	list[n++] = (struct isa_choice){ &cpu_isa_avx512bf16, best >= ISA_LEVEL_AVX512BF16 };
 	list[n++] = (struct isa_choice){ &cpu_isa_avx512, best >= ISA_LEVEL_AVX512 };
 	list[n++] = (struct isa_choice){ &cpu_isa_avx2, best >= ISA_LEVEL_AVX2 };
 #endif

@@ -1,8 +1,19 @@
+/* Of AVX-512 BF16 there are only products; the other kernels are those of avx512. */
+#ifdef __AVX512BF16__
+#define PRODUCTS avx512bf16
+#undef ISA
+#define ISA avx512
+#else
+#define PRODUCTS ISA
+#endif
+
 #include "dev/cpu/simd/simd.h"
 
+#define OF_PRODUCTS(name) ISA_JOIN(name, PRODUCTS)
 #define ISA_STRING2(x) #x
 #define ISA_STRING(x) ISA_STRING2(x)
 
+#ifndef __AVX512BF16__
 double
 OF_ISA(spin)(int64_t n)
 {
@@ -20,10 +31,13 @@ OF_ISA(spin)(int64_t n)
 		sum += acc[j];
 	return (double)vsum(sum);
 }
+#endif
 
-extern const struct cpu_isa OF_ISA(cpu_isa);
-const struct cpu_isa OF_ISA(cpu_isa) = {
-	.name = ISA_STRING(ISA),
+cpu_kernel OF_PRODUCTS(k_matmul), OF_PRODUCTS(k_grouped);
+
+extern const struct cpu_isa OF_PRODUCTS(cpu_isa);
+const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
+	.name = ISA_STRING(PRODUCTS),
 	.kernel = {
 		[K_FILL] = OF_ISA(k_fill),
 		[K_COPY] = OF_ISA(k_copy),
@@ -33,8 +47,8 @@ const struct cpu_isa OF_ISA(cpu_isa) = {
 		[K_EMBED] = OF_ISA(k_embed),
 		[K_EMBED_BWD] = OF_ISA(k_embed_bwd),
 		[K_SCATTER] = OF_ISA(k_scatter),
-		[K_MATMUL] = OF_ISA(k_matmul),
-		[K_GROUPED] = OF_ISA(k_grouped),
+		[K_MATMUL] = OF_PRODUCTS(k_matmul),
+		[K_GROUPED] = OF_PRODUCTS(k_grouped),
 		[K_BIAS_BWD] = OF_ISA(k_bias_bwd),
 		[K_RMSNORM] = OF_ISA(k_rmsnorm),
 		[K_RMSNORM_BWD] = OF_ISA(k_rmsnorm_bwd),
