@@ -5,13 +5,21 @@
  * query heads that read it.  For each block of keys, which is made float rows
  * once, and each panel of rows: scores, running maximum and sum, and the
  * weighted values added to what is there, scaled by how the maximum moved.
+ *
+ * A task of few rows (a token of each sequence, in generation) has keys in
+ * lanes, and then values' elements: the same sums in the same order.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "dev/cpu/simd/attend.h"
 
-enum { ROWS = 6 * LANES < 96 ? 96 : 6 * LANES };	/* of a task, about */
+enum {
+	ROWS = 6 * LANES < 96 ? 96 : 6 * LANES,	/* of a task, about */
+	FEW = 6,
+	KEYS = BK / VW,				/* vectors of a block of keys */
+	OUT = VW == 16 ? 4 : 8,			/* vectors of a piece of a row of values */
+};
 
 /* A launch, and where a member's scratch memory has what. */
 struct forward {
@@ -19,26 +27,58 @@ struct forward {
 	struct block { struct span span; int64_t from, to, keys; } *block;
 	int64_t	n_blocks, group, bq, panels;
 	float	*scratch;
-	int64_t	keys, values, queries, acc, top, sum, weights, each;	/* offsets, size */
-	int64_t	q_floats, acc_floats;			/* of a panel */
+	int64_t	keys, values, queries, acc, spare, top, sum, weights, each;	/* offsets, size */
+	int64_t	q_floats, acc_floats, row_floats;	/* of a panel's, of a row of sums */
 };
+
+/* The row of k and v where key j of a sequence is. */
+static inline int64_t
+key_row(const struct k_attention *a, const struct span *s, int64_t j)
+{
+	const int32_t *table = cpu_i32(a->block_table);
+
+	return table == NULL ? s->row + j :
+	    (int64_t)table[s->seq * a->max_blocks + j / a->block_size] * a->block_size +
+	    j % a->block_size;
+}
 
 /* to (n, d) = rows of the keys [j0, j0 + n) as floats. */
 INLINE void
 rows_of(dtype type, const struct k_attention *a, const struct span *s, float *to, const void *x,
     int64_t at, int64_t ld, int64_t d, int64_t j0, int64_t n)
 {
-	const int32_t *table = cpu_i32(a->block_table);
-
 	for (int64_t j = j0; j < j0 + n; j++, to += d) {
-		int64_t row = table == NULL ? s->row + j :
-		    (int64_t)table[s->seq * a->max_blocks + j / a->block_size] *
-		    a->block_size + j % a->block_size;
+		int64_t row = key_row(a, s, j) * ld + at;
 
 		for (int64_t e = 0; e < d; e += VW)
-			vstore_to(to + e, vget(type, x, row * ld + at + e, d - e), d - e);
+			vstore_to(to + e, vget(type, x, row + e, d - e), d - e);
 	}
 }
+
+/* to (d, BK) = the same as columns; zeros beyond n. */
+INLINE void
+columns_of(dtype type, const struct k_attention *a, const struct span *s, float *to,
+    const void *x, int64_t at, int64_t j0, int64_t n)
+{
+	for (int64_t j = 0; j < BK; j += VW) {
+		int64_t row[VW];
+
+		for (int64_t i = 0; i < VW; i++)
+			row[i] = j + i < n ? key_row(a, s, j0 + j + i) * a->ldk + at : -1;
+		for (int64_t e = 0; e < a->d_qk; e += VW) {
+			vf t[VW];
+
+			for (int64_t i = 0; i < VW; i++)
+				t[i] = row[i] < 0 ? (vf){ 0 } :
+				    vget(type, x, row[i] + e, a->d_qk - e);
+			turn(t);
+			for (int64_t i = 0; i < VW && e + i < a->d_qk; i++)
+				vstore(to + (e + i) * BK + j, t[i]);
+		}
+	}
+}
+
+/* ---- many rows ---- */
 
 /*
  * Weights of the keys [from, to) of the block at j0 for a panel, from their
@@ -151,6 +191,103 @@ start(const struct forward *f, const struct block *b, float *mine, int64_t kh)
 }
 
 static void
+many_rows(const struct forward *f, const struct block *b, float *mine, int64_t kh, int64_t j0,
+    int64_t n)
+{
+	const struct k_attention *a = f->a;
+	int64_t rows = (b->to - b->from) * f->group;
+
+#define CALL(type) rows_of(type, a, &b->span, mine + f->keys, cpu_ptr(a->k), kh * a->d_qk,	\
+	    a->ldk, a->d_qk, j0, n)
+	EACH_TYPE(a->kv_type, CALL);
+#undef CALL
+	for (int64_t p = 0; p * LANES < rows; p++)
+		panel(f, b, mine, p, j0);
+}
+
+/* ---- few rows ---- */
+
+/* Weights of the keys of the block at j0 for row r at pos, which lies in a lane. */
+static float
+weigh_row(const struct forward *f, float *mine, int64_t r, int64_t pos, int64_t j0, int64_t nk)
+{
+	const struct k_attention *a = f->a;
+	const float *k = mine + f->keys, *q = mine + f->queries + r;
+	float *w = mine + f->weights, *top = mine + f->top + r, *sum = mine + f->sum + r;
+	float scale = (float)a->scale, cap = (float)a->softcap, total = 0;
+	vf acc[KEYS], m = vset(*top), base, less;
+
+	for (int i = 0; i < KEYS; i++)
+		acc[i] = (vf){ 0 };
+	for (int64_t l = 0; l < a->d_qk; l++, k += BK)
+		UNROLL
+		for (int i = 0; i < KEYS; i++)
+			acc[i] = vfma(vset(q[l * LANES]), vload(k + i * VW), acc[i]);
+	for (int i = 0; i < KEYS; i++) {
+		vi j = viota() + (int32_t)(j0 + i * VW), see = j < (int32_t)nk;
+
+		if (a->causal)
+			see &= j <= (int32_t)pos;
+		if (a->window > 0)
+			see &= ((int32_t)pos - j < (int32_t)a->window) | (j < (int32_t)a->sinks);
+		acc[i] = vsel(see, score(acc[i], scale, cap), vset(-INFINITY));
+		m = vmax(acc[i], m);
+	}
+	m = vset(vtop(m));
+	base = vsel(m == -INFINITY, (vf){ 0 }, m);
+	less = vexp(vset(*top) - base);
+	for (int i = 0; i < KEYS; i++)
+		vstore(w + i * VW, vexp(acc[i] - base));
+	for (int j = 0; j < BK; j++)
+		total += w[j];
+	*top = m[0];
+	*sum = (vset(*sum) * less + total)[0];
+	return less[0];
+}
+
+static void
+few_rows(const struct forward *f, const struct block *b, float *mine, int64_t kh, int64_t j0,
+    int64_t n)
+{
+	const struct k_attention *a = f->a;
+	const float *v = mine + f->values, *w = mine + f->weights;
+
+#define CALL(type) columns_of(type, a, &b->span, mine + f->keys, cpu_ptr(a->k), kh * a->d_qk,	\
+	    j0, n)
+	EACH_TYPE(a->kv_type, CALL);
+#undef CALL
+	for (int64_t r = 0; r < (b->to - b->from) * f->group; r++) {
+		int64_t pos = b->span.pos + b->from + r / f->group;
+		float *out = mine + f->acc + r * f->row_floats;
+		float less = weigh_row(f, mine, r, pos, j0, b->span.nk);
+
+		for (int64_t e = 0; e < a->d_v; e += OUT * VW) {
+			vf acc[OUT];
+
+			for (int i = 0; i < OUT; i++)
+				acc[i] = vload(out + e + i * VW) * less;
+			for (int64_t j = 0; j < n; j++)
+				UNROLL
+				for (int i = 0; i < OUT; i++)
+					acc[i] = vfma(vload(v + j * a->d_v + e + i * VW),
+					    vset(w[j]), acc[i]);
+			for (int i = 0; i < OUT; i++)
+				vstore(out + e + i * VW, acc[i]);
+		}
+	}
+}
+
+/* Rows of sums become columns of the panel, as many rows leave them. */
+static void
+to_panel(const struct forward *f, float *mine, int64_t rows)
+{
+	const struct rows sums = { 0, f->row_floats, f->a->d_v, 1 };
+
+	memcpy(mine + f->spare, mine + f->acc, (size_t)(rows * f->row_floats) * sizeof(*mine));
+	rows_to_lanes(DTYPE_F32, mine + f->acc, mine + f->spare, &sums, 0, rows);
+}
+
+static void
 attend_task(void *ctx, int64_t task, int member)
 {
 	const struct forward *f = ((struct cpu_job *)ctx)->args;
@@ -166,22 +303,19 @@ attend_task(void *ctx, int64_t task, int member)
 
 		if (passed(a, s->pos + b->from, j0, n))
 			continue;
-#define KEYS(type) rows_of(type, a, s, mine + f->keys, cpu_ptr(a->k), kh * a->d_qk, a->ldk,	\
-		    a->d_qk, j0, n)
-		EACH_TYPE(a->kv_type, KEYS);
-#undef KEYS
-#define VALUES(type) rows_of(type, a, s, mine + f->values, cpu_ptr(a->v), kh * a->d_v, a->ldv,	\
+#define CALL(type) rows_of(type, a, s, mine + f->values, cpu_ptr(a->v), kh * a->d_v, a->ldv,	\
 		    a->d_v, j0, n)
-		EACH_TYPE(a->kv_type, VALUES);
-#undef VALUES
-		for (int64_t p = 0; p * LANES < rows; p++)
-			panel(f, b, mine, p, j0);
+		EACH_TYPE(a->kv_type, CALL);
+#undef CALL
+		(rows <= FEW ? few_rows : many_rows)(f, b, mine, kh, j0, n);
 	}
+	if (rows <= FEW)
+		to_panel(f, mine, rows);
 	for (int64_t p = 0; p * LANES < rows; p++)
 		finish(f, b, mine, kh, p);
 }
 
-/* Lay out a member's scratch.  Tiles may reach KR rows beyond what is asked for. */
+/* Lay out a member's scratch.  Tiles and pieces may reach beyond what is asked for. */
 static void
 layout(struct forward *f)
 {
@@ -190,11 +324,13 @@ layout(struct forward *f)
 
 	f->q_floats = a->d_qk * LANES;
 	f->acc_floats = (a->d_v + KR) * LANES;
+	f->row_floats = (a->d_v + OUT * VW - 1) / (OUT * VW) * OUT * VW;
 #define TAKE(what, n) (f->what = at, at += ((n) + 15) / 16 * 16)
 	TAKE(keys, (BK + KR) * a->d_qk);
-	TAKE(values, BK * a->d_v + KR);
+	TAKE(values, BK * a->d_v + OUT * VW);
 	TAKE(queries, f->panels * f->q_floats);
-	TAKE(acc, f->panels * f->acc_floats);
+	TAKE(acc, f->panels * f->acc_floats + FEW * OUT * VW);
+	TAKE(spare, FEW * f->row_floats);
 	TAKE(top, f->panels * LANES);
 	TAKE(sum, f->panels * LANES);
 	TAKE(weights, BK * LANES);
