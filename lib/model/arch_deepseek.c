@@ -145,6 +145,7 @@ read3(struct config *c, struct reader *r)
 	c->router.scale = read_real(r, "routed_scaling_factor", 2.5);
 	c->router.normalize = read_bool(r, "norm_topk_prob", true);
 	read_groups(c, r, 8, 4);
+	c->ahead = read_count(r, "num_nextn_predict_layers", 0);
 	layers(c);
 }
 
@@ -183,7 +184,7 @@ write(const struct config *c, struct writer *w)
 		write_key(w, "topk_method", json_string(c->router.groups > 1 ?
 		    "group_limited_greedy" : "greedy"));
 	} else {
-		write_key(w, "num_nextn_predict_layers", json_integer(0));
+		write_key(w, "num_nextn_predict_layers", json_integer(c->ahead));
 		write_key(w, "rope_interleave", json_boolean(c->rope_interleaved));
 	}
 }

@@ -194,8 +194,8 @@ mlp(struct decl *d)
 	decl_linear(d, n->down, d->out_std, c->width, c->ffn, c->ffn_bias);
 }
 
-static void
-layer(struct decl *d, int64_t i)
+void
+decl_layer(struct decl *d, int64_t i)
 {
 	const struct config *c = d->c;
 
@@ -232,7 +232,11 @@ walk(struct decl *d, const struct config *c)
 		decl_linear(d, d->names->positions, d->std, c->context, c->width, false);
 	d->hidden = true;
 	for (int64_t i = 0; i < c->layers; i++)
-		layer(d, i);
+		decl_layer(d, i);
+	d->share = 0;
+	for (int64_t i = 0; i < c->ahead; i++)
+		decl_ahead(d, c->layers + i);
+	d->share = 1;
 	d->hidden = false;
 	decl_norm(d, d->names->final_norm, c->width);
 	if (!c->tied)

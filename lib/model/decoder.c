@@ -110,8 +110,8 @@ mlp(struct build *b, struct tensor *x)
 	return linear(b, x, n->down);
 }
 
-static struct tensor *
-layer(struct build *b, struct tensor *h, int64_t i)
+struct tensor *
+decoder_layer(struct build *b, struct tensor *h, int64_t i)
 {
 	const struct arch_names *n = b->names;
 	struct tensor *x;
@@ -158,14 +158,14 @@ trunk(struct build *b)
 		snprintf(name, sizeof(name), "layer %" PRId64, i);
 		tape_block(t, name);
 		snprintf(b->prefix, sizeof(b->prefix), b->names->layer, (long long)i);
-		h = layer(b, h, i);
+		h = decoder_layer(b, h, i);
 		b->prefix[0] = '\0';
 	}
 	tape_block(t, "head");
 	return norm(b, h, b->names->final_norm);
 }
 
-static struct tensor *
+struct tensor *
 head_weight(struct build *b)
 {
 	return weight(b, b->c->tied ? b->names->embed : "lm_head", ".weight");
@@ -241,23 +241,28 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 	struct build b = { .m = m, .c = &m->config, .t = t, .io = io, .err = err };
 	int64_t positions = tape_tokens(t) < b.c->context ? tape_tokens(t) : b.c->context;
 	struct tensor *h, *minus;
+	int64_t routers;
 
 	if (begin(&b, positions) < 0 || (minus = minus_one(&b)) == NULL)
 		return -1;
 	io->target = token_input(&b, "target", DTYPE_I32);
 	if (tape_backward_on(t) && !(head_flags & MODEL_NO_DLOGP))
 		io->dlogp = token_input(&b, "dlogp", tape_wide(t));
-	if (tape_backward_on(t) && config_expert_layers(b.c) > 0)
-		op_balance_begin(t, &io->balance, config_expert_layers(b.c), b.c->router.experts,
-		    b.c->router_aux, b.c->router_z);
+	if (io->dlogp != NULL && (head_flags & MODEL_AHEAD))
+		begin_ahead(&b);
+	routers = config_expert_layers(b.c, b.c->layers + io->n_ahead);
+	if (tape_backward_on(t) && routers > 0)
+		op_balance_begin(t, &io->balance, routers, b.c->router.experts, b.c->router_aux,
+		    b.c->router_z);
 	h = trunk(&b);
 	if (m->adapter != NULL && adapter_recorded(m->adapter, err) < 0)
 		return -1;
-	if (io->balance.layers > 0)
-		op_balance_end(t, &io->balance, h);
 	io->head = op_head(t, h, head_weight(&b), io->target, io->dlogp, b.c->final_softcap,
 	    head_flags & (HEAD_LSE | HEAD_ENTROPY));
 	io->loss = op_dot(t, io->head.logp, minus);
+	record_ahead(&b, h, minus);
+	if (io->balance.layers > 0)
+		op_balance_end(t, &io->balance, h);
 	return 0;
 }
 

@@ -11,13 +11,13 @@ expert_width(const struct config *c)
 }
 
 int64_t
-config_expert_layers(const struct config *c)
+config_expert_layers(const struct config *c, int64_t n)
 {
-	int64_t n = 0;
+	int64_t count = 0;
 
-	for (int64_t i = 0; i < c->layers; i++)
-		n += c->mlp[i] == MLP_EXPERTS;
-	return n;
+	for (int64_t i = 0; i < n && i < CONFIG_LAYERS; i++)
+		count += c->mlp[i] == MLP_EXPERTS;
+	return count;
 }
 
 int
@@ -25,7 +25,7 @@ experts_check(const struct config *c, struct err *err)
 {
 	const struct op_router *r = &c->router;
 
-	if (config_expert_layers(c) == 0)
+	if (config_expert_layers(c, c->layers) == 0)
 		return 0;
 	if (r->experts < 1 || r->experts > ROUTE_MAX_EXPERTS)
 		return err_set(err, ERR_ARG, "%lld experts: from 1 to %d", (long long)r->experts,

@@ -32,6 +32,7 @@ enum mixer_kind {
 enum mlp_kind { MLP_DENSE, MLP_EXPERTS, MLP_NONE };
 
 #define CONFIG_EOS_MORE 7
+#define AHEAD_MAX 4
 #define CONFIG_LAYERS 4096
 #define ROPE_PAIRS 128		/* for which longrope lists factors */
 
@@ -86,6 +87,7 @@ struct config {
 	int64_t		expert_step;	/* each so many-th layer has experts */
 	/* MIXER_LATENT, where head_dim is that of queries and keys, rope_dims its end */
 	int64_t		q_rank, kv_rank, v_dim;	/* q_rank 0: queries come from no latent */
+	int64_t		ahead;		/* layers behind that predict tokens further on (MTP) */
 	/* rotary positions */
 	double		rope_theta, rope_local_theta;	/* local 0: no difference, and no scaling */
 	int64_t		rope_dims;	/* that turn, of a head; 0: all */
@@ -118,7 +120,8 @@ bool config_is_eos(const struct config *c, int32_t id);
 
 int64_t config_params(const struct config *c);		/* elements, tied counted once */
 int64_t config_active(const struct config *c);		/* those of them that a token uses */
-int64_t config_expert_layers(const struct config *c);
+/* How many of the first n layers have experts. */
+int64_t config_expert_layers(const struct config *c, int64_t n);
 /* FLOPs of one token, forward: 2 a weight used + attention in sequences of context tokens. */
 double config_flops(const struct config *c, int64_t context);
 
@@ -220,6 +223,15 @@ struct model_io {
 	struct op_head	 head;
 	struct tensor	*loss;			/* (1) f64: sum of -logp over targets, added up */
 	struct op_balance balance;		/* of experts, with gradients; layers 0: none */
+	/*
+	 * Each layer that predicts ahead, with MODEL_AHEAD: the n-th takes token n
+	 * places on, and its target is n on from target; no token is any id.
+	 */
+	struct model_ahead {
+		struct tensor	*token, *target, *dlogp;	/* (T) */
+		struct tensor	*loss;				/* (1) f64 */
+	} ahead[AHEAD_MAX];
+	int64_t		n_ahead;
 	/* generation: */
 	struct tensor	*slot, *key_len, *block_table;
 	struct tensor	*state_slot;		/* (S) int32: of a sequence's states in the cache */
@@ -230,9 +242,10 @@ struct model_io {
 /*
  * Record training or scoring of packed tokens: head and loss.  A tape with
  * gradients gets dlogp, unless MODEL_NO_DLOGP is among the flags: an objective
- * then gives the gradient of head.logp (tape_seed() or ops behind it).
+ * then gives the gradient of head.logp (tape_seed() or ops behind it).  With
+ * MODEL_AHEAD one that has dlogp has the losses of config.ahead layers too.
  */
-enum { MODEL_NO_DLOGP = 256 };
+enum { MODEL_NO_DLOGP = 256, MODEL_AHEAD = 512 };
 
 int model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigned head_flags,
     struct err *err);

@@ -143,6 +143,10 @@ int experts_check(const struct config *c, struct err *err);
 int latent_check(const struct config *c, struct err *err);
 void decl_experts(struct decl *d);
 void decl_latent(struct decl *d);
+/* One layer of the trunk, and one that predicts ahead. */
+void decl_layer(struct decl *d, int64_t i);
+void decl_ahead(struct decl *d, int64_t i);
+bool is_ahead_copy(const struct config *c, const char *name);
 
 /* Widths of a layer's rows in the cache; 0: it keeps none. */
 void cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v);
@@ -186,5 +190,11 @@ struct tensor *attend(struct build *b, int64_t layer, struct tensor *q, struct t
     struct tensor *v);
 struct tensor *latent_attention(struct build *b, struct tensor *x, int64_t layer);
 struct tensor *experts(struct build *b, struct tensor *x);
+/* One layer of the trunk, whose names have b->prefix meanwhile. */
+struct tensor *decoder_layer(struct build *b, struct tensor *h, int64_t i);
+struct tensor *head_weight(struct build *b);
+/* The losses of what predicts further ahead, from the trunk's output. */
+void begin_ahead(struct build *b);
+void record_ahead(struct build *b, struct tensor *h, struct tensor *minus_one);
 
 #endif

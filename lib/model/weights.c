@@ -147,6 +147,8 @@ is_ballast(const struct load *l, const char *name)
 	const char *const *b = l->family->ballast;
 	str s = str_of(name);
 
+	if (is_ahead_copy(&l->m->config, name))
+		return true;
 	for (; b != NULL && *b != NULL; b++)
 		if (strncmp(name, *b, strlen(*b)) == 0)
 			return true;
@@ -217,6 +219,19 @@ load_all(struct model *m, const struct st_file *f, struct err *err)
 	return ret;
 }
 
+/* Layers that predict ahead are often named by a config and left out of the files. */
+static void
+drop_ahead(struct config *c, const struct st_file *f)
+{
+	char name[NN_NAME];
+	size_t n = (size_t)snprintf(name, sizeof(name), arch_family(c->arch)->names->layer,
+	    (long long)c->layers);
+
+	snprintf(name + n, sizeof(name) - n, "eh_proj.weight");
+	if (c->ahead > 0 && st_find(f, name) == NULL)
+		c->ahead = 0;
+}
+
 int
 model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct err *err)
 {
@@ -229,11 +244,10 @@ model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct
 	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
 		return err_set(err, ERR_FORMAT, "%s: not a directory: a model is one, with "
 		    "config.json and safetensors", dir);
-	if (config_load(&c, dir, err) < 0 || model_declare(m, &c, err) < 0)
+	if (config_load(&c, dir, err) < 0 || (f = st_open(dir, err)) == NULL)
 		return -1;
-	if ((f = st_open(dir, err)) == NULL)
-		return -1;
-	ret = params_place(&m->params, dev, grads, err) < 0 || load_all(m, f, err) < 0 ? -1 : 0;
+	drop_ahead(&c, f);
+	ret = model_declare(m, &c, err) < 0 || params_place(&m->params, dev, grads, err) < 0 || load_all(m, f, err) < 0 ? -1 : 0;
 	st_close(f);
 	if (ret < 0)
 		return err_wrap(err, "%s", dir);

@@ -1,5 +1,5 @@
 /*
- * Columns of rows: a matrix cut in two, and the keys and values of multi-head
+ * Columns of rows: a matrix cut in two, two put together, and the keys and values of multi-head
  * latent attention (arXiv 2405.04434) put together from what it projects.
  */
 #include "nn/nn_impl.h"
@@ -83,6 +83,59 @@ op_split(struct tape *t, struct tensor *x, int64_t column, struct tensor *y[2])
 		    (struct part){ mem_of(x), i == 0 ? 0 : column, x->shape[1], c });
 	}
 	op->bytes = 2.0 * (double)tape_bytes(t, x->shape[0] * x->shape[1]);
+}
+
+/* ---- two matrices side by side ---- */
+
+static void
+backward_join(struct tape *t, struct op *op)
+{
+	struct tensor *y = op->out[0];
+	int64_t at = 0;
+
+	for (int i = 0; i < 2; i++) {
+		struct tensor *x = op->in[i];
+		int64_t c = x->shape[1];
+
+		if (tape_wants(t, x)) {
+			struct mem dx = grad_begin(t, x);
+
+			launch_slice(t, x, 1, c, (struct part){ dx, 0, c, c },
+			    (struct part){ grad_of(t, y), at, y->shape[1], c });
+			grad_end(t, x, dx);
+		}
+		at += c;
+	}
+}
+
+static const struct op_kind join = { "join", backward_join, .cheap = true };
+
+struct tensor *
+op_join(struct tape *t, struct tensor *a, struct tensor *b)
+{
+	struct tensor *x[2] = { a, b }, *y;
+	struct op *op;
+	int64_t at = 0;
+
+	if (tape_failed(t))
+		return tape_none(t);
+	if (!is_activation(t, a) || !is_activation(t, b) || !same_rows(a, b))
+		return tape_fail(t, "join: %s and %s do not fit", shape_text(a).s,
+		    shape_text(b).s);
+	y = tape_rows_like(t, a, a->shape[1] + b->shape[1]);
+	y->needs_grad = tape_wants(t, a) || tape_wants(t, b);
+	op = tape_op(t, &join);
+	op->out[0] = y;
+	for (int i = 0; i < 2; i++) {
+		int64_t c = x[i]->shape[1];
+
+		op->in[i] = x[i];
+		launch_slice(t, x[i], 1, c, (struct part){ mem_of(y), at, y->shape[1], c },
+		    (struct part){ mem_of(x[i]), 0, c, c });
+		at += c;
+	}
+	op->bytes = 2.0 * (double)tape_bytes(t, y->shape[0] * y->shape[1]);
+	return y;
 }
 
 /* ---- keys and values of latent attention ---- */

@@ -123,6 +123,9 @@ struct op_head op_head(struct tape *t, struct tensor *x, struct tensor *w, struc
 /* The columns of x before this one, and from it on. */
 void op_split(struct tape *t, struct tensor *x, int64_t column, struct tensor *y[2]);
 
+/* The columns of a, then those of b. */
+struct tensor *op_join(struct tape *t, struct tensor *a, struct tensor *b);
+
 /*
  * Keys (T, heads * (nope + rope)) and values (T, heads * v) of latent attention:
  * kv (T, heads * (nope + v)) has both parts of each head side by side, pe (T,

@@ -7,7 +7,7 @@ balance_options(struct model *m, struct train_options *o, struct err *err)
 {
 	struct config *c = &m->config;
 
-	if (config_expert_layers(c) == 0) {
+	if (config_expert_layers(c, c->layers) == 0) {
 		if (o->router_aux > 0 || o->router_z > 0 || o->balance_rate > 0)
 			return err_set(err, ERR_ARG, "a model without experts has no "
 			    "--aux-loss, --router-z-loss or --balance-rate");
@@ -48,7 +48,7 @@ balance_end(struct model *m, struct tape *t, const struct model_io *io, dptr ste
 	if (b->layers == 0)
 		return;
 	tape_download(t, b->loss, loss, 2);
-	for (int i = 0; i < m->params.n && rate > 0; i++) {
+	for (int i = 0; i < m->params.n && rate > 0 && layer < b->layers; i++) {
 		const struct param *p = &m->params.p[i];
 
 		/* In order of layers, as the counts are. */

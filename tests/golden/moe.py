@@ -7,17 +7,24 @@ Gradients have the names of parameters here: those of all experts of one
 matrix are stacked, under the name of its module.  Where transformers has a
 balance loss, aux (1) is that of all tokens, without its factor, and aux.NAME
 its gradient in the weights of routers.
+
+ahead/ is a DeepSeek-V3 with two layers that predict ahead: ahead.NAME are the
+gradients of loss + AHEAD times the mean over these layers of the sum of losses
+over the targets of the first, and ahead (2) these sums.
 """
 import os
 import shutil
 import sys
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import (DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Config,
                           DeepseekV3ForCausalLM, JambaConfig, JambaForCausalLM,
                           MixtralConfig, MixtralForCausalLM,
                           Qwen3MoeConfig, Qwen3MoeForCausalLM)
+from transformers.modeling_layers import MtpLayer
+from transformers.models.deepseek_v3.modeling_deepseek_v3 import (DeepseekV3DecoderLayer,
+                                                                  DeepseekV3RMSNorm)
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
 from model import SIZES, THETA, expected, randomize
@@ -77,9 +84,78 @@ def jamba():
         mamba_d_conv=3, mamba_expand=2, mamba_dt_rank=3, mamba_conv_bias=False)))
 
 
+AHEAD = 0.1
+
+
+def deepseek_v3_ahead():
+    return DeepseekV3ForCausalLM(DeepseekV3Config(**LATENT | dict(
+        q_lora_rank=7, n_routed_experts=4, num_experts_per_tok=2, n_shared_experts=1, n_group=1,
+        topk_group=1, num_hidden_layers=1, num_mtp_layers=2, rope_parameters=THETA)))
+
+
+def ahead(model, where, token, cu):
+    """Add layers that predict ahead to the file, and what they make of the tokens."""
+    c, model = model.config, model.float()
+    layers = [MtpLayer(c, DeepseekV3DecoderLayer, DeepseekV3RMSNorm, c.num_hidden_layers + k)
+              for k in range(2)]
+    names = {}
+    for k, layer in enumerate(layers):
+        layer.mtp_block.mlp.experts.config._experts_implementation = "eager"
+        g = torch.Generator().manual_seed(17 + k)
+        for name, p in layer.named_parameters():
+            noise = torch.randn(p.shape, generator=g) * 0.3
+            p.data = noise + 1 if "norm" in name else noise
+            name = name.replace("mtp_block.", "").replace("post_norm", "shared_head.norm")
+            names[f"model.layers.{c.num_hidden_layers + k}.{name}"] = p
+    names |= dict(model.named_parameters())
+    save_ahead(where, {n: p for n, p in names.items()
+                       if int((n.split(".") + ["0"] * 3)[2].replace("weight", "0")
+                              if n.startswith("model.layers.") else 0) >= c.num_hidden_layers})
+    model.double().zero_grad()
+    sums, total, targets = [0, 0], 0, 0
+    for a, b in zip(cu[:-1], cu[1:]):
+        ids = token[None, a:b].long()
+        h = model.model(ids, use_cache=False).last_hidden_state
+        nll = -torch.log_softmax(model.lm_head(h)[0], -1)
+        total = total + nll[:-1].gather(1, ids[0, 1:, None]).sum()
+        targets += int(b - a - 1)
+        for k, layer in enumerate(layers):
+            n = ids.shape[1] - k - 1
+            if n < 2:
+                break
+            pos = torch.arange(n)[None]
+            mask = torch.full((n, n), float("-inf")).triu(1)[None, None].double()
+            e = model.model.embed_tokens(ids[:, k + 1:])
+            h = layer.double()(e, h[:, :n], model.model.rotary_emb(e, pos), mask, pos, None)
+            nll = -torch.log_softmax(model.lm_head(h)[0], -1)
+            sums[k] = sums[k] + nll[:-1].gather(1, ids[0, k + 2:, None]).sum()
+    (total / targets + AHEAD / 2 * sum(sums) / targets).backward()
+    out = {"ahead": torch.stack(sums).detach()}
+    for name, p in names.items():
+        for k, v in apart(name, p.grad.float()).items():
+            out["ahead." + k] = v.contiguous()
+    return out
+
+
+def save_ahead(where, names):
+    path = os.path.join(where, "model.safetensors")
+    out = load_file(path)
+    for name, p in names.items():
+        for k, v in apart(name, p.data).items():
+            if v.ndim == 3:
+                for e, x in enumerate(v):
+                    out[k.replace("experts.", f"experts.{e}.")] = x.contiguous()
+            else:
+                out[k] = v.contiguous()
+        if name.endswith("mlp.gate.weight"):
+            out[name.replace("weight", "e_score_correction_bias")] = torch.zeros(p.shape[0])
+    save_file(out, path, metadata={"format": "pt"})
+
+
 MODELS = {"mixtral": mixtral, "qwen3-moe": qwen3_moe, "qwen3-moe-all": qwen3_moe_all,
           "deepseek-v2": deepseek_v2, "deepseek-v2-groups": deepseek_v2_groups,
           "deepseek-v3": deepseek_v3, "jamba": jamba}
+          "deepseek-v3": deepseek_v3, "ahead": deepseek_v3_ahead}
 
 
 def apart(name, grad):
@@ -132,6 +208,8 @@ def main():
         for key, x in balance(model, out["token"], out["cu_seqlens"]).items():
             out[ours(key) if name == "mixtral" else key] = (
                 x if key == "aux" else x.float()).detach().contiguous()
+        if name == "ahead":
+            out |= ahead(model, where, out["token"], out["cu_seqlens"])
         save_file(out, os.path.join(where, "expected.safetensors"))
 
 

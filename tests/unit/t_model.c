@@ -237,6 +237,61 @@ check_balance(struct model *m, struct golden *g)
 	tape_free(t);
 }
 
+/* Losses of what predicts ahead, and all gradients with them (tests/golden/moe.py). */
+static void
+check_ahead(struct model *m, struct golden *g)
+{
+	struct tape *t = tape_new(dev, CAPACITY, SEQS, TAPE_GRAD, &err);
+	const double *want = st_find(g->f, "ahead")->data;
+	struct model_io io;
+	double loss, worst = 0, off = 0;
+
+	must(model_record_score(m, t, &io, MODEL_AHEAD, &err), "record");
+	must(tape_plan(t, &err), "plan");
+	upload(t, &io, g);
+	for (int n = 0; n < io.n_ahead; n++) {
+		int32_t token[CAPACITY] = { 0 }, target[CAPACITY];
+		float dlogp[CAPACITY] = { 0 };
+
+		for (int s = 0; s < g->nseq; s++)
+			for (int i = g->cu[s]; i < g->cu[s + 1]; i++) {
+				int at = i + n + 1;
+
+				target[i] = at < g->cu[s + 1] ? g->target[at] : -1;
+				token[i] = at < g->cu[s + 1] ? g->token[at] : 0;
+				dlogp[i] = target[i] < 0 ? 0 :
+				    -0.05f / (float)(g->n - g->nseq);
+			}
+		tape_upload(t, io.ahead[n].token, token, g->n);
+		tape_upload(t, io.ahead[n].target, target, g->n);
+		tape_upload(t, io.ahead[n].dlogp, dlogp, g->n);
+	}
+	for (int i = 0; i < m->params.n; i++)
+		if (m->params.p[i].trainable)
+			dev_launch(dev, K_FILL, &(union dev_args){ .fill = {
+			    .y = m->params.p[i].grad, .type = DTYPE_F32, .n = m->params.p[i].n } });
+	tape_forward(t, 0, -1);
+	tape_backward(t, 0, -1);
+	for (int n = 0; n < io.n_ahead; n++) {
+		tape_download(t, io.ahead[n].loss, &loss, 1);
+		must(dev_wait(dev, &err), "step");
+		printf("# %d ahead: %.8f, transformers' %.8f\n", n + 1, loss, want[n]);
+		off = fmax(off, fabs(loss / want[n] - 1));
+	}
+	ok(io.n_ahead == 2 && off <= TOLERANCE, "losses ahead as transformers'");
+	for (int i = 0; i < m->params.n; i++) {
+		double d = m->params.p[i].trainable ?
+		    gradient_distance(m, &m->params.p[i], "ahead", g) : 0;
+
+		if (!(d <= TOLERANCE))
+			printf("# %s: %g\n", m->params.p[i].name, d);
+		worst = d > worst || d != d ? d : worst;
+	}
+	printf("# largest distance %g\n", worst);
+	ok(worst <= TOLERANCE, "and every gradient with them");
+	tape_free(t);
+}
+
 /* ---- logits through a cache ---- */
 
 #define BLOCK 4
@@ -486,7 +541,10 @@ check_model(const char *dir)
 	printf("# %s\n", dir);
 	must(model_load(&m, dir, dev, true, &err), "load");
 	golden_open(&g, &m.config, dir);
-	check_loss_and_gradients(&m, &g, false);
+	if (st_find(g.f, "ahead") != NULL)
+		check_ahead(&m, &g);
+	else
+		check_loss_and_gradients(&m, &g, false);
 	check_balance(&m, &g);
 	check_logits(&m, &g);
 	check_packing(&m, &g);

@@ -635,10 +635,10 @@ t_latent(int frozen, bool both)
 	place(&g);
 	op_split(g.t, p(&g, 0), 4, y);
 	op_latent(g.t, op_linear(g.t, y[0], p(&g, 1), NULL), y[1], 3, 2, &k, &v);
-	seed(&g, v);
+	seed(&g, op_join(g.t, v, y[0]));
 	if (both)
 		seed(&g, k);
-	check(&g, "split, and keys and values of a latent");
+	check(&g, "split, join, and keys and values of a latent");
 }
 
 /* ---- random graphs: gradients that meet, alias, and are kept ---- */
