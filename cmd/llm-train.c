@@ -25,7 +25,7 @@ struct train {
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
 	double		 beta1, beta2, eps, decay, clip, spike, ema;
-	double		 router_aux, router_z, balance_rate;
+	double		 router_aux, router_z, balance_rate, ahead;
 	int64_t		 valid_every, save_every, sample_every, keep, patience;
 	double		 save_time;
 	bool		 no_shuffle;
@@ -96,6 +96,9 @@ static const struct opt opts[] = {
 	{ 0, "balance-rate", OPT_F64, AT(balance_rate), "X",
 	    "what a step moves biases of experts by (1e-3 where there are any)",
 	    .min = 0, .max = 1 },
+	{ 0, "mtp", OPT_F64, AT(ahead), "X",
+	    "factor of losses of tokens further ahead (0.1 where a model predicts them)",
+	    .min = 0, .max = 1e3 },
 	{ 0, "weights", OPT_STR, AT(weights), "W,...", "share of each shard (by its rows)" },
 	{ 0, "no-shuffle", OPT_FLAG, AT(no_shuffle), .help = "take rows in file order" },
 	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of the order of rows (1)",
@@ -129,7 +132,7 @@ static const struct opt opts[] = {
 static const char *const kept[] = {
 	"model", "steps", "epochs", "batch", "micro", "dtype", "optimizer", "moments", "lr",
 	"schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps", "ema",
-	"weight-decay", "clip", "spike", "aux-loss", "router-z-loss", "balance-rate",
+	"weight-decay", "clip", "spike", "aux-loss", "router-z-loss", "balance-rate", "mtp",
 	"weights", "no-shuffle", "seed", "valid",
 	"valid-every", "patience", "save-every", "save-time", "keep", "sample-every",
 	"prompt", NULL
@@ -271,7 +274,7 @@ make_trainer(struct train *o, struct dev *dev)
 		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
 		.ema = o->ema, .clip = o->clip, .spike = o->spike, .router_aux = o->router_aux,
-		.router_z = o->router_z, .balance_rate = o->balance_rate,
+		.router_z = o->router_z, .balance_rate = o->balance_rate, .ahead = o->ahead,
 	};
 	const struct shard_info *info = loader_info(o->run.rows);
 	struct trainer *t;
@@ -324,7 +327,7 @@ main(int argc, char **argv)
 		.dtype = "fp32", .recompute = "none", .schedule = "cosine", .warmup = -1,
 		.floor = 0.1, .decay_part = 0.2, .beta1 = -1, .beta2 = -1, .eps = 1e-8,
 		.decay = 0.1, .clip = 1, .spike = 20, .router_aux = -1, .balance_rate = -1,
-		.seed = 1, .save_time = 900, .keep = 3, .prompt = "",
+		.ahead = -1, .seed = 1, .save_time = 900, .keep = 3, .prompt = "",
 	};
 	char **files = tool_start(&tool, argc, argv, &o);
 	enum run_end end = RUN_DONE;

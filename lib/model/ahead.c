@@ -30,10 +30,12 @@ is_ahead_copy(const struct config *c, const char *name)
 	char prefix[NN_NAME];
 
 	for (int64_t i = 0; i < c->ahead; i++) {
-		size_t n = (size_t)snprintf(prefix, sizeof(prefix), arch_family(c->arch)->names->layer,
-		    (long long)(c->layers + i));
+		size_t n;
 
-		if (strncmp(name, prefix, n) == 0 && (strcmp(name + n, "embed_tokens.weight") == 0 ||
+		model_layer_prefix(c, c->layers + i, prefix);
+		n = strlen(prefix);
+		if (strncmp(name, prefix, n) == 0 &&
+		    (strcmp(name + n, "embed_tokens.weight") == 0 ||
 		    strcmp(name + n, "shared_head.head.weight") == 0))
 			return true;
 	}

@@ -57,6 +57,12 @@ arch_named(const char *name)
 }
 
 void
+model_layer_prefix(const struct config *c, int64_t layer, char prefix[NN_NAME])
+{
+	snprintf(prefix, NN_NAME, families[c->arch]->names->layer, (long long)layer);
+}
+
+void
 config_default(struct config *c, enum arch arch)
 {
 	*c = (struct config){ .arch = arch, .gated = true, .act = ACT_SILU, .tied = true,

@@ -120,6 +120,9 @@ bool config_is_eos(const struct config *c, int32_t id);
 
 int64_t config_params(const struct config *c);		/* elements, tied counted once */
 int64_t config_active(const struct config *c);		/* those of them that a token uses */
+/* What names of a layer's parameters begin with. */
+void model_layer_prefix(const struct config *c, int64_t layer, char prefix[NN_NAME]);
+
 /* How many of the first n layers have experts. */
 int64_t config_expert_layers(const struct config *c, int64_t n);
 /* FLOPs of one token, forward: 2 a weight used + attention in sequences of context tokens. */

@@ -125,7 +125,8 @@ train_pass(const struct model *m, int64_t *bytes, struct err *err)
 
 	if (t == NULL)
 		return -1;
-	ret = model_record_score(&copy, t, &io, 0, err) < 0 || tape_layout(t, err) < 0 ? -1 : 0;
+	ret = model_record_score(&copy, t, &io, MODEL_AHEAD, err) < 0 ||
+	    tape_layout(t, err) < 0 ? -1 : 0;
 	tape_cost(t, &cost);
 	*bytes = cost.memory;
 	tape_free(t);

@@ -223,11 +223,10 @@ load_all(struct model *m, const struct st_file *f, struct err *err)
 static void
 drop_ahead(struct config *c, const struct st_file *f)
 {
-	char name[NN_NAME];
-	size_t n = (size_t)snprintf(name, sizeof(name), arch_family(c->arch)->names->layer,
-	    (long long)c->layers);
+	char name[2 * NN_NAME];
 
-	snprintf(name + n, sizeof(name) - n, "eh_proj.weight");
+	model_layer_prefix(c, c->layers, name);
+	snprintf(name + strlen(name), NN_NAME, "eh_proj.weight");
 	if (c->ahead > 0 && st_find(f, name) == NULL)
 		c->ahead = 0;
 }
@@ -247,7 +246,8 @@ model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct
 	if (config_load(&c, dir, err) < 0 || (f = st_open(dir, err)) == NULL)
 		return -1;
 	drop_ahead(&c, f);
-	ret = model_declare(m, &c, err) < 0 || params_place(&m->params, dev, grads, err) < 0 || load_all(m, f, err) < 0 ? -1 : 0;
+	ret = model_declare(m, &c, err) < 0 ||
+	    params_place(&m->params, dev, grads, err) < 0 || load_all(m, f, err) < 0 ? -1 : 0;
 	st_close(f);
 	if (ret < 0)
 		return err_wrap(err, "%s", dir);

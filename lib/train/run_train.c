@@ -96,6 +96,8 @@ log_step(struct going *g, const struct train_report *r, double seconds, double p
 		    json_real(trainer_flops(g->trainer) / seconds / peak));
 	if (line != NULL && r->skip != 0)
 		json_object_set_new(line, "skipped", json_string(why[r->skip]));
+	if (line != NULL && r->ahead > 0)
+		json_object_set_new(line, "mtp_loss", number(r->ahead));
 	if (line != NULL && r->routed) {
 		json_object_set_new(line, "balance_loss", number(r->balance));
 		json_object_set_new(line, "router_z_loss", number(r->router_z));

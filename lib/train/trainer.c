@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "train/ahead.h"
 #include "train/balance.h"
 #include "train/optim.h"
 #include "train/scorer.h"
@@ -18,6 +19,7 @@ struct trainer {
 	struct tape	*tape;
 	struct model_io	 io;
 	struct optim	*optim;
+	struct ahead	*ahead;		/* NULL: one token only */
 	struct scorer	*scorer;
 	struct batch	 batch;
 	float		*dlogp;
@@ -76,6 +78,7 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
     const struct train_options *o, struct err *err)
 {
 	struct trainer *t = calloc(1, sizeof(*t));
+	unsigned flags;
 	int64_t cap;
 
 	if (t == NULL) {
@@ -86,7 +89,8 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 	t->train = train;
 	t->valid = valid;
 	t->o = *o;
-	if (set_rows(t, err) < 0 || balance_options(model, &t->o, err) < 0)
+	if (set_rows(t, err) < 0 || balance_options(model, &t->o, err) < 0 ||
+	    ahead_options(model, &t->o, &flags, err) < 0)
 		goto fail;
 	t->state.loss_scale = model->params.compute == DTYPE_F16 ? LOSS_SCALE_FIRST : 0;
 	cap = t->micro_rows * loader_info(train)->row_len;
@@ -98,8 +102,10 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 	}
 	if ((t->tape = tape_new(model->dev, cap, cap,
 	    TAPE_GRAD | params_tape(&model->params) | o->recompute, err)) == NULL ||
-	    model_record_score(model, t->tape, &t->io, 0, err) < 0 ||
+	    model_record_score(model, t->tape, &t->io, flags, err) < 0 ||
 	    tape_plan(t->tape, err) < 0)
+		goto fail;
+	if ((t->ahead = ahead_new(&t->io, cap, t->o.ahead, err)) == NULL && t->io.n_ahead > 0)
 		goto fail;
 	if ((t->optim = optim_new(&model->params, t->io.loss->data, &t->o, err)) == NULL)
 		goto fail;
@@ -122,6 +128,7 @@ trainer_free(struct trainer *t)
 		return;
 	scorer_free(t->scorer);
 	optim_free(t->optim);
+	ahead_free(t->ahead);
 	tape_free(t->tape);
 	batch_free(&t->batch);
 	free(t->dlogp);
@@ -198,6 +205,7 @@ pass(struct trainer *t, double weight)
 		t->dlogp[i] = t->batch.target[i] < 0 ? 0 : (float)-weight;
 	batch_upload(t->tape, &t->io, &t->batch);
 	tape_upload(t->tape, t->io.dlogp, t->dlogp, t->batch.tokens);
+	ahead_upload(t->ahead, t->tape, &t->io, &t->batch, weight);
 	tape_forward(t->tape, 0, -1);
 	tape_backward(t->tape, 0, -1);
 }
@@ -215,6 +223,7 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	if (t->state.loss_scale > 0)
 		weight *= t->state.loss_scale;
 	optim_begin(t->optim, &t->state, rate, targets);
+	ahead_begin(t->ahead, t->tape, &t->io);
 	balance_begin(t->tape, &t->io, tokens > 0 ? weight * (double)targets / (double)tokens : 0);
 	for (int64_t i = 0; i < t->rows; i += t->micro_rows) {
 		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
@@ -223,6 +232,7 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 			return -1;
 		pass(t, weight);
 	}
+	ahead_end(t->ahead, t->tape, &t->io);
 	optim_update(t->optim, &step);
 	balance_end(t->model, t->tape, &t->io, optim_step(t->optim), t->o.balance_rate, routers);
 	if (dev_wait(t->model->dev, err) < 0)
@@ -240,6 +250,7 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 		.routed = t->io.balance.layers > 0,
 		.balance = tokens > 0 ? routers[0] / (double)tokens : 0,
 		.router_z = tokens > 0 ? routers[1] / (double)tokens : 0,
+		.ahead = ahead_loss(t->ahead, &t->io),
 	};
 	if (t->state.skipped >= TRAIN_SKIPS)
 		return err_set(err, ERR_LIMIT, "step %lld: %d steps in a row were skipped; "

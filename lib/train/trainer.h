@@ -47,6 +47,7 @@ struct train_options {
 	double	spike;		/* deviations above the median that skip a step; 0: none */
 	/* of experts (train/balance.h); negative: the config's factor, the family's rate */
 	double	router_aux, router_z, balance_rate;
+	double	ahead;		/* factor of losses ahead; negative: 0.1 where there are any */
 };
 
 /* Set betas that are negative to the optimizer's own; what it does not have is an error. */
@@ -72,6 +73,7 @@ struct train_report {
 	int	skip;		/* 0, or why: enum skip */
 	bool	routed;		/* there are experts, and these, a token's mean: nn/moe.h */
 	double	balance, router_z;
+	double	ahead;		/* loss of tokens further ahead; 0: none */
 };
 
 struct score_report {

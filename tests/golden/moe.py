@@ -154,8 +154,7 @@ def save_ahead(where, names):
 
 MODELS = {"mixtral": mixtral, "qwen3-moe": qwen3_moe, "qwen3-moe-all": qwen3_moe_all,
           "deepseek-v2": deepseek_v2, "deepseek-v2-groups": deepseek_v2_groups,
-          "deepseek-v3": deepseek_v3, "jamba": jamba}
-          "deepseek-v3": deepseek_v3, "ahead": deepseek_v3_ahead}
+          "deepseek-v3": deepseek_v3, "jamba": jamba, "ahead": deepseek_v3_ahead}
 
 
 def apart(name, grad):

@@ -355,6 +355,58 @@ test_experts(enum arch arch, const char *what)
 	rig_down(&g);
 }
 
+/* Layers that predict ahead are trained with the rest, or left as they are. */
+static void
+test_ahead(void)
+{
+	struct config c = with_experts(ARCH_DEEPSEEK_V3);
+	struct train_options o = usual;
+	struct train_report r = { 0 };
+	double first = 0, last = 0;
+	float x[32], y[32];
+	const struct param *p;
+	struct rig g, h;
+	struct err err;
+
+	c.ahead = 2;
+	o.ahead = 0.1;
+	rig_up_with(&g, &c, 3, 0, &o);
+	for (int i = 0; i < 60; i++) {
+		trainer_step(g.t, &r, &err);
+		first = i == 0 ? r.ahead : first;
+	}
+	last = r.ahead;
+	printf("# loss %g, of tokens ahead %g at first, %g then\n", r.loss, first, last);
+	ok(fabs(first - log(VOCAB)) < 0.5 && last < 0.8 * first && r.loss < 2.5,
+	    "the loss of tokens ahead falls, too");
+	save(&g, "three");
+	rig_down(&g);
+	rig_up_with(&g, &c, 1, DEV_STRICT, &o);
+	steps(&g, 60);
+	save(&g, "one");
+	ok(same("three", "one"), "one thread gives the bytes of three");
+	rig_down(&g);
+
+	/* Not trained, and passes of one row. */
+	o.ahead = 0;
+	rig_up_with(&g, &c, 1, 0, &o);
+	p = params_find(&g.m.params, "model.layers.4.eh_proj.weight");
+	param_download(&g.m.params, p, 0, 32, x, DTYPE_F32, &err);
+	steps(&g, 3);
+	param_download(&g.m.params, p, 0, 32, y, DTYPE_F32, &err);
+	ok(memcmp(x, y, sizeof(x)) == 0, "without the loss its layers stay");
+	rig_down(&g);
+	o.ahead = 0.1;
+	rig_up_with(&g, &c, 1, 0, &o);
+	o.micro = ROW;
+	rig_up_with(&h, &c, 1, 0, &o);
+	first = steps(&g, 4);
+	last = steps(&h, 4);
+	ok(fabs(first - last) < 1e-5 * first, "however the batch is cut, the loss is the same");
+	rig_down(&h);
+	rig_down(&g);
+}
+
 /* Routers with weights of such size send most tokens to few experts. */
 static void
 sharpen(struct model *m)
@@ -430,6 +482,7 @@ main(void)
 	test_experts(ARCH_DEEPSEEK_V2, "deepseek-v2");
 	test_experts(ARCH_DEEPSEEK_V3, "deepseek-v3");
 	test_balance();
+	test_ahead();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	if (system(cmd) != 0)
 		return 1;
