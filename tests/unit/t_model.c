@@ -526,7 +526,8 @@ check_low(const char *dir)
 
 	must(model_load(&m, dir, dev, true, &err), "load for bf16");
 	golden_open(&g, &m.config, dir);
-	check_loss_and_gradients(&m, &g, true);
+	if (st_find(g.f, "ahead") == NULL)
+		check_loss_and_gradients(&m, &g, true);
 	check_saving(&m, dir);
 	model_free(&m);
 	st_close(g.f);
