@@ -305,7 +305,8 @@ static bool
 is_linear(const struct param *p, const char *name)
 {
 	return p->hidden && p->ndim == 2 && strcmp(p->name + strlen(name), ".weight") == 0 &&
-	    !ends(name, "conv1d") && !ends(name, "mlp.gate") && !ends(name, "moe.gate");
+	    !ends(name, "conv1d") && !ends(name, "mlp.gate") &&
+	    !ends(name, "block_sparse_moe.gate") && !ends(name, "feed_forward.router");
 }
 
 /* ---- from options to target_modules ---- */

@@ -19,7 +19,8 @@ add(struct model *m, const char *module, const char *part, enum init_kind init, 
 
 	if (snprintf(name, sizeof(name), "%s.%s", module, part) >= NN_NAME)
 		return err_set(err, ERR_LIMIT, "the name '%s' is too long", name);
-	p = params_add(&m->params, name, k > 0 ? 2 : 1, (int64_t[]){ n, k }, init, std, k > 0,
+	/* Decay would pull the sum towards the model, which is no better than it was. */
+	p = params_add(&m->params, name, k > 0 ? 2 : 1, (int64_t[]){ n, k }, init, std, false,
 	    err);
 	if (p == NULL)
 		return -1;

@@ -255,6 +255,33 @@ fresh(const struct adapter_options *o, const char *what)
 	st_close(f);
 }
 
+/* All linear layers of an architecture: recorded, trained, and few enough. */
+static void
+everywhere(const char *base, enum adapter_type type)
+{
+	struct adapter_options o = { .type = type, .rank = 2, .alpha = 2 };
+	struct model m = { .params.compute = DTYPE_F64, .adapter = adapter_new(&o, &err) };
+	struct tape *t = tape_new(ref, CAPACITY, SEQS, TAPE_F64 | TAPE_GRAD, &err);
+	struct model_io io;
+	char dir[256];
+	int got, trained = 0;
+
+	snprintf(dir, sizeof(dir), DATA "model/%s", base);
+	got = model_load(&m, dir, ref, true, &err);
+	if (got == 0)
+		got = model_record_score(&m, t, &io, 0, &err);
+	if (got == 0)
+		got = tape_plan(t, &err);
+	for (int i = 0; i < m.params.n; i++)
+		trained += m.params.p[i].grad.at != 0;
+	ok(got == 0 && trained >= 6, base);
+	if (got < 0)
+		printf("# %s\n", err.msg);
+	tape_free(t);
+	adapter_free(m.adapter);
+	model_free(&m);
+}
+
 static void
 refused(const struct adapter_options *o, const char *word)
 {
@@ -304,6 +331,10 @@ configs(void)
 	rmdir(dir);
 }
 
+static const char *const others[] = {
+	"gpt2", "mixtral", "qwen3-moe", "deepseek-v2", "deepseek-v3", "mamba", "jamba"
+};
+
 int
 main(void)
 {
@@ -319,6 +350,8 @@ main(void)
 	fresh(&(struct adapter_options){ .type = ADAPTER_DORA, .rank = 4, .alpha = 8 },
 	    "new DoRA");
 	fresh(&(struct adapter_options){ .type = ADAPTER_IA3 }, "new IA3");
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		everywhere(others[i], i % 2 ? ADAPTER_DORA : ADAPTER_LORA);
 	refused(&(struct adapter_options){ .rank = 0 }, "rank");
 	refused(&(struct adapter_options){ .rank = 4, .targets = "lm_head" }, "lm_head");
 	refused(&(struct adapter_options){ .rank = 4, .targets = "embed_tokens" }, "embed_tokens");
