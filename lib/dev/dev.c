@@ -63,6 +63,12 @@ dev_info(struct dev *dev)
 	return &dev->info;
 }
 
+int
+dev_bandwidth(struct dev *dev, struct dev_bandwidth *b, struct err *err)
+{
+	return dev->ops->bandwidth(dev, b, err);
+}
+
 dptr
 dev_alloc(struct dev *dev, int64_t bytes, struct err *err)
 {
@@ -103,7 +109,17 @@ dev_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
 void
 dev_launch(struct dev *dev, int kernel, const union dev_args *a)
 {
-	dev->ops->launch(dev, kernel, a);
+	if (dev->profile != NULL)
+		dev_profile_launch(dev->profile, kernel, a);
+	else
+		dev->ops->launch(dev, kernel, a);
+}
+
+void
+dev_mark(struct dev *dev, const char *phase, const char *block)
+{
+	if (dev->profile != NULL)
+		dev_profile_mark(dev->profile, phase, block);
 }
 
 int

@@ -43,6 +43,7 @@ struct dim {
 };
 
 struct dev;
+struct profile;
 union dev_args;		/* dev/kernels.h, as is enum dev_kernel */
 
 
@@ -70,6 +71,14 @@ struct dev *dev_open(const char *name, struct team *team, unsigned flags, struct
 void dev_close(struct dev *dev);
 const struct dev_info *dev_info(struct dev *dev);	/* measures the peak on first use */
 
+/* Bytes a second that all threads read, write, and copy (both counted) beyond the caches. */
+struct dev_bandwidth {
+	double	read, write, copy;
+};
+
+/* Measured now, on memory of its own (some hundred MB).  Return 0 or -1. */
+int dev_bandwidth(struct dev *dev, struct dev_bandwidth *b, struct err *err);
+
 /* Zeroed memory aligned to 256, or 0 with err filled. */
 dptr dev_alloc(struct dev *dev, int64_t bytes, struct err *err);
 void dev_free(struct dev *dev, dptr p);
@@ -89,6 +98,12 @@ int dev_check(struct dev *dev, int kernel, const union dev_args *a, struct err *
 
 void dev_launch(struct dev *dev, int kernel, const union dev_args *a);
 
+/*
+ * What follows is this phase ("forward"; the string stays) of this block, for a
+ * profile (dev/profile.h).  Nothing without one.
+ */
+void dev_mark(struct dev *dev, const char *phase, const char *block);
+
 /* Wait for all queued work.  Return 0, or -1 with the first error. */
 int dev_wait(struct dev *dev, struct err *err);
 
@@ -98,6 +113,7 @@ struct dev_ops {
 	const char *name;
 	void	(*close)(struct dev *dev);
 	void	(*measure)(struct dev *dev, struct dev_info *info);
+	int	(*bandwidth)(struct dev *dev, struct dev_bandwidth *b, struct err *err);
 	dptr	(*alloc)(struct dev *dev, int64_t bytes, struct err *err);
 	void	(*free)(struct dev *dev, dptr p);
 	dptr	(*import)(struct dev *dev, const void *p, int64_t bytes, struct err *err);
@@ -114,6 +130,11 @@ struct dev {
 	struct team	*team;
 	struct dev_info	 info;
 	bool		 measured;
+	struct profile	*profile;	/* NULL: none */
 };
+
+/* dev/profile.h's side of launches. */
+void dev_profile_mark(struct profile *p, const char *phase, const char *block);
+void dev_profile_launch(struct profile *p, int kernel, const union dev_args *a);
 
 #endif

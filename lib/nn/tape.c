@@ -663,8 +663,10 @@ tape_forward(struct tape *t, int from, int to)
 {
 	if (to < 0 || to > t->n_blocks)
 		to = t->n_blocks;
-	for (int i = from; i < to; i++)
+	for (int i = from; i < to; i++) {
+		dev_mark(t->dev, "forward", t->block[i].name);
 		run(t, t->block[i].forward, t->block[i].forward_end);
+	}
 }
 
 void
@@ -672,6 +674,8 @@ tape_backward(struct tape *t, int from, int to)
 {
 	if (to < 0 || to > t->n_blocks)
 		to = t->n_blocks;
-	for (int i = to - 1; i >= from; i--)
+	for (int i = to - 1; i >= from; i--) {
+		dev_mark(t->dev, "backward", t->block[i].name);
 		run(t, t->block[i].backward, t->block[i].backward_end);
+	}
 }

@@ -88,6 +88,7 @@ launches_check(const struct launches *l, struct dev *dev, struct err *err)
 static void
 launches_run(const struct launches *l, struct dev *dev)
 {
+	dev_mark(dev, "update", "");
 	for (int i = 0; i < l->n; i++)
 		dev_launch(dev, l->list[i].kernel, &l->list[i].args);
 }

@@ -414,49 +414,9 @@ op_close(struct dev *dev)
 	free(c);
 }
 
-static double
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-enum { SPIN_ROUNDS = 20000 };
-
-static void
-spin_task(void *ctx, int64_t task, int member)
-{
-	struct cpu *c = ctx;
-	volatile double sink;
-
-	(void)task;
-	(void)member;
-	sink = c->isa->spin(SPIN_ROUNDS);
-	(void)sink;
-}
-
-/* Multiply-adds as fast as all threads go, best of a few short runs. */
-static void
-op_measure(struct dev *dev, struct dev_info *info)
-{
-	struct cpu *c = (struct cpu *)dev;
-	int64_t tasks = team_size(dev->team) * 4;
-
-	for (int run = 0; run < 8; run++) {
-		double t = seconds(), rate;
-
-		team_run(dev->team, tasks, spin_task, c);
-		t = seconds() - t;
-		rate = (double)(tasks * SPIN_ROUNDS * c->isa->spin_flops) / t;
-		if (rate > info->peak_f32)
-			info->peak_f32 = rate;
-	}
-}
-
 static const struct dev_ops cpu_ops = {
-	.name = "cpu", .close = op_close, .measure = op_measure,
+	.name = "cpu", .close = op_close, .measure = cpu_measure,
+	.bandwidth = cpu_bandwidth,
 	.alloc = op_alloc, .free = op_free, .import = op_import,
 	.upload = op_upload, .download = op_download,
 	.check = op_check, .launch = op_launch, .wait = op_wait,

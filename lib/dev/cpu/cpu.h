@@ -35,6 +35,7 @@ struct cpu_isa {
 	cpu_kernel	*kernel[K_COUNT];
 	double		(*spin)(int64_t n);	/* n rounds of multiply-adds */
 	int64_t		 spin_flops;		/* in one round */
+	double		(*read)(const float *x, int64_t n);	/* n floats, and no more than that */
 };
 
 /* isa NULL: the best one here. */
@@ -42,6 +43,10 @@ struct dev *cpu_open(const char *isa, struct team *team, unsigned flags, struct 
 
 /* Is this a launch that the kernels can do?  See dev_check(). */
 int cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *err);
+
+/* dev_info()'s and dev_bandwidth()'s parts. */
+void cpu_measure(struct dev *dev, struct dev_info *info);
+int cpu_bandwidth(struct dev *dev, struct dev_bandwidth *b, struct err *err);
 
 /* ---- for kernels ---- */
 

@@ -37,6 +37,7 @@ cpu_kernel OF_ISA(k_scale), OF_ISA(k_scale_bwd);
 /* n rounds of SPIN_CHAINS independent chains of multiply-adds. */
 enum { SPIN_CHAINS = 12, SPIN_STEPS = 16 };
 double OF_ISA(spin)(int64_t n);
+double OF_ISA(read)(const float *x, int64_t n);
 
 /* dtype_convert(), in vectors where both are of F32, BF16 and F16. */
 void OF_ISA(convert)(void *to, dtype to_type, const void *from, dtype from_type, int64_t n);

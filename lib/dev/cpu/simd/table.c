@@ -13,26 +13,6 @@
 #define ISA_STRING2(x) #x
 #define ISA_STRING(x) ISA_STRING2(x)
 
-#ifndef __AVX512BF16__
-double
-OF_ISA(spin)(int64_t n)
-{
-	vf acc[SPIN_CHAINS], x = vset(0.999f), y = vset(1e-3f), sum = { 0 };
-
-	/* Chains that differ, so that none is computed for another. */
-	for (int j = 0; j < SPIN_CHAINS; j++)
-		acc[j] = vset((float)j);
-	for (int64_t i = 0; i < n; i++) {
-		for (int s = 0; s < SPIN_STEPS; s++)
-			for (int j = 0; j < SPIN_CHAINS; j++)
-				acc[j] = vfma(acc[j], x, y);
-	}
-	for (int j = 0; j < SPIN_CHAINS; j++)
-		sum += acc[j];
-	return (double)vsum(sum);
-}
-#endif
-
 cpu_kernel OF_PRODUCTS(k_matmul), OF_PRODUCTS(k_grouped);
 
 extern const struct cpu_isa OF_PRODUCTS(cpu_isa);
@@ -94,4 +74,5 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 	},
 	.spin = OF_ISA(spin),
 	.spin_flops = (int64_t)2 * VW * SPIN_CHAINS * SPIN_STEPS,
+	.read = OF_ISA(read),
 };

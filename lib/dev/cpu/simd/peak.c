@@ -1,0 +1,36 @@
+#include "dev/cpu/simd/simd.h"
+
+/* What the machine can do at most: loops that do nothing else. */
+
+double
+OF_ISA(spin)(int64_t n)
+{
+	vf acc[SPIN_CHAINS], x = vset(0.999f), y = vset(1e-3f), sum = { 0 };
+
+	/* Chains that differ, so that none is computed for another. */
+	for (int j = 0; j < SPIN_CHAINS; j++)
+		acc[j] = vset((float)j);
+	for (int64_t i = 0; i < n; i++) {
+		for (int s = 0; s < SPIN_STEPS; s++)
+			for (int j = 0; j < SPIN_CHAINS; j++)
+				acc[j] = vfma(acc[j], x, y);
+	}
+	for (int j = 0; j < SPIN_CHAINS; j++)
+		sum += acc[j];
+	return (double)vsum(sum);
+}
+
+double
+OF_ISA(read)(const float *x, int64_t n)
+{
+	vf sum[8] = { { 0 } };
+
+	for (int64_t i = 0; i + 8 * VW <= n; i += 8 * VW) {
+		UNROLL
+		for (int j = 0; j < 8; j++)
+			sum[j] += vload(x + i + j * VW);
+	}
+	for (int j = 1; j < 8; j++)
+		sum[0] += sum[j];
+	return (double)vsum(sum[0]);
+}
