@@ -11,12 +11,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "model/sizes.h"
 #include "tool/tool.h"
 #include "train/stepper.h"
 
 struct bench {
-	const char	*model, *device;
+	const char	*model, *device, *recompute;
 	int64_t		 rows, context, threads, count;
 	dtype		 dtype;
 	bool		 turns;
@@ -28,20 +27,12 @@ struct bench {
 static int
 set_dtype(void *into, const char *arg, struct err *err)
 {
-	static const struct { const char *name; dtype type; } name[] = {
-		{ "fp32", DTYPE_F32 }, { "bf16", DTYPE_BF16 }, { "fp16", DTYPE_F16 } };
-	dtype *type = into;
-
-	for (size_t i = 0; i < sizeof(name) / sizeof(*name); i++)
-		if (strcmp(arg, name[i].name) == 0) {
-			*type = name[i].type;
-			return 0;
-		}
-	return err_set(err, ERR_ARG, "'%s' is not fp32, bf16 or fp16", arg);
+	return dtype_parse(arg, into, err);
 }
 
 static const struct opt opts[] = {
-	{ 'm', "model", OPT_STR, AT(model), "DIR", "step: the model (gpt2 of 124M)" },
+	{ 'm', "model", OPT_STR, AT(model), "NAME",
+	    "step: directory, or gpt2-124m, llama-30m, tiny (gpt2-124m)" },
 	{ 'b', "batch", OPT_I64, AT(rows), "N", "step: sequences (4)", .min = 1, .max = 1e6 },
 	{ 'c', "context", OPT_I64, AT(context), "N", "step: tokens of each (64)",
 	    .min = 1, .max = 1e7 },
@@ -50,6 +41,7 @@ static const struct opt opts[] = {
 	{ 0, "turns", OPT_FLAG, AT(turns), .help = "step: one for each line of standard input" },
 	{ 0, "dtype", OPT_CALL, AT(dtype), "NAME", "step: compute in fp32, bf16 or fp16 (fp32)",
 	    .call = set_dtype },
+	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "step: none, cheap or block (none)" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
@@ -144,28 +136,17 @@ report(const struct bench *o, struct stepper *s, double peak_rate)
 static void
 step(const struct bench *o, struct dev *dev)
 {
-	struct stepper_options so = { .rows = o->rows, .context = o->context, .train = {
-	    .schedule = { .shape = SCHEDULE_CONSTANT, .peak = 1e-4, .floor = 1, .steps = 1 },
-	    .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1 } };
+	struct stepper_options so = { .rows = o->rows, .context = o->context,
+	    .train = stepper_adamw() };
 	struct model m = { .params = { .compute = o->dtype } };
 	struct stepper *s;
-	struct config c;
 	struct err err;
 	double loss;
 
-	if (o->model != NULL) {
-		if (model_load(&m, o->model, dev, true, &err) < 0)
-			tool_fail(NULL, &err);
-	} else {
-		config_default(&c, ARCH_GPT2);
-		c.vocab = 50257;
-		c.width = 768;
-		c.layers = 12;
-		if (config_complete(&c, 0, &err) < 0 ||
-		    model_init(&m, &c, dev, true, 1, &err) < 0)
-			tool_fail(NULL, &err);
-	}
-	if ((s = stepper_new(&m, &so, &err)) == NULL)
+	if (recompute_parse(o->recompute, &so.train.recompute, &err) < 0)
+		tool_usage("--recompute: %s", err.msg);
+	if (stepper_model(&m, o->model, dev, &err) < 0 ||
+	    (s = stepper_new(&m, &so, &err)) == NULL)
 		tool_fail(NULL, &err);
 	timed_step(s, &loss);
 	if (o->turns)
@@ -179,7 +160,7 @@ step(const struct bench *o, struct dev *dev)
 int
 main(int argc, char **argv)
 {
-	struct bench o = { .rows = 4, .context = 64, .count = 5, .dtype = DTYPE_F32 };
+	struct bench o = { .model = "gpt2-124m", .recompute = "none", .rows = 4, .context = 64, .count = 5, .dtype = DTYPE_F32 };
 	char **what = tool_start(&tool, argc, argv, &o);
 	struct err err;
 	struct team *team;

@@ -1,7 +1,9 @@
 #include "train/stepper.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "model/sizes.h"
 #include "train/optim.h"
 #include "train/scorer.h"
 
@@ -22,6 +24,49 @@ stepper_token(int64_t i, int64_t vocab)
 	uint32_t x = (uint32_t)i * UINT32_C(2654435761) + 12345;
 
 	return (int32_t)((x >> 8) % (uint64_t)vocab);
+}
+
+struct train_options
+stepper_adamw(void)
+{
+	return (struct train_options){
+		.schedule = { .shape = SCHEDULE_CONSTANT, .peak = 1e-4, .floor = 1, .steps = 1 },
+		.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1,
+	};
+}
+
+int
+stepper_model(struct model *m, const char *name, struct dev *dev, struct err *err)
+{
+	static const struct {
+		const char	*name;
+		enum arch	 arch;
+		int64_t		 vocab, layers, width, heads, kv_heads, ffn, context;
+		bool		 tied;
+	} known[] = {
+		{ "gpt2-124m", ARCH_GPT2, 50257, 12, 768, 12, 12, 3072, 1024, true },
+		{ "llama-30m", ARCH_LLAMA, 16384, 12, 384, 6, 2, 1024, 16384, false },
+		{ "tiny", ARCH_LLAMA, 512, 2, 64, 2, 1, 192, 1024, true },
+	};
+	struct config c;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (strcmp(name, known[i].name) != 0)
+			continue;
+		config_default(&c, known[i].arch);
+		c.vocab = known[i].vocab;
+		c.layers = known[i].layers;
+		c.width = known[i].width;
+		c.heads = known[i].heads;
+		c.kv_heads = known[i].kv_heads;
+		c.ffn = known[i].ffn;
+		c.context = known[i].context;
+		c.tied = known[i].tied;
+		if (config_complete(&c, 0, err) < 0)
+			return -1;
+		return model_init(m, &c, dev, true, 1, err);
+	}
+	return model_load(m, name, dev, true, err);
 }
 
 static void
@@ -68,7 +113,7 @@ stepper_new(struct model *m, const struct stepper_options *o, struct err *err)
 		goto fail;
 	}
 	if ((s->tape = tape_new(m->dev, tokens, o->rows,
-	    TAPE_GRAD | params_tape(&m->params), err)) == NULL ||
+	    TAPE_GRAD | params_tape(&m->params) | o->train.recompute, err)) == NULL ||
 	    model_record_score(m, s->tape, &s->io, 0, err) < 0 || tape_plan(s->tape, err) < 0 ||
 	    (s->optim = optim_new(&m->params, s->io.loss->data, &s->o.train, err)) == NULL)
 		goto fail;

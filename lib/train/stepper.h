@@ -15,8 +15,18 @@ struct stepper;
 
 struct stepper_options {
 	int64_t	rows, context;		/* sequences a step, tokens each */
-	struct train_options train;	/* optimizer and its numbers; batch, micro: unused */
+	struct train_options train;	/* batch and micro are not looked at */
 };
+
+/* Constant rate, no clipping: what other programs can do just so. */
+struct train_options stepper_adamw(void);
+
+/*
+ * Load a model directory to train it; or a model of random weights by its name,
+ * "gpt2-124m", "llama-30m" or "tiny".  m is zeroed but for params.compute;
+ * model_free() it also after a failure.
+ */
+int stepper_model(struct model *m, const char *name, struct dev *dev, struct err *err);
 
 /* Borrows the model, which has gradients.  NULL with err filled. */
 struct stepper *stepper_new(struct model *m, const struct stepper_options *o, struct err *err);

@@ -1,0 +1,124 @@
+/*
+ * llm-profile - where the time of a training step goes
+ *
+ * Takes steps on made-up tokens as `llm-bench step' does, and waits for each
+ * kernel: prints which took how long, what it did a second, and how near that
+ * is to what the machine could do.  Memory: what llm-train needs for the step,
+ * and 256 MB at the start, for the speed of memory.
+ */
+#include <stdio.h>
+
+#include "base/stream.h"
+#include "dev/profile.h"
+#include "tool/tool.h"
+#include "train/stepper.h"
+
+struct profiling {
+	const char	*model, *output, *device, *recompute;
+	int64_t		 rows, context, threads, count;
+	dtype		 dtype;
+};
+
+#define AT(field) offsetof(struct profiling, field)
+
+static int
+set_dtype(void *into, const char *arg, struct err *err)
+{
+	return dtype_parse(arg, into, err);
+}
+
+static const struct opt opts[] = {
+	{ 'm', "model", OPT_STR, AT(model), "NAME",
+	    "directory, or gpt2-124m, llama-30m, tiny (gpt2-124m)" },
+	{ 'b', "batch", OPT_I64, AT(rows), "N", "sequences of a step (4)", .min = 1, .max = 1e6 },
+	{ 'c', "context", OPT_I64, AT(context), "N", "tokens of each (64)", .min = 1, .max = 1e7 },
+	{ 'n', "count", OPT_I64, AT(count), "N", "steps (3)", .min = 1, .max = 1e6 },
+	{ 0, "dtype", OPT_CALL, AT(dtype), "NAME", "compute in fp32, bf16 or fp16 (fp32)",
+	    .call = set_dtype },
+	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "none, cheap or block (none)" },
+	{ 'o', "output", OPT_STR, AT(output), "FILE", "write a trace for chrome://tracing too" },
+	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
+	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
+	    .min = 1, .max = TEAM_MAX },
+	{ 0 }
+};
+
+static const struct tool tool = {
+	.name = "llm-profile", .synopsis = "[-m NAME]",
+	.summary = "where the time of a training step goes", .opts = opts,
+};
+
+static void
+steps(struct stepper *s, int64_t n)
+{
+	struct err err;
+	double loss;
+
+	for (int64_t i = 0; i < n; i++)
+		if (stepper_step(s, &loss, &err) < 0)
+			tool_fail(NULL, &err);
+}
+
+static void
+print(struct profiling *o, struct profile *p, struct dev *dev, const struct dev_bandwidth *b)
+{
+	double peak = dev_info(dev)->peak_f32;
+	struct buf out = { .p = NULL };
+	struct err err;
+
+	profile_table(p, peak, b->read, &out);
+	if (buf_ok(&out, &err) < 0)
+		tool_fail(NULL, &err);
+	printf("# %s, %lld x %lld tokens, %s, %d threads, %lld steps; %.1f ms a step, %.1f of it "
+	    "in kernels\n", o->model, (long long)o->rows, (long long)o->context,
+	    dtype_name(o->dtype), team_size(dev->team), (long long)o->count,
+	    profile_span(p) / (double)o->count * 1e3, profile_busy(p) / (double)o->count * 1e3);
+	printf("# the limit: %.1f GFLOP/s, %.1f GB/s\n", peak * 1e-9, b->read * 1e-9);
+	fwrite(out.p, 1, (size_t)out.n, stdout);
+	if (o->output != NULL) {
+		buf_reset(&out);
+		profile_trace(p, &out);
+		if (buf_ok(&out, &err) < 0 || file_write(o->output, buf_str(&out), &err) < 0)
+			tool_fail(NULL, &err);
+	}
+	buf_free(&out);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct profiling o = { .model = "gpt2-124m", .rows = 4, .context = 64, .count = 3,
+	    .dtype = DTYPE_F32, .recompute = "none" };
+	char **rest = tool_start(&tool, argc, argv, &o);
+	struct stepper_options so = { .rows = o.rows, .context = o.context,
+	    .train = stepper_adamw() };
+	struct model m = { .params = { .compute = o.dtype } };
+	struct dev_bandwidth b;
+	struct profile *p;
+	struct stepper *s;
+	struct team *team;
+	struct dev *dev;
+	struct err err;
+
+	if (*rest != NULL)
+		tool_usage("no file is read: '%s'", *rest);
+	if (recompute_parse(o.recompute, &so.train.recompute, &err) < 0)
+		tool_usage("--recompute: %s", err.msg);
+	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
+	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL ||
+	    dev_bandwidth(dev, &b, &err) < 0 || stepper_model(&m, o.model, dev, &err) < 0 ||
+	    (s = stepper_new(&m, &so, &err)) == NULL)
+		tool_fail(NULL, &err);
+	steps(s, 1);			/* memory is touched for the first time */
+	if ((p = profile_start(dev, &err)) == NULL)
+		tool_fail(NULL, &err);
+	steps(s, o.count);
+	profile_stop(p);
+	print(&o, p, dev, &b);
+	profile_free(p);
+	stepper_free(s);
+	model_free(&m);
+	dev_close(dev);
+	team_free(team);
+	return tool_finish(0);
+}
