@@ -77,13 +77,29 @@ median(double *x, int64_t n)
 	return n % 2 == 1 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
 }
 
+/* With one thread, and with all. */
 static void
-peak(struct dev *dev)
+peak(const struct bench *o)
 {
-	const struct dev_info *info = dev_info(dev);
+	int most = tool_threads(o->threads, 0);
+	struct dev_bandwidth b;
+	struct team *team;
+	struct dev *dev;
+	struct err err;
 
-	printf("name\tvalue\tunit\n");
-	printf("fp32\t%.1f\tGFLOP/s\n", info->peak_f32 * 1e-9);
+	printf("name\tthreads\tvalue\tunit\n");
+	for (int n = 1; n <= most; n += n < most ? most - 1 : 1) {
+		if ((team = team_new(n, &err)) == NULL ||
+		    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
+		    dev_bandwidth(dev, &b, &err) < 0)
+			tool_fail(NULL, &err);
+		printf("fp32\t%d\t%.1f\tGFLOP/s\n", n, dev_info(dev)->peak_f32 * 1e-9);
+		printf("read\t%d\t%.1f\tGB/s\n", n, b.read * 1e-9);
+		printf("write\t%d\t%.1f\tGB/s\n", n, b.write * 1e-9);
+		printf("copy\t%d\t%.1f\tGB/s\n", n, b.copy * 1e-9);
+		dev_close(dev);
+		team_free(team);
+	}
 }
 
 /* ---- a training step ---- */
@@ -134,8 +150,10 @@ report(const struct bench *o, struct stepper *s, double peak_rate)
 }
 
 static void
-step(const struct bench *o, struct dev *dev)
+step(const struct bench *o)
 {
+	struct team *team;
+	struct dev *dev;
 	struct stepper_options so = { .rows = o->rows, .context = o->context,
 	    .train = stepper_adamw() };
 	struct model m = { .params = { .compute = o->dtype } };
@@ -145,7 +163,9 @@ step(const struct bench *o, struct dev *dev)
 
 	if (recompute_parse(o->recompute, &so.train.recompute, &err) < 0)
 		tool_usage("--recompute: %s", err.msg);
-	if (stepper_model(&m, o->model, dev, &err) < 0 ||
+	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
+	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
+	    stepper_model(&m, o->model, dev, &err) < 0 ||
 	    (s = stepper_new(&m, &so, &err)) == NULL)
 		tool_fail(NULL, &err);
 	timed_step(s, &loss);
@@ -155,29 +175,25 @@ step(const struct bench *o, struct dev *dev)
 		report(o, s, dev_info(dev)->peak_f32);
 	stepper_free(s);
 	model_free(&m);
+	dev_close(dev);
+	team_free(team);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct bench o = { .model = "gpt2-124m", .recompute = "none", .rows = 4, .context = 64, .count = 5, .dtype = DTYPE_F32 };
+	struct bench o = {
+	    .model = "gpt2-124m", .recompute = "none",
+	    .rows = 4, .context = 64, .count = 5, .dtype = DTYPE_F32 };
 	char **what = tool_start(&tool, argc, argv, &o);
-	struct err err;
-	struct team *team;
-	struct dev *dev;
 
 	if (what[0] == NULL || what[1] != NULL)
 		tool_usage("measure what? (peak or step)");
-	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
-	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL)
-		tool_fail(NULL, &err);
 	if (strcmp(what[0], "peak") == 0)
-		peak(dev);
+		peak(&o);
 	else if (strcmp(what[0], "step") == 0)
-		step(&o, dev);
+		step(&o);
 	else
 		tool_usage("cannot measure '%s': peak or step", what[0]);
-	dev_close(dev);
-	team_free(team);
 	return tool_finish(0);
 }

@@ -4,11 +4,10 @@
  * Takes steps on made-up tokens as `llm-bench step' does, and waits for each
  * kernel: prints which took how long, what it did a second, and how near that
  * is to what the machine could do.  Memory: what llm-train needs for the step,
- * and 256 MB at the start, for the speed of memory.
+ * and 256 MB at the end, for the speed of memory.
  */
 #include <stdio.h>
 
-#include "base/stream.h"
 #include "dev/profile.h"
 #include "tool/tool.h"
 #include "train/stepper.h"
@@ -59,31 +58,6 @@ steps(struct stepper *s, int64_t n)
 			tool_fail(NULL, &err);
 }
 
-static void
-print(struct profiling *o, struct profile *p, struct dev *dev, const struct dev_bandwidth *b)
-{
-	double peak = dev_info(dev)->peak_f32;
-	struct buf out = { .p = NULL };
-	struct err err;
-
-	profile_table(p, peak, b->read, &out);
-	if (buf_ok(&out, &err) < 0)
-		tool_fail(NULL, &err);
-	printf("# %s, %lld x %lld tokens, %s, %d threads, %lld steps; %.1f ms a step, %.1f of it "
-	    "in kernels\n", o->model, (long long)o->rows, (long long)o->context,
-	    dtype_name(o->dtype), team_size(dev->team), (long long)o->count,
-	    profile_span(p) / (double)o->count * 1e3, profile_busy(p) / (double)o->count * 1e3);
-	printf("# the limit: %.1f GFLOP/s, %.1f GB/s\n", peak * 1e-9, b->read * 1e-9);
-	fwrite(out.p, 1, (size_t)out.n, stdout);
-	if (o->output != NULL) {
-		buf_reset(&out);
-		profile_trace(p, &out);
-		if (buf_ok(&out, &err) < 0 || file_write(o->output, buf_str(&out), &err) < 0)
-			tool_fail(NULL, &err);
-	}
-	buf_free(&out);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -93,7 +67,6 @@ main(int argc, char **argv)
 	struct stepper_options so = { .rows = o.rows, .context = o.context,
 	    .train = stepper_adamw() };
 	struct model m = { .params = { .compute = o.dtype } };
-	struct dev_bandwidth b;
 	struct profile *p;
 	struct stepper *s;
 	struct team *team;
@@ -106,16 +79,17 @@ main(int argc, char **argv)
 		tool_usage("--recompute: %s", err.msg);
 	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL ||
-	    dev_bandwidth(dev, &b, &err) < 0 || stepper_model(&m, o.model, dev, &err) < 0 ||
+	    stepper_model(&m, o.model, dev, &err) < 0 ||
 	    (s = stepper_new(&m, &so, &err)) == NULL)
 		tool_fail(NULL, &err);
 	steps(s, 1);			/* memory is touched for the first time */
 	if ((p = profile_start(dev, &err)) == NULL)
 		tool_fail(NULL, &err);
 	steps(s, o.count);
-	profile_stop(p);
-	print(&o, p, dev, &b);
-	profile_free(p);
+	printf("# %s, %lld x %lld tokens, %s, %lld steps\n", o.model, (long long)o.rows,
+	    (long long)o.context, dtype_name(o.dtype), (long long)o.count);
+	if (profile_report(p, o.output, stdout, &err) < 0)
+		tool_fail(NULL, &err);
 	stepper_free(s);
 	model_free(&m);
 	dev_close(dev);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/progress.h"
+#include "dev/profile.h"
 #include "infer/generate.h"
 #include "tool/settings.h"
 #include "tool/tool.h"
@@ -30,7 +31,7 @@ struct train {
 	double		 save_time;
 	bool		 no_shuffle;
 	/* of this call only */
-	const char	*output, *device, *recompute;
+	const char	*output, *device, *profile, *recompute;
 	int64_t		 threads;
 	double		 max_time;
 	bool		 go_on, override, dry, quiet, verbose;
@@ -123,6 +124,8 @@ static const struct opt opts[] = {
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
 	{ 0, "dry-run", OPT_FLAG, AT(dry), .help = "print sizes, memory and FLOPs; train nothing" },
+	{ 0, "profile", OPT_STR, AT(profile), "FILE",
+	    "time each kernel: a trace, and a table at the end" },
 	{ 'q', "quiet", OPT_FLAG, AT(quiet), .help = "show no progress" },
 	{ 'v', "verbose", OPT_FLAG, AT(verbose), .help = "show progress off a terminal too" },
 	{ 0 }
@@ -331,6 +334,7 @@ main(int argc, char **argv)
 	};
 	char **files = tool_start(&tool, argc, argv, &o);
 	enum run_end end = RUN_DONE;
+	struct profile *profile = NULL;
 	struct team *team;
 	struct dev *dev;
 	struct trainer *t;
@@ -359,11 +363,15 @@ main(int argc, char **argv)
 		signal(SIGTERM, on_signal);
 		signal(SIGINT, on_signal);
 		signal(SIGUSR1, on_signal);
+		if (o.profile != NULL && (profile = profile_start(dev, &err)) == NULL)
+			tool_fail(NULL, &err);
 		ret = run_train(&o.run, t, &ro, &end, &err);
 	}
 	tool_progress(NULL, o.quiet, o.verbose);
 	if (ret < 0)
 		tool_fail(o.output, &err);
+	if (profile != NULL && profile_report(profile, o.profile, stderr, &err) < 0)
+		tool_fail(NULL, &err);
 	engine_free(o.engine);
 	tokenizer_free(o.tokenizer);
 	buf_free(&o.sample);

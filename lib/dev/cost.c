@@ -155,7 +155,8 @@ row_bytes(struct dev *dev, int kernel, const union dev_args *a)
 	switch (kernel) {
 	case K_ADD:		return EACH(add, SIZE(add) * (a->add.b_row ? 2 : 3));
 	case K_EMBED:		return EACH(embed, 2 * SIZE(embed));
-	case K_EMBED_BWD:	return EACH(embed_bwd, SIZE(embed_bwd) + 2 * wide(a->embed_bwd.type));
+	case K_EMBED_BWD:	return EACH(embed_bwd,
+				    SIZE(embed_bwd) + 2 * wide(a->embed_bwd.type));
 	case K_SCATTER:		return EACH(scatter, 2 * SIZE(scatter));
 	case K_BIAS_BWD:	return EACH(bias_bwd, SIZE(bias_bwd));
 	case K_RMSNORM:		return EACH(rmsnorm, 2 * SIZE(rmsnorm));
@@ -176,6 +177,11 @@ row_bytes(struct dev *dev, int kernel, const union dev_args *a)
 		return EACH(combine_bwd, SIZE(combine_bwd) * (double)(2 * a->combine_bwd.top + 1));
 	case K_SLICE:
 		return each_row(dev, a->slice.t, a->slice.heads * a->slice.c, 2 * SIZE(slice));
+	case K_SCALE:
+		return EACH(scale, 2 * wide(a->scale.type));
+	case K_SCALE_BWD:
+		return each_row(dev, a->scale_bwd.f.t, a->scale_bwd.f.c,
+		    wide(a->scale_bwd.f.type) * (a->scale_bwd.add ? 4 : 3));
 	case K_ROUTE:
 		return each_row(dev, a->route.t, a->route.experts, wide(a->route.type));
 	case K_ROUTE_BWD:
@@ -191,6 +197,42 @@ row_bytes(struct dev *dev, int kernel, const union dev_args *a)
 	}
 #undef EACH
 #undef SIZE
+}
+
+static double
+copy_size(dptr out, dtype t)
+{
+	return out.at != 0 ? size(t) : 0;
+}
+
+/* Bytes of updates: parameter and gradient are read and written, moments too. */
+static double
+update_bytes(int kernel, const union dev_args *a)
+{
+	const struct k_adafactor *f = &a->adafactor;
+
+	switch (kernel) {
+	case K_ADAMW:
+		return (double)a->adamw.n * (16 + 4 * size(a->adamw.moments) +
+		    copy_size(a->adamw.p_out, a->adamw.p_type));
+	case K_LION:
+		return (double)a->lion.n * (16 + 2 * size(a->lion.moments) +
+		    copy_size(a->lion.p_out, a->lion.p_type));
+	case K_ADAFACTOR:
+		return (double)(f->rows * f->cols) * (16 + copy_size(f->p_out, f->p_type));
+	case K_MOMENTUM:
+		return (double)a->momentum.n * (12 + 2 * size(a->momentum.moments));
+	case K_NORMALIZE:
+		return (double)a->normalize.n * 8;
+	case K_UPDATE:
+		return (double)a->update.n * (12 + copy_size(a->update.p_out, a->update.p_type));
+	case K_EMA:
+		return (double)a->ema.n * 12;
+	case K_SWAP:
+		return (double)a->swap.n * (16 + copy_size(a->swap.p_out, a->swap.p_type));
+	default:
+		return 0;
+	}
 }
 
 /* Bytes of kernels that pass over a flat array. */
@@ -210,18 +252,8 @@ flat_bytes(struct dev *dev, int kernel, const union dev_args *a)
 		return count(dev, a->dot.n) * size(a->dot.type) * (a->dot.b.at != 0 ? 2 : 1);
 	case K_SUMSQ:
 		return (double)a->sumsq.n * size(a->sumsq.type);
-	case K_ADAMW:
-		return (double)a->adamw.n *
-		    (28 + (a->adamw.p_out.at != 0 ? size(a->adamw.p_type) : 0));
-	case K_MOMENTUM:
-		return (double)a->momentum.n * 16;
-	case K_NORMALIZE:
-		return (double)a->normalize.n * 8;
-	case K_UPDATE:
-		return (double)a->update.n *
-		    (12 + (a->update.p_out.at != 0 ? size(a->update.p_type) : 0));
 	default:
-		return row_bytes(dev, kernel, a);
+		return update_bytes(kernel, a) + row_bytes(dev, kernel, a);
 	}
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/stream.h"
+
 enum { BLOCK_NAME = 24 };
 
 struct event {
@@ -15,6 +17,7 @@ struct event {
 
 struct profile {
 	struct dev	*dev;
+	bool		 on;
 	const char	*phase;
 	char		 block[BLOCK_NAME];
 	double		 start, stop;		/* stop 0: it goes on */
@@ -45,6 +48,7 @@ profile_start(struct dev *dev, struct err *err)
 		return NULL;
 	}
 	p->dev = dev;
+	p->on = true;
 	p->phase = "other";
 	p->start = now();
 	dev->profile = p;
@@ -54,11 +58,11 @@ profile_start(struct dev *dev, struct err *err)
 void
 profile_stop(struct profile *p)
 {
-	if (p->dev == NULL)
+	if (!p->on)
 		return;
 	p->stop = now();
 	p->dev->profile = NULL;
-	p->dev = NULL;
+	p->on = false;
 }
 
 void
@@ -263,4 +267,36 @@ profile_trace(const struct profile *p, struct buf *out)
 		    r->cost.bytes / (double)r->calls * 1e-6);
 	}
 	buf_fmt(out, "\n]}\n");
+}
+
+int
+profile_report(struct profile *p, const char *trace, FILE *table, struct err *err)
+{
+	struct buf out = { .p = NULL };
+	struct dev_bandwidth b;
+	double peak, memory;
+	int ret;
+
+	profile_stop(p);
+	if ((ret = dev_bandwidth(p->dev, &b, err)) == 0) {
+		peak = dev_info(p->dev)->peak_f32;
+		memory = b.read > b.copy ? b.read : b.copy;
+		buf_fmt(&out, "# %s, %d threads: %.1f ms, %.1f of it in kernels\n"
+		    "# the limit: %.1f GFLOP/s, %.1f GB/s\n", dev_info(p->dev)->name,
+		    team_size(p->dev->team), profile_span(p) * 1e3, profile_busy(p) * 1e3,
+		    peak * 1e-9, memory * 1e-9);
+		profile_table(p, peak, memory, &out);
+		ret = buf_ok(&out, err);
+	}
+	if (ret == 0) {
+		fwrite(out.p, 1, (size_t)out.n, table);
+		buf_reset(&out);
+		profile_trace(p, &out);
+		ret = buf_ok(&out, err);
+	}
+	if (ret == 0 && trace != NULL)
+		ret = file_write(trace, buf_str(&out), err);
+	buf_free(&out);
+	profile_free(p);
+	return ret;
 }

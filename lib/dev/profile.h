@@ -9,6 +9,8 @@
 #ifndef DEV_PROFILE_H
 #define DEV_PROFILE_H
 
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "dev/cost.h"
 
@@ -50,5 +52,11 @@ void profile_table(struct profile *p, double peak, double bandwidth, struct buf 
 
 /* The events as a trace that chrome://tracing and Perfetto open. */
 void profile_trace(const struct profile *p, struct buf *out);
+
+/*
+ * Stop; measure the device; write the table, behind two comments, to a stream,
+ * and the trace to a file unless its name is NULL.  Frees the profile.
+ */
+int profile_report(struct profile *p, const char *trace, FILE *table, struct err *err);
 
 #endif

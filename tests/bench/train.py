@@ -135,7 +135,7 @@ def peak(threads):
     for _ in range(3):
         out = subprocess.run([BENCH, 'peak', '-j', str(threads)], check=True, text=True,
                              stdout=subprocess.PIPE).stdout
-        best = max(best, float(re.search(r'^fp32\t(?:\d+\t)?([0-9.]+)', out, re.M)[1]))
+        best = max(best, float(re.search(rf'^fp32\t{threads}\t([0-9.]+)', out, re.M)[1]))
     return best * 1e9
 
 

@@ -149,4 +149,9 @@ exits 0 'early stop' llm-train -q -m model -o early --steps 60 --batch 64 --lr 0
 test "$(readlink early/latest)" = step-00000006
 result 'after two validations without gain' $?
 
+exits 0 'a profile' llm-train -q -m model -o timed --steps 2 --batch 256 --profile t.json train.shard
+grep -q '^update	adamw		' "$tmp/err"
+result 'a table says where time goes' $?
+grep -q '"traceEvents"' t.json
+result 'and a trace' $?
 done_testing

@@ -26,6 +26,7 @@ with () {
 	llm-generate)	set -- -n 4 -T 0 -p The -m run/latest ;;
 	llm-plot)	set -- run/log.jsonl ;;
 	llm-bench)	set -- -n 1 -b 1 -c 8 step -m model ;;
+	llm-profile)	set -- -n 1 -b 1 -c 8 -m model ;;
 	*)		return ;;
 	esac
 	printf '%s ' "$@"

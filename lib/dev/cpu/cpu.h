@@ -35,7 +35,7 @@ struct cpu_isa {
 	cpu_kernel	*kernel[K_COUNT];
 	double		(*spin)(int64_t n);	/* n rounds of multiply-adds */
 	int64_t		 spin_flops;		/* in one round */
-	double		(*read)(const float *x, int64_t n);	/* n floats, and no more than that */
+	double		(*read)(const float *x, int64_t n);	/* n floats, alone */
 };
 
 /* isa NULL: the best one here. */
