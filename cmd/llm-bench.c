@@ -15,20 +15,13 @@
 #include "train/stepper.h"
 
 struct bench {
-	const char	*model, *device, *recompute;
+	const char	*model, *device, *dtype, *recompute;
 	int64_t		 rows, context, threads, count;
-	dtype		 dtype;
 	bool		 turns;
 };
 
 #define AT(field) offsetof(struct bench, field)
 #define RUNS 1000
-
-static int
-set_dtype(void *into, const char *arg, struct err *err)
-{
-	return dtype_parse(arg, into, err);
-}
 
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_STR, AT(model), "NAME",
@@ -39,8 +32,7 @@ static const struct opt opts[] = {
 	{ 'n', "count", OPT_I64, AT(count), "N", "runs, of which the median counts (5)",
 	    .min = 1, .max = RUNS },
 	{ 0, "turns", OPT_FLAG, AT(turns), .help = "step: one for each line of standard input" },
-	{ 0, "dtype", OPT_CALL, AT(dtype), "NAME", "step: compute in fp32, bf16 or fp16 (fp32)",
-	    .call = set_dtype },
+	{ 0, "dtype", OPT_STR, AT(dtype), "NAME", "step: compute in fp32, bf16 or fp16 (fp32)" },
 	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "step: none, cheap or block (none)" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
@@ -156,13 +148,14 @@ step(const struct bench *o)
 	struct dev *dev;
 	struct stepper_options so = { .rows = o->rows, .context = o->context,
 	    .train = stepper_adamw() };
-	struct model m = { .params = { .compute = o->dtype } };
+	struct model m = { .params = { .dev = NULL } };
 	struct stepper *s;
 	struct err err;
 	double loss;
 
-	if (recompute_parse(o->recompute, &so.train.recompute, &err) < 0)
-		tool_usage("--recompute: %s", err.msg);
+	if (recompute_parse(o->recompute, &so.train.recompute, &err) < 0 ||
+	    compute_parse(o->dtype, &m.params.compute, &err) < 0)
+		tool_usage("%s", err.msg);
 	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
 	    stepper_model(&m, o->model, dev, &err) < 0 ||
@@ -184,7 +177,7 @@ main(int argc, char **argv)
 {
 	struct bench o = {
 	    .model = "gpt2-124m", .recompute = "none",
-	    .rows = 4, .context = 64, .count = 5, .dtype = DTYPE_F32 };
+	    .rows = 4, .context = 64, .count = 5, .dtype = "fp32" };
 	char **what = tool_start(&tool, argc, argv, &o);
 
 	if (what[0] == NULL || what[1] != NULL)

@@ -13,18 +13,11 @@
 #include "train/stepper.h"
 
 struct profiling {
-	const char	*model, *output, *device, *recompute;
+	const char	*model, *output, *device, *dtype, *recompute;
 	int64_t		 rows, context, threads, count;
-	dtype		 dtype;
 };
 
 #define AT(field) offsetof(struct profiling, field)
-
-static int
-set_dtype(void *into, const char *arg, struct err *err)
-{
-	return dtype_parse(arg, into, err);
-}
 
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_STR, AT(model), "NAME",
@@ -32,8 +25,7 @@ static const struct opt opts[] = {
 	{ 'b', "batch", OPT_I64, AT(rows), "N", "sequences of a step (4)", .min = 1, .max = 1e6 },
 	{ 'c', "context", OPT_I64, AT(context), "N", "tokens of each (64)", .min = 1, .max = 1e7 },
 	{ 'n', "count", OPT_I64, AT(count), "N", "steps (3)", .min = 1, .max = 1e6 },
-	{ 0, "dtype", OPT_CALL, AT(dtype), "NAME", "compute in fp32, bf16 or fp16 (fp32)",
-	    .call = set_dtype },
+	{ 0, "dtype", OPT_STR, AT(dtype), "NAME", "compute in fp32, bf16 or fp16 (fp32)" },
 	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "none, cheap or block (none)" },
 	{ 'o', "output", OPT_STR, AT(output), "FILE", "write a trace for chrome://tracing too" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
@@ -62,11 +54,11 @@ int
 main(int argc, char **argv)
 {
 	struct profiling o = { .model = "gpt2-124m", .rows = 4, .context = 64, .count = 3,
-	    .dtype = DTYPE_F32, .recompute = "none" };
+	    .dtype = "fp32", .recompute = "none" };
 	char **rest = tool_start(&tool, argc, argv, &o);
 	struct stepper_options so = { .rows = o.rows, .context = o.context,
 	    .train = stepper_adamw() };
-	struct model m = { .params = { .compute = o.dtype } };
+	struct model m = { .params = { .dev = NULL } };
 	struct profile *p;
 	struct stepper *s;
 	struct team *team;
@@ -75,8 +67,9 @@ main(int argc, char **argv)
 
 	if (*rest != NULL)
 		tool_usage("no file is read: '%s'", *rest);
-	if (recompute_parse(o.recompute, &so.train.recompute, &err) < 0)
-		tool_usage("--recompute: %s", err.msg);
+	if (recompute_parse(o.recompute, &so.train.recompute, &err) < 0 ||
+	    compute_parse(o.dtype, &m.params.compute, &err) < 0)
+		tool_usage("%s", err.msg);
 	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL ||
 	    stepper_model(&m, o.model, dev, &err) < 0 ||
@@ -87,7 +80,7 @@ main(int argc, char **argv)
 		tool_fail(NULL, &err);
 	steps(s, o.count);
 	printf("# %s, %lld x %lld tokens, %s, %lld steps\n", o.model, (long long)o.rows,
-	    (long long)o.context, dtype_name(o.dtype), (long long)o.count);
+	    (long long)o.context, o.dtype, (long long)o.count);
 	if (profile_report(p, o.output, stdout, &err) < 0)
 		tool_fail(NULL, &err);
 	stepper_free(s);

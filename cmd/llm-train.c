@@ -288,18 +288,12 @@ make_trainer(struct train *o, struct dev *dev)
 		    (double)o->batch);
 	to.schedule.steps = o->steps;
 	to.schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
-	if (optimizer_parse(o->optimizer, &to.optimizer, &err) < 0)
-		tool_usage("--optimizer: %s", err.msg);
-	if (moments_parse(o->moments, &to.moments, &err) < 0)
-		tool_usage("--moments: %s", err.msg);
-	if (train_betas(&to, &err) < 0)
+	if (optimizer_parse(o->optimizer, &to.optimizer, &err) < 0 ||
+	    moments_parse(o->moments, &to.moments, &err) < 0 || train_betas(&to, &err) < 0 ||
+	    compute_parse(o->dtype, &o->m.params.compute, &err) < 0 ||
+	    recompute_parse(o->recompute, &to.recompute, &err) < 0 ||
+	    schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
 		tool_usage("%s", err.msg);
-	if (compute_parse(o->dtype, &o->m.params.compute, &err) < 0)
-		tool_usage("--dtype: %s", err.msg);
-	if (recompute_parse(o->recompute, &to.recompute, &err) < 0)
-		tool_usage("--recompute: %s", err.msg);
-	if (schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
-		tool_usage("--schedule: %s", err.msg);
 	if (model_load(&o->m, o->run.from[0] != '\0' ? o->run.from : o->model,
 	    dev, true, &err) < 0 ||
 	    (t = trainer_new(&o->m, o->run.rows, o->run.valid, &to, &err)) == NULL)

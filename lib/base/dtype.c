@@ -1,7 +1,5 @@
 #include "base/dtype.h"
 
-#include "base/err.h"
-
 static const struct {
 	const char	*name;
 	int		 size;
@@ -127,18 +125,4 @@ dtype_convert(void *to, dtype to_type, const void *from, dtype from_type, int64_
 	}
 	for (int64_t i = 0; i < n; i++)
 		store(to, to_type, i, load(from, from_type, i));
-}
-
-int
-dtype_parse(const char *name, dtype *t, struct err *err)
-{
-	static const struct { const char *name; dtype type; } known[] = {
-		{ "fp32", DTYPE_F32 }, { "bf16", DTYPE_BF16 }, { "fp16", DTYPE_F16 } };
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strcmp(name, known[i].name) == 0) {
-			*t = known[i].type;
-			return 0;
-		}
-	return err_set(err, ERR_ARG, "'%s' is not fp32, bf16 or fp16", name);
 }

@@ -25,10 +25,6 @@ int dtype_size(dtype t);
 const char *dtype_name(dtype t);
 dtype dtype_of(str name);
 
-/* "fp32", "bf16", "fp16": what models compute in, as options name it.  Return 0 or -1. */
-struct err;
-int dtype_parse(const char *name, dtype *t, struct err *err);
-
 static inline float
 bf16_to_f32(uint16_t h)
 {

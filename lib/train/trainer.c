@@ -46,7 +46,7 @@ recompute_parse(const char *name, unsigned *recompute, struct err *err)
 	else if (strcmp(name, "block") == 0)
 		*recompute = TAPE_RECOMPUTE_BLOCK;
 	else
-		return err_set(err, ERR_ARG, "unknown '%s': none, cheap or block", name);
+		return err_set(err, ERR_ARG, "cannot recompute '%s': none, cheap or block", name);
 	return 0;
 }
 
