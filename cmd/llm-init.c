@@ -23,6 +23,7 @@ struct init {
 	const char	*arch, *config, *tokenizer, *output, *format, *device;
 	int64_t		 params, seed, threads;
 	int64_t		 layers, width, heads, kv_heads, head_dim, ffn, context, vocab, window;
+	int64_t		 experts, top, expert_ffn, shared, ahead;
 	double		 rope_theta, norm_eps, init_std;
 	bool		 tied, untied, dry, quiet;
 	struct config	 c;
@@ -62,6 +63,12 @@ static const struct opt opts[] = {
 	SIZE_OPT("ffn", ffn, "inner width of the feed-forward part (8/3 of width)"),
 	SIZE_OPT("context", context, "longest sequence (1024)"),
 	SIZE_OPT("window", window, "tokens that local layers see (the architecture's)"),
+	SIZE_OPT("experts", experts, "experts of a layer (the architecture's)"),
+	SIZE_OPT("experts-per-token", top, "of them that a token passes (the architecture's)"),
+	SIZE_OPT("expert-ffn", expert_ffn,
+	    "inner width of an expert (ffn over those a token passes)"),
+	SIZE_OPT("shared-experts", shared, "more of them that all tokens pass (1 in deepseek)"),
+	SIZE_OPT("mtp", ahead, "layers that predict tokens further ahead, in deepseek-v3 (0)"),
 	SIZE_OPT("vocab", vocab, "size of the vocabulary (the tokenizer's)"),
 	{ 0, "rope-theta", OPT_F64, AT(rope_theta), "X", "base of rotary positions (10000)",
 	    .min = 1, .max = 1e12 },
@@ -100,6 +107,9 @@ apply_options(struct init *o)
 		{ o->head_dim, &o->c.head_dim }, { o->ffn, &o->c.ffn },
 		{ o->context, &o->c.context }, { o->vocab, &o->c.vocab },
 		{ o->window, &o->c.window },
+		{ o->experts, &o->c.router.experts }, { o->top, &o->c.router.top },
+		{ o->expert_ffn, &o->c.expert_ffn }, { o->shared, &o->c.shared_experts },
+		{ o->ahead, &o->c.ahead },
 	};
 
 	for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++)
@@ -184,6 +194,9 @@ make_config(struct init *o)
 		config_layers(&o->c);
 	if (o->window > 0 && !has_window(o))
 		tool_usage("--window: %s has no local layers", arch_name(o->c.arch));
+	if ((o->experts > 0 || o->top > 0 || o->expert_ffn > 0 || o->shared > 0) &&
+	    config_expert_layers(&o->c, CONFIG_LAYERS) == 0)
+		tool_usage("%s has no experts", arch_name(o->c.arch));
 	if (o->tokenizer != NULL)
 		take_tokenizer(o);
 	if (o->c.vocab == 0)
@@ -218,6 +231,12 @@ report(const struct init *o)
 	if (r == NULL || more == NULL || json_object_update(r, more) < 0)
 		tool_die("out of memory");
 	json_decref(more);
+	if (config_expert_layers(c, c->layers) > 0 && json_object_update_new(r,
+	    json_pack("{s:I, s:I, s:I, s:I}", "active_parameters", (json_int_t)config_active(c),
+	    "experts", (json_int_t)c->router.experts,
+	    "experts_per_token", (json_int_t)c->router.top,
+	    "expert_ffn", (json_int_t)(c->expert_ffn > 0 ? c->expert_ffn : c->ffn))) < 0)
+		tool_die("out of memory");
 	if (!o->dry && json_object_update_new(r, json_pack("{s:f, s:f, s:f}", "trial_loss",
 	    o->trial.loss, "trial_loss_expected", o->trial.expected, "trial_gradient_norm",
 	    o->trial.norm)) < 0)

@@ -208,4 +208,5 @@ const struct arch_family arch_deepseek_v3 = {
 	.name = "deepseek-v3", .model_type = "deepseek_v3", .class_name = "DeepseekV3ForCausalLM",
 	.names = &llama_names, .honours = honours, .defaults = defaults3, .layers = layers,
 	.sizes = sizes, .read = read3, .write = write, .check = check,
+	.ahead = true,
 };

@@ -84,7 +84,7 @@ defaults_qwen(struct config *c)
 static void
 layers_qwen(struct config *c)
 {
-	for (int64_t i = 0; i < c->layers && i < CONFIG_LAYERS; i++)
+	for (int64_t i = 0; i < CONFIG_LAYERS; i++)
 		c->mlp[i] = (i + 1) % c->expert_step == 0 ? MLP_EXPERTS : MLP_DENSE;
 }
 
@@ -159,14 +159,27 @@ write_qwen(const struct config *c, struct writer *w)
 	write_rope(c, w);
 }
 
+/* Neither has experts that all tokens pass, and a mixtral's are as wide as its ffn. */
+static int
+check(const struct config *c, struct err *err)
+{
+	if (c->shared_experts > 0)
+		return err_set(err, ERR_ARG, "%s has no shared experts", arch_name(c->arch));
+	if (c->arch == ARCH_MIXTRAL && c->expert_ffn > 0)
+		return err_set(err, ERR_ARG, "mixtral: the width of experts is ffn");
+	return 0;
+}
+
 const struct arch_family arch_mixtral = {
 	.name = "mixtral", .model_type = "mixtral", .class_name = "MixtralForCausalLM",
 	.names = &mixtral_names, .honours = honours, .defaults = defaults_mixtral,
 	.layers = layers_mixtral, .read = read_mixtral, .write = write_mixtral,
+	.check = check,
 };
 
 const struct arch_family arch_qwen3_moe = {
 	.name = "qwen3-moe", .model_type = "qwen3_moe", .class_name = "Qwen3MoeForCausalLM",
 	.names = &llama_names, .honours = honours, .defaults = defaults_qwen,
 	.layers = layers_qwen, .sizes = sizes_qwen, .read = read_qwen, .write = write_qwen,
+	.check = check,
 };

@@ -249,6 +249,8 @@ config_check(const struct config *c, struct err *err)
 	if (c->ahead < 0 || c->ahead > AHEAD_MAX || c->layers + c->ahead > CONFIG_LAYERS)
 		return err_set(err, ERR_ARG, "%" PRId64 " layers that predict ahead: at most %d",
 		    c->ahead, AHEAD_MAX);
+	if (c->ahead > 0 && !f->ahead)
+		return err_set(err, ERR_ARG, "%s has no layers that predict ahead", f->name);
 	if (check_sizes(c, err) < 0 || check_numbers(c, err) < 0 || experts_check(c, err) < 0 ||
 	    (c->pos == POS_ROPE && rope_check(c, err) < 0) ||
 	    (f->check != NULL && f->check(c, err) < 0))

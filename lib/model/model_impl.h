@@ -87,6 +87,7 @@ struct arch_family {
 	void		(*read)(struct config *c, struct reader *r);
 	void		(*write)(const struct config *c, struct writer *w);
 	int		(*check)(const struct config *c, struct err *err);	/* or NULL */
+	bool		ahead;		/* may have layers that predict ahead */
 };
 
 const struct arch_family *arch_family(enum arch arch);
