@@ -67,7 +67,7 @@ config_default(struct config *c, enum arch arch)
 {
 	*c = (struct config){ .arch = arch, .gated = true, .act = ACT_SILU, .tied = true,
 	    .dtype = DTYPE_F32, .norm_eps = 1e-5, .rope_theta = 10000, .bos = -1, .eos = -1,
-	    .init_std = 0.02 };
+	    .pad = -1, .init_std = 0.02 };
 	if (families[arch]->defaults != NULL)
 		families[arch]->defaults(c);
 }

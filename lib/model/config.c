@@ -85,6 +85,9 @@ read_tokens(struct config *c, struct reader *r)
 	const json_t *eos = read_value(r, "eos_token_id");
 
 	c->bos = id_of(r, "bos_token_id", read_value(r, "bos_token_id"));
+	c->pad = id_of(r, "pad_token_id", read_value(r, "pad_token_id"));
+	if (c->pad >= c->vocab)
+		c->pad = -1;	/* of no use here, and wrong in files that work elsewhere */
 	if (!json_is_array(eos)) {
 		c->eos = id_of(r, "eos_token_id", eos);
 		return;
@@ -288,6 +291,7 @@ write_tokens(const struct config *c, struct writer *w)
 	json_t *list;
 
 	write_key(w, "bos_token_id", c->bos < 0 ? json_null() : json_integer(c->bos));
+	write_key(w, "pad_token_id", c->pad < 0 ? json_null() : json_integer(c->pad));
 	if (c->n_eos_more == 0) {
 		write_key(w, "eos_token_id", c->eos < 0 ? json_null() : json_integer(c->eos));
 		return;

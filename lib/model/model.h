@@ -93,7 +93,7 @@ struct config {
 	int64_t		rope_dims;	/* that turn, of a head; 0: all */
 	bool		rope_interleaved;	/* pairs lie side by side */
 	struct rope_scaling rope;
-	int32_t		bos, eos;	/* -1: none */
+	int32_t		bos, eos, pad;	/* -1: none */
 	int32_t		eos_more[CONFIG_EOS_MORE];	/* where config.json lists several */
 	int		n_eos_more;
 	double		init_std;
