@@ -212,6 +212,73 @@ test_families(void)
 	ok(arch_named("nothing") < 0, "no such name");
 }
 
+/* ---- experts: sizes of released models, and how many parameters transformers makes of them ---- */
+
+#define MOE(type, rest) "{\"model_type\": \"" type "\", \"tie_word_embeddings\": false, " rest "}"
+#define LATENT "\"kv_lora_rank\": 512, \"qk_nope_head_dim\": 128, \"qk_rope_head_dim\": 64, " \
+	"\"v_head_dim\": 128, \"moe_layer_freq\": 1, "
+#define MIXTRAL "\"hidden_size\": 4096, \"intermediate_size\": 14336, " \
+	"\"num_hidden_layers\": 32, \"num_attention_heads\": 32, \"num_key_value_heads\": 8, " \
+	"\"vocab_size\": 32000, \"num_local_experts\": 8, \"num_experts_per_tok\": 2"
+#define QWEN "\"hidden_size\": 2048, \"intermediate_size\": 6144, " \
+	"\"moe_intermediate_size\": 768, \"num_hidden_layers\": 48, " \
+	"\"num_attention_heads\": 32, \"num_key_value_heads\": 4, \"head_dim\": 128, " \
+	"\"vocab_size\": 151936, \"num_experts\": 128, \"num_experts_per_tok\": 8, " \
+	"\"norm_topk_prob\": true"
+#define V2 LATENT "\"hidden_size\": 2048, \"intermediate_size\": 10944, " \
+	"\"moe_intermediate_size\": 1408, \"num_hidden_layers\": 27, " \
+	"\"num_attention_heads\": 16, \"q_lora_rank\": null, \"n_routed_experts\": 64, " \
+	"\"n_shared_experts\": 2, \"num_experts_per_tok\": 6, \"first_k_dense_replace\": 1, " \
+	"\"vocab_size\": 102400, \"scoring_func\": \"softmax\", \"n_group\": 1, " \
+	"\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 40, \"mscale\": 0.707, " \
+	"\"mscale_all_dim\": 0.707, \"original_max_position_embeddings\": 4096}"
+#define V3 LATENT "\"hidden_size\": 7168, \"intermediate_size\": 18432, " \
+	"\"moe_intermediate_size\": 2048, \"num_hidden_layers\": 61, " \
+	"\"num_attention_heads\": 128, \"q_lora_rank\": 1536, \"n_routed_experts\": 256, " \
+	"\"n_shared_experts\": 1, \"num_experts_per_tok\": 8, \"first_k_dense_replace\": 3, " \
+	"\"vocab_size\": 129280, \"scoring_func\": \"sigmoid\", \"n_group\": 8, " \
+	"\"topk_group\": 4, \"topk_method\": \"noaux_tc\""
+
+static void
+test_experts(void)
+{
+	static const struct { const char *name, *text; int64_t params, active; } released[] = {
+		{ "Mixtral 8x7B", MOE("mixtral", MIXTRAL), 46702792704, 12879925248 },
+		{ "Qwen3 30B A3B", MOE("qwen3_moe", QWEN), 30532122624, 3353032704 },
+		{ "DeepSeek V2 Lite", MOE("deepseek_v2", V2), 15706484224, 2661150208 },
+		/* With its 14848 biases. */
+		{ "DeepSeek V3", MOE("deepseek_v3", V3), 671026404352 + 14848, 37552297472 },
+	};
+	struct config c;
+
+	for (size_t i = 0; i < sizeof(released) / sizeof(*released); i++) {
+		bool good = read_text(&c, released[i].text) == 0 &&
+		    config_params(&c) == released[i].params &&
+		    config_active(&c) == released[i].active;
+
+		if (!good)
+			printf("# %s: %lld, %lld active\n", err.msg, (long long)config_params(&c),
+			    (long long)config_active(&c));
+		ok(good, released[i].name);
+	}
+	refused(MOE("mixtral", MIXTRAL ", \"num_experts_per_tok\": 9"), "9 experts a token, of 8");
+	refused(MOE("mixtral", MIXTRAL ", \"num_local_experts\": 1025"), "1025 experts");
+	refused(MOE("mixtral", MIXTRAL ", \"num_local_experts\": -1"), "'num_local_experts'");
+	refused(MOE("mixtral", MIXTRAL ", \"router_aux_loss_coef\": -1"), "a factor is out of range");
+	refused(MOE("qwen3_moe", QWEN ", \"mlp_only_layers\": [0.5]"), "'mlp_only_layers'");
+	refused(MOE("qwen3_moe", QWEN ", \"mlp_only_layers\": 1"), "'mlp_only_layers'");
+	refused(MOE("qwen3_moe", QWEN ", \"decoder_sparse_step\": 0"), "'decoder_sparse_step'");
+	refused(MOE("deepseek_v2", V2 ", \"topk_method\": \"best\""), "'topk_method'");
+	refused(MOE("deepseek_v2", V2 ", \"norm_topk_prob\": true"), "'norm_topk_prob'");
+	refused(MOE("deepseek_v2", V2 ", \"scoring_func\": \"sigmoid\""), "'scoring_func'");
+	refused(MOE("deepseek_v2", V2 ", \"moe_layer_freq\": 2"), "'moe_layer_freq'");
+	refused(MOE("deepseek_v2", V2 ", \"qk_rope_head_dim\": 63"), "odd");
+	refused(MOE("deepseek_v3", V3 ", \"n_group\": 7"), "groups do not fit 256");
+	refused(MOE("deepseek_v3", V3 ", \"topk_group\": 9"), "groups do not fit 256");
+	refused(MOE("deepseek_v3", V3 ", \"num_nextn_predict_layers\": 5"), "predict ahead");
+	refused(MOE("deepseek_v3", V3 ", \"quantization_config\": {}"), "'quantization_config'");
+}
+
 static void
 test_refused(void)
 {
@@ -475,6 +542,7 @@ main(void)
 	test_windows();
 	test_phi3();
 	test_families();
+	test_experts();
 	test_refused();
 	test_written();
 	test_weights();
