@@ -45,7 +45,7 @@ row_max(const float *x, int64_t v)
 	return any ? NAN : vtop(m);
 }
 
-/* sum of e^(x - top), and sum of x e^(x - top) where that is asked for */
+/* sum of e^d, d = x - top, and sum of d e^d where that is asked for */
 static double
 row_sum(const float *x, int64_t v, float top, float softcap, double *weighted)
 {
@@ -56,7 +56,7 @@ row_sum(const float *x, int64_t v, float top, float softcap, double *weighted)
 		vf s = { 0 }, w = { 0 };
 
 		for (int64_t i = at; i < to; i += VW) {
-			vf a = cap(load(x + i, to - i, 0), softcap), e = vexp(a - top);
+			vf a = cap(load(x + i, to - i, 0), softcap) - top, e = vexp(a);
 
 			if (to - i < VW)
 				e = vsel(viota() < (int32_t)(to - i), e, (vf){ 0 });
@@ -89,6 +89,7 @@ xent_row(const struct k_xent *a, int64_t r, int64_t t)
 	int32_t target = a->target.at != 0 ? cpu_i32(a->target)[t] : -1;
 	double weighted, sum, lse;
 
+	/* Entropy from distances to the top: none of them is a large number. */
 	sum = row_sum(x, a->v, top, softcap, a->entropy.at != 0 ? &weighted : NULL);
 	lse = (double)top + log(sum);
 	if (a->lse.at != 0)
@@ -97,7 +98,7 @@ xent_row(const struct k_xent *a, int64_t r, int64_t t)
 		cpu_f32(a->logp)[t] = target < 0 ? 0 :
 		    (float)((double)cap1(x[target], softcap) - lse);
 	if (a->entropy.at != 0)
-		cpu_f32(a->entropy)[t] = (float)(lse - weighted / sum);
+		cpu_f32(a->entropy)[t] = (float)(log(sum) - weighted / sum);
 }
 
 /* The rows of this chunk that there are, or -1. */
