@@ -128,7 +128,7 @@ static void
 fetch_unit(const struct packing *q, int64_t u)
 {
 	const struct side *s = q->side;
-	int64_t panel, chunk, i, k, size = dtype_size(s->type), n, ld = s->ld * size;
+	int64_t panel, chunk, i, k, size = type_bytes(s->type), n, ld = s->ld * size;
 	const char *p;
 
 	unit_at(q, u, &panel, &chunk);
@@ -462,15 +462,15 @@ group_of(const struct k_grouped *g, struct part p, int64_t e, int64_t from, int6
 {
 	const struct k_matmul *m = &g->p;
 
-	p.side[0].p += from * m->lda * dtype_size(m->a_type);
+	p.side[0].p += from * m->lda * type_bytes(m->a_type);
 	if (m->ta) {
 		p.k = rows;
-		p.side[1].p += from * m->ldb * dtype_size(m->b_type);
-		p.c.p += e * g->stride * dtype_size(m->c_type);
+		p.side[1].p += from * m->ldb * type_bytes(m->b_type);
+		p.c.p += e * g->stride * type_bytes(m->c_type);
 	} else {
 		p.side[0].n = rows;
-		p.side[1].p += e * g->stride * dtype_size(m->b_type);
-		p.c.p += from * m->ldc * dtype_size(m->c_type);
+		p.side[1].p += e * g->stride * type_bytes(m->b_type);
+		p.c.p += from * m->ldc * type_bytes(m->c_type);
 	}
 	return p;
 }

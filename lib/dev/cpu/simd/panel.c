@@ -49,6 +49,22 @@ put_word(float *panel, int width, int g, vf x, bool last)
 		vstore(panel + g * VW, x);
 }
 
+/* VW words of VW rows of a panel from word l on, turned; all: none is missing. */
+INLINE void
+turned(bool all, int width, bool pairs, dtype type, const char *row, int64_t ld, int at,
+    int64_t rows, int64_t k, int64_t n, vf r[VW])
+{
+	UNROLL
+	for (int i = 0; i < VW; i++) {
+		if (at + i < width && (all || at + i < rows))
+			r[i] = words_along(pairs, type, row + (at + i) * ld, k,
+			    all ? 2 * VW : n);
+		else
+			r[i] = (vf){ 0 };
+	}
+	turn(r);
+}
+
 INLINE void
 pack_along(int width, bool pairs, dtype type, const struct side *s, float *panel, int64_t i0,
     int64_t k0, int64_t k, int64_t from, int64_t to)
@@ -57,32 +73,37 @@ pack_along(int width, bool pairs, dtype type, const struct side *s, float *panel
 	enum { MOST = (MR + VW - 1) / VW };
 	int groups = (width + VW - 1) / VW, at_once = width % VW == 0 ? 1 : groups;
 	int64_t each = (pairs ? 2 : 1) * VW, end = words(s, k);
-	const char *row = s->p + (i0 * s->ld + k0) * dtype_size(type);
-	int64_t ld = s->ld * dtype_size(type);
+	int64_t ld = s->ld * type_bytes(type), rows = s->n - i0;
+	const char *row = s->p + (i0 * s->ld + k0) * type_bytes(type);
 
 	for (int g0 = 0; g0 < groups; g0 += at_once)
 		for (int64_t l = from; l < to; l += VW) {
+			int64_t at = l / VW * each;
+			bool all = rows >= width && k - at >= each;
 			vf r[MOST][VW];
 
 			UNROLL
 			for (int g = 0; g < at_once; g++) {
-				UNROLL
-				for (int i = 0; i < VW; i++) {
-					int at = (g0 + g) * VW + i;
-
-					r[g][i] = at < width && i0 + at < s->n ?
-					    words_along(pairs, type, row + at * ld,
-						l / VW * each, k - l / VW * each) : (vf){ 0 };
-				}
-				turn(r[g]);
+				if (all)
+					turned(true, width, pairs, type, row, ld, (g0 + g) * VW,
+					    rows, at, k - at, r[g]);
+				else
+					turned(false, width, pairs, type, row, ld, (g0 + g) * VW,
+					    rows, at, k - at, r[g]);
 			}
-			UNROLL
-			for (int i = 0; i < VW; i++)
+			if (l + VW < end) {
 				UNROLL
-				for (int g = 0; g < at_once; g++)
-					if (l + i < to)
+				for (int i = 0; i < VW; i++)
+					UNROLL
+					for (int g = 0; g < at_once; g++)
 						put_word(panel + (l + i) * width, width, g0 + g,
-						    r[g][i], l + i + 1 == end);
+						    r[g][i], false);
+				continue;
+			}
+			for (int i = 0; i < VW && l + i < to; i++)
+				for (int g = 0; g < at_once; g++)
+					put_word(panel + (l + i) * width, width, g0 + g, r[g][i],
+					    l + i + 1 == end);
 		}
 }
 
@@ -91,16 +112,22 @@ pack_across(int width, bool pairs, dtype type, const struct side *s, float *pane
     int64_t k0, int64_t k, int64_t from, int64_t to)
 {
 	int groups = (width + VW - 1) / VW;
-	int64_t each = pairs ? 2 : 1, end = words(s, k), n = s->n - i0;
-	const char *row = s->p + (k0 * s->ld + i0) * dtype_size(type);
+	int64_t each = pairs ? 2 : 1, end = words(s, k), n = s->n - i0, l = from;
+	int64_t ld = s->ld * type_bytes(type);
+	const char *row = s->p + (k0 * s->ld + i0) * type_bytes(type) + l * each * ld;
 
-	for (int64_t l = from; l < to; l++) {
-		UNROLL
+	if (n >= groups * VW)
+		for (; l < to && l + 1 < end; l++, row += each * ld) {
+			UNROLL
+			for (int g = 0; g < groups; g++)
+				put_word(panel + l * width, width, g, words_across(pairs, type,
+				    row, s->ld, g * VW, VW, true), false);
+		}
+	for (; l < to; l++, row += each * ld)
 		for (int g = 0; g < groups; g++)
 			put_word(panel + l * width, width, g, n <= g * VW ? (vf){ 0 } :
-			    words_across(pairs, type, row + l * each * s->ld * dtype_size(type),
-				s->ld, g * VW, n - g * VW, l * each + 1 < k), l + 1 == end);
-	}
+			    words_across(pairs, type, row, s->ld, g * VW, n - g * VW,
+				l * each + 1 < k), l + 1 == end);
 }
 
 #define PACK(width, pairs, type) do {					\
@@ -139,8 +166,15 @@ OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t 
 INLINE vf
 word_fma(bool pairs, vf a, vf b, vf acc)
 {
-	if (!pairs)
+	if (!pairs) {
+#if VW == 8
+		/* In place: of 16 registers none is left to move sums to and fro. */
+		__asm__("vfmadd231ps %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
+		return acc;
+#else
 		return vfma(a, b, acc);
+#endif
+	}
 #ifdef __AVX512BF16__
 	return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)b);
 #else
@@ -153,6 +187,7 @@ INLINE void
 word_step(int mr, bool pairs, const float *a, const float *b, vf acc[MR][2])
 {
 	vf b0 = vload(b), b1 = vload(b + VW);
+
 
 	UNROLL
 	for (int i = 0; i < mr; i++) {
@@ -233,26 +268,33 @@ finish(const struct tile_of *t, vf acc[MR][2])
 	EACH_TYPE(t->s->to.type, STORE);
 }
 
-/* Whole tiles of floats, from registers. */
+/*
+ * Whole tiles of floats, from registers.  What a store might change, for all
+ * the compiler knows, is read before the first.
+ */
 INLINE void
 finish_whole(const struct tile_of *t, vf acc[MR][2])
 {
-	vf bias[2] = { { 0 }, { 0 } };
+	const float *from = (const float *)(const void *)t->from;
+	float *to = (float *)(void *)t->to;
+	int64_t from_ld = t->s->from.ld, to_ld = t->s->to.ld;
+	vf b0 = { 0 }, b1 = { 0 }, alpha = vset(t->s->alpha);
 
 	if (t->bias != NULL) {
-		bias[0] = vload(t->bias);
-		bias[1] = vload(t->bias + VW);
+		b0 = vload(t->bias);
+		b1 = vload(t->bias + VW);
 	}
-	UNROLL
-	for (int i = 0; i < MR; i++) {
-		const float *from = (const float *)(const void *)t->from + i * t->s->from.ld;
-		float *to = (float *)(void *)t->to + i * t->s->to.ld;
-
+	if (from != NULL) {
 		UNROLL
-		for (int v = 0; v < 2; v++) {
-			vf x = t->from != NULL ? vload(from + v * VW) : (vf){ 0 };
-
-			vstore(to + v * VW, vfma(acc[i][v], vset(t->s->alpha), x + bias[v]));
+		for (int i = 0; i < MR; i++, from += from_ld, to += to_ld) {
+			vstore(to, vfma(acc[i][0], alpha, vload(from) + b0));
+			vstore(to + VW, vfma(acc[i][1], alpha, vload(from + VW) + b1));
+		}
+	} else {
+		UNROLL
+		for (int i = 0; i < MR; i++, to += to_ld) {
+			vstore(to, vfma(acc[i][0], alpha, b0));
+			vstore(to + VW, vfma(acc[i][1], alpha, b1));
 		}
 	}
 }
@@ -266,22 +308,34 @@ fetch_result(int mr, const struct tile_of *t)
 
 	UNROLL
 	for (int i = 0; i < mr; i++)
-		__builtin_prefetch(p + i * c->ld * dtype_size(c->type), 1);
+		__builtin_prefetch(p + i * c->ld * type_bytes(c->type), 1);
+}
+
+static bool
+is_whole(const struct tile_of *t)
+{
+	return t->n == NR && t->s->to.type == DTYPE_F32 &&
+	    (t->from == NULL || t->s->from.type == DTYPE_F32);
 }
 
 #define HEIGHT(mr, pairs, name)						\
 static void								\
 name(const struct tile_of *t)						\
 {									\
-	vf acc[MR][2];							\
+	vf acc[MR][2], out[MR][2];					\
 									\
 	fetch_result(mr, t);						\
 	sum(mr, pairs, t, acc);						\
-	if (mr == MR && t->n == NR && t->s->to.type == DTYPE_F32 &&	\
-	    (t->from == NULL || t->s->from.type == DTYPE_F32))		\
+	if (mr == MR && is_whole(t)) {					\
 		finish_whole(t, acc);					\
-	else								\
-		finish(t, acc);						\
+		return;							\
+	}								\
+	UNROLL								\
+	for (int i = 0; i < mr; i++) {					\
+		out[i][0] = acc[i][0];					\
+		out[i][1] = acc[i][1];					\
+	}								\
+	finish(t, out);							\
 }
 #define HEIGHT_FLOAT(mr) HEIGHT(mr, false, float_##mr)
 #define HEIGHT_PAIRS(mr) HEIGHT(mr, true, pairs_##mr)
@@ -322,8 +376,8 @@ OF_ISA(multiply)(const struct strip *s)
 		from_step = to_step = NR;
 	else
 		from_step *= MR, to_step *= MR;
-	from_step *= dtype_size(s->from.type);
-	to_step *= dtype_size(s->to.type);
+	from_step *= type_bytes(s->from.type);
+	to_step *= type_bytes(s->to.type);
 	for (int64_t i = 0, j = 0; i < s->rows && j < s->n;) {
 		t.rows = min64(MR, s->rows - i);
 		t.n = min64(NR, s->n - j);

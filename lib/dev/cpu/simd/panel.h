@@ -24,6 +24,13 @@
 #endif
 #endif
 
+/* Of F32, BF16 or F16. */
+static inline int64_t
+type_bytes(dtype t)
+{
+	return t == DTYPE_F32 ? 4 : 2;
+}
+
 /* One operand, its rows ld elements apart. */
 struct side {
 	const char *p;
@@ -59,7 +66,7 @@ struct place {
 static inline char *
 place_at(const struct place *c, int64_t i, int64_t j)
 {
-	return c->p + (i * c->ld + j) * dtype_size(c->type);
+	return c->p + (i * c->ld + j) * type_bytes(c->type);
 }
 
 /*
