@@ -129,8 +129,10 @@ def models():
 def randomize(model):
     """Weights large enough that every part matters, norms and biases too."""
     g = torch.Generator().manual_seed(11)
+    # With a tied head, small ones would repeat a token for ever.
+    large = model.config.tie_word_embeddings and model.config.hidden_size >= 16
     for name, p in model.named_parameters():
-        noise = torch.randn(p.shape, generator=g) * (0.5 if model.config.tie_word_embeddings else 0.3)
+        noise = torch.randn(p.shape, generator=g) * (0.5 if large else 0.3)
         norm = "norm" in name or ".ln_" in name
         p.data = noise + 1 if norm and name.endswith("weight") else noise
 
