@@ -63,18 +63,69 @@ vpick(const float *table, vi i)
 #endif
 }
 
+/* Whole numbers below 2^16 or 2^8 to arrays of that many bits, and back; n as in vget(). */
+INLINE void
+vput_u16(uint16_t *to, vu x, int64_t n)
+{
+#if VW == 8
+	vh h = (vh)_mm_packus_epi32(_mm256_castsi256_si128((__m256i)x),
+	    _mm256_extracti128_si256((__m256i)x, 1));
+#else
+	vh h = __builtin_convertvector(x, vh);
+#endif
+
+	if (n >= VW)
+		*(vh_mem *)to = h;
+	else
+		memcpy(to, &h, (size_t)n * sizeof(*to));
+}
+
+INLINE void
+vput_u8(uint8_t *to, vi x, int64_t n)
+{
+	uint8_t t[VW];
+
+#if VW == 8
+	__m128i h = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)x),
+	    _mm256_extracti128_si256((__m256i)x, 1));
+
+	_mm_storel_epi64((__m128i *)(void *)t, _mm_packus_epi16(h, h));
+#else
+	*(vu8 *)(void *)t = __builtin_convertvector(x, vu8);
+#endif
+	if (n >= VW)
+		memcpy(to, t, VW);
+	else
+		memcpy(to, t, (size_t)n);
+}
+
+INLINE vi
+vget_u8(const uint8_t *from, int64_t n)
+{
+	vu8 c = { 0 };
+
+	if (n >= VW)
+		memcpy(&c, from, VW);
+	else
+		memcpy(&c, from, (size_t)n);
+#if VW == 8
+	return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)&c));
+#else
+	return __builtin_convertvector(c, vi);
+#endif
+}
+
 /* ---- bf16 ---- */
 
 /* To one of the two neighbours, the nearer one more often: right in the mean. */
-static inline void
+INLINE void
 bf16_put(uint16_t *to, const float *x, int64_t at, int64_t n, uint32_t key)
 {
 	for (int64_t i = 0; i < n; i += VW) {
 		vu r = vhash(((vu)viota() + (uint32_t)(at + i)) * 0x9e3779b1u ^ key);
 		vu u = (vu)vload_to(x + i, n - i) + (r & 0xffff);
-		vh h = __builtin_convertvector(u >> 16, vh);
 
-		memcpy(to + i, &h, n - i < VW ? (size_t)(n - i) * 2 : sizeof(h));
+		vput_u16(to + i, u >> 16, n - i);
 	}
 }
 
@@ -93,7 +144,7 @@ code_most(int order)
 	return 1 - 0.45f / (float)(1 << code_top(order));
 }
 
-static inline void
+INLINE void
 code_get(float *x, const uint8_t *from, int64_t n, float scale, int order)
 {
 	static const float tens[8] = { 1e-7f, 1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1 };
@@ -102,13 +153,9 @@ code_get(float *x, const uint8_t *from, int64_t n, float scale, int order)
 
 	memcpy(table, ten, (size_t)(code_top(order) + 1) * sizeof(*ten));
 	for (int64_t i = 0; i < n; i += VW) {
-		vu8 c = { 0 };
-		vi code, body, e;
+		vi code = vget_u8(from + i, n - i), body = order == FIRST ? code & 127 : code, e;
 		vf f, y;
 
-		memcpy(&c, from + i, n - i < VW ? (size_t)(n - i) : sizeof(c));
-		code = __builtin_convertvector(c, vi);
-		body = order == FIRST ? code & 127 : code;
 		/* body is 2^e + k, and so its mantissa is k / 2^e. */
 		f = __builtin_convertvector(body, vf);
 		e = ((vi)f >> 23) - 127;
@@ -138,7 +185,7 @@ code_of(vf x, int order)
 	return __builtin_convertvector(cells, vi) + __builtin_convertvector(k, vi);
 }
 
-static inline void
+INLINE void
 code_put(uint8_t *to, float *scale, const float *x, int64_t n, int order)
 {
 	vf most = { 0 };
@@ -151,7 +198,6 @@ code_put(uint8_t *to, float *scale, const float *x, int64_t n, int order)
 	for (int64_t i = 0; i < n; i += VW) {
 		vf y = vload_to(x + i, n - i), a = vabs(y) * inverse;
 		vi code = code_of(a, order);
-		vu8 c;
 
 		/* A second moment that is not 0 stays so: it is divided by. */
 		if (order == FIRST) {
@@ -160,8 +206,7 @@ code_put(uint8_t *to, float *scale, const float *x, int64_t n, int order)
 		} else {
 			code &= (vi)(a > 0);
 		}
-		c = __builtin_convertvector(code, vu8);
-		memcpy(to + i, &c, n - i < VW ? (size_t)(n - i) : sizeof(c));
+		vput_u8(to + i, code, n - i);
 	}
 }
 

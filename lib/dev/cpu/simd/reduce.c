@@ -44,12 +44,16 @@ sum_task(void *ctx, int64_t task, int member)
 		int64_t from = k * BLOCK, to = from + BLOCK < s->n ? from + BLOCK : s->n;
 
 #define ALONE(type) s->part[k] = block_sum(type, s->a, NULL, from, to)
+#define SQUARES(type) s->part[k] = block_sum(type, s->a, s->a, from, to)
 #define PAIRS(type) s->part[k] = block_sum(type, s->a, s->b, from, to)
 		if (s->b == NULL)
 			EACH_TYPE(s->type, ALONE);
+		else if (s->b == s->a)
+			EACH_TYPE(s->type, SQUARES);
 		else
 			EACH_TYPE(s->type, PAIRS);
 #undef ALONE
+#undef SQUARES
 #undef PAIRS
 	}
 }
