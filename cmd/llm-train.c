@@ -15,7 +15,7 @@
 
 #include "base/progress.h"
 #include "dev/profile.h"
-#include "infer/generate.h"
+#include "eval/sampling.h"
 #include "tool/settings.h"
 #include "tool/tool.h"
 #include "train/run.h"
@@ -23,9 +23,10 @@
 struct train {
 	/* settings of the run, kept in run.json */
 	const char	*model, *valid, *dtype, *optimizer, *moments, *schedule, *weights, *prompt;
+	const char	*ramp;
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
-	double		 beta1, beta2, eps, decay, clip, spike, ema;
+	double		 beta1, beta2, eps, decay, clip, spike, ema, z_loss;
 	double		 router_aux, router_z, balance_rate, ahead;
 	int64_t		 valid_every, save_every, sample_every, keep, patience;
 	double		 save_time;
@@ -36,12 +37,11 @@ struct train {
 	double		 max_time;
 	bool		 go_on, override, dry, quiet, verbose;
 	/* what they become */
+	int64_t		 tokens;	/* of all steps */
 	struct run	 run;
 	struct model	 m;
 	struct progress	 progress;
-	struct engine	*engine;	/* of samples; NULL: none */
-	struct tokenizer *tokenizer;
-	struct buf	 sample;
+	struct sampling	*sampling;	/* NULL: none */
 };
 
 #define AT(field) offsetof(struct train, field)
@@ -56,6 +56,7 @@ static const struct opt opts[] = {
 	{ 0, "epochs", OPT_F64, AT(epochs), "X", "instead: times through the shards",
 	    .min = 1e-6, .max = 1e6 },
 	{ 0, "batch", OPT_I64, AT(batch), "TOKENS", "tokens a step (8192)", .min = 1, .max = 1e10 },
+	{ 0, "batch-ramp", OPT_STR, AT(ramp), "T:N,...", "first N steps of T tokens, and so on" },
 	{ 0, "micro", OPT_I64, AT(micro), "TOKENS", "tokens a pass (at most 8192)",
 	    .min = 1, .max = 1e9 },
 	{ 0, "dtype", OPT_STR, AT(dtype), "TYPE",
@@ -88,6 +89,8 @@ static const struct opt opts[] = {
 	    .min = 0, .max = 100 },
 	{ 0, "clip", OPT_F64, AT(clip), "NORM", "largest gradient norm, 0: none (1)",
 	    .min = 0, .max = 1e9 },
+	{ 0, "z-loss", OPT_F64, AT(z_loss), "X", "weight of the squared log-sum-exp (0)",
+	    .min = 0, .max = 1e3 },
 	{ 0, "spike", OPT_F64, AT(spike), "X", "deviations above the median that skip a step, "
 	    "0: never (20)", .min = 0, .max = 1e9 },
 	{ 0, "aux-loss", OPT_F64, AT(router_aux), "X",
@@ -133,11 +136,11 @@ static const struct opt opts[] = {
 
 /* What a run keeps in run.json; the other options are each call's own. */
 static const char *const kept[] = {
-	"model", "steps", "epochs", "batch", "micro", "dtype", "optimizer", "moments", "lr",
-	"schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps", "ema",
-	"weight-decay", "clip", "spike", "aux-loss", "router-z-loss", "balance-rate", "mtp",
-	"weights", "no-shuffle", "seed", "valid",
-	"valid-every", "patience", "save-every", "save-time", "keep", "sample-every",
+	"model", "steps", "epochs", "batch", "batch-ramp", "micro", "dtype", "optimizer",
+	"moments", "lr", "schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps",
+	"ema", "z-loss", "weight-decay", "clip", "spike", "aux-loss", "router-z-loss",
+	"balance-rate", "mtp", "weights", "no-shuffle", "seed", "valid", "valid-every",
+	"patience", "save-every", "save-time", "keep", "sample-every",
 	"prompt", NULL
 };
 
@@ -192,46 +195,12 @@ copy_tokenizer(void *ctx, const char *dir, struct err *err)
 	return model_copy_tokenizer(o->run.from[0] != '\0' ? o->run.from : o->model, dir, err);
 }
 
-static int
-add_text(void *ctx, str text, struct err *err)
-{
-	struct buf *b = ctx;
-
-	buf_add(b, text);
-	return buf_ok(b, err);
-}
-
-/* What the model writes now, as a function of the seed and the step. */
 static json_t *
 sample(void *ctx, int64_t step, struct err *err)
 {
-	struct train *o = ctx;
-	struct sampler s = { .temperature = 0.8, .top_p = 0.95, .seed = (uint64_t)o->seed };
-	struct generate_options g = { .max_tokens = 64, .stream = (uint64_t)step,
-	    .write = add_text, .ctx = &o->sample };
-	struct generate_report r;
-	json_t *text = NULL;
+	const struct train *o = ctx;
 
-	buf_reset(&o->sample);
-	if (sampler_init(&s, o->m.config.vocab, err) == 0 &&
-	    generate(o->engine, o->tokenizer, &s, str_of(o->prompt), &g, &r, err) == 0 &&
-	    (text = json_stringn(o->sample.p, (size_t)o->sample.n)) == NULL)
-		err_set(err, ERR_NOMEM, "out of memory");
-	sampler_free(&s);
-	return text;
-}
-
-static void
-open_sampling(struct train *o)
-{
-	struct engine_options eo = { .pass = 64 };
-	struct err err;
-
-	if ((o->tokenizer = tokenizer_load(o->run.from[0] != '\0' ? o->run.from : o->model,
-	    &err)) == NULL)
-		tool_fail("--sample-every", &err);
-	if ((o->engine = engine_new(&o->m, &eo, &err)) == NULL)
-		tool_fail(NULL, &err);
+	return sampling_text(o->sampling, step, err);
 }
 
 static void
@@ -276,16 +245,20 @@ make_trainer(struct train *o, struct dev *dev)
 		.batch = o->batch, .micro = o->micro,
 		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
-		.ema = o->ema, .clip = o->clip, .spike = o->spike, .router_aux = o->router_aux,
-		.router_z = o->router_z, .balance_rate = o->balance_rate, .ahead = o->ahead,
+		.ema = o->ema, .z_loss = o->z_loss, .clip = o->clip, .spike = o->spike,
+		.router_aux = o->router_aux, .router_z = o->router_z,
+		.balance_rate = o->balance_rate, .ahead = o->ahead,
 	};
 	const struct shard_info *info = loader_info(o->run.rows);
 	struct trainer *t;
 	struct err err;
 
+	if (ramp_parse(o->ramp, &to.ramp, &err) < 0)
+		tool_usage("--batch-ramp: %s", err.msg);
 	if (o->epochs > 0)
-		o->steps = (int64_t)ceil(o->epochs * (double)info->rows * info->row_len /
-		    (double)o->batch);
+		o->steps = ramp_steps(&to.ramp, o->batch,
+		    o->epochs * (double)info->rows * info->row_len);
+	o->tokens = ramp_before(&to.ramp, o->batch, o->steps);
 	to.schedule.steps = o->steps;
 	to.schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
 	if (optimizer_parse(o->optimizer, &to.optimizer, &err) < 0 ||
@@ -312,7 +285,7 @@ print_plan(struct train *o, struct trainer *t)
 	human_count(flops, sizeof(flops), trainer_flops(t));
 	printf("parameters\t%lld\nsteps\t%lld\ntokens\t%lld\nstart at step\t%lld\n"
 	    "memory\t%s\nFLOPs a step\t%s\n", (long long)config_params(&o->m.config),
-	    (long long)o->steps, (long long)(o->steps * o->batch),
+	    (long long)o->steps, (long long)o->tokens,
 	    (long long)trainer_state(t)->step, mem, flops);
 }
 
@@ -351,8 +324,10 @@ main(int argc, char **argv)
 			.wish = wish, .extra = copy_tokenizer, .progress = progress, .ctx = &o,
 		};
 
-		if (o.sample_every > 0)
-			open_sampling(&o);
+		if (o.sample_every > 0 && (o.sampling = sampling_new(&o.m,
+		    o.run.from[0] != '\0' ? o.run.from : o.model, o.prompt,
+		    (uint64_t)o.seed, &err)) == NULL)
+			tool_fail("--sample-every", &err);
 		progress_start(&o.progress, 1);
 		signal(SIGTERM, on_signal);
 		signal(SIGINT, on_signal);
@@ -366,9 +341,7 @@ main(int argc, char **argv)
 		tool_fail(o.output, &err);
 	if (profile != NULL && profile_report(profile, o.profile, stderr, &err) < 0)
 		tool_fail(NULL, &err);
-	engine_free(o.engine);
-	tokenizer_free(o.tokenizer);
-	buf_free(&o.sample);
+	sampling_free(o.sampling);
 	trainer_free(t);
 	model_free(&o.m);
 	run_close(&o.run);

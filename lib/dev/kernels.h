@@ -231,9 +231,10 @@ struct k_xent {
 
 /*
  * logits become d loss / d logits, in place, given dlogp and dlse (0: none)
- * per token: dlogp * (onehot(target) - p) + dlse * p, through softcap.
+ * per token: dlogp * (onehot(target) - p) + dlse * p, through softcap.  dlse is
+ * less by 2 z lse dlogp: z lse^2 joins -logp in what is minimised.
  */
-struct k_xent_bwd { struct k_xent f; dptr dlogp, dlse; };
+struct k_xent_bwd { struct k_xent f; dptr dlogp, dlse; double z; };
 
 /*
  * Recurrences.  Sequence s owns tokens cu_seqlens[s] to cu_seqlens[s + 1].  In

@@ -232,21 +232,32 @@ hash_file(const char *path, int64_t *bytes, char hex[33], struct err *err)
 
 struct summing {
 	const char	*dir;
+	const char	*within;	/* "ema": the directory in it that is summed; NULL: itself */
 	json_t		*files;
 };
 
 static int
 sum_file(void *ctx, int fd, const char *name, struct err *err)
 {
-	struct summing *s = ctx;
-	char path[CHECKPOINT_PATH], hex[33];
+	struct summing *s = ctx, sub = { s->dir, name, s->files };
+	char path[CHECKPOINT_PATH], key[CHECKPOINT_PATH], hex[33];
+	struct stat st;
 	int64_t bytes;
 
-	(void)fd;
-	if (join(path, s->dir, name, err) != 0 || sync_path(path, err) != 0 ||
-	    hash_file(path, &bytes, hex, err) != 0)
+	if (join(path, s->dir, name, err) != 0)
 		return -1;
-	if (json_object_set_new(s->files, name, json_pack("{s:I, s:s}", "bytes",
+	memcpy(key, name, strlen(name) + 1);
+	if (s->within != NULL && (join(key, s->within, name, err) != 0 ||
+	    join(path, s->dir, key, err) != 0))
+		return -1;
+	if (sync_path(path, err) != 0)
+		return -1;
+	if (s->within == NULL && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode))
+		return each(path, sum_file, &sub, err);
+	if (hash_file(path, &bytes, hex, err) != 0)
+		return -1;
+	if (json_object_set_new(s->files, key, json_pack("{s:I, s:s}", "bytes",
 	    (json_int_t)bytes, "xxh3", hex)) != 0)
 		return err_set(err, ERR_ARG, "%s: not a name in UTF-8", path);
 	return 0;
@@ -256,7 +267,7 @@ sum_file(void *ctx, int fd, const char *name, struct err *err)
 static int
 write_sums(const char *dir, struct err *err)
 {
-	struct summing s = { dir, json_object() };
+	struct summing s = { dir, NULL, json_object() };
 	char path[CHECKPOINT_PATH], *text = NULL;
 	json_t *doc = NULL;
 	int rc = -1;
@@ -311,6 +322,18 @@ checkpoint_commit(struct checkpoint *c, struct err *err)
 	return 0;
 }
 
+/* "name" or "directory/name", of which none begins with a dot. */
+static bool
+good_name(const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	if (name[0] == '\0' || name[0] == '.' || name[0] == '/')
+		return false;
+	return slash == NULL || (slash[1] != '\0' && slash[1] != '.' &&
+	    strchr(slash + 1, '/') == NULL);
+}
+
 static int
 verify_file(const char *dir, const char *name, const json_t *sum, struct err *err)
 {
@@ -319,8 +342,7 @@ verify_file(const char *dir, const char *name, const json_t *sum, struct err *er
 	char path[CHECKPOINT_PATH], hex[33];
 	int64_t bytes;
 
-	if (want == NULL || !json_is_integer(size) || strchr(name, '/') != NULL ||
-	    name[0] == '\0' || name[0] == '.')
+	if (want == NULL || !json_is_integer(size) || !good_name(name))
 		return err_set(err, ERR_FORMAT, "%s/%s: bad entry '%.100s'", dir, SUMS, name);
 	if (join(path, dir, name, err) != 0 || hash_file(path, &bytes, hex, err) != 0)
 		return -1;

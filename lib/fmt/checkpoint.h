@@ -7,8 +7,8 @@
  * run/step-00000100, and run/latest is swapped to it.  A process that is
  * killed at any point leaves the newest whole checkpoint findable.
  *
- * One process at a time writes a run: run_lock().  Checkpoints are flat: a
- * directory inside one is an error.
+ * One process at a time writes a run: run_lock().  A checkpoint may hold
+ * directories of files ("ema"), and these no others.
  */
 #ifndef FMT_CHECKPOINT_H
 #define FMT_CHECKPOINT_H

@@ -258,7 +258,7 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 	if (m->adapter != NULL && adapter_recorded(m->adapter, err) < 0)
 		return -1;
 	io->head = op_head(t, h, head_weight(&b), io->target, io->dlogp, b.c->final_softcap,
-	    head_flags & (HEAD_LSE | HEAD_ENTROPY));
+	    m->z_loss, head_flags & (HEAD_LSE | HEAD_ENTROPY));
 	io->loss = op_dot(t, io->head.logp, minus);
 	record_ahead(&b, h, minus);
 	if (io->balance.layers > 0)

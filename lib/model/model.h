@@ -147,6 +147,7 @@ struct model {
 	struct params	 params;
 	struct weight	*weight;	/* in the order of the parameters */
 	int		 n_weights, cap_weights;
+	double		 z_loss;	/* op_head()'s in score tapes; set before they are recorded */
 	struct dev	*dev;
 	struct adapter	*adapter;	/* adapter.h; NULL: none */
 };
@@ -164,6 +165,8 @@ int model_declare(struct model *m, const struct config *c, struct err *err);
 int model_init(struct model *m, const struct config *c, struct dev *dev, bool grads,
     uint64_t seed, struct err *err);
 int model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct err *err);
+/* The weights of a directory of the same model, with model_load()'s errors. */
+int model_reload(struct model *m, const char *dir, struct err *err);
 void model_free(struct model *m);
 
 /*

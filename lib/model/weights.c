@@ -232,6 +232,19 @@ drop_ahead(struct config *c, const struct st_file *f)
 }
 
 int
+model_reload(struct model *m, const char *dir, struct err *err)
+{
+	struct st_file *f = st_open(dir, err);
+	int ret;
+
+	if (f == NULL)
+		return -1;
+	ret = load_all(m, f, err);
+	st_close(f);
+	return ret < 0 ? err_wrap(err, "%s", dir) : 0;
+}
+
+int
 model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct err *err)
 {
 	struct config c;

@@ -42,6 +42,7 @@ struct op {
 	struct tensor	*in[OP_IN], *out[3];
 	struct mem	 kept[2];	/* statistics of the forward pass */
 	union dev_args	 f;		/* forward's arguments, without addresses */
+	double		 z_loss;	/* head's */
 	double		 flops, bytes, flops_backward;
 };
 

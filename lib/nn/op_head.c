@@ -84,6 +84,7 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 	union dev_args *a = tape_launch(t, K_XENT_BWD);
 
 	a->xent_bwd.f = xent_args(op, c);
+	a->xent_bwd.z = op->z_loss;
 	bind_xent(t, op, c, offsetof(union dev_args, xent_bwd.f));
 	BIND(t, xent_bwd.dlogp, dlogp);
 	BIND(t, xent_bwd.dlse, dlse);
@@ -172,7 +173,7 @@ fits(const struct tape *t, const struct tensor *x, const struct tensor *w,
 
 struct op_head
 op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *target,
-    struct tensor *dlogp, double softcap, unsigned flags)
+    struct tensor *dlogp, double softcap, double z_loss, unsigned flags)
 {
 	struct op_head h = { NULL, NULL, NULL };
 	struct op *op;
@@ -190,6 +191,7 @@ op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *targe
 	op->in[W] = w;
 	op->in[TARGET] = target;
 	op->in[DLOGP] = dlogp;
+	op->z_loss = z_loss;
 	h.logp = op->out[LOGP] = tape_row_values(t, x);
 	h.logp->needs_grad = dlogp == NULL && (tape_wants(t, x) || tape_wants(t, w));
 	if (flags & HEAD_LSE) {

@@ -114,11 +114,12 @@ struct tensor *op_gather(struct tape *t, struct tensor *x, struct tensor *row);
  * the chunks do forward and backward (pretraining knows it is -1 / targets).
  * With dlogp NULL the backward pass takes the gradients of logp and lse (of
  * tape_seed() or of ops) and recomputes logits.  entropy has no gradient.
+ * z_loss z > 0: gradients are those of logp - z lse^2 (arXiv 2204.02311).
  */
 struct op_head { struct tensor *logp, *lse, *entropy; };
 enum { HEAD_LSE = 1, HEAD_ENTROPY = 2 };
 struct op_head op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *target,
-    struct tensor *dlogp, double softcap, unsigned flags);
+    struct tensor *dlogp, double softcap, double z_loss, unsigned flags);
 
 /* The columns of x before this one, and from it on. */
 void op_split(struct tape *t, struct tensor *x, int64_t column, struct tensor *y[2]);

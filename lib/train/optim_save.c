@@ -50,7 +50,6 @@ add_param(struct saved *s, const struct param *p, const struct slot *slot)
 	add(s, "v_scale", p->name, DTYPE_F32, 1, &blocks, slot->v.scale);
 	add(s, "row", p->name, DTYPE_F32, 2, row, slot->row);
 	add(s, "col", p->name, DTYPE_F32, 2, col, slot->col);
-	add(s, "ema", p->name, DTYPE_F32, p->ndim, p->shape, slot->ema);
 }
 
 static int

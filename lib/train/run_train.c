@@ -13,6 +13,20 @@ struct going {
 	int64_t		 saved, validated;	/* the steps they were last done at */
 };
 
+/* What else a model directory holds, for the model and its moving average. */
+static int
+extra(struct going *g, const char *dir, struct err *err)
+{
+	char path[CHECKPOINT_PATH + 8];
+
+	if (g->o->extra == NULL)
+		return 0;
+	if (g->o->extra(g->o->ctx, dir, err) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "%s/" TRAIN_EMA, dir);
+	return trainer_ema(g->trainer) ? g->o->extra(g->o->ctx, path, err) : 0;
+}
+
 static int
 save(struct going *g, struct err *err)
 {
@@ -24,7 +38,7 @@ save(struct going *g, struct err *err)
 	if ((c = checkpoint_begin(g->run->dir, step, err)) == NULL)
 		return -1;
 	if (trainer_save(g->trainer, checkpoint_dir(c), err) < 0 ||
-	    (g->o->extra != NULL && g->o->extra(g->o->ctx, checkpoint_dir(c), err) < 0)) {
+	    extra(g, checkpoint_dir(c), err) < 0) {
 		checkpoint_abort(c);
 		return -1;
 	}
@@ -42,15 +56,20 @@ validate(struct going *g, struct err *err)
 {
 	const struct train_state *s = trainer_state(g->trainer);
 	struct score_report r;
+	double ema_loss;
+	json_t *line;
 
 	if (g->validated == s->step)
 		return 0;
-	if (trainer_validate(g->trainer, &r, err) < 0)
+	if (trainer_validate(g->trainer, &r, &ema_loss, err) < 0)
 		return -1;
 	g->validated = s->step;
-	if (run_log(g->run, json_pack("{sI sf sf sI sb}", "step", (json_int_t)s->step,
+	line = json_pack("{sI sf sf sI sb}", "step", (json_int_t)s->step,
 	    "valid_loss", r.loss, "bits_per_byte", r.bits_per_byte,
-	    "valid_tokens", (json_int_t)r.targets, "best", s->best_step == s->step), err) < 0)
+	    "valid_tokens", (json_int_t)r.targets, "best", s->best_step == s->step);
+	if (line != NULL && isfinite(ema_loss))
+		json_object_set_new(line, "ema_loss", json_real(ema_loss));
+	if (run_log(g->run, line, err) < 0)
 		return -1;
 	/* The best is kept, so it must be on disk. */
 	if (s->best_step != s->step)
@@ -93,7 +112,7 @@ log_step(struct going *g, const struct train_report *r, double seconds, double p
 
 	if (line != NULL && peak > 0 && seconds > 0)
 		json_object_set_new(line, "mfu",
-		    json_real(trainer_flops(g->trainer) / seconds / peak));
+		    json_real(r->flops / seconds / peak));
 	if (line != NULL && r->skip != 0)
 		json_object_set_new(line, "skipped", json_string(why[r->skip]));
 	if (line != NULL && r->ahead > 0)

@@ -1,6 +1,7 @@
 #include "train/schedule.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const names[] = {
@@ -62,4 +63,72 @@ schedule_rate(const struct schedule *s, int64_t step)
 		break;
 	}
 	return s->peak * (1 - (1 - s->floor) * fall);
+}
+
+int
+ramp_parse(const char *text, struct ramp *r, struct err *err)
+{
+	const char *p = text;
+
+	*r = (struct ramp){ 0 };
+	while (p != NULL) {
+		struct ramp_part part;
+		char *end;
+
+		part.tokens = strtoll(p, &end, 10);
+		if (end == p || *end != ':' || part.tokens < 1)
+			return err_set(err, ERR_ARG, "'%s' does not begin with TOKENS:STEPS", p);
+		p = end + 1;
+		part.steps = strtoll(p, &end, 10);
+		if (end == p || (*end != '\0' && *end != ',') || part.steps < 1 ||
+		    part.steps > INT64_MAX / part.tokens / RAMP_PARTS)
+			return err_set(err, ERR_ARG, "'%s' does not begin with a number of "
+			    "steps", p);
+		if (r->n == RAMP_PARTS)
+			return err_set(err, ERR_LIMIT, "more than %d parts", RAMP_PARTS);
+		r->part[r->n++] = part;
+		p = *end == ',' ? end + 1 : NULL;
+	}
+	return 0;
+}
+
+int64_t
+ramp_tokens(const struct ramp *r, int64_t batch, int64_t step)
+{
+	for (int i = 0; i < r->n; i++) {
+		if (step < r->part[i].steps)
+			return r->part[i].tokens;
+		step -= r->part[i].steps;
+	}
+	return batch;
+}
+
+int64_t
+ramp_before(const struct ramp *r, int64_t batch, int64_t step)
+{
+	int64_t tokens = 0;
+
+	for (int i = 0; i < r->n; i++) {
+		int64_t n = step < r->part[i].steps ? step : r->part[i].steps;
+
+		tokens += n * r->part[i].tokens;
+		step -= n;
+	}
+	return tokens + step * batch;
+}
+
+int64_t
+ramp_steps(const struct ramp *r, int64_t batch, double tokens)
+{
+	int64_t steps = 0;
+
+	for (int i = 0; i < r->n; i++) {
+		double all = (double)r->part[i].tokens * (double)r->part[i].steps;
+
+		if (tokens <= all)
+			return steps + (int64_t)ceil(tokens / (double)r->part[i].tokens);
+		tokens -= all;
+		steps += r->part[i].steps;
+	}
+	return steps + (int64_t)ceil(tokens / (double)batch);
 }

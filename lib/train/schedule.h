@@ -29,4 +29,26 @@ const char *schedule_name(enum schedule_shape shape);
 /* The rate of step, counted from 0. */
 double schedule_rate(const struct schedule *s, int64_t step);
 
+/*
+ * A batch that grows: so many tokens a step for so many steps, part after
+ * part, and then the full batch.  What a step takes and what was taken before
+ * it are functions of the step.
+ */
+#define RAMP_PARTS 16
+
+struct ramp {
+	int	n;
+	struct ramp_part { int64_t tokens, steps; } part[RAMP_PARTS];
+};
+
+/* "2048:500,4096:1000"; NULL: none.  Return 0 or -1. */
+int ramp_parse(const char *text, struct ramp *r, struct err *err);
+
+/* Tokens of a step counted from 0, and of all steps before it; batch is the full one. */
+int64_t ramp_tokens(const struct ramp *r, int64_t batch, int64_t step);
+int64_t ramp_before(const struct ramp *r, int64_t batch, int64_t step);
+
+/* Steps that take at least so many tokens. */
+int64_t ramp_steps(const struct ramp *r, int64_t batch, double tokens);
+
 #endif

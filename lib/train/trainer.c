@@ -1,8 +1,10 @@
 #include "train/trainer.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "train/ahead.h"
 #include "train/balance.h"
@@ -23,7 +25,7 @@ struct trainer {
 	struct scorer	*scorer;
 	struct batch	 batch;
 	float		*dlogp;
-	int64_t		 rows, micro_rows;	/* a step, a pass */
+	int64_t		 micro_rows;	/* a pass's */
 };
 
 int
@@ -54,16 +56,23 @@ static int
 set_rows(struct trainer *t, struct err *err)
 {
 	int64_t len = loader_info(t->train)->row_len;
-	int64_t micro = t->o.micro > 0 ? t->o.micro : MICRO;
+	int64_t micro = t->o.micro > 0 ? t->o.micro : MICRO, most = t->o.batch;
 
 	if (t->o.batch < len || t->o.batch % len != 0)
 		return err_set(err, ERR_ARG,
 		    "a batch of %lld tokens is no multiple of the rows' %lld",
 		    (long long)t->o.batch, (long long)len);
-	t->rows = t->o.batch / len;
+	for (int i = 0; i < t->o.ramp.n; i++) {
+		int64_t tokens = t->o.ramp.part[i].tokens;
+
+		if (tokens % len != 0)
+			return err_set(err, ERR_ARG, "a batch of %lld tokens in the ramp is no "
+			    "multiple of the rows' %lld", (long long)tokens, (long long)len);
+		most = tokens > most ? tokens : most;
+	}
 	t->micro_rows = micro / len > 0 ? micro / len : 1;
-	if (t->micro_rows > t->rows)
-		t->micro_rows = t->rows;
+	if (t->micro_rows > most / len)
+		t->micro_rows = most / len;
 	if (len > t->model->config.context)
 		return err_set(err, ERR_ARG, "rows of %lld tokens in a model of context %lld",
 		    (long long)len, (long long)t->model->config.context);
@@ -100,6 +109,7 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 		err_set(err, ERR_NOMEM, "out of memory");
 		goto fail;
 	}
+	model->z_loss = o->z_loss;
 	if ((t->tape = tape_new(model->dev, cap, cap,
 	    TAPE_GRAD | params_tape(&model->params) | o->recompute, err)) == NULL ||
 	    model_record_score(model, t->tape, &t->io, flags, err) < 0 ||
@@ -141,11 +151,23 @@ trainer_state(struct trainer *t)
 	return &t->state;
 }
 
+static double
+flops(const struct trainer *t, int64_t tokens)
+{
+	return 3 * (double)tokens * config_flops(&t->model->config,
+	    loader_info(t->train)->row_len / 2);
+}
+
 double
 trainer_flops(const struct trainer *t)
 {
-	return 3 * (double)t->o.batch * config_flops(&t->model->config,
-	    loader_info(t->train)->row_len / 2);
+	return flops(t, t->o.batch);
+}
+
+bool
+trainer_ema(const struct trainer *t)
+{
+	return t->o.ema > 0;
 }
 
 double
@@ -171,20 +193,32 @@ trainer_memory(const struct trainer *t)
 	    (t->scorer != NULL ? scorer_memory(t->scorer) : 0);
 }
 
+/* The rows of a step. */
+struct row_range { int64_t first, n; };
+
+static struct row_range
+rows_of(const struct trainer *t)
+{
+	int64_t len = loader_info(t->train)->row_len, step = t->state.step;
+
+	return (struct row_range){ ramp_before(&t->o.ramp, t->o.batch, step) / len,
+	    ramp_tokens(&t->o.ramp, t->o.batch, step) / len };
+}
+
 /*
  * The step's targets and tokens, before its first pass: it is divided by them.
  * The rows of the first pass are read last, and left in the batch.
  */
 static int
-count_targets(struct trainer *t, int64_t first, int64_t *targets, int64_t *tokens,
+count_targets(struct trainer *t, struct row_range rows, int64_t *targets, int64_t *tokens,
     struct err *err)
 {
 	*targets = *tokens = 0;
-	for (int64_t i = (t->rows - 1) / t->micro_rows * t->micro_rows; i >= 0;
+	for (int64_t i = (rows.n - 1) / t->micro_rows * t->micro_rows; i >= 0;
 	    i -= t->micro_rows) {
-		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
+		int64_t n = rows.n - i < t->micro_rows ? rows.n - i : t->micro_rows;
 
-		if (loader_batch(t->train, first + i, n, &t->batch, err) < 0)
+		if (loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
 			return -1;
 		*targets += t->batch.targets;
 		*tokens += t->batch.tokens;
@@ -213,11 +247,12 @@ pass(struct trainer *t, double weight)
 int
 trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 {
-	int64_t first = t->state.step * t->rows, targets, tokens;
+	struct row_range rows = rows_of(t);
+	int64_t targets, tokens;
 	double rate = schedule_rate(&t->o.schedule, t->state.step), weight, routers[2];
 	struct dev_step step;
 
-	if (count_targets(t, first, &targets, &tokens, err) < 0)
+	if (count_targets(t, rows, &targets, &tokens, err) < 0)
 		return -1;
 	weight = targets > 0 ? 1.0 / (double)targets : 0;
 	if (t->state.loss_scale > 0)
@@ -225,10 +260,10 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	optim_begin(t->optim, &t->state, rate, targets);
 	ahead_begin(t->ahead, t->tape, &t->io);
 	balance_begin(t->tape, &t->io, tokens > 0 ? weight * (double)targets / (double)tokens : 0);
-	for (int64_t i = 0; i < t->rows; i += t->micro_rows) {
-		int64_t n = t->rows - i < t->micro_rows ? t->rows - i : t->micro_rows;
+	for (int64_t i = 0; i < rows.n; i += t->micro_rows) {
+		int64_t n = rows.n - i < t->micro_rows ? rows.n - i : t->micro_rows;
 
-		if (i > 0 && loader_batch(t->train, first + i, n, &t->batch, err) < 0)
+		if (i > 0 && loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
 			return -1;
 		pass(t, weight);
 	}
@@ -246,6 +281,7 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	*r = (struct train_report){
 		.loss = targets > 0 ? step.loss / (double)targets : 0,
 		.norm = step.norm, .rate = rate,
+		.flops = flops(t, rows.n * loader_info(t->train)->row_len),
 		.tokens = tokens, .targets = targets, .skip = step.skip,
 		.routed = t->io.balance.layers > 0,
 		.balance = tokens > 0 ? routers[0] / (double)tokens : 0,
@@ -259,12 +295,29 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	return 0;
 }
 
+/* The loss of the moving average. */
+static int
+validate_ema(struct trainer *t, double *loss, struct err *err)
+{
+	struct score_report r;
+	int ret;
+
+	*loss = NAN;
+	if (!trainer_ema(t))
+		return 0;
+	optim_swap(t->optim);
+	ret = scorer_rows(t->scorer, t->valid, &r, err);
+	optim_swap(t->optim);
+	*loss = r.loss;
+	return ret;
+}
+
 int
-trainer_validate(struct trainer *t, struct score_report *r, struct err *err)
+trainer_validate(struct trainer *t, struct score_report *r, double *ema_loss, struct err *err)
 {
 	struct train_state *s = &t->state;
 
-	if (scorer_rows(t->scorer, t->valid, r, err) < 0)
+	if (scorer_rows(t->scorer, t->valid, r, err) < 0 || validate_ema(t, ema_loss, err) < 0)
 		return -1;
 	if (isfinite(r->loss) && (s->best_step == 0 || r->loss < s->best_loss)) {
 		s->best_loss = r->loss;
@@ -276,6 +329,38 @@ trainer_validate(struct trainer *t, struct score_report *r, struct err *err)
 	return 0;
 }
 
+static int
+save_ema(struct trainer *t, const char *dir, struct err *err)
+{
+	char path[4096];
+	int ret;
+
+	if (!trainer_ema(t))
+		return 0;
+	snprintf(path, sizeof(path), "%s/" TRAIN_EMA, dir);
+	if (mkdir(path, 0777) < 0 && errno != EEXIST)
+		return err_sys(err, "%s: cannot create", path);
+	optim_swap(t->optim);
+	ret = model_save(t->model, path, DTYPE_F32, 0, err);
+	optim_swap(t->optim);
+	return ret;
+}
+
+static int
+restore_ema(struct trainer *t, const char *dir, struct err *err)
+{
+	char path[4096];
+	int ret;
+
+	if (!trainer_ema(t))
+		return 0;
+	snprintf(path, sizeof(path), "%s/" TRAIN_EMA, dir);
+	optim_swap(t->optim);
+	ret = model_reload(t->model, path, err);
+	optim_swap(t->optim);
+	return ret;
+}
+
 int
 trainer_save(struct trainer *t, const char *dir, struct err *err)
 {
@@ -284,7 +369,8 @@ trainer_save(struct trainer *t, const char *dir, struct err *err)
 	json_t *doc;
 	int ret;
 
-	if (model_save(t->model, dir, DTYPE_F32, 0, err) < 0 || optim_save(t->optim, dir, err) < 0)
+	if (model_save(t->model, dir, DTYPE_F32, 0, err) < 0 || save_ema(t, dir, err) < 0 ||
+	    optim_save(t->optim, dir, err) < 0)
 		return -1;
 	doc = json_pack("{sI sI sI sI sf sI sI sf sI}", "step", (json_int_t)s->step,
 	    "updates", (json_int_t)s->updates, "skipped", (json_int_t)s->skipped,
@@ -331,5 +417,7 @@ trainer_restore(struct trainer *t, const char *dir, struct err *err)
 		s->loss_scale = loss_scale;
 		s->good = good;
 	}
+	if (restore_ema(t, dir, err) < 0)
+		return -1;
 	return optim_restore(t->optim, dir, err);
 }

@@ -38,11 +38,13 @@ struct train_options {
 	enum optimizer optimizer;
 	dtype	moments;	/* F32 (or NONE), BF16, U8; Adafactor's are small, and F32 */
 	int64_t	batch;		/* tokens a step, a multiple of the row length */
+	struct ramp ramp;	/* smaller ones, before */
 	int64_t	micro;		/* tokens a pass; 0: at most 8192 */
 	unsigned recompute;	/* TAPE_RECOMPUTE_*: the same results from less memory */
 	struct schedule schedule;
 	double	beta1, beta2, eps, decay;
 	double	ema;		/* decay of a moving average of the weights; 0: none */
+	double	z_loss;		/* of the mean over targets of the square of log-sum-exp */
 	double	clip;		/* global gradient norm; 0: none */
 	double	spike;		/* deviations above the median that skip a step; 0: none */
 	/* of experts (train/balance.h); negative: the config's factor, the family's rate */
@@ -69,6 +71,7 @@ struct train_report {
 	double	loss;		/* nats a target */
 	double	norm;		/* of the gradient, before clipping */
 	double	rate;
+	double	flops;		/* at full rows: 3 forward passes' worth */
 	int64_t	tokens, targets;
 	int	skip;		/* 0, or why: enum skip */
 	bool	routed;		/* there are experts, and these, a token's mean: nn/moe.h */
@@ -91,7 +94,7 @@ void trainer_free(struct trainer *t);
 
 struct train_state *trainer_state(struct trainer *t);
 
-/* FLOPs of one step at full rows: 3 forward passes' worth. */
+/* FLOPs of one step of the full batch: 3 forward passes' worth. */
 double trainer_flops(const struct trainer *t);
 
 /* What the device can do at most, FLOP/s; 0 when it was not measured. */
@@ -100,13 +103,24 @@ double trainer_peak(const struct trainer *t);
 /* Whether there are rows to validate on. */
 bool trainer_valid(const struct trainer *t);
 
+/* Whether there is a moving average of the weights. */
+bool trainer_ema(const struct trainer *t);
+
 /* Bytes on the device: parameters, gradients, moments, activations. */
 int64_t trainer_memory(const struct trainer *t);
 
 int trainer_step(struct trainer *t, struct train_report *r, struct err *err);
-int trainer_validate(struct trainer *t, struct score_report *r, struct err *err);
 
-/* Write model, optimizer.safetensors and state.json into dir; read the last two. */
+/* *ema_loss is that of the moving average of the weights, NAN when there is none. */
+int trainer_validate(struct trainer *t, struct score_report *r, double *ema_loss,
+    struct err *err);
+
+/*
+ * Write model, optimizer.safetensors and state.json into dir, and the moving
+ * average of the weights as a model directory TRAIN_EMA in it; read all but
+ * the model, which model_load() has read.
+ */
+#define TRAIN_EMA "ema"
 int trainer_save(struct trainer *t, const char *dir, struct err *err);
 int trainer_restore(struct trainer *t, const char *dir, struct err *err);
 

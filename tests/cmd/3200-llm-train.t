@@ -130,7 +130,39 @@ exits 2 'an unknown optimizer' llm-train -q -m model -o none6 --steps 1 --batch 
 exits 0 'a dry run' llm-train -m model -o dry --steps 9 --batch 64 --dry-run train.shard
 grep -q '^memory' "$tmp/out"
 result 'prints the memory' $?
-exits 0 'Muon' $train -o muon --optimizer muon train.shard
+# Each optimizer, moments, ramp and average go on to the same bytes.
+resumes () {
+	name=$1
+	shift
+	exits 0 "$*" $train -o $name "$@" train.shard
+	mkdir $name-half
+	cp -r $name/run.json $name/log.jsonl $name/step-00000020 $name-half
+	exits 0 'going on half-way' llm-train -q -j1 -o $name-half --continue
+	same $name $name-half && { ! test -d $name/latest/ema ||
+	    cmp $name/latest/ema/model.safetensors $name-half/latest/ema/model.safetensors; }
+	result 'to the same bytes' $?
+}
+resumes muon --optimizer muon --moments bf16 --ema 0.99
+resumes lion --optimizer lion --moments 8bit --lr 1e-3
+resumes adafactor --optimizer adafactor --z-loss 1e-3 --lr 1e-2
+resumes ramp --batch-ramp 64:12,128:13 --ema 0.9 --moments bf16
+sed -n 's/.*"step":\([0-9]*\),.*"tokens":\([0-9]*\),.*/\1 \2/p' ramp/log.jsonl |
+    awk '{ most = $1 <= 12 ? 64 : $1 <= 25 ? 128 : 256
+	if ($2 > most || $2 <= 0.75 * most) bad = 1 } END { exit bad || NR != 40 }'
+result 'the ramp takes its steps' $?
+exits 0 'the average is a model' llm-eval -t perplexity -m ramp/latest/ema -o ppl valid.shard
+sed -n 's/.*"ema_loss":\([0-9.]*\).*/\1/p' ramp/log.jsonl | tail -n 1 >logged
+awk -v logged="$(cat logged)" '{ if (match($0, /"loss": *[0-9.]+/)) {
+	x = substr($0, RSTART, RLENGTH); sub(/.*: */, "", x); d = x - logged
+	found = d * d < 1e-10 } } END { exit !found }' ppl
+result 'of the loss that was logged' $?
+exits 2 'a ramp that does not fit' llm-train -q -m model -o none7 --steps 1 --batch 64 \
+    --batch-ramp 33:2 train.shard
+exits 2 'a ramp that is none' llm-train -q -m model -o none8 --steps 1 --batch 64 \
+    --batch-ramp 32:2,x train.shard
+exits 2 'unknown moments' llm-train -q -m model -o none9 --steps 1 --batch 64 --moments int4 train.shard
+exits 2 'betas of Adafactor' llm-train -q -m model -o none10 --steps 1 --batch 64 \
+    --optimizer adafactor --beta2 0.9 train.shard
 for keep in cheap block
 do
 	exits 0 "recompute $keep" $train -o $keep --recompute $keep train.shard

@@ -551,6 +551,7 @@ xent_bwd(struct refdev *r, const struct k_xent_bwd *b)
 		double dlogp = b->dlogp.at != 0 && target >= 0 ? f64(b->dlogp)[t] : 0;
 		double dlse = b->dlse.at != 0 ? f64(b->dlse)[t] : 0;
 
+		dlse -= 2 * b->z * f64(a->lse)[t] * dlogp;
 		if (target >= a->v) {
 			fail(r, "xent_bwd: bad target", t);
 			return;

@@ -102,12 +102,27 @@ half(void)
 	ok(!there(".tmp-step-00000400"), "and gone when aborted");
 	c = checkpoint_begin(run, 400, &e);
 	free(c);
-	c = checkpoint_begin(run, 500, &e);
+	c = checkpoint_begin(run, 50, &e);
 	ok(c != NULL && !there(".tmp-step-00000400"), "what a dead process left is removed");
 	snprintf(path, sizeof(path), "%s/sub", checkpoint_dir(c));
 	mkdir(path, 0777);
-	ok(checkpoint_commit(c, &e) == -1 && !there("step-00000500") &&
-	    !there(".tmp-step-00000500"), "a directory inside is refused, and nothing left");
+	snprintf(path, sizeof(path), "%s/sub/x", checkpoint_dir(c));
+	file_write(path, S("x"), &e);
+	snprintf(path, sizeof(path), "%s/step-00000050", run);
+	ok(checkpoint_commit(c, &e) == 0 && there("step-00000050/sub/x") &&
+	    checkpoint_verify(path, &e) == 0, "a directory of files");
+	snprintf(path, sizeof(path), "%s/step-00000050/sub/x", run);
+	file_write(path, S("y"), &e);
+	*strrchr(path, '/') = '\0';
+	*strrchr(path, '/') = '\0';
+	ok(checkpoint_verify(path, &e) == -1, "is verified, too");
+	c = checkpoint_begin(run, 600, &e);
+	snprintf(path, sizeof(path), "%s/sub", checkpoint_dir(c));
+	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/sub/sub", checkpoint_dir(c));
+	mkdir(path, 0777);
+	ok(checkpoint_commit(c, &e) == -1 && !there("step-00000600") &&
+	    !there(".tmp-step-00000600"), "one in it is refused, and nothing left");
 }
 
 static void

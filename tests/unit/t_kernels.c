@@ -525,7 +525,8 @@ static void
 xent_bwd_args(struct kit *k, union dev_args *a)
 {
 	R;
-	a->xent_bwd = (struct k_xent_bwd){ xent_of(k, r), AT(3), r->add ? AT(4) : (dptr){ 0 } };
+	a->xent_bwd = (struct k_xent_bwd){ xent_of(k, r), AT(3), r->add ? AT(4) : (dptr){ 0 },
+	    r->flag ? 0.01 : 0 };
 }
 
 static void

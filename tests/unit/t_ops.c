@@ -548,7 +548,7 @@ t_head(const char *what, bool one_pass, double softcap, int frozen)
 		d = input(&g, DTYPE_F64, 6, dlogp);
 		g.weight = dlogp;
 	}
-	h = op_head(g.t, x, p(&g, 2), t, d, softcap, one_pass ? 0 : HEAD_LSE);
+	h = op_head(g.t, x, p(&g, 2), t, d, softcap, 0, one_pass ? 0 : HEAD_LSE);
 	if (one_pass) {
 		g.out[g.nout++] = h.logp;
 	} else {

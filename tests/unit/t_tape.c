@@ -393,7 +393,7 @@ test_chunks(void)
 	    (int64_t[]){ T }), 1);
 	target = tape_input(t, "target", DTYPE_I32, ROWS_TOKENS, 1, (int64_t[]){ T });
 	dlogp = tape_input(t, "dlogp", DTYPE_F32, ROWS_TOKENS, 1, (int64_t[]){ T });
-	h = op_head(t, x, &ps.p[1].t, target, dlogp, 0, 0);
+	h = op_head(t, x, &ps.p[1].t, target, dlogp, 0, 0, 0);
 	must(tape_plan(t, &err));
 	ok(t->n_launches > 10, "a large head has several chunks");
 	tape_upload(t, (struct tensor *)(void *)t->ops->prev->in[1], at, T);
@@ -410,7 +410,7 @@ test_chunks(void)
 	px = op_embed(part, &ps.p[0].t, tape_input(part, "at", DTYPE_I32, ROWS_TOKENS, 1,
 	    (int64_t[]){ PART }), 1);
 	ptarget = tape_input(part, "target", DTYPE_I32, ROWS_TOKENS, 1, (int64_t[]){ PART });
-	ph = op_head(part, px, &ps.p[1].t, ptarget, NULL, 0, 0);
+	ph = op_head(part, px, &ps.p[1].t, ptarget, NULL, 0, 0, 0);
 	tape_seed(part, ph.logp);
 	must(tape_plan(part, &err));
 	for (int i = 0; i < T - 20; i += PART) {

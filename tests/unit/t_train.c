@@ -200,24 +200,24 @@ test_training(void)
 	struct train_report r;
 	struct rig g, h;
 	struct err err;
-	double first, a, b;
+	double first, a, b, ema;
 	char part[128];
 
 	rig_up(&g, 2, 0, &o);
-	ok(trainer_validate(g.t, &before, &err) == 0 && fabs(before.loss - log(VOCAB)) < 0.2,
+	ok(trainer_validate(g.t, &before, &ema, &err) == 0 && fabs(before.loss - log(VOCAB)) < 0.2,
 	    "a new model knows nothing");
 	first = steps(&g, 1);
 	ok(fabs(first - log(VOCAB)) < 0.2, "nor does its first step");
 	a = steps(&g, 59);
 	ok(a < 0.5 * first, "the loss falls");
-	ok(trainer_validate(g.t, &after, &err) == 0 && after.loss < 0.6 * before.loss,
+	ok(trainer_validate(g.t, &after, &ema, &err) == 0 && after.loss < 0.6 * before.loss,
 	    "on rows not trained on too");
 	ok(after.source_bytes == 60 * 8 && after.bits_per_byte > 0, "bytes are counted");
 	save(&g, "whole");
 
 	/* One thread, strict memory, stopped and restored: the same bytes. */
 	rig_up(&h, 1, DEV_STRICT, &o);
-	trainer_validate(h.t, &before, &err);
+	trainer_validate(h.t, &before, &ema, &err);
 	steps(&h, 23);
 	save(&h, "part");
 	rig_down(&h);
@@ -230,7 +230,7 @@ test_training(void)
 	    (h.t = trainer_new(&h.m, h.rows, h.valid, &o, &err)) != NULL &&
 	    trainer_restore(h.t, part, &err) == 0, "a checkpoint is read back");
 	steps(&h, 37);
-	trainer_validate(h.t, &after, &err);
+	trainer_validate(h.t, &after, &ema, &err);
 	save(&h, "resumed");
 	ok(same("whole", "resumed"), "a resumed run has the bytes of a whole one");
 	rig_down(&h);

@@ -153,7 +153,8 @@ xent_bwd_row(const struct k_xent_bwd *a, int64_t r, int64_t t)
 	int32_t target = a->f.target.at != 0 ? cpu_i32(a->f.target)[t] : -1;
 	float lse = cpu_f32(a->f.lse)[t], slope = 1, y;
 	float dlogp = a->dlogp.at != 0 && target >= 0 ? cpu_f32(a->dlogp)[t] : 0;
-	float g = (a->dlse.at != 0 ? cpu_f32(a->dlse)[t] : 0) - dlogp;
+	float g = (a->dlse.at != 0 ? cpu_f32(a->dlse)[t] : 0) -
+	    dlogp * (1 + 2 * (float)a->z * lse);
 	int64_t v = a->f.v;
 
 	if (target >= 0 && softcap > 0) {
