@@ -232,7 +232,7 @@ hash_file(const char *path, int64_t *bytes, char hex[33], struct err *err)
 
 struct summing {
 	const char	*dir;
-	const char	*within;	/* "ema": the directory in it that is summed; NULL: itself */
+	const char	*within;	/* "ema": the directory in it, or NULL: itself */
 	json_t		*files;
 };
 

@@ -147,7 +147,7 @@ struct model {
 	struct params	 params;
 	struct weight	*weight;	/* in the order of the parameters */
 	int		 n_weights, cap_weights;
-	double		 z_loss;	/* op_head()'s in score tapes; set before they are recorded */
+	double		 z_loss;	/* op_head()'s, when a score tape is recorded */
 	struct dev	*dev;
 	struct adapter	*adapter;	/* adapter.h; NULL: none */
 };
