@@ -140,8 +140,7 @@ static const char *const kept[] = {
 	"moments", "lr", "schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps",
 	"ema", "z-loss", "weight-decay", "clip", "spike", "aux-loss", "router-z-loss",
 	"balance-rate", "mtp", "weights", "no-shuffle", "seed", "valid", "valid-every",
-	"patience", "save-every", "save-time", "keep", "sample-every",
-	"prompt", NULL
+	"patience", "save-every", "save-time", "keep", "sample-every", "prompt", NULL
 };
 
 static const struct tool tool = {
