@@ -85,7 +85,7 @@ record_ahead(struct build *b, struct tensor *h, struct tensor *minus_one)
 		h = linear(b, op_join(t, norm(b, e, "enorm"), norm(b, h, "hnorm")), "eh_proj");
 		h = norm(b, decoder_layer(b, h, i), "shared_head.norm");
 		b->prefix[0] = '\0';
-		head = op_head(t, h, head_weight(b), a->target, a->dlogp, 0, 0);
+		head = op_head(t, h, head_weight(b), a->target, a->dlogp, 0, 0, 0);
 		a->loss = op_dot(t, head.logp, minus_one);
 	}
 }
