@@ -1,7 +1,8 @@
 /*
  * llm-bench - how fast this machine computes, and how near to its limits we are
  *
- * peak: multiply-adds a second.  step: whole training steps of a model on
+ * peak: multiply-adds a second, and the speed of memory.  kernels: each one at
+ * the shapes of a small model, beside the nearer of these limits.  step: whole training steps of a model on
  * random tokens, forward, backward and update, beside the peak that was
  * measured in the same run.  Prints TSV.  Memory: of a step, what llm-train
  * needs for it.
@@ -11,13 +12,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "dev/profile.h"
+#include "dev/trials.h"
 #include "tool/tool.h"
 #include "train/stepper.h"
 
 struct bench {
 	const char	*model, *device, *dtype, *recompute;
 	int64_t		 rows, context, threads, count;
-	bool		 turns;
+	bool		 turns, quick;
 };
 
 #define AT(field) offsetof(struct bench, field)
@@ -34,6 +37,7 @@ static const struct opt opts[] = {
 	{ 0, "turns", OPT_FLAG, AT(turns), .help = "step: one for each line of standard input" },
 	{ 0, "dtype", OPT_STR, AT(dtype), "NAME", "step: compute in fp32, bf16 or fp16 (fp32)" },
 	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "step: none, cheap or block (none)" },
+	{ 0, "quick", OPT_FLAG, AT(quick), .help = "kernels: small ones, a moment each" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
@@ -41,8 +45,8 @@ static const struct opt opts[] = {
 };
 
 static const struct tool tool = {
-	.name = "llm-bench", .synopsis = "peak | step",
-	.summary = "measure the machine and training steps", .opts = opts,
+	.name = "llm-bench", .synopsis = "peak | kernels [name] | step",
+	.summary = "measure the machine, kernels and training steps", .opts = opts,
 };
 
 static double
@@ -92,6 +96,50 @@ peak(const struct bench *o)
 		dev_close(dev);
 		team_free(team);
 	}
+}
+
+/* ---- kernels ---- */
+
+struct limits {
+	double	peak, memory;
+};
+
+static void
+print_trial(void *ctx, const struct trial *t)
+{
+	const struct limits *l = ctx;
+	double limit = profile_limit(&t->cost, l->peak, l->memory);
+	bool flops = t->cost.flops > 0;
+
+	printf("%s\t%s\t%.4f\t%.1f\t%s\t%.0f\n", t->name, t->shape, t->seconds * 1e3,
+	    (flops ? t->cost.flops : t->cost.bytes) / t->seconds * 1e-9,
+	    flops ? "GFLOP/s" : "GB/s", 100 * limit / t->seconds);
+}
+
+static void
+kernels(const struct bench *o, const char *only)
+{
+	struct trials_options to = { .tokens = o->quick ? 128 : 1024,
+	    .seconds = o->quick ? 0.001 : 0.2, .only = only, .each = print_trial };
+	struct limits l;
+	struct dev_bandwidth b;
+	struct team *team;
+	struct dev *dev;
+	struct err err;
+
+	if (compute_parse(o->dtype, &to.type, &err) < 0)
+		tool_usage("%s", err.msg);
+	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
+	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
+	    dev_bandwidth(dev, &b, &err) < 0)
+		tool_fail(NULL, &err);
+	l = (struct limits){ dev_info(dev)->peak_f32, b.read > b.copy ? b.read : b.copy };
+	to.ctx = &l;
+	printf("kernel\tshape\tms\trate\tunit\tof the limit %%\n");
+	if (trials_run(dev, &to, &err) < 0)
+		tool_fail(NULL, &err);
+	dev_close(dev);
+	team_free(team);
 }
 
 /* ---- a training step ---- */
@@ -180,13 +228,17 @@ main(int argc, char **argv)
 	    .rows = 4, .context = 64, .count = 5, .dtype = "fp32" };
 	char **what = tool_start(&tool, argc, argv, &o);
 
-	if (what[0] == NULL || what[1] != NULL)
-		tool_usage("measure what? (peak or step)");
+	if (what[0] == NULL)
+		tool_usage("measure what? (peak, kernels or step)");
+	if (what[1] != NULL && (strcmp(what[0], "kernels") != 0 || what[2] != NULL))
+		tool_usage("one thing at a time: '%s'", what[1]);
 	if (strcmp(what[0], "peak") == 0)
 		peak(&o);
+	else if (strcmp(what[0], "kernels") == 0)
+		kernels(&o, what[1]);
 	else if (strcmp(what[0], "step") == 0)
 		step(&o);
 	else
-		tool_usage("cannot measure '%s': peak or step", what[0]);
+		tool_usage("cannot measure '%s': peak, kernels or step", what[0]);
 	return tool_finish(0);
 }

@@ -2,8 +2,8 @@
 """One training step by PyTorch: a contestant of tests/bench/train.py.
 
 torch_step.py MODEL ROWS CONTEXT THREADS MODE: loads config.json and
-model.safetensors of a directory that llm-init made (gpt2 or llama), takes two
-steps, and then one for each line of standard input: forward, backward, AdamW.
+model.safetensors of a directory that llm-init made (gpt2 or llama), takes a
+step, and then one for each line of standard input: forward, backward, AdamW.
 Prints milliseconds and the loss.  MODE is [compile-]fp32, -amp (autocast to
 bf16) or -bf16 (weights, activations and moments in bf16).
 """
