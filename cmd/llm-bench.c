@@ -2,10 +2,10 @@
  * llm-bench - how fast this machine computes, and how near to its limits we are
  *
  * peak: multiply-adds a second, and the speed of memory.  kernels: each one at
- * the shapes of a small model, beside the nearer of these limits.  step: whole training steps of a model on
- * random tokens, forward, backward and update, beside the peak that was
- * measured in the same run.  Prints TSV.  Memory: of a step, what llm-train
- * needs for it.
+ * the shapes of a small model, beside the nearer of these limits.  step: whole
+ * training steps of a model on random tokens, forward, backward and update,
+ * beside the peak that was measured in the same run.  Prints TSV.  Memory: of a
+ * step, what llm-train needs for it; 1 GB for the kernels.
  */
 #include <stdio.h>
 #include <stdlib.h>

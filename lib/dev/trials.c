@@ -238,7 +238,8 @@ between(struct bench *b, struct dim t, int64_t c)
 	    .table = wide(b, n * 64), .type = ty, .t = t, .heads = c / 64, .d = 64, .rot = 64,
 	    .ldx = c, .ldy = c, .positions = n };
 	measure(b, K_ROPE, &a);
-	a.embed = (struct k_embed){ y, random_of(b, n * c, ty), ints(b, n, 1, 7, n), ty, t, n, c, 1 };
+	a.embed = (struct k_embed){ y, random_of(b, n * c, ty), ints(b, n, 1, 7, n), ty, t, n, c,
+	    1 };
 	measure(b, K_EMBED, &a);
 	a.embed_bwd = (struct k_embed_bwd){ wide(b, n * c), x, ints(b, n, 1, 7, n), ty, t, n, c, 1,
 	    DTYPE_NONE };
@@ -249,8 +250,8 @@ between(struct bench *b, struct dim t, int64_t c)
 static void
 head(struct bench *b, int64_t rows, int64_t v)
 {
-	union dev_args a = { .xent = { .logits = wide(b, rows * v), .target = ints(b, rows, 1, 1, v),
-	    .lse = wide(b, rows), .logp = wide(b, rows), .t = { .cap = rows }, .rows = rows, .v = v,
+	union dev_args a = { .xent = { .logits = wide(b, rows * v),
+	    .target = ints(b, rows, 1, 1, v), .lse = wide(b, rows), .logp = wide(b, rows), .t = { .cap = rows }, .rows = rows, .v = v,
 	    .ld = v, .type = DTYPE_F32 } };
 	union dev_args back = { .xent_bwd = { .f = a.xent, .dlogp = wide(b, rows) } };
 
