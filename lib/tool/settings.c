@@ -1,11 +1,20 @@
 #include "tool/settings.h"
 
+/* An option of a table or its groups, and where it is. */
 static const struct opt *
-find(const struct tool *t, const char *name)
+find(const struct opt *o, const char *name, size_t *at)
 {
-	for (const struct opt *o = t->opts; o->type != OPT_END; o++)
-		if (o->name != NULL && strcmp(o->name, name) == 0)
+	for (; o->type != OPT_END; o++) {
+		const struct opt *in = o;
+
+		*at = o->at;
+		if (o->type == OPT_GROUP && (in = find(o->group, name, at)) != NULL) {
+			*at += o->at;
+			return in;
+		}
+		if (o->type != OPT_GROUP && o->name != NULL && strcmp(o->name, name) == 0)
 			return o;
+	}
 	return NULL;
 }
 
@@ -34,8 +43,9 @@ settings_get(const struct tool *t, const void *into, const char *const *names, b
 	json_t *s = json_object();
 
 	for (; s != NULL && *names != NULL; names++) {
-		const struct opt *o = find(t, *names);
-		const void *at = (const char *)into + o->at;
+		size_t offset = 0;
+		const struct opt *o = find(t->opts, *names, &offset);
+		const void *at = (const char *)into + offset;
 
 		if (given_only && !tool_given(*names))
 			continue;
@@ -79,9 +89,10 @@ settings_put(const struct tool *t, void *into, const json_t *settings, struct er
 	json_t *v;
 
 	json_object_foreach((json_t *)settings, name, v) {
-		const struct opt *o = find(t, name);
+		size_t offset = 0;
+		const struct opt *o = find(t->opts, name, &offset);
 
-		if (o == NULL || put(o, (char *)into + o->at, v) < 0)
+		if (o == NULL || put(o, (char *)into + offset, v) < 0)
 			return err_set(err, ERR_FORMAT, "'%s' is no setting of %s, or has "
 			    "another type", name, t->name);
 	}

@@ -8,7 +8,7 @@
 #include "tool/tool.h"
 
 /*
- * The named options (long names, no groups; the list ends with NULL) as an
+ * The named options (long names, of groups too; the list ends with NULL) as an
  * object: those that were given on the command line, or all of them.  A string
  * that is NULL is left out.  NULL when memory ends.
  */

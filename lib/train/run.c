@@ -292,8 +292,8 @@ compare_inputs(struct run *r, const char *model, struct err *err)
 	json_object_set_new(now, "shards", describe(r->rows));
 	if (r->valid != NULL)
 		json_object_set_new(now, "valid", describe(r->valid));
-	/* A run that has a checkpoint no longer needs its first model. */
-	if (r->from[0] == '\0') {
+	/* A run that has a checkpoint no longer needs its first model, but for adapters. */
+	if (r->from[0] == '\0' || (r->flags & RUN_BASE) != 0) {
 		if ((v = hash_model(model, err)) == NULL) {
 			json_decref(now);
 			return -1;

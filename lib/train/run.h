@@ -34,6 +34,7 @@ struct run {
 enum {
 	RUN_CONTINUE = 1,		/* go on when it exists */
 	RUN_OVERRIDE = 2,		/* take changed settings */
+	RUN_BASE = 4,			/* its model is needed to go on, too */
 };
 
 /*

@@ -154,7 +154,10 @@ trainer_state(struct trainer *t)
 static double
 flops(const struct trainer *t, int64_t tokens)
 {
-	return 3 * (double)tokens * config_flops(&t->model->config,
+	/* What is frozen has no gradient of weights. */
+	double passes = t->model->adapter != NULL ? 2 : 3;
+
+	return passes * (double)tokens * config_flops(&t->model->config,
 	    loader_info(t->train)->row_len / 2);
 }
 
