@@ -45,6 +45,7 @@ struct again {
 	bool		*made;		/* slots: written by the block's forward pass */
 	bool		*needed;	/* and read after it */
 	bool		*there;		/* at hand before the backward pass */
+	bool		*fixed;		/* written by what is not repeated */
 	int		*fresh;		/* their new slots, -1: none */
 };
 
@@ -121,24 +122,50 @@ find_slots(struct again *a, int start)
 			a->needed[t->use[i].m.slot] = true;
 }
 
-/* Cheap launches whose inputs are there: kept for backward, or made by such launches. */
+/* Note what launch number i writes and is not repeated.  Was something new in it? */
+static bool
+fix_outputs(struct again *a, int i)
+{
+	const struct launch *l = &a->t->launch[a->from + i];
+	bool new = false;
+	int n;
+	const struct use *u = uses_of(a, i, &n);
+
+	for (int k = 0; k < n; k++)
+		if (is_made(a, &u[k]) && writes(l, &u[k]) && !a->fixed[u[k].m.slot])
+			new = a->fixed[u[k].m.slot] = true;
+	return new;
+}
+
+/*
+ * Cheap launches whose inputs are there: kept for backward, or made by such
+ * launches.  Where several write to one slot, all of them are repeated or none:
+ * so those before one that is not are looked at once more.
+ */
 static void
 choose_cheap(struct again *a)
 {
+	bool more = true;
 	int n;
 
-	memcpy(a->there, a->needed, (size_t)a->t->n_slots);
-	for (int i = 0; i < a->to - a->from; i++) {
-		const struct launch *l = &a->t->launch[a->from + i];
-		const struct use *u = uses_of(a, i, &n);
+	while (more) {
+		more = false;
+		memcpy(a->there, a->needed, (size_t)a->t->n_slots);
+		for (int i = 0; i < a->to - a->from; i++) {
+			const struct launch *l = &a->t->launch[a->from + i];
+			const struct use *u = uses_of(a, i, &n);
 
-		a->can[i] = l->cheap;
-		for (int k = 0; k < n; k++)
-			if (is_made(a, &u[k]) && !writes(l, &u[k]) && !a->there[u[k].m.slot])
-				a->can[i] = false;
-		for (int k = 0; k < n && a->can[i]; k++)
-			if (is_made(a, &u[k]))
-				a->there[u[k].m.slot] = true;
+			a->can[i] = l->cheap;
+			for (int k = 0; k < n; k++)
+				if (is_made(a, &u[k]) && (writes(l, &u[k]) ?
+				    a->fixed[u[k].m.slot] : !a->there[u[k].m.slot]))
+					a->can[i] = false;
+			if (!a->can[i] && fix_outputs(a, i))
+				more = true;
+			for (int k = 0; k < n && a->can[i]; k++)
+				if (is_made(a, &u[k]))
+					a->there[u[k].m.slot] = true;
+		}
 	}
 }
 
@@ -229,7 +256,7 @@ tape_recompute(struct tape *t, int block)
 	const struct block *b = &t->block[block];
 	size_t launches = (size_t)(b->forward_end - b->forward), slots = (size_t)t->n_slots;
 	struct again a = { .t = t, .from = b->forward, .to = b->forward_end };
-	char *mem = calloc((launches + 1) * (sizeof(int) + 2) + slots * (sizeof(int) + 3), 1);
+	char *mem = calloc((launches + 1) * (sizeof(int) + 2) + slots * (sizeof(int) + 4), 1);
 	int count, old_uses = t->n_uses;
 
 	if (mem == NULL) {
@@ -243,6 +270,7 @@ tape_recompute(struct tape *t, int block)
 	a.made = a.will + launches + 1;
 	a.needed = a.made + slots;
 	a.there = a.needed + slots;
+	a.fixed = a.there + slots;
 	for (size_t i = 0; i < slots; i++)
 		a.fresh[i] = -1;
 	find_uses(&a);

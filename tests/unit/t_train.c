@@ -331,6 +331,19 @@ test_experts(enum arch arch, const char *what)
 	rig_down(&h);
 	rig_down(&g);
 
+	/* Experts chosen again are the same, and counted once. */
+	for (int i = 0; i < 2; i++) {
+		o.recompute = i == 0 ? TAPE_RECOMPUTE_CHEAP : TAPE_RECOMPUTE_BLOCK;
+		rig_up_with(&h, &c, 2, DEV_STRICT, &o);
+		steps(&h, 61);
+		save(&h, "again");
+		snprintf(line, sizeof(line), "%s: recomputing %s gives them too", what,
+		    i == 0 ? "what is cheap" : "blocks");
+		ok(same("three", "again"), line);
+		rig_down(&h);
+	}
+	o.recompute = 0;
+
 	/* Counts are of a step, not of a pass: so are biases, and the other loss. */
 	o.router_aux = 0;
 	o.micro = ROW;
