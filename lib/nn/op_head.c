@@ -8,7 +8,12 @@
 enum { X, W, TARGET, DLOGP };
 enum { LOGP, LSE, ENTROPY };
 
-#define LOGITS_BYTES ((int64_t)8 << 20)
+/*
+ * Rows of a chunk: each reads all of w and adds to all of dw, so that few rows
+ * wait for memory; fewer only where their logits would be larger than this.
+ */
+enum { LEAST_ROWS = 64, MOST_ROWS = 256 };
+#define LOGITS_BYTES ((int64_t)64 << 20)
 
 struct chunk {
 	int64_t		 row0, rows;
@@ -20,7 +25,7 @@ chunk_rows(const struct tape *t, int64_t rows, int64_t vocab)
 {
 	int64_t n = LOGITS_BYTES / (vocab * dtype_size(tape_wide(t))) / 16 * 16;
 
-	n = n < 64 ? 64 : n;
+	n = n < LEAST_ROWS ? LEAST_ROWS : n > MOST_ROWS ? MOST_ROWS : n;
 	return n < rows ? n : rows;
 }
 

@@ -365,7 +365,7 @@ test_micro_batches(void)
 static void
 test_chunks(void)
 {
-	enum { V = 33000, C = 4, T = 150, PART = 50 };
+	enum { V = 33000, C = 4, T = 580, PART = 140 };
 	struct params ps = { 0 };
 	struct tape *t, *part;
 	struct tensor *target, *ptarget, *x, *px, *dlogp;
