@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 from real import ROOT, done, ok, run, same_logits, tmp
@@ -14,6 +15,7 @@ from transformers import (AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Lla
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "golden"))
 import model as golden	# noqa: E402
+import moe	# noqa: E402
 
 VOCAB, CONTEXT = 90, 64
 IDS = torch.randint(0, 40, (24,), generator=torch.Generator().manual_seed(3)).tolist()
@@ -36,6 +38,11 @@ def gpt2(**change):
 
 def models():
     yield from golden.models()
+    for name, make in moe.MODELS.items():
+        if name != "ahead":	# which transformers does not run
+            model = make()
+            model.set_experts_implementation("eager")
+            yield name, model
     yield "llama, one head of keys", llama(num_key_value_heads=1)
     yield "llama, as many heads of keys", llama(num_key_value_heads=4)
     yield "llama, tied", llama(tie_word_embeddings=True)
@@ -134,6 +141,20 @@ def check_old():
     same_logits("llama with its tied head stored", model, tmp("copy"), IDS)
 
 
+def check_init():
+    """What llm-init makes of each family opens there."""
+    err = subprocess.run(["llm-init", "-a", "none", "--vocab", "9", "-o", tmp("no")],
+                         capture_output=True).stderr.decode().splitlines()[0]
+    for name in err.split("'none': ")[1].split(", "):
+        run("llm-init", "-q", "-a", name, "--vocab", VOCAB, "--width", 64,
+            "--layers", 6 if name == "jamba" else 2,	# its fifth attends
+            "--context", CONTEXT, "-o", tmp("init-" + name))
+        model, info = AutoModelForCausalLM.from_pretrained(
+            tmp("init-" + name), dtype=torch.float32, output_loading_info=True)
+        ok(not any(info.values()), f"llm-init -a {name}: the tensors that it has", info)
+        same_logits(f"llm-init -a {name}", model.eval(), tmp("init-" + name), IDS)
+
+
 def main():
     torch.manual_seed(7)
     for vocab in 40, 48, VOCAB:
@@ -145,6 +166,7 @@ def main():
         check(name, model, tmp(name))
     check_layouts()
     check_old()
+    check_init()
     done()
 
 
