@@ -337,7 +337,7 @@ step_of(const struct mm *mm, const struct part *p)
 {
 	int64_t width = p->side[p->own].width, most = OWN / width * width;
 	int64_t least = p->own == 0 ? 4 * MR : 2 * NR;
-	int64_t want = mm->threads == 1 ? 1 : 16 * mm->threads / mm->max + 1;
+	int64_t want = mm->threads == 1 ? 1 : 8 * mm->threads / mm->max;
 
 	if (p->own == 1 && p->ns <= FEW)
 		return NR;
