@@ -349,6 +349,14 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 }
 
 void
+optim_measure(struct optim *o, struct dev_step *step)
+{
+	for (int i = 0; i < o->update.n && o->update.list[i].kernel != K_GUARD; i++)
+		dev_launch(o->dev, o->update.list[i].kernel, &o->update.list[i].args);
+	dev_download(o->dev, step, o->step, sizeof(*step));
+}
+
+void
 optim_update(struct optim *o, struct dev_step *step)
 {
 	launches_run(&o->update, o->dev);

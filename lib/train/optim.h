@@ -25,6 +25,12 @@ int64_t optim_bytes(const struct params *params, const struct train_options *o);
 void optim_begin(struct optim *o, const struct train_state *state, double rate,
     int64_t targets);
 
+/*
+ * Queue: only the sum of squares of the gradients as they are, into step->sumsq;
+ * the next optim_begin() zeroes them.
+ */
+void optim_measure(struct optim *o, struct dev_step *step);
+
 /* Queue: norm, guard, update.  *step is filled when the device has been waited for. */
 void optim_update(struct optim *o, struct dev_step *step);
 

@@ -45,6 +45,8 @@ schedule_rate(const struct schedule *s, int64_t step)
 {
 	double at = 1, span = (double)(s->steps - s->warmup), fall = 0;
 
+	if (s->shape == SCHEDULE_RISING)
+		return s->peak * pow(s->floor, 1 - (double)step / fmax(1, (double)(s->steps - 1)));
 	if (step < s->warmup)
 		return s->peak * (double)(step + 1) / (double)s->warmup;
 	if (span > 1 && (double)(step - s->warmup) < span - 1)
@@ -60,6 +62,7 @@ schedule_rate(const struct schedule *s, int64_t step)
 		fall = wsd_fall(s, step < s->steps ? step : s->steps - 1);
 		break;
 	case SCHEDULE_CONSTANT:
+	case SCHEDULE_RISING:
 		break;
 	}
 	return s->peak * (1 - (1 - s->floor) * fall);

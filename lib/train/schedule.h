@@ -12,7 +12,10 @@
 
 #include "base/err.h"
 
-enum schedule_shape { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_WSD, SCHEDULE_CONSTANT };
+enum schedule_shape {
+	SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_WSD, SCHEDULE_CONSTANT,
+	SCHEDULE_RISING,	/* exponentially from floor * peak; has no name */
+};
 
 struct schedule {
 	enum schedule_shape shape;

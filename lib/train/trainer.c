@@ -248,6 +248,36 @@ pass(struct trainer *t, double weight)
 }
 
 int
+trainer_norms(struct trainer *t, double *square, double *part, struct err *err)
+{
+	struct row_range rows = rows_of(t);
+	double passes = 0;
+
+	*square = *part = 0;
+	for (int64_t i = 0; i < rows.n; i += t->micro_rows) {
+		int64_t n = rows.n - i < t->micro_rows ? rows.n - i : t->micro_rows;
+		struct dev_step step;
+
+		if (loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
+			return -1;
+		if (t->batch.targets == 0)
+			continue;
+		optim_begin(t->optim, &t->state, 0, t->batch.targets);
+		balance_begin(t->tape, &t->io, 0);
+		pass(t, 1.0 / (double)t->batch.targets);
+		optim_measure(t->optim, &step);
+		if (dev_wait(t->model->dev, err) < 0)
+			return -1;
+		*square += step.sumsq;
+		*part += 1.0 / (double)t->batch.targets;
+		passes++;
+	}
+	*square /= fmax(1, passes);
+	*part /= fmax(1, passes);
+	return 0;
+}
+
+int
 trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 {
 	struct row_range rows = rows_of(t);

@@ -111,6 +111,12 @@ int64_t trainer_memory(const struct trainer *t);
 
 int trainer_step(struct trainer *t, struct train_report *r, struct err *err);
 
+/*
+ * Before a step: its passes' gradients one by one, each a mean over its own
+ * targets; the means over passes of their squared norms, and of 1 / targets.
+ */
+int trainer_norms(struct trainer *t, double *square, double *part, struct err *err);
+
 /* *ema_loss is that of the moving average of the weights, NAN when there is none. */
 int trainer_validate(struct trainer *t, struct score_report *r, double *ema_loss,
     struct err *err);
