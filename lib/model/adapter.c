@@ -309,6 +309,16 @@ is_linear(const struct param *p, const char *name)
 	    !ends(name, "block_sparse_moe.gate") && !ends(name, "feed_forward.router");
 }
 
+/* Layers that predict further ahead are no part of what is adapted. */
+static bool
+is_ahead(const struct model *m, const struct param *p)
+{
+	long long layer;
+
+	return sscanf(p->name, arch_family(m->config.arch)->names->layer, &layer) == 1 &&
+	    layer >= m->config.layers;
+}
+
 /* ---- from options to target_modules ---- */
 
 /* Add the part of name behind its last dot, once. */
@@ -336,7 +346,7 @@ all_linear(const struct model *m)
 		const struct param *p = &m->params.p[i];
 
 		snprintf(name, sizeof(name), "%.*s", (int)strlen(p->name) - 7, p->name);
-		if (strlen(p->name) > 7 && is_linear(p, name))
+		if (strlen(p->name) > 7 && is_linear(p, name) && !is_ahead(m, p))
 			add_last(list, name);
 	}
 	return list;
@@ -478,7 +488,7 @@ adapter_match(struct adapter *a, struct model *m, struct err *err)
 		struct adapted *x = &a->module[a->n];
 		int got;
 
-		if (!str_ends(str_of(p->name), S(".weight")) || p->ndim != 2)
+		if (!str_ends(str_of(p->name), S(".weight")) || p->ndim != 2 || is_ahead(m, p))
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)strlen(p->name) - 7, p->name);
 		if ((got = listed(targets, name, err)) < 0)

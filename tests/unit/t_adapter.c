@@ -335,7 +335,8 @@ configs(void)
 }
 
 static const char *const others[] = {
-	"gpt2", "mixtral", "qwen3-moe", "deepseek-v2", "deepseek-v3", "mamba", "jamba"
+	"gpt2", "mixtral", "qwen3-moe", "deepseek-v2", "deepseek-v3", "mamba", "jamba", "ahead",
+	"gemma3", "mistral", "olmo2", "phi3", "qwen2"
 };
 
 int
