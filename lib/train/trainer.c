@@ -158,7 +158,7 @@ flops(const struct trainer *t, int64_t tokens)
 	double passes = t->model->adapter != NULL ? 2 : 3;
 
 	return passes * (double)tokens * config_flops(&t->model->config,
-	    loader_info(t->train)->row_len / 2);
+	    loader_info(t->train)->row_len);
 }
 
 double
