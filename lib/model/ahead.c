@@ -47,7 +47,7 @@ is_ahead_copy(const struct config *c, const char *name)
 static struct tensor *
 input(struct build *b, const char *what, int64_t n, dtype type)
 {
-	char name[32];
+	char name[64];
 
 	snprintf(name, sizeof(name), "%s %lld ahead", what, (long long)n);
 	return tape_input(b->t, name, type, ROWS_TOKENS, 1, (int64_t[]){ tape_tokens(b->t) });
@@ -71,7 +71,7 @@ record_ahead(struct build *b, struct tensor *h, struct tensor *minus_one)
 {
 	struct tape *t = b->t;
 	struct tensor *e;
-	char block[32];
+	char block[48];
 
 	for (int64_t n = 0; n < b->io->n_ahead; n++) {
 		struct model_ahead *a = &b->io->ahead[n];
