@@ -26,7 +26,7 @@ act(enum dev_act kind, vf x, vf *d)
 			*d = s * (1.0f + x * r);
 		return x * s;
 	case ACT_GELU:
-		s = 0.5f * (1.0f + verf(x * 0.707106781f));
+		s = vnormal(x);
 		if (d != NULL)
 			*d = s + x * 0.398942280f * vexp(-0.5f * x * x);
 		return x * s;
@@ -73,9 +73,14 @@ act(enum dev_act kind, vf x, vf *d)
 INLINE void
 act_span(enum dev_act kind, dtype type, const struct k_act *a, int64_t from, int64_t to)
 {
-	for (int64_t i = from; i < to; i += VW)
-		vput(type, cpu_ptr(a->y), i, act(kind, vget(type, cpu_ptr(a->x), i, to - i), NULL),
-		    to - i);
+	const void *x = cpu_ptr(a->x);
+	void *y = cpu_ptr(a->y);
+	int64_t i = from;
+
+	for (; i + VW <= to; i += VW)
+		vput(type, y, i, act(kind, vget(type, x, i, VW), NULL), VW);
+	if (i < to)
+		vput(type, y, i, act(kind, vget(type, x, i, to - i), NULL), to - i);
 }
 
 static void
@@ -100,18 +105,26 @@ OF_ISA(k_act)(struct cpu *c, const union dev_args *a)
 }
 
 INLINE void
+act_bwd_at(enum dev_act kind, dtype type, const struct k_act_bwd *a, int64_t i, int64_t n)
+{
+	vf d;
+
+	act(kind, vget(type, cpu_ptr(a->x), i, n), &d);
+	d *= vget(type, cpu_ptr(a->dy), i, n);
+	if (a->add)
+		d += vget(type, cpu_ptr(a->dx), i, n);
+	vput(type, cpu_ptr(a->dx), i, d, n);
+}
+
+INLINE void
 act_bwd_span(enum dev_act kind, dtype type, const struct k_act_bwd *a, int64_t from, int64_t to)
 {
-	for (int64_t i = from; i < to; i += VW) {
-		int64_t n = to - i;
-		vf d;
+	int64_t i = from;
 
-		act(kind, vget(type, cpu_ptr(a->x), i, n), &d);
-		d *= vget(type, cpu_ptr(a->dy), i, n);
-		if (a->add)
-			d += vget(type, cpu_ptr(a->dx), i, n);
-		vput(type, cpu_ptr(a->dx), i, d, n);
-	}
+	for (; i + VW <= to; i += VW)
+		act_bwd_at(kind, type, a, i, VW);
+	if (i < to)
+		act_bwd_at(kind, type, a, i, to - i);
 }
 
 static void
@@ -135,18 +148,25 @@ OF_ISA(k_act_bwd)(struct cpu *c, const union dev_args *a)
 	cpu_run(&job, 10 * a->act_bwd.c / VW, act_bwd_task);
 }
 
+/* Elements [i, i + n) of row t. */
+INLINE void
+glu_at(enum dev_act kind, dtype type, const struct k_glu *a, int64_t t, int64_t i, int64_t n)
+{
+	vf g = act(kind, vget(type, cpu_ptr(a->gate), t * a->ld + i, n), NULL);
+
+	vput(type, cpu_ptr(a->y), t * a->c + i,
+	    g * vget(type, cpu_ptr(a->up), t * a->ld + i, n), n);
+}
+
 INLINE void
 glu_row(enum dev_act kind, dtype type, const struct k_glu *a, int64_t t)
 {
-	int64_t at = t * a->ld;
+	int64_t i = 0;
 
-	for (int64_t i = 0; i < a->c; i += VW) {
-		int64_t n = a->c - i;
-		vf g = act(kind, vget(type, cpu_ptr(a->gate), at + i, n), NULL);
-
-		vput(type, cpu_ptr(a->y), t * a->c + i,
-		    g * vget(type, cpu_ptr(a->up), at + i, n), n);
-	}
+	for (; i + VW <= a->c; i += VW)
+		glu_at(kind, type, a, t, i, VW);
+	if (i < a->c)
+		glu_at(kind, type, a, t, i, a->c - i);
 }
 
 static void
@@ -172,19 +192,27 @@ OF_ISA(k_glu)(struct cpu *c, const union dev_args *a)
 }
 
 INLINE void
+glu_bwd_at(enum dev_act kind, dtype type, const struct k_glu_bwd *a, int64_t t, int64_t i,
+    int64_t n)
+{
+	int64_t at = t * a->ld + i;
+	vf d, g = vget(type, cpu_ptr(a->dy), t * a->c + i, n);
+	vf u = vget(type, cpu_ptr(a->up), at, n);
+	vf y = act(kind, vget(type, cpu_ptr(a->gate), at, n), &d);
+
+	vput(type, cpu_ptr(a->dup), at, g * y, n);
+	vput(type, cpu_ptr(a->dgate), at, g * u * d, n);
+}
+
+INLINE void
 glu_bwd_row(enum dev_act kind, dtype type, const struct k_glu_bwd *a, int64_t t)
 {
-	int64_t at = t * a->ld;
+	int64_t i = 0;
 
-	for (int64_t i = 0; i < a->c; i += VW) {
-		int64_t n = a->c - i;
-		vf d, g = vget(type, cpu_ptr(a->dy), t * a->c + i, n);
-		vf u = vget(type, cpu_ptr(a->up), at + i, n);
-		vf y = act(kind, vget(type, cpu_ptr(a->gate), at + i, n), &d);
-
-		vput(type, cpu_ptr(a->dup), at + i, g * y, n);
-		vput(type, cpu_ptr(a->dgate), at + i, g * u * d, n);
-	}
+	for (; i + VW <= a->c; i += VW)
+		glu_bwd_at(kind, type, a, t, i, VW);
+	if (i < a->c)
+		glu_bwd_at(kind, type, a, t, i, a->c - i);
 }
 
 static void

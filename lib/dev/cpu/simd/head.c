@@ -52,17 +52,22 @@ row_sum(const float *x, int64_t v, float top, float softcap, double *weighted)
 	double sum = 0, wsum = 0;
 
 	for (int64_t at = 0; at < v; at += SPAN) {
-		int64_t to = at + SPAN < v ? at + SPAN : v;
+		int64_t to = at + SPAN < v ? at + SPAN : v, i = at;
 		vf s = { 0 }, w = { 0 };
 
-		for (int64_t i = at; i < to; i += VW) {
-			vf a = cap(load(x + i, to - i, 0), softcap) - top, e = vexp(a);
+		for (; i + VW <= to; i += VW) {
+			vf a = cap(vload(x + i), softcap) - top, e = vexp(a);
 
-			if (to - i < VW)
-				e = vsel(viota() < (int32_t)(to - i), e, (vf){ 0 });
 			s += e;
 			if (weighted != NULL)
 				w = vfma(a, e, w);
+		}
+		if (i < to) {
+			vf a = cap(load(x + i, to - i, 0), softcap) - top;
+			vf e = vsel(viota() < (int32_t)(to - i), vexp(a), (vf){ 0 });
+
+			s += e;
+			w = vfma(a, e, w);
 		}
 		sum += (double)vsum(s);
 		wsum += (double)vsum(w);

@@ -93,32 +93,42 @@ OF_ISA(k_bias_bwd)(struct cpu *c, const union dev_args *args)
 
 /* ---- RMS norm ---- */
 
+/* The sum over a row of its elements less mean, or of their squares. */
+INLINE float
+row_sum(dtype type, const void *x, int64_t at, int64_t c, float mean, bool square)
+{
+	vf sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
+	int64_t i = 0;
+
+	for (; i + 4 * VW <= c; i += 4 * VW)
+		UNROLL
+		for (int j = 0; j < 4; j++) {
+			vf v = vget(type, x, at + i + j * VW, VW) - mean;
+
+			sum[j] = square ? vfma(v, v, sum[j]) : sum[j] + v;
+		}
+	for (; i < c; i += VW) {
+		vf v = vget(type, x, at + i, c - i) - mean;
+
+		if (i + VW > c)
+			v = vsel(viota() < (int32_t)(c - i), v, (vf){ 0 });
+		sum[0] = square ? vfma(v, v, sum[0]) : sum[0] + v;
+	}
+	return vsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
 INLINE void
 rms_row(dtype type, const struct k_rmsnorm *a, int64_t t)
 {
 	const void *x = cpu_ptr(a->x);
 	const float *w = cpu_f32(a->w);
 	float plus = (float)a->w_plus, rstd;
-	int64_t c = a->c, at = t * c, i = 0;
-	vf sum[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
+	int64_t c = a->c, at = t * c;
 
-	for (; i + 4 * VW <= c; i += 4 * VW) {
-		for (int j = 0; j < 4; j++) {
-			vf v = vget(type, x, at + i + j * VW, VW);
-
-			sum[j] = vfma(v, v, sum[j]);
-		}
-	}
-	for (; i < c; i += VW) {
-		vf v = vget(type, x, at + i, c - i);
-
-		sum[0] = vfma(v, v, sum[0]);
-	}
-	sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-	rstd = 1.0f / sqrtf(vsum(sum[0]) / (float)c + (float)a->eps);
+	rstd = 1.0f / sqrtf(row_sum(type, x, at, c, 0, true) / (float)c + (float)a->eps);
 	if (a->rstd.at != 0)
 		cpu_f32(a->rstd)[t] = rstd;
-	for (i = 0; i < c; i += VW)
+	for (int64_t i = 0; i < c; i += VW)
 		vput(type, cpu_ptr(a->y), at + i, vget(type, x, at + i, c - i) * rstd *
 		    (vload_to(w + i, c - i) + plus), c - i);
 }
@@ -219,20 +229,9 @@ layer_row(dtype type, const struct k_layernorm *a, int64_t t)
 	const void *x = cpu_ptr(a->x);
 	const float *w = cpu_f32(a->w), *b = cpu_f32(a->b);
 	int64_t c = a->c, at = t * c;
-	vf sum = { 0 }, sq = { 0 };
-	float mean, rstd;
+	float mean = row_sum(type, x, at, c, 0, false) / (float)c, rstd;
 
-	for (int64_t i = 0; i < c; i += VW)
-		sum += vget(type, x, at + i, c - i);
-	mean = vsum(sum) / (float)c;
-	for (int64_t i = 0; i < c; i += VW) {
-		vf d = vget(type, x, at + i, c - i) - mean;
-
-		if (i + VW > c)
-			d = vsel(viota() < (int32_t)(c - i), d, (vf){ 0 });
-		sq = vfma(d, d, sq);
-	}
-	rstd = 1.0f / sqrtf(vsum(sq) / (float)c + (float)a->eps);
+	rstd = 1.0f / sqrtf(row_sum(type, x, at, c, mean, true) / (float)c + (float)a->eps);
 	if (a->mean.at != 0)
 		cpu_f32(a->mean)[t] = mean;
 	if (a->rstd.at != 0)

@@ -16,17 +16,24 @@ block_sum(dtype type, const void *a, const void *b, int64_t from, int64_t to)
 {
 	vd lane[WAYS][2] = { { { 0 }, { 0 } } };
 	double sum = 0;
+	int64_t i = from;
 
-	for (int64_t i = from; i < to; i += VW * WAYS)
+	for (; i + VW * WAYS <= to; i += VW * WAYS)
 		UNROLL
 		for (int w = 0; w < WAYS; w++) {
-			int64_t at = i + w * VW;
-			vf x = at < to ? vget(type, a, at, to - at) : (vf){ 0 };
-			vf y = b == NULL ? vset(1) : at < to ? vget(type, b, at, to - at) : x;
+			vf x = vget(type, a, i + w * VW, VW);
+			vf y = b == NULL ? vset(1) : vget(type, b, i + w * VW, VW);
 
 			lane[w][0] += vlow(x) * vlow(y);
 			lane[w][1] += vhigh(x) * vhigh(y);
 		}
+	for (int w = 0; i < to; i += VW, w++) {
+		vf x = vget(type, a, i, to - i);
+		vf y = b == NULL ? vset(1) : vget(type, b, i, to - i);
+
+		lane[w][0] += vlow(x) * vlow(y);
+		lane[w][1] += vhigh(x) * vhigh(y);
+	}
 	for (int w = 0; w < WAYS; w++)
 		for (int j = 0; j < VW; j++)
 			sum += lane[w][j / (VW / 2)][j % (VW / 2)];

@@ -83,37 +83,47 @@ f16_round(vf x)
 #endif
 }
 
+INLINE vf
+widen(dtype type, vh h)
+{
+	return type == DTYPE_BF16 ? bf16_widen(h) : f16_widen(h);
+}
+
+INLINE vh
+narrow(dtype type, vf x)
+{
+	return type == DTYPE_BF16 ? bf16_round(x) : f16_round(x);
+}
+
 /* Elements [i, i + n) of p, an array of type; n from 1 up: a whole vector or its start. */
 INLINE vf
 vget(dtype type, const void *p, int64_t i, int64_t n)
 {
 	const uint16_t *half = (const uint16_t *)p + i;
-	vh h = { 0 };
+	vh part = { 0 };
 
 	if (type == DTYPE_F32)
 		return vload_to((const float *)p + i, n);
 	if (n >= VW)
-		h = *(const vh_mem *)half;
-	else
-		memcpy(&h, half, (size_t)n * sizeof(*half));
-	return type == DTYPE_BF16 ? bf16_widen(h) : f16_widen(h);
+		return widen(type, *(const vh_mem *)half);
+	memcpy(&part, half, (size_t)n * sizeof(*half));
+	return widen(type, part);
 }
 
 INLINE void
 vput(dtype type, void *p, int64_t i, vf x, int64_t n)
 {
 	uint16_t *half = (uint16_t *)p + i;
-	vh h;
 
 	if (type == DTYPE_F32) {
 		vstore_to((float *)p + i, x, n);
-		return;
+	} else if (n >= VW) {
+		*(vh_mem *)half = narrow(type, x);
+	} else {
+		vh part = narrow(type, x);
+
+		memcpy(half, &part, (size_t)n * sizeof(*half));
 	}
-	h = type == DTYPE_BF16 ? bf16_round(x) : f16_round(x);
-	if (n >= VW)
-		*(vh_mem *)half = h;
-	else
-		memcpy(half, &h, (size_t)n * sizeof(*half));
 }
 
 /* Call a function of a type, call(type), with the type a constant. */
