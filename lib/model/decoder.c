@@ -110,6 +110,13 @@ mlp(struct build *b, struct tensor *x)
 	return linear(b, x, n->down);
 }
 
+static struct tensor *
+drop(struct build *b, struct tensor *x)
+{
+	return b->io->step == NULL ? x : op_dropout(b->t, x, b->io->step, b->m->dropout,
+	    b->m->seed, b->drops++);
+}
+
 struct tensor *
 decoder_layer(struct build *b, struct tensor *h, int64_t i)
 {
@@ -122,12 +129,12 @@ decoder_layer(struct build *b, struct tensor *h, int64_t i)
 	else
 		x = b->c->mixer[i] == MIXER_LATENT ? latent_attention(b, x, i) :
 		    attention(b, x, i);
-	h = op_add(b->t, h, norm(b, x, n->post_mixer));
+	h = op_add(b->t, h, drop(b, norm(b, x, n->post_mixer)));
 	if (b->c->mlp[i] == MLP_NONE)
 		return h;
 	x = norm(b, h, n->pre_mlp);
 	x = b->c->mlp[i] == MLP_EXPERTS ? experts(b, x) : mlp(b, x);
-	return op_add(b->t, h, norm(b, x, n->post_mlp));
+	return op_add(b->t, h, drop(b, norm(b, x, n->post_mlp)));
 }
 
 /* What transformers multiplies embeddings by: in the type of weights. */
@@ -154,6 +161,7 @@ trunk(struct build *b)
 	if (b->names->positions != NULL)
 		h = op_add(t, h, op_embed(t, weight(b, b->names->positions, ".weight"),
 		    b->io->pos, 1));
+	h = drop(b, h);
 	for (int64_t i = 0; i < b->c->layers; i++) {
 		snprintf(name, sizeof(name), "layer %" PRId64, i);
 		tape_block(t, name);
@@ -250,6 +258,11 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 		io->dlogp = token_input(&b, "dlogp", tape_wide(t));
 	if (io->dlogp != NULL && (head_flags & MODEL_AHEAD))
 		begin_ahead(&b);
+	if (m->dropout > 0 && tape_backward_on(t)) {
+		if (b.c->arch != ARCH_GPT2)
+			return err_set(err, ERR_ARG, "%s has no dropout", arch_name(b.c->arch));
+		io->step = tape_input(t, "step", DTYPE_I64, ROWS_FIXED, 1, (int64_t[]){ 1 });
+	}
 	routers = config_expert_layers(b.c, b.c->layers + io->n_ahead);
 	if (tape_backward_on(t) && routers > 0)
 		op_balance_begin(t, &io->balance, routers, b.c->router.experts, b.c->router_aux,

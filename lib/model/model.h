@@ -147,6 +147,8 @@ struct model {
 	struct params	 params;
 	struct weight	*weight;	/* in the order of the parameters */
 	int		 n_weights, cap_weights;
+	double		 dropout;	/* embd_pdrop and resid_pdrop, in tapes that train */
+	uint64_t	 seed;		/* of dropout */
 	double		 z_loss;	/* op_head()'s, when a score tape is recorded */
 	struct dev	*dev;
 	struct adapter	*adapter;	/* adapter.h; NULL: none */
@@ -226,6 +228,7 @@ struct model_io {
 	struct tensor	*cu_seqlens;		/* (S + 1) int32 */
 	/* training and scoring: */
 	struct tensor	*target, *dlogp;	/* (T); dlogp NULL without gradients */
+	struct tensor	*step;			/* (1) int64, with dropout: other for each pass */
 	struct op_head	 head;
 	struct tensor	*loss;			/* (1) f64: sum of -logp over targets, added up */
 	struct op_balance balance;		/* of experts, with gradients; layers 0: none */

@@ -174,6 +174,7 @@ struct build {
 	const struct model_cache *cache;
 	struct tensor	*rope[2];	/* by MIXER_FULL, MIXER_LOCAL */
 	struct op_mask	 mask[2];
+	uint64_t	 drops;		/* dropouts so far */
 	char		 prefix[NN_NAME];	/* of names: the layer's */
 	struct err	*err;
 };

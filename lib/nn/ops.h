@@ -36,6 +36,13 @@ struct tensor *op_rope(struct tape *t, struct tensor *x, struct tensor *pos, str
 struct tensor *op_rope_tail(struct tape *t, struct tensor *x, struct tensor *pos,
     struct tensor *table, int64_t heads, bool interleaved);
 
+/*
+ * x / (1 - p), or 0 with probability p: a function of (seed, *step, number, element).
+ * step (1) int64 is the caller's input; number tells ops of a tape apart.
+ */
+struct tensor *op_dropout(struct tape *t, struct tensor *x, struct tensor *step, double p,
+    uint64_t seed, uint64_t number);
+
 /* act(x), and act(gate) * up with both of width F, or x (T, 2F) when up is NULL */
 struct tensor *op_act(struct tape *t, struct tensor *x, enum dev_act act);
 struct tensor *op_glu(struct tape *t, struct tensor *gate, struct tensor *up, enum dev_act act);

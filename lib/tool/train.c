@@ -54,6 +54,8 @@ const struct opt train_options[] = {
 	    .min = 0, .max = 100 },
 	{ 0, "clip", OPT_F64, AT(clip), "NORM", "largest gradient norm, 0: none (1)",
 	    .min = 0, .max = 1e9 },
+	{ 0, "dropout", OPT_F64, AT(dropout), "P", "of embeddings and residuals of GPT-2 (0)",
+	    .min = 0, .max = 0.99 },
 	{ 0, "z-loss", OPT_F64, AT(z_loss), "X", "weight of the squared log-sum-exp (0)",
 	    .min = 0, .max = 1e3 },
 	{ 0, "spike", OPT_F64, AT(spike), "X", "deviations above the median that skip a step, "
@@ -104,6 +106,7 @@ static const char *const kept_by_all[] = {
 	"model", "steps", "epochs", "batch", "batch-ramp", "micro", "dtype", "optimizer",
 	"moments", "lr", "schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps",
 	"ema", "z-loss", "weight-decay", "clip", "spike", "aux-loss", "router-z-loss",
+	"dropout",
 	"balance-rate", "mtp", "weights", "no-shuffle", "seed", "valid", "valid-every",
 	"patience", "save-every", "save-time", "keep", "sample-every", "prompt", NULL
 };
@@ -252,6 +255,7 @@ make_trainer(struct train *o, struct dev *dev)
 		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
 		.ema = o->ema, .z_loss = o->z_loss, .clip = o->clip, .spike = o->spike,
+		.dropout = o->dropout, .seed = (uint64_t)o->seed,
 		.router_aux = o->router_aux, .router_z = o->router_z,
 		.balance_rate = o->balance_rate, .ahead = o->ahead,
 	};

@@ -21,7 +21,7 @@ struct train {
 	const char	*ramp;
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
-	double		 beta1, beta2, eps, decay, clip, spike, ema, z_loss;
+	double		 beta1, beta2, eps, decay, clip, spike, ema, z_loss, dropout;
 	double		 router_aux, router_z, balance_rate, ahead;
 	int64_t		 valid_every, save_every, sample_every, keep, patience;
 	double		 save_time;

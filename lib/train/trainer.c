@@ -26,6 +26,7 @@ struct trainer {
 	struct batch	 batch;
 	float		*dlogp;
 	int64_t		 micro_rows;	/* a pass's */
+	int64_t		 pass;		/* its number in the run, for dropout */
 };
 
 int
@@ -110,6 +111,8 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 		goto fail;
 	}
 	model->z_loss = o->z_loss;
+	model->dropout = o->dropout;
+	model->seed = o->seed;
 	if ((t->tape = tape_new(model->dev, cap, cap,
 	    TAPE_GRAD | params_tape(&model->params) | o->recompute, err)) == NULL ||
 	    model_record_score(model, t->tape, &t->io, flags, err) < 0 ||
@@ -242,6 +245,8 @@ pass(struct trainer *t, double weight)
 		t->dlogp[i] = t->batch.target[i] < 0 ? 0 : (float)-weight;
 	batch_upload(t->tape, &t->io, &t->batch);
 	tape_upload(t->tape, t->io.dlogp, t->dlogp, t->batch.tokens);
+	if (t->io.step != NULL)
+		tape_upload(t->tape, t->io.step, &t->pass, 1);
 	ahead_upload(t->ahead, t->tape, &t->io, &t->batch, weight);
 	tape_forward(t->tape, 0, -1);
 	tape_backward(t->tape, 0, -1);
@@ -264,6 +269,7 @@ trainer_norms(struct trainer *t, double *square, double *part, struct err *err)
 			continue;
 		optim_begin(t->optim, &t->state, 0, t->batch.targets);
 		balance_begin(t->tape, &t->io, 0);
+		t->pass = rows.first + i;
 		pass(t, 1.0 / (double)t->batch.targets);
 		optim_measure(t->optim, &step);
 		if (dev_wait(t->model->dev, err) < 0)
@@ -298,6 +304,7 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 
 		if (i > 0 && loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
 			return -1;
+		t->pass = rows.first + i;
 		pass(t, weight);
 	}
 	ahead_end(t->ahead, t->tape, &t->io);
@@ -335,7 +342,7 @@ validate_ema(struct trainer *t, double *loss, struct err *err)
 	struct score_report r;
 	int ret;
 
-	*loss = NAN;
+	*loss = (double)NAN;
 	if (!trainer_ema(t))
 		return 0;
 	optim_swap(t->optim);

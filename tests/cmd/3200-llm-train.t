@@ -146,6 +146,19 @@ resumes muon --optimizer muon --moments bf16 --ema 0.99
 resumes lion --optimizer lion --moments 8bit --lr 1e-3
 resumes adafactor --optimizer adafactor --z-loss 1e-3 --lr 1e-2
 resumes ramp --batch-ramp 64:12,128:13 --ema 0.9 --moments bf16
+exits 0 'a GPT-2' llm-init -q -a gpt2 -m tok --layers 2 --width 32 --heads 2 --context 32 -o gpt2
+llama=$train
+train="llm-train -q -m gpt2 --steps 40 --batch 256 --micro 64 --lr 3e-3 --save-every 10 --keep 0"
+resumes drops --dropout 0.2
+exits 0 'computed again' $train -o again --dropout 0.2 --recompute block -j2 train.shard
+same drops again
+result 'drops the same' $?
+exits 0 'without' $train -o kept train.shard
+cmp -s drops/latest/model.safetensors kept/latest/model.safetensors
+test $? -eq 1
+result 'the model is another' $?
+train=$llama
+exits 2 'dropout in a family without' $train -o none11 --dropout 0.1 train.shard
 sed -n 's/.*"step":\([0-9]*\),.*"tokens":\([0-9]*\),.*/\1 \2/p' ramp/log.jsonl |
     awk '{ most = $1 <= 12 ? 64 : $1 <= 25 ? 128 : 256
 	if ($2 > most || $2 <= 0.6 * most) bad = 1 } END { exit bad || NR != 40 }'
