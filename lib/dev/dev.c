@@ -106,6 +106,12 @@ dev_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
 	return dev->ops->check(dev, kernel, a, err);
 }
 
+int64_t
+dev_scratch(struct dev *dev, int kernel, const union dev_args *a)
+{
+	return dev->ops->scratch != NULL ? dev->ops->scratch(dev, kernel, a) : 0;
+}
+
 void
 dev_launch(struct dev *dev, int kernel, const union dev_args *a)
 {

@@ -96,6 +96,13 @@ void dev_download(struct dev *dev, void *to, dptr from, int64_t bytes);
 /* Can this launch run here?  0, or -1 naming kernel, dtype or shape: asked at plan time. */
 int dev_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err);
 
+/*
+ * Bytes of memory of its own that the device needs for this launch at capacity,
+ * whatever the addresses are.  A launch that was checked has them set aside, so
+ * that running it allocates nothing.
+ */
+int64_t dev_scratch(struct dev *dev, int kernel, const union dev_args *a);
+
 void dev_launch(struct dev *dev, int kernel, const union dev_args *a);
 
 /*
@@ -120,6 +127,7 @@ struct dev_ops {
 	void	(*upload)(struct dev *dev, dptr to, const void *from, int64_t bytes);
 	void	(*download)(struct dev *dev, void *to, dptr from, int64_t bytes);
 	int	(*check)(struct dev *dev, int kernel, const union dev_args *a, struct err *err);
+	int64_t	(*scratch)(struct dev *dev, int kernel, const union dev_args *a); /* or NULL: 0 */
 	void	(*launch)(struct dev *dev, int kernel, const union dev_args *a);
 	int	(*wait)(struct dev *dev, struct err *err);
 };

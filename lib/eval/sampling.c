@@ -4,6 +4,8 @@
 
 #include "infer/generate.h"
 
+enum { PASS = 64 };		/* tokens that the engine takes at once */
+
 struct sampling {
 	struct model	*model;
 	struct engine	*engine;
@@ -13,11 +15,19 @@ struct sampling {
 	struct buf	 text;
 };
 
+int64_t
+sampling_bytes(struct model *model, struct err *err)
+{
+	struct engine_options eo = { .pass = PASS };
+
+	return engine_bytes(model, &eo, err);
+}
+
 struct sampling *
 sampling_new(struct model *model, const char *dir, const char *prompt, uint64_t seed,
     struct err *err)
 {
-	struct engine_options eo = { .pass = 64 };
+	struct engine_options eo = { .pass = PASS };
 	struct sampling *s = calloc(1, sizeof(*s));
 
 	if (s == NULL) {

@@ -15,6 +15,9 @@ struct sampling;
 /* dir: where the tokenizer is.  prompt is borrowed. */
 struct sampling *sampling_new(struct model *model, const char *dir, const char *prompt,
     uint64_t seed, struct err *err);
+/* What it takes beside a declared model, but for the tokenizer; -1: a failure. */
+int64_t sampling_bytes(struct model *model, struct err *err);
+
 void sampling_free(struct sampling *s);
 
 /* A text of at most 64 tokens, or NULL. */

@@ -31,11 +31,11 @@ struct seq {
 /* ---- the cache ---- */
 
 static int
-make_cache(struct engine *e, struct err *err)
+make_cache(struct engine *e, struct dev *dev, struct err *err)
 {
 	int64_t blocks = (e->o.cache + CACHE_BLOCK - 1) / CACHE_BLOCK + e->o.seqs;
 
-	if (model_cache_init(&e->cache, e->model, e->model->dev, blocks, CACHE_BLOCK,
+	if (model_cache_init(&e->cache, e->model, dev, blocks, CACHE_BLOCK,
 	    e->o.seqs, err) < 0)
 		return -1;
 	e->unused = calloc((size_t)blocks, sizeof(*e->unused));
@@ -70,42 +70,9 @@ make_inputs(struct engine *e, struct err *err)
 	return 0;
 }
 
-struct engine *
-engine_new(struct model *model, const struct engine_options *o, struct err *err)
+static void
+free_parts(struct engine *e)
 {
-	struct engine *e = calloc(1, sizeof(*e));
-
-	if (e == NULL) {
-		err_set(err, ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	e->model = model;
-	e->o = *o;
-	if (e->o.seqs == 0)
-		e->o.seqs = 1;
-	if (e->o.pass == 0)
-		e->o.pass = 512;
-	if (e->o.pass < e->o.seqs)
-		e->o.pass = e->o.seqs;
-	if (e->o.cache == 0)
-		e->o.cache = e->o.seqs * model->config.context;
-	e->max_blocks = (model->config.context + CACHE_BLOCK - 1) / CACHE_BLOCK;
-	if (make_cache(e, err) < 0 || make_inputs(e, err) < 0 ||
-	    (e->tape = tape_new(model->dev, e->o.pass, e->o.seqs,
-	    params_tape(&model->params), err)) == NULL ||
-	    model_record_generate(model, e->tape, &e->cache, e->max_blocks, e->o.seqs, &e->io,
-	    err) < 0 || tape_plan(e->tape, err) < 0) {
-		engine_free(e);
-		return NULL;
-	}
-	return e;
-}
-
-void
-engine_free(struct engine *e)
-{
-	if (e == NULL)
-		return;
 	tape_free(e->tape);
 	model_cache_free(&e->cache);
 	free(e->unused);
@@ -119,6 +86,80 @@ engine_free(struct engine *e)
 	free(e->key_len);
 	free(e->row);
 	free(e->table);
+}
+
+/* Fill in what is 0. */
+static void
+set_options(struct engine *e, struct model *model, const struct engine_options *o)
+{
+	e->model = model;
+	e->o = *o;
+	if (e->o.seqs == 0)
+		e->o.seqs = 1;
+	if (e->o.pass == 0)
+		e->o.pass = 512;
+	if (e->o.pass < e->o.seqs)
+		e->o.pass = e->o.seqs;
+	if (e->o.cache == 0)
+		e->o.cache = e->o.seqs * model->config.context;
+	e->max_blocks = (model->config.context + CACHE_BLOCK - 1) / CACHE_BLOCK;
+}
+
+static struct tape *
+record(struct engine *e, struct dev *dev, struct err *err)
+{
+	struct tape *t = tape_new(dev, e->o.pass, e->o.seqs, params_tape(&e->model->params), err);
+
+	if (t != NULL && model_record_generate(e->model, t, &e->cache, e->max_blocks, e->o.seqs,
+	    &e->io, err) < 0) {
+		tape_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+int64_t
+engine_bytes(struct model *model, const struct engine_options *o, struct err *err)
+{
+	struct engine e = { .model = model };
+	struct tape_cost cost;
+	int64_t bytes = -1;
+
+	set_options(&e, model, o);
+	if (make_cache(&e, NULL, err) == 0 && (e.tape = record(&e, NULL, err)) != NULL &&
+	    tape_layout(e.tape, err) == 0) {
+		tape_cost(e.tape, &cost);
+		bytes = e.cache.bytes + cost.memory + cost.records +
+		    e.o.seqs * model->config.vocab * (int64_t)sizeof(float);
+	}
+	free_parts(&e);
+	return bytes;
+}
+
+struct engine *
+engine_new(struct model *model, const struct engine_options *o, struct err *err)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (e == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	set_options(e, model, o);
+	if (make_cache(e, model->dev, err) < 0 || make_inputs(e, err) < 0 ||
+	    (e->tape = record(e, model->dev, err)) == NULL || tape_plan(e->tape, err) < 0) {
+		engine_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void
+engine_free(struct engine *e)
+{
+	if (e == NULL)
+		return;
+	free_parts(e);
 	free(e);
 }
 

@@ -24,6 +24,9 @@ struct seq;
 
 struct engine *engine_new(struct model *model, const struct engine_options *o, struct err *err);
 const struct config *engine_config(const struct engine *e);
+/* What engine_new() takes of a declared model's device and host, bytes; -1: a failure. */
+int64_t engine_bytes(struct model *model, const struct engine_options *o, struct err *err);
+
 void engine_free(struct engine *e);		/* after its sequences */
 
 struct seq *seq_new(struct engine *e, struct err *err);

@@ -276,12 +276,12 @@ struct save {
 	const char	*dir;
 	struct st_tensor *tensor;	/* one a weight */
 	int		 first;		/* of the part that is written */
-	int		 held;		/* the weight that is in host, -1: none */
-	char		*host;		/* a whole tensor as it is stored */
+	int		 held;		/* the transposed weight that is in host, -1: none */
+	char		*host;		/* a whole one as it is stored */
 	void		*raw;
 };
 
-/* Bring a weight to the host, in the file's type and order. */
+/* Bring a transposed weight to the host, in the file's type and order. */
 static int
 hold(struct save *s, int i, struct err *err)
 {
@@ -289,13 +289,10 @@ hold(struct save *s, int i, struct err *err)
 	struct params *ps = &s->m->params;
 	dtype type = s->tensor[i].type;
 
-	if (param_download(ps, &ps->p[w->param], w->at, w->n, w->turned ? s->raw : s->host,
-	    w->turned ? DTYPE_F32 : type, err) < 0)
+	if (param_download(ps, &ps->p[w->param], w->at, w->n, s->raw, DTYPE_F32, err) < 0)
 		return -1;
-	if (w->turned) {
-		transpose(s->host, s->raw, w->shape[0], w->shape[1], DTYPE_F32);
-		dtype_convert(s->host, type, s->host, DTYPE_F32, w->n);
-	}
+	transpose(s->host, s->raw, w->shape[0], w->shape[1], DTYPE_F32);
+	dtype_convert(s->host, type, s->host, DTYPE_F32, w->n);
 	s->held = i;
 	return 0;
 }
@@ -304,7 +301,13 @@ static int
 fill(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err)
 {
 	struct save *s = ctx;
+	const struct weight *w = &s->m->weight[s->first + tensor];
+	dtype type = s->tensor[s->first + tensor].type;
+	int64_t size = dtype_size(type);
 
+	if (!w->turned)
+		return param_download(&s->m->params, &s->m->params.p[w->param], w->at + at / size,
+		    n / size, p, type, err);
 	if (s->held != s->first + tensor && hold(s, s->first + tensor, err) < 0)
 		return -1;
 	memcpy(p, s->host + at, (size_t)n);
@@ -406,7 +409,7 @@ save_weights(struct save *s, int64_t limit, struct err *err)
 
 	for (int i = 0; i < s->m->n_weights; i = part_end(s, i, limit))
 		parts++;
-	s->host = malloc((size_t)largest(s->m, false) * 4);
+	s->host = malloc((size_t)largest(s->m, true) * 4);
 	s->raw = malloc((size_t)largest(s->m, true) * 4);
 	if (s->host == NULL || s->raw == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");

@@ -193,9 +193,13 @@ struct tape_cost {
 	double	flops, bytes;		/* forward, for all of the capacity */
 	double	flops_backward;
 	int64_t	memory;			/* activations and scratch, bytes: one allocation */
+	int64_t	records;		/* of the host: launches, tensors and their places */
 	int	blocks, launches;
 };
 void tape_cost(const struct tape *t, struct tape_cost *cost);
+
+/* What a device needs beside, for one launch at a time: dev_scratch(). */
+int64_t tape_scratch(const struct tape *t, struct dev *dev);
 
 /*
  * Queue blocks [from, to) forward, or to-1 down to from backward; to < 0: to

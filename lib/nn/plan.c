@@ -376,11 +376,27 @@ tape_plan(struct tape *t, struct err *err)
 	return dev_wait(t->dev, err);
 }
 
+int64_t
+tape_scratch(const struct tape *t, struct dev *dev)
+{
+	int64_t most = 0;
+
+	for (int i = 0; i < t->n_launches; i++) {
+		int64_t bytes = dev_scratch(dev, t->launch[i].kernel, &t->launch[i].a);
+
+		most = bytes > most ? bytes : most;
+	}
+	return most;
+}
+
 void
 tape_cost(const struct tape *t, struct tape_cost *cost)
 {
 	*cost = (struct tape_cost){ .memory = t->bytes, .blocks = t->n_blocks,
-	    .launches = t->n_launches };
+	    .launches = t->n_launches, .records = t->arena.at - t->arena.base };
+
+	cost->records += t->n_launches * (int64_t)sizeof(*t->launch) +
+	    t->n_slots * (int64_t)sizeof(*t->slot);
 	for (const struct op *op = t->ops; op != NULL; op = op->prev) {
 		cost->flops += op->flops;
 		cost->bytes += op->bytes;

@@ -247,10 +247,13 @@ open_adapter(struct train *o)
 		tool_fail(NULL, &err);
 }
 
-static struct trainer *
-make_trainer(struct train *o, struct dev *dev)
+static void
+read_options(struct train *o, struct train_options *to)
 {
-	struct train_options to = {
+	const struct shard_info *info = loader_info(o->run.rows);
+	struct err err;
+
+	*to = (struct train_options){
 		.batch = o->batch, .micro = o->micro,
 		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
@@ -259,44 +262,62 @@ make_trainer(struct train *o, struct dev *dev)
 		.router_aux = o->router_aux, .router_z = o->router_z,
 		.balance_rate = o->balance_rate, .ahead = o->ahead,
 	};
-	const struct shard_info *info = loader_info(o->run.rows);
+	if (ramp_parse(o->ramp, &to->ramp, &err) < 0)
+		tool_usage("--batch-ramp: %s", err.msg);
+	if (o->epochs > 0)
+		o->steps = ramp_steps(&to->ramp, o->batch,
+		    o->epochs * (double)info->rows * info->row_len);
+	o->tokens = ramp_before(&to->ramp, o->batch, o->steps);
+	to->schedule.steps = o->steps;
+	to->schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
+	if (optimizer_parse(o->optimizer, &to->optimizer, &err) < 0 ||
+	    moments_parse(o->moments, &to->moments, &err) < 0 || train_betas(to, &err) < 0 ||
+	    compute_parse(o->dtype, &o->m.params.compute, &err) < 0 ||
+	    recompute_parse(o->recompute, &to->recompute, &err) < 0 ||
+	    schedule_parse(o->schedule, &to->schedule.shape, &err) < 0)
+		tool_usage("%s", err.msg);
+}
+
+static struct trainer *
+make_trainer(struct train *o, struct dev *dev, const struct train_options *to)
+{
 	struct trainer *t;
 	struct err err;
 
-	if (ramp_parse(o->ramp, &to.ramp, &err) < 0)
-		tool_usage("--batch-ramp: %s", err.msg);
-	if (o->epochs > 0)
-		o->steps = ramp_steps(&to.ramp, o->batch,
-		    o->epochs * (double)info->rows * info->row_len);
-	o->tokens = ramp_before(&to.ramp, o->batch, o->steps);
-	to.schedule.steps = o->steps;
-	to.schedule.warmup = o->warmup >= 0 ? o->warmup : o->steps / 50;
-	if (optimizer_parse(o->optimizer, &to.optimizer, &err) < 0 ||
-	    moments_parse(o->moments, &to.moments, &err) < 0 || train_betas(&to, &err) < 0 ||
-	    compute_parse(o->dtype, &o->m.params.compute, &err) < 0 ||
-	    recompute_parse(o->recompute, &to.recompute, &err) < 0 ||
-	    schedule_parse(o->schedule, &to.schedule.shape, &err) < 0)
-		tool_usage("%s", err.msg);
-	if (model_load(&o->m, model_from(o),
-	    dev, true, &err) < 0 ||
-	    (t = trainer_new(&o->m, o->run.rows, o->run.valid, &to, &err)) == NULL)
+	if (model_load(&o->m, model_from(o), dev, true, &err) < 0 ||
+	    (t = trainer_new(&o->m, o->run.rows, o->run.valid, to, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (o->run.from[0] != '\0' && trainer_restore(t, o->run.from, &err) < 0)
 		tool_fail(NULL, &err);
 	return t;
 }
 
+/* What the run would do and take, without a model in memory. */
 static void
-print_plan(struct train *o, struct trainer *t)
+print_plan(struct train *o, struct dev *dev, const struct train_options *to)
 {
-	char mem[32], flops[32];
+	int64_t len = loader_info(o->run.rows)->row_len, samples = 0;
+	char flops[32], mem[32];
+	struct train_memory r;
+	struct config c;
+	struct err err;
 
-	human_bytes(mem, sizeof(mem), (double)trainer_memory(t));
-	human_count(flops, sizeof(flops), trainer_flops(t));
+	if (config_load(&c, model_from(o), &err) < 0 || model_declare(&o->m, &c, &err) < 0 ||
+	    train_memory(&o->m, dev, to, len,
+	    o->run.valid != NULL ? loader_info(o->run.valid)->row_len : 0, &r, &err) < 0 ||
+	    (o->sample_every > 0 && (samples = sampling_bytes(&o->m, &err)) < 0))
+		tool_fail(NULL, &err);
+	human_count(flops, sizeof(flops), 3 * (double)o->batch * config_flops(&c, len / 2));
+	human_bytes(mem, sizeof(mem), (double)(r.total + samples));
 	printf("parameters\t%lld\nsteps\t%lld\ntokens\t%lld\nstart at step\t%lld\n"
-	    "memory\t%s\nFLOPs a step\t%s\n", (long long)config_params(&o->m.config),
-	    (long long)o->steps, (long long)o->tokens,
-	    (long long)trainer_state(t)->step, mem, flops);
+	    "FLOPs a step\t%s\nmemory\t%s\t%lld\n", (long long)config_params(&c),
+	    (long long)o->steps, (long long)o->tokens, (long long)o->run.step, flops,
+	    mem, (long long)(r.total + samples));
+	printf("of parameters\t%lld\nof gradients\t%lld\nof the optimizer\t%lld\n"
+	    "of a pass\t%lld\nof validation\t%lld\nof samples\t%lld\nof kernels\t%lld\n"
+	    "of the program\t%lld\n", (long long)r.parameters, (long long)r.gradients,
+	    (long long)r.optimizer, (long long)r.activations, (long long)r.validation,
+	    (long long)samples, (long long)r.kernels, (long long)r.host);
 }
 
 int
@@ -306,9 +327,10 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 	char **files = tool_start(tool, argc, argv, o);
 	enum run_end end = RUN_DONE;
 	struct profile *profile = NULL;
+	struct train_options to;
 	struct team *team;
 	struct dev *dev;
-	struct trainer *t;
+	struct trainer *t = NULL;
 	struct err err;
 	int ret = 0;
 
@@ -319,9 +341,9 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
-	t = make_trainer(o, dev);
+	read_options(o, &to);
 	if (o->dry) {
-		print_plan(o, t);
+		print_plan(o, dev, &to);
 	} else {
 		struct run_options ro = {
 			.steps = o->steps, .save_every = o->save_every,
@@ -332,6 +354,7 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 			.wish = wish, .extra = copy_tokenizer, .progress = progress, .ctx = o,
 		};
 
+		t = make_trainer(o, dev, &to);
 		if (o->sample_every > 0 && (o->sampling = sampling_new(&o->m,
 		    model_from(o), o->prompt,
 		    (uint64_t)o->seed, &err)) == NULL)

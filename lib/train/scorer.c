@@ -41,15 +41,6 @@ scorer_free(struct scorer *s)
 	free(s);
 }
 
-int64_t
-scorer_memory(const struct scorer *s)
-{
-	struct tape_cost cost;
-
-	tape_cost(s->tape, &cost);
-	return cost.memory;
-}
-
 void
 batch_upload(struct tape *t, const struct model_io *io, const struct batch *b)
 {

@@ -16,7 +16,6 @@ struct scorer;
 /* A tape of its own over the model's parameters, for batches of max_tokens. */
 struct scorer *scorer_new(struct model *model, int64_t max_tokens, struct err *err);
 void scorer_free(struct scorer *s);
-int64_t scorer_memory(const struct scorer *s);
 
 /* Add one batch to the report's sums: tokens, targets, bytes; *nats grows. */
 int scorer_batch(struct scorer *s, const struct batch *b, double *nats,

@@ -11,7 +11,10 @@
 #include "train/optim.h"
 #include "train/scorer.h"
 
-enum { MICRO = 8192 };		/* tokens a pass unless told */
+enum {
+	MICRO = 8192,			/* tokens a pass unless told */
+	PROGRAM_BYTES = 2 << 20,	/* what is private to a process that has no model */
+};
 
 struct trainer {
 	struct model	*model;
@@ -53,11 +56,37 @@ recompute_parse(const char *name, unsigned *recompute, struct err *err)
 	return 0;
 }
 
+/* Rows of a pass. */
+static int64_t
+pass_rows(const struct train_options *o, int64_t len)
+{
+	int64_t rows = (o->micro > 0 ? o->micro : MICRO) / len, most = o->batch;
+
+	for (int i = 0; i < o->ramp.n; i++)
+		most = o->ramp.part[i].tokens > most ? o->ramp.part[i].tokens : most;
+	rows = rows > most / len ? most / len : rows;
+	return rows > 0 ? rows : 1;
+}
+
+/* The tape of a pass, or of a pass that only scores, recorded; tape_free() it in any case. */
+static struct tape *
+record(struct model *m, struct dev *dev, int64_t tokens, const struct train_options *o,
+    unsigned flags, struct model_io *io, struct err *err)
+{
+	struct tape *t = tape_new(dev, tokens, tokens, params_tape(&m->params) |
+	    (o != NULL ? TAPE_GRAD | o->recompute : 0), err);
+
+	if (t != NULL && model_record_score(m, t, io, flags, err) < 0) {
+		tape_free(t);
+		return NULL;
+	}
+	return t;
+}
+
 static int
 set_rows(struct trainer *t, struct err *err)
 {
 	int64_t len = loader_info(t->train)->row_len;
-	int64_t micro = t->o.micro > 0 ? t->o.micro : MICRO, most = t->o.batch;
 
 	if (t->o.batch < len || t->o.batch % len != 0)
 		return err_set(err, ERR_ARG,
@@ -69,11 +98,8 @@ set_rows(struct trainer *t, struct err *err)
 		if (tokens % len != 0)
 			return err_set(err, ERR_ARG, "a batch of %lld tokens in the ramp is no "
 			    "multiple of the rows' %lld", (long long)tokens, (long long)len);
-		most = tokens > most ? tokens : most;
 	}
-	t->micro_rows = micro / len > 0 ? micro / len : 1;
-	if (t->micro_rows > most / len)
-		t->micro_rows = most / len;
+	t->micro_rows = pass_rows(&t->o, len);
 	if (len > t->model->config.context)
 		return err_set(err, ERR_ARG, "rows of %lld tokens in a model of context %lld",
 		    (long long)len, (long long)t->model->config.context);
@@ -113,9 +139,7 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 	model->z_loss = o->z_loss;
 	model->dropout = o->dropout;
 	model->seed = o->seed;
-	if ((t->tape = tape_new(model->dev, cap, cap,
-	    TAPE_GRAD | params_tape(&model->params) | o->recompute, err)) == NULL ||
-	    model_record_score(model, t->tape, &t->io, flags, err) < 0 ||
+	if ((t->tape = record(model, model->dev, cap, &t->o, flags, &t->io, err)) == NULL ||
 	    tape_plan(t->tape, err) < 0)
 		goto fail;
 	if ((t->ahead = ahead_new(&t->io, cap, t->o.ahead, err)) == NULL && t->io.n_ahead > 0)
@@ -188,15 +212,54 @@ trainer_valid(const struct trainer *t)
 	return t->valid != NULL;
 }
 
-int64_t
-trainer_memory(const struct trainer *t)
+/* Count a pass of so many tokens, with gradients when o is not NULL. */
+static int
+count_pass(struct model *m, struct dev *dev, int64_t tokens, const struct train_options *o,
+    unsigned flags, int64_t *bytes, struct train_memory *r, struct err *err)
 {
 	struct tape_cost cost;
+	struct model_io io;
+	struct tape *t = record(m, NULL, tokens, o, flags, &io, err);
+	int64_t scratch;
+	int ret = -1;
 
-	tape_cost(t->tape, &cost);
-	return cost.memory + params_bytes(&t->model->params, true) +
-	    optim_bytes(&t->model->params, &t->o) +
-	    (t->scorer != NULL ? scorer_memory(t->scorer) : 0);
+	if (t != NULL && tape_layout(t, err) == 0) {
+		tape_cost(t, &cost);
+		scratch = tape_scratch(t, dev);
+		*bytes = cost.memory;
+		r->kernels = scratch > r->kernels ? scratch : r->kernels;
+		r->host += cost.records + 5 * tokens * (int64_t)sizeof(int32_t);
+		ret = 0;
+	}
+	tape_free(t);
+	return ret;
+}
+
+int
+train_memory(struct model *m, struct dev *dev, const struct train_options *o,
+    int64_t row_len, int64_t valid_len, struct train_memory *r, struct err *err)
+{
+	int64_t tokens = pass_rows(o, row_len) * row_len;
+	struct train_options own = *o;
+	unsigned flags;
+
+	if (balance_options(m, &own, err) < 0 || ahead_options(m, &own, &flags, err) < 0)
+		return -1;
+	m->z_loss = own.z_loss;
+	m->dropout = own.dropout;
+	*r = (struct train_memory){ .host = PROGRAM_BYTES,
+	    .parameters = params_bytes(&m->params, false),
+	    .optimizer = optim_bytes(&m->params, o) };
+	r->gradients = params_bytes(&m->params, true) - r->parameters;
+	if (count_pass(m, dev, tokens, &own, flags, &r->activations, r, err) < 0)
+		return -1;
+	if (valid_len > tokens)
+		tokens = valid_len;
+	if (valid_len > 0 && count_pass(m, dev, tokens, NULL, 0, &r->validation, r, err) < 0)
+		return -1;
+	r->total = r->parameters + r->gradients + r->optimizer + r->activations + r->validation +
+	    r->kernels + r->host;
+	return 0;
 }
 
 /* The rows of a step. */

@@ -108,8 +108,22 @@ bool trainer_valid(const struct trainer *t);
 /* Whether there is a moving average of the weights. */
 bool trainer_ema(const struct trainer *t);
 
-/* Bytes on the device: parameters, gradients, moments, activations. */
-int64_t trainer_memory(const struct trainer *t);
+/*
+ * What a process that trains takes at most, its files' mappings not counted; of a
+ * declared model, without allocating it.  Rows of valid_len tokens are validated
+ * on; 0: none.
+ */
+struct train_memory {
+	int64_t	parameters, gradients, optimizer;
+	int64_t	activations;		/* of one pass, by the tape's plan */
+	int64_t	validation;		/* the same, of a pass of validation */
+	int64_t	kernels;		/* their scratch */
+	int64_t	host;			/* batches, launches, the program itself */
+	int64_t	total;
+};
+
+int train_memory(struct model *m, struct dev *dev, const struct train_options *o,
+    int64_t row_len, int64_t valid_len, struct train_memory *r, struct err *err);
 
 int trainer_step(struct trainer *t, struct train_report *r, struct err *err);
 

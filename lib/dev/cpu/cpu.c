@@ -105,7 +105,7 @@ cpu_fail(struct cpu *c, enum err_code code, const char *fmt, ...)
 int64_t
 cpu_count(struct cpu *c, struct dim d)
 {
-	int64_t n = d.n.at == 0 ? d.cap : *cpu_i32(d.n) * (d.each > 0 ? d.each : 1);
+	int64_t n = d.n.at == 0 || c->measuring ? d.cap : *cpu_i32(d.n) * (d.each > 0 ? d.each : 1);
 
 	if (n < 0 || n > d.cap) {
 		cpu_fail(c, ERR_DEVICE, "%lld rows where %lld were planned", (long long)n,
@@ -118,6 +118,10 @@ cpu_count(struct cpu *c, struct dim d)
 void *
 cpu_scratch(struct cpu *c, int64_t bytes)
 {
+	if (c->measuring) {
+		c->measured = bytes > c->measured ? bytes : c->measured;
+		return NULL;
+	}
 	if (bytes > c->scratch_bytes) {
 		int64_t want = bytes + bytes / 4, align = want >= 2 * HUGE ? HUGE : PAGE;
 
@@ -141,7 +145,7 @@ cpu_run(struct cpu_job *job, int64_t cost, void (*fn)(void *job, int64_t task, i
 {
 	int64_t tasks;
 
-	if (job->n <= 0)
+	if (job->n <= 0 || job->c->measuring)
 		return;
 	if (cost < 1)
 		cost = 1;
@@ -340,10 +344,48 @@ op_download(struct dev *dev, void *to, dptr from, int64_t bytes)
 		    .bytes = bytes };
 }
 
+/* Kernels whose scratch is large, or grows with the tokens: of others it is small. */
+static bool
+measurable(int kernel)
+{
+	return kernel == K_MATMUL || kernel == K_ATTENTION || kernel == K_ATTENTION_BWD ||
+	    kernel == K_BIAS_BWD || kernel == K_RMSNORM_BWD || kernel == K_LAYERNORM_BWD ||
+	    kernel == K_SCAN_BWD || kernel == K_ROUTE_SUM;
+}
+
+static int64_t
+op_scratch(struct dev *dev, int kernel, const union dev_args *a)
+{
+	struct cpu *c = (struct cpu *)dev;
+	union dev_args one;
+
+	if (kernel == K_GROUPED) {
+		kernel = K_MATMUL;
+		one.matmul = a->grouped.p;
+		a = &one;
+	}
+	if (!measurable(kernel) || c->isa->kernel[kernel] == NULL)
+		return 0;
+	c->measuring = true;
+	c->measured = 0;
+	c->isa->kernel[kernel](c, a);
+	c->measuring = false;
+	return c->measured;
+}
+
 static int
 op_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
 {
-	return cpu_check((struct cpu *)dev, kernel, a, err);
+	struct cpu *c = (struct cpu *)dev;
+	int64_t bytes;
+
+	if (cpu_check(c, kernel, a, err) < 0)
+		return -1;
+	bytes = op_scratch(dev, kernel, a);
+	if (bytes > 0 && cpu_scratch(c, bytes) == NULL)
+		return err_set(err, ERR_NOMEM, "no memory for %lld bytes of scratch",
+		    (long long)bytes);
+	return 0;
 }
 
 static void
@@ -419,7 +461,7 @@ static const struct dev_ops cpu_ops = {
 	.bandwidth = cpu_bandwidth,
 	.alloc = op_alloc, .free = op_free, .import = op_import,
 	.upload = op_upload, .download = op_download,
-	.check = op_check, .launch = op_launch, .wait = op_wait,
+	.check = op_check, .scratch = op_scratch, .launch = op_launch, .wait = op_wait,
 };
 
 struct dev *

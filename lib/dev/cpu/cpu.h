@@ -26,6 +26,8 @@ struct cpu {
 	int64_t		 n_queued, cap_queue;
 	char		*scratch;	/* of the kernel that runs; only grows */
 	int64_t		 scratch_bytes;
+	bool		 measuring;	/* a kernel only says what scratch it wants */
+	int64_t		 measured;
 };
 
 typedef void cpu_kernel(struct cpu *c, const union dev_args *a);
@@ -57,7 +59,11 @@ void cpu_fail(struct cpu *c, enum err_code code, const char *fmt, ...)
 /* The count of rows of this launch, or -1 after a failure was noted. */
 int64_t cpu_count(struct cpu *c, struct dim d);
 
-/* Scratch memory aligned to 64, good until the kernel ends, or NULL after noting it. */
+/*
+ * Scratch memory aligned to 64, good until the kernel ends, or NULL after noting
+ * the failure.  While measuring it is NULL too, counts are capacities, and what a
+ * kernel does before it asks must not touch device memory.
+ */
 void *cpu_scratch(struct cpu *c, int64_t bytes);
 
 /*

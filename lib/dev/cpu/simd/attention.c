@@ -359,14 +359,30 @@ list_blocks(const struct forward *f, int64_t seqs, struct block *list)
 }
 
 /* Those with most keys first, so that none is left for the end; ties in order. */
-static int
-by_keys(const void *a, const void *b)
+static bool
+is_before(const struct block *x, const struct block *y)
 {
-	const struct block *x = a, *y = b;
+	return x->keys != y->keys ? x->keys > y->keys :
+	    x->span.row + x->from < y->span.row + y->from;
+}
 
-	if (x->keys != y->keys)
-		return x->keys < y->keys ? 1 : -1;
-	return x->span.row + x->from < y->span.row + y->from ? -1 : 1;
+/* A shell sort: the C library's qsort() may allocate. */
+static void
+sort_blocks(struct block *b, int64_t n)
+{
+	int64_t gap = 1;
+
+	while (gap < n / 3)
+		gap = 3 * gap + 1;
+	for (; gap > 0; gap /= 3)
+		for (int64_t i = gap; i < n; i++) {
+			struct block v = b[i];
+			int64_t j = i;
+
+			for (; j >= gap && is_before(&v, &b[j - gap]); j -= gap)
+				b[j] = b[j - gap];
+			b[j] = v;
+		}
 }
 
 void
@@ -379,14 +395,16 @@ OF_ISA(k_attention)(struct cpu *c, const union dev_args *args)
 
 	if (seqs <= 0)
 		return;
-	for (int64_t s = 0; s < seqs; s++)
+	if (c->measuring)
+		longest = a->t.cap;
+	for (int64_t s = 0; s < seqs && !c->measuring; s++)
 		longest = span_of(a, s).nq > longest ? span_of(a, s).nq : longest;
 	f.bq = min64((ROWS + f.group - 1) / f.group, longest);
 	f.panels = (f.bq * f.group + LANES - 1) / LANES;
 	if (f.bq == 0)
 		return;
 	layout(&f);
-	f.n_blocks = list_blocks(&f, seqs, NULL);
+	f.n_blocks = c->measuring ? a->t.cap / f.bq + seqs : list_blocks(&f, seqs, NULL);
 	list_bytes = (f.n_blocks * (int64_t)sizeof(*f.block) + 63) / 64 * 64;
 	f.block = cpu_scratch(c, list_bytes +
 	    team_size(c->dev.team) * f.each * (int64_t)sizeof(float));
@@ -394,7 +412,7 @@ OF_ISA(k_attention)(struct cpu *c, const union dev_args *args)
 		return;
 	f.scratch = (float *)(void *)((char *)f.block + list_bytes);
 	list_blocks(&f, seqs, f.block);
-	qsort(f.block, (size_t)f.n_blocks, sizeof(*f.block), by_keys);
+	sort_blocks(f.block, f.n_blocks);
 	job.n = f.n_blocks * a->kv_heads;
 	cpu_run(&job, f.bq * f.group * a->d_qk * 8, attend_task);
 }

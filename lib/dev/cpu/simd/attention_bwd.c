@@ -418,11 +418,14 @@ OF_ISA(k_attention_bwd)(struct cpu *c, const union dev_args *args)
 	const struct k_attention *a = &b->f;
 	struct backward w = { .b = b, .a = a, .group = a->heads / a->kv_heads,
 		.dq_width = up_to_lanes(a->d_qk), .dv_width = up_to_lanes(a->d_v) };
-	int64_t rows = cpu_count(c, a->t), seqs = cpu_count(c, a->seqs), n;
+	int64_t rows = cpu_count(c, a->t), seqs = cpu_count(c, a->seqs), squares, n;
 	struct cpu_job delta = { .c = c, .args = &w, .n = rows };
 
+	if (seqs <= 0 || rows <= 0)
+		return;
 	/* Round 0 has most squares: one for each block of keys. */
-	if (seqs <= 0 || rows <= 0 || !take_scratch(c, &w, rows, list_round(a, seqs, 0, NULL)))
+	squares = c->measuring ? rows / SQUARE + seqs : list_round(a, seqs, 0, NULL);
+	if (!take_scratch(c, &w, rows, squares))
 		return;
 	cpu_run(&delta, a->heads * a->d_v / VW, delta_task);
 	for (int64_t round = 0; (n = list_round(a, seqs, round, w.list)) >= 0; round++) {
