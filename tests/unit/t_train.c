@@ -12,6 +12,44 @@
 #include "train/trainer.h"
 #include "../tap.h"
 
+static _Atomic long allocations;
+
+/* Sanitizers have allocators of their own; they count nothing. */
+#ifndef __SANITIZE_ADDRESS__
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t align, size_t n);
+
+void *
+malloc(size_t n)
+{
+	allocations++;
+	return __libc_malloc(n);
+}
+
+void *
+calloc(size_t n, size_t size)
+{
+	allocations++;
+	return __libc_calloc(n, size);
+}
+
+void *
+realloc(void *p, size_t n)
+{
+	allocations++;
+	return __libc_realloc(p, n);
+}
+
+void *
+aligned_alloc(size_t align, size_t n)
+{
+	allocations++;
+	return __libc_memalign(align, n);
+}
+#endif
+
 enum { VOCAB = 61, ROW = 32, ROWS = 40 };
 
 static char dir[] = "/tmp/t_train.XXXXXX", path[3][64];
@@ -69,13 +107,13 @@ struct rig {
 };
 
 static void
-rig_up_with(struct rig *g, const struct config *c, int threads, unsigned flags,
-    const struct train_options *o)
+rig_in(struct rig *g, const struct config *c, int threads, unsigned flags,
+    const struct train_options *o, dtype type)
 {
 	struct err err = { 0 };
 	char *train[] = { path[0], path[1] }, *valid[] = { path[2] };
 
-	*g = (struct rig){ 0 };
+	*g = (struct rig){ .m.params.compute = type };
 	if ((g->team = team_new(threads, &err)) == NULL ||
 	    (g->dev = dev_open("cpu", g->team, flags, &err)) == NULL ||
 	    model_init(&g->m, c, g->dev, true, 7, &err) < 0 ||
@@ -89,9 +127,22 @@ rig_up_with(struct rig *g, const struct config *c, int threads, unsigned flags,
 }
 
 static void
+rig_of(struct rig *g, int threads, unsigned flags, const struct train_options *o, dtype type)
+{
+	rig_in(g, &tiny, threads, flags, o, type);
+}
+
+static void
+rig_up_with(struct rig *g, const struct config *c, int threads, unsigned flags,
+    const struct train_options *o)
+{
+	rig_in(g, c, threads, flags, o, DTYPE_F32);
+}
+
+static void
 rig_up(struct rig *g, int threads, unsigned flags, const struct train_options *o)
 {
-	rig_up_with(g, &tiny, threads, flags, o);
+	rig_of(g, threads, flags, o, DTYPE_F32);
 }
 
 static void
@@ -595,6 +646,120 @@ test_norms(void)
 	rig_down(&g);
 }
 
+/* Losses of n steps in a type, into loss; the rig stays up. */
+static bool
+curve(struct rig *g, dtype type, double *loss, int n)
+{
+	rig_of(g, 1, 0, &usual, type);
+	for (int i = 0; i < n; i++)
+		if (isnan(loss[i] = steps(g, 1)))
+			return false;
+	return true;
+}
+
+static void
+resume(struct rig *g, dtype type, const char *from)
+{
+	char from_dir[128];
+	struct err err;
+
+	snprintf(from_dir, sizeof(from_dir), "%s/%s", dir, from);
+	trainer_free(g->t);
+	model_free(&g->m);
+	g->m = (struct model){ .params.compute = type };
+	g->t = NULL;
+	if (model_load(&g->m, from_dir, g->dev, true, &err) < 0 ||
+	    (g->t = trainer_new(&g->m, g->rows, g->valid, &usual, &err)) == NULL ||
+	    trainer_restore(g->t, from_dir, &err) < 0)
+		printf("# %s\n", err.msg);
+}
+
+/* Types of low precision learn what fp32 does, and resume to the same bytes. */
+static void
+test_types(void)
+{
+	static const struct { dtype type; const char *name; } of[] = {
+		{ DTYPE_BF16, "bf16" }, { DTYPE_F16, "fp16" } };
+	enum { STEPS = 60 };
+	double wide[STEPS], loss[STEPS];
+	struct rig g, h;
+	char text[80];
+
+	curve(&g, DTYPE_F32, wide, STEPS);
+	rig_down(&g);
+	for (int i = 0; i < 2; i++) {
+		double mean = 0, off = 0;
+
+		snprintf(text, sizeof(text), "%s: every step is finite", of[i].name);
+		ok(curve(&g, of[i].type, loss, STEPS), text);
+		for (int s = 0; s < STEPS; s++) {
+			mean += wide[s];
+			off += fabs(loss[s] - wide[s]);
+		}
+		printf("# %s: mean difference of losses %.3g of them, last %.4f and %.4f\n",
+		    of[i].name, off / mean, loss[STEPS - 1], wide[STEPS - 1]);
+		snprintf(text, sizeof(text), "%s: the curve is fp32's within one percent",
+		    of[i].name);
+		ok(off < 0.01 * mean, text);
+		save(&g, "whole");
+
+		rig_of(&h, 2, DEV_STRICT, &usual, of[i].type);
+		steps(&h, 25);
+		save(&h, "part");
+		resume(&h, of[i].type, "part");
+		steps(&h, STEPS - 25);
+		save(&h, "resumed");
+		snprintf(text, sizeof(text), "%s: a resumed run has the bytes of a whole one",
+		    of[i].name);
+		ok(same("whole", "resumed"), text);
+		rig_down(&h);
+		rig_down(&g);
+	}
+}
+
+/* A loss scale that is far too large comes down, and no step is lost for it. */
+static void
+test_loss_scale(void)
+{
+	struct train_state *s;
+	struct train_report r = { 0 };
+	struct rig g;
+	struct err err;
+	int overflows = 0;
+
+	rig_of(&g, 1, 0, &usual, DTYPE_F16);
+	s = trainer_state(g.t);
+	ok(s->loss_scale == LOSS_SCALE_FIRST, "fp16 begins with a loss scale");
+	s->loss_scale = LOSS_SCALE_MAX;
+	for (int i = 0; i < 30 && trainer_step(g.t, &r, &err) == 0; i++)
+		overflows += r.skip == SKIP_OVERFLOW;
+	printf("# %d overflows, then a scale of %g\n", overflows, s->loss_scale);
+	ok(overflows > 0 && overflows < 24 && s->updates == 30 - overflows && r.skip == 0 &&
+	    isfinite(r.norm), "which comes down until nothing overflows");
+	rig_down(&g);
+}
+
+/* A step, the first one too, takes no memory: the plan has set it all aside. */
+static void
+test_no_malloc(dtype type, int64_t micro)
+{
+	struct train_options o = usual;
+	struct rig g;
+	char text[80];
+	long before;
+	bool good;
+
+	o.batch = 24 * ROW;
+	o.micro = micro;
+	rig_of(&g, 2, 0, &o, type);
+	before = allocations;
+	good = !isnan(steps(&g, 3));
+	printf("# %ld allocations\n", allocations - before);
+	snprintf(text, sizeof(text), "%s: a step allocates nothing", dtype_name(type));
+	ok(good && allocations == before, text);
+	rig_down(&g);
+}
+
 int
 main(void)
 {
@@ -609,6 +774,10 @@ main(void)
 	test_schedule();
 	test_loader();
 	test_training();
+	test_types();
+	test_no_malloc(DTYPE_F32, 0);
+	test_no_malloc(DTYPE_BF16, ROW);
+	test_loss_scale();
 	test_packed();
 	test_noise();
 	test_norms();
