@@ -18,6 +18,7 @@
 #include "model/sizes.h"
 #include "token/tokenizer.h"
 #include "tool/tool.h"
+#include "train/trainer.h"
 
 struct init {
 	const char	*arch, *config, *tokenizer, *output, *format, *device;
@@ -28,6 +29,7 @@ struct init {
 	bool		 tied, untied, dry, quiet;
 	struct config	 c;
 	struct model_cost cost;
+	struct train_memory train;
 	struct model_trial trial;
 };
 
@@ -224,7 +226,7 @@ report(const struct init *o)
 	json_t *more = json_pack("{s:f, s:f, s:I, s:I, s:I, s:I}",
 	    "flops_per_token_forward", k->flops_forward, "flops_per_token_train", k->flops_train,
 	    "weights_bytes", (json_int_t)k->weights,
-	    "train_bytes", (json_int_t)(k->weights + k->state + k->train_pass),
+	    "train_bytes", (json_int_t)o->train.total,
 	    "cache_bytes", (json_int_t)k->cache,
 	    "serve_bytes", (json_int_t)(k->weights + k->cache + k->serve_pass));
 
@@ -288,15 +290,11 @@ write_model(const struct init *o, struct model *m)
 }
 
 static int
-try_and_write(struct init *o)
+try_and_write(struct init *o, struct dev *dev)
 {
 	struct model m = { .dev = NULL };
 	struct err err;
-	struct team *team = team_new(tool_threads(o->threads, 0), &err);
-	struct dev *dev;
 
-	if (team == NULL || (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL)
-		tool_fail(NULL, &err);
 	if (model_init(&m, &o->c, dev, true, (uint64_t)o->seed, &err) < 0 ||
 	    model_try(&m, (uint64_t)o->seed, &o->trial, &err) < 0)
 		tool_fail(NULL, &err);
@@ -306,8 +304,6 @@ try_and_write(struct init *o)
 		tool_warn("the trial failed: loss %g, expected from %g to %g; gradient norm %g",
 		    o->trial.loss, o->trial.least, o->trial.most, o->trial.norm);
 	model_free(&m);
-	dev_close(dev);
-	team_free(team);
 	return o->trial.good ? 0 : TOOL_NO;
 }
 
@@ -316,8 +312,11 @@ main(int argc, char **argv)
 {
 	struct init o = { .seed = 1 };
 	char **rest = tool_start(&tool, argc, argv, &o);
+	struct team *team;
+	struct dev *dev;
 	struct stat st;
-	int status = 0;
+	struct err err;
+	int status;
 
 	if (*rest != NULL)
 		tool_usage("no file is read: '%s'", *rest);
@@ -328,9 +327,14 @@ main(int argc, char **argv)
 	if (o.output != NULL && lstat(o.output, &st) == 0)
 		tool_die("%s: exists", o.output);
 	make_config(&o);
-	if (!o.dry)
-		status = try_and_write(&o);
+	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
+	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL ||
+	    train_memory_usual(&o.c, dev, &o.train, &err) < 0)
+		tool_fail(NULL, &err);
+	status = o.dry ? 0 : try_and_write(&o, dev);
 	if (!o.quiet)
 		print_report(&o);
+	dev_close(dev);
+	team_free(team);
 	return tool_finish(status);
 }

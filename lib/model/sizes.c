@@ -114,26 +114,6 @@ config_complete(struct config *c, int64_t params, struct err *err)
 /* ---- cost ---- */
 
 static int
-train_pass(const struct model *m, int64_t *bytes, struct err *err)
-{
-	struct model copy = *m;
-	struct tape *t = tape_new(NULL, COST_TRAIN_TOKENS, COST_TRAIN_TOKENS,
-	    TAPE_GRAD | params_tape(&m->params), err);
-	struct model_io io;
-	struct tape_cost cost;
-	int ret;
-
-	if (t == NULL)
-		return -1;
-	ret = model_record_score(&copy, t, &io, MODEL_AHEAD, err) < 0 ||
-	    tape_layout(t, err) < 0 ? -1 : 0;
-	tape_cost(t, &cost);
-	*bytes = cost.memory;
-	tape_free(t);
-	return ret;
-}
-
-static int
 serve_pass(const struct model *m, struct model_cost *r, struct err *err)
 {
 	int64_t block = 16, blocks = (m->config.context + block - 1) / block;
@@ -170,9 +150,7 @@ model_cost(const struct config *c, struct model_cost *r, struct err *err)
 	r->flops_train = 3 * r->flops_forward;
 	if (model_declare(&m, c, err) == 0) {
 		r->weights = params_bytes(&m.params, false);
-		r->state = 12 * m.params.grad_n;
-		if (train_pass(&m, &r->train_pass, err) == 0)
-			ret = serve_pass(&m, r, err);
+		ret = serve_pass(&m, r, err);
 	}
 	model_free(&m);
 	return ret;

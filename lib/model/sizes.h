@@ -6,8 +6,7 @@
 
 #include "model/model.h"
 
-/* Tokens of a pass that the costs are for, as llm-train and llm-generate have them. */
-#define COST_TRAIN_TOKENS 8192
+/* Tokens of a pass that the cost of serving is for, as llm-generate has them. */
 #define COST_SERVE_TOKENS 512
 
 /*
@@ -26,8 +25,7 @@ struct model_cost {
 	int64_t	params, embedding;	/* of them in tables of tokens and positions */
 	double	flops_forward, flops_train;	/* of one token, in full contexts */
 	/* bytes, of fp32: */
-	int64_t	weights, state;		/* state: gradients and the optimizer's moments */
-	int64_t	train_pass;		/* activations of COST_TRAIN_TOKENS, by the tape's plan */
+	int64_t	weights;
 	int64_t	cache;			/* keys and values of one full context */
 	int64_t	serve_pass;		/* activations of COST_SERVE_TOKENS */
 };

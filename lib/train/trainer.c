@@ -262,6 +262,22 @@ train_memory(struct model *m, struct dev *dev, const struct train_options *o,
 	return 0;
 }
 
+int
+train_memory_usual(const struct config *c, struct dev *dev, struct train_memory *r,
+    struct err *err)
+{
+	int64_t len = c->context < MICRO ? c->context : MICRO;
+	struct train_options o = { .batch = MICRO / len * len, .router_aux = -1, .router_z = -1,
+		.balance_rate = -1, .ahead = -1 };
+	struct model m = { .dev = NULL };
+	int ret = model_declare(&m, c, err);
+
+	if (ret == 0)
+		ret = train_memory(&m, dev, &o, len, 0, r, err);
+	model_free(&m);
+	return ret;
+}
+
 /* The rows of a step. */
 struct row_range { int64_t first, n; };
 

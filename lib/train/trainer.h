@@ -125,6 +125,10 @@ struct train_memory {
 int train_memory(struct model *m, struct dev *dev, const struct train_options *o,
     int64_t row_len, int64_t valid_len, struct train_memory *r, struct err *err);
 
+/* The same of a config, by llm-train's own options and rows as long as the context. */
+int train_memory_usual(const struct config *c, struct dev *dev, struct train_memory *r,
+    struct err *err);
+
 int trainer_step(struct trainer *t, struct train_report *r, struct err *err);
 
 /*

@@ -86,7 +86,8 @@ class Llama(Model):
                 F.linear(h, self.p(n + 'mlp.up_proj.weight'))
             x = x + F.linear(h, self.p(n + 'mlp.down_proj.weight'))
         x = self.norm(x, 'model.norm')
-        logits = F.linear(x, self.p('model.embed_tokens.weight'))
+        tied = 'lm_head.weight' not in self.names
+        logits = F.linear(x, self.p('model.embed_tokens.weight' if tied else 'lm_head.weight'))
         return F.cross_entropy(logits.flatten(0, 1).float(), target.flatten())
 
     def norm(self, x, name):
