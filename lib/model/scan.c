@@ -9,7 +9,7 @@
 
 #include "model/model_impl.h"
 
-/* Names of the mixer's modules follow the layer's prefix; restore() ends that. */
+/* Names of the mixer's modules follow the layer's prefix, which ends where this says. */
 static size_t
 enter(char prefix[NN_NAME], const struct arch_names *names)
 {

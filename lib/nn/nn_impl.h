@@ -106,6 +106,9 @@ struct mem grad_add(struct tape *t, struct tensor *x, bool *add);
 struct mem grad_begin(struct tape *t, struct tensor *x);
 void grad_end(struct tape *t, struct tensor *x, struct mem m);
 
+/* dbias += the sum of y's gradient over rows, where there is a bias that wants it. */
+void grad_bias(struct tape *t, struct tensor *bias, const struct tensor *y);
+
 /* dx += dy, without a copy when dx has nothing yet. */
 void grad_pass(struct tape *t, struct tensor *x, const struct tensor *y);
 

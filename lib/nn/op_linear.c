@@ -40,16 +40,20 @@ backward_w(struct tape *t, struct op *op, struct mem dy)
 	BIND(t, matmul.b, mem_of(x));
 }
 
-static void
-backward_bias(struct tape *t, struct op *op, struct mem dy)
+void
+grad_bias(struct tape *t, struct tensor *bias, const struct tensor *y)
 {
+	struct mem dy = grad_of(t, y), db;
+	union dev_args *a;
 	bool add;
-	struct mem db = grad_add(t, op->in[BIAS], &add);
-	union dev_args *a = tape_launch(t, K_BIAS_BWD);
 
+	if (!tape_wants(t, bias))
+		return;
+	db = grad_add(t, bias, &add);
+	a = tape_launch(t, K_BIAS_BWD);
 	a->bias_bwd.type = tape_type(t);
-	a->bias_bwd.c = op->in[BIAS]->shape[0];
-	BIND_ROWS(t, bias_bwd.t, op->out[0]);
+	a->bias_bwd.c = bias->shape[0];
+	BIND_ROWS(t, bias_bwd.t, y);
 	BIND(t, bias_bwd.db, db);
 	BIND(t, bias_bwd.dy, dy);
 }
@@ -59,8 +63,7 @@ backward(struct tape *t, struct op *op)
 {
 	struct mem dy = grad_of(t, op->out[0]);
 
-	if (tape_wants(t, op->in[BIAS]))
-		backward_bias(t, op, dy);
+	grad_bias(t, op->in[BIAS], op->out[0]);
 	if (tape_wants(t, op->in[W]))
 		backward_w(t, op, dy);
 	if (tape_wants(t, op->in[X]))

@@ -6,28 +6,13 @@
 enum { X, W, R, BIAS };
 
 static void
-backward_bias(struct tape *t, struct op *op, struct mem dy)
-{
-	bool add;
-	struct mem db = grad_add(t, op->in[BIAS], &add);
-	union dev_args *a = tape_launch(t, K_BIAS_BWD);
-
-	a->bias_bwd.type = tape_type(t);
-	a->bias_bwd.c = op->in[BIAS]->shape[0];
-	BIND_ROWS(t, bias_bwd.t, op->out[0]);
-	BIND(t, bias_bwd.db, db);
-	BIND(t, bias_bwd.dy, dy);
-}
-
-static void
 backward(struct tape *t, struct op *op)
 {
 	struct mem dy = grad_of(t, op->out[0]), dx = mem_of(NULL), dw = mem_of(NULL);
 	bool add = false, adds;
 	union dev_args *a;
 
-	if (tape_wants(t, op->in[BIAS]))
-		backward_bias(t, op, dy);
+	grad_bias(t, op->in[BIAS], op->out[0]);
 	if (!tape_wants(t, op->in[X]) && !tape_wants(t, op->in[W]))
 		return;
 	if (tape_wants(t, op->in[X]))
