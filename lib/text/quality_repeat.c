@@ -190,38 +190,16 @@ judge_grams(struct quality_run *run, struct err *err)
 	return 0;
 }
 
-/* Paragraphs of the trimmed text, between two newlines or more. */
+/* Pieces of a text between runs of least newlines or more; one that is empty at an end counts. */
 static int
-paragraphs(struct quality_run *run, struct quality_repeats *r, struct err *err)
+pieces(struct quality_run *run, str text, int least, struct quality_repeats *r, struct err *err)
 {
-	str text = uni_trim(run->text);
 	const char *p = text.p, *end = text.p + text.n, *q;
 
 	for (;;) {
 		for (q = p; (q = q < end ? memchr(q, '\n', (size_t)(end - q)) : NULL) != NULL; q++)
-			if (q + 1 < end && q[1] == '\n')
+			if (least == 1 || (q + 1 < end && q[1] == '\n'))
 				break;
-		if (q == NULL)
-			q = end;
-		if (quality_item_add(run->s, (str){ p, q - p }, utf8_count((str){ p, q - p }),
-		    err) < 0)
-			return -1;
-		if (q == end)
-			break;
-		for (p = q; p < end && *p == '\n'; p++)
-			continue;
-	}
-	return quality_items_end(run->s, r, err);
-}
-
-/* Lines between runs of newlines; one that is empty at an end counts. */
-static int
-lines(struct quality_run *run, struct quality_repeats *r, struct err *err)
-{
-	const char *p = run->text.p, *end = p + run->text.n, *q;
-
-	for (;;) {
-		q = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
 		if (q == NULL)
 			q = end;
 		if (quality_item_add(run->s, (str){ p, q - p }, utf8_count((str){ p, q - p }),
@@ -246,14 +224,14 @@ quality_repeat(struct quality_run *run, struct err *err)
 			if (fails(run, i, 1))
 				return 1;
 	if (wanted(run, REP_PARAGRAPHS) || wanted(run, REP_PARAGRAPH_CHARS)) {
-		if (paragraphs(run, &r, err) < 0)
+		if (pieces(run, uni_trim(run->text), 2, &r, err) < 0)
 			return -1;
 		if (fails(run, REP_PARAGRAPHS, share(r.repeated, r.items)) ||
 		    fails(run, REP_PARAGRAPH_CHARS, share(r.chars, chars)))
 			return 1;
 	}
 	if (wanted(run, REP_LINES) || wanted(run, REP_LINE_CHARS)) {
-		if (lines(run, &r, err) < 0)
+		if (pieces(run, run->text, 1, &r, err) < 0)
 			return -1;
 		if (fails(run, REP_LINES, share(r.repeated, r.items)) ||
 		    fails(run, REP_LINE_CHARS, share(r.chars, chars)))
