@@ -2,7 +2,8 @@
 
 static const struct {
 	const char	*name;
-	int		 size;
+	int		 size;		/* of an element, or of a block */
+	int		 block;		/* elements of one; 0: no blocks */
 } types[DTYPE_COUNT] = {
 	[DTYPE_NONE] = { "NONE", 0 },
 	[DTYPE_F64] = { "F64", 8 }, [DTYPE_F32] = { "F32", 4 },
@@ -13,12 +14,30 @@ static const struct {
 	[DTYPE_U16] = { "U16", 2 }, [DTYPE_U8] = { "U8", 1 },
 	[DTYPE_BOOL] = { "BOOL", 1 },
 	[DTYPE_F8_E4M3] = { "F8_E4M3", 1 }, [DTYPE_F8_E5M2] = { "F8_E5M2", 1 },
+	[DTYPE_Q4_0] = { "Q4_0", 18, 32 }, [DTYPE_Q4_1] = { "Q4_1", 20, 32 },
+	[DTYPE_Q5_0] = { "Q5_0", 22, 32 }, [DTYPE_Q5_1] = { "Q5_1", 24, 32 },
+	[DTYPE_Q8_0] = { "Q8_0", 34, 32 }, [DTYPE_Q2_K] = { "Q2_K", 84, 256 },
+	[DTYPE_Q3_K] = { "Q3_K", 110, 256 }, [DTYPE_Q4_K] = { "Q4_K", 144, 256 },
+	[DTYPE_Q5_K] = { "Q5_K", 176, 256 }, [DTYPE_Q6_K] = { "Q6_K", 210, 256 },
+	[DTYPE_IQ4_NL] = { "IQ4_NL", 18, 32 }, [DTYPE_IQ4_XS] = { "IQ4_XS", 136, 256 },
 };
 
 int
 dtype_size(dtype t)
 {
-	return types[t].size;
+	return types[t].block > 0 ? 0 : types[t].size;
+}
+
+int
+dtype_block(dtype t)
+{
+	return types[t].block > 0 ? types[t].block : 1;
+}
+
+int64_t
+dtype_bytes(dtype t, int64_t n)
+{
+	return n / dtype_block(t) * types[t].size;
 }
 
 const char *

@@ -1,7 +1,8 @@
 /*
  * dtype - the number formats that tensors are stored in
  *
- * Names and sizes are those of safetensors.
+ * Names and sizes are those of safetensors, and of GGUF for the types that
+ * store blocks of elements together (base/quant.h).
  */
 #ifndef BASE_DTYPE_H
 #define BASE_DTYPE_H
@@ -15,11 +16,20 @@ typedef enum {
 	DTYPE_NONE, DTYPE_F64, DTYPE_F32, DTYPE_F16, DTYPE_BF16,
 	DTYPE_I64, DTYPE_I32, DTYPE_I16, DTYPE_I8,
 	DTYPE_U64, DTYPE_U32, DTYPE_U16, DTYPE_U8, DTYPE_BOOL,
-	DTYPE_F8_E4M3, DTYPE_F8_E5M2, DTYPE_COUNT
+	DTYPE_F8_E4M3, DTYPE_F8_E5M2,
+	DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0,
+	DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K,
+	DTYPE_IQ4_NL, DTYPE_IQ4_XS, DTYPE_COUNT
 } dtype;
 
-/* Bytes of one element. */
+/* Bytes of one element; 0 for a type of blocks. */
 int dtype_size(dtype t);
+
+/* Elements stored together: 1, or those of a block. */
+int dtype_block(dtype t);
+
+/* Bytes of n elements, whole blocks of them. */
+int64_t dtype_bytes(dtype t, int64_t n);
 
 /* "F32", and back; DTYPE_NONE for an unknown name. */
 const char *dtype_name(dtype t);

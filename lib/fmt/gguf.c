@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/quant.h"
 #include "base/stream.h"
 
 #define MEM_MAX		((ptrdiff_t)1 << 34)	/* address space for names, keys, tensors */
@@ -317,10 +318,10 @@ read_file(struct gguf *f, str bytes, struct err *err)
 	if (take_keys(f, &c) < 0)
 		return -1;
 	v = gguf_find_key(f, "general.alignment");
-	if (v != NULL && (!gguf_int(v, &alignment) || alignment < 1 ||
+	if (v != NULL && (!gguf_int(v, &alignment) || alignment < 8 ||
 	    alignment > ALIGNMENT_MAX || (alignment & (alignment - 1)) != 0))
-		return err_set(err, ERR_FORMAT, "general.alignment is no power of two up to %"
-		    PRId64, ALIGNMENT_MAX);
+		return err_set(err, ERR_FORMAT, "general.alignment is no power of two from 8 up "
+		    "to %" PRId64, ALIGNMENT_MAX);
 	if (take_tensors(f, &c, alignment) < 0)
 		return -1;
 	return sort_tensors(f, err);
@@ -530,12 +531,16 @@ int
 gguf_decode(const struct gguf_tensor *t, float *y, struct err *err)
 {
 	const struct gguf_block *b = gguf_block(t->type);
-	const uint8_t *x = t->data;
 
-	if (b->decode == NULL)
-		return err_set(err, ERR_FORMAT, "tensor '%s': %s is not read", t->name,
-		    b->name);
-	for (int64_t i = 0; i < t->n; i += b->block, x += b->bytes)
-		b->decode(y + i, x);
-	return 0;
+	switch (b->type) {
+	case DTYPE_F64: case DTYPE_F32: case DTYPE_F16: case DTYPE_BF16:
+		dtype_convert(y, DTYPE_F32, t->data, b->type, t->n);
+		return 0;
+	default:
+		if (dtype_block(b->type) == 1)
+			return err_set(err, ERR_FORMAT, "tensor '%s': %s is not read", t->name,
+			    b->name);
+		quant_decode(b->type, y, t->data, t->n);
+		return 0;
+	}
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/dtype.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -71,20 +72,19 @@ const struct gguf_tensor *gguf_at(const struct gguf *f, int i);		/* sorted by na
 const struct gguf_tensor *gguf_find(const struct gguf *f, const char *name);	/* or NULL */
 
 /*
- * How the elements of a tensor's type are stored: block of them in bytes.
- * decode writes the block elements as fp32; NULL when that is not known here
- * (integers, and the rarer quantized types).
+ * How the elements of a tensor's type are stored: block of them in bytes.  type
+ * is NONE for those that are not read here (the rarer quantized ones).
  */
 struct gguf_block {
 	const char	*name;
 	int		 block, bytes;
-	void		(*decode)(float *y, const uint8_t *x);
+	dtype		 type;
 };
 
 /* NULL for a type that does not exist. */
 const struct gguf_block *gguf_block(uint32_t type);
 
-/* All elements of a tensor as fp32.  Return 0, or -1 when its type has no decode. */
+/* All elements of a tensor as fp32.  Return 0, or -1 when its type is no float and not known. */
 int gguf_decode(const struct gguf_tensor *t, float *y, struct err *err);
 
 #endif

@@ -63,7 +63,7 @@ parse_tensor(struct st_file *f, const char *name, const json_t *v, str data,
 		return err_set(err, ERR_FORMAT, "tensor '%.200s': not a dtype, a shape and "
 		    "two data_offsets", name);
 	*t = (struct st_tensor){ .type = dtype_of(str_of(json_string_value(type))) };
-	if (t->type == DTYPE_NONE)
+	if (dtype_size(t->type) == 0)
 		return err_set(err, ERR_FORMAT, "tensor '%.200s': dtype '%.20s' is not "
 		    "supported", name, json_string_value(type));
 	if (json_array_size(shape) > ST_DIMS)

@@ -30,12 +30,12 @@ static void
 decoding(void)
 {
 	static const char *const name[] = { "F32", "F64", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0",
-	    "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K" };
+	    "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS" };
 	struct err e = { 0 };
 	struct gguf *f = gguf_open(DATA "good/types.gguf", &e);
 	float *y;
 
-	ok(f != NULL && gguf_count(f) == 29, "a file with tensors of all types");
+	ok(f != NULL && gguf_count(f) == 33, "a file with tensors of all types");
 	if (f == NULL)
 		return;
 	for (size_t i = 0; i < sizeof(name) / sizeof(*name); i++) {

@@ -1,0 +1,16 @@
+/*
+ * quant - types that store blocks of elements as small integers and scales
+ *
+ * The layouts are those of ggml, byte for byte: Q4_0 ... Q8_0 and IQ4_NL in
+ * blocks of 32 elements, Q2_K ... Q6_K and IQ4_XS of 256.  A row is whole
+ * blocks, lowest element first.
+ */
+#ifndef BASE_QUANT_H
+#define BASE_QUANT_H
+
+#include "base/dtype.h"
+
+/* y[0..n) = the elements of n / dtype_block(t) blocks at x, t a type of blocks */
+void quant_decode(dtype t, float *y, const void *x, int64_t n);
+
+#endif
