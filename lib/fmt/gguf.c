@@ -37,6 +37,12 @@ static const uint8_t type_size[GGUF_TYPES] = {
 	[GGUF_F64] = 8,
 };
 
+int
+gguf_type_size(enum gguf_type type)
+{
+	return type_size[type];
+}
+
 /* ---- pieces ---- */
 
 static int64_t

@@ -45,6 +45,9 @@ struct gguf_tensor {
 	const void	*data;		/* in the mapping */
 };
 
+/* Bytes of a number; 0 for texts and arrays. */
+int gguf_type_size(enum gguf_type type);
+
 struct gguf;
 
 struct gguf *gguf_open(const char *path, struct err *err);
@@ -83,6 +86,9 @@ struct gguf_block {
 
 /* NULL for a type that does not exist. */
 const struct gguf_block *gguf_block(uint32_t type);
+
+/* The type of a tensor of this dtype, or -1. */
+int gguf_type_of(dtype type);
 
 /* All elements of a tensor as fp32.  Return 0, or -1 when its type is no float and not known. */
 int gguf_decode(const struct gguf_tensor *t, float *y, struct err *err);

@@ -23,10 +23,19 @@ static const struct gguf_block blocks[] = {
 	[40] = { "NVFP4", 64, 36, DTYPE_NONE }, [41] = { "Q1_0", 128, 18, DTYPE_NONE },
 };
 
+#define BLOCKS ((int)(sizeof(blocks) / sizeof(*blocks)))
+
 const struct gguf_block *
 gguf_block(uint32_t type)
 {
-	if (type >= sizeof(blocks) / sizeof(*blocks) || blocks[type].name == NULL)
-		return NULL;
-	return &blocks[type];
+	return type >= BLOCKS || blocks[type].name == NULL ? NULL : &blocks[type];
+}
+
+int
+gguf_type_of(dtype type)
+{
+	for (int i = 0; i < BLOCKS && type != DTYPE_NONE; i++)
+		if (blocks[i].name != NULL && blocks[i].type == type)
+			return i;
+	return -1;
 }

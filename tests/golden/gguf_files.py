@@ -6,6 +6,7 @@ usage: gguf_files.py DATA   writes DATA/gguf/{good,bad}/ from DATA/model/llama-t
 good/types.gguf    a tensor of random blocks of each type, named as it, and what
                    gguf.quants makes of it as NAME.f32
 good/values.gguf   keys of all types
+good/written.gguf  what tests/unit/t_gguf_write.c writes too
 good/llama.gguf    the model as llama.cpp's converter writes it, fp32, with a
                    tokenizer of 40 tokens
 """
@@ -82,6 +83,19 @@ def values(path):
     w.add_array("floats", [0.5, 1.5])
     w.add_tensor("scalar", np.array([7], dtype=np.float32))
     w.add_tensor("cube", np.arange(24, dtype=np.float32).reshape(2, 3, 4))
+    finish(w)
+
+
+def written(path):
+    w = GGUFWriter(path, "test")
+    w.add_uint32("u32", 4000000000)
+    w.add_float32("f32", 1e-05)
+    w.add_bool("yes", True)
+    w.add_array("texts", ["one", "", "three"])
+    w.add_array("ints", [1, -2, 3])
+    w.add_tensor("blocks", np.arange(102, dtype=np.uint8).reshape(3, 34), raw_dtype=Q.Q8_0)
+    w.add_tensor("rows", np.arange(400, dtype=np.float32).reshape(10, 40))
+    w.add_tensor("vector", np.array([0.5, 1.5, 2.5], dtype=np.float32))
     finish(w)
 
 
@@ -216,6 +230,7 @@ def main():
     os.makedirs(broken, exist_ok=True)
     types(os.path.join(good, "types.gguf"))
     values(os.path.join(good, "values.gguf"))
+    written(os.path.join(good, "written.gguf"))
     llama(os.path.join(good, "llama.gguf"), os.path.join(sys.argv[1], "model", "llama-tied"))
 
     def put(name, data):
