@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define PIECE		((int64_t)1 << 20)	/* bytes asked of fill() at once, but for long rows */
+#define PIECE		((int64_t)1 << 20)	/* bytes asked of fill(), but for long rows */
 #define ALIGNMENT	32
 
 /* ---- keys ---- */
