@@ -13,7 +13,7 @@ struct engine {
 	int64_t		 n_unused;
 	int32_t		*unused_slot;	/* of states, a stack */
 	int64_t		 n_unused_slot;
-	float		*logits;	/* (seqs, V) */
+	float		*logits;	/* (rows, V) */
 	/* one pass's inputs */
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
 	int32_t		*state_slot;
@@ -25,7 +25,8 @@ struct seq {
 	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
 	int32_t		 slot;			/* of its states; -1: none */
 	int64_t		 base;			/* of positions that were computed */
-	int64_t		 at;			/* row of the logits; -1: none */
+	int64_t		 want;			/* of how many last tokens to give logits */
+	int64_t		 at;			/* row of the last one's; -1: none */
 };
 
 /* ---- the cache ---- */
@@ -52,17 +53,17 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 static int
 make_inputs(struct engine *e, struct err *err)
 {
-	size_t pass = (size_t)e->o.pass, seqs = (size_t)e->o.seqs;
+	size_t pass = (size_t)e->o.pass, seqs = (size_t)e->o.seqs, rows = (size_t)e->o.rows;
 
 	e->token = calloc(pass, sizeof(int32_t));
 	e->pos = calloc(pass, sizeof(int32_t));
 	e->slot = calloc(pass, sizeof(int32_t));
 	e->cu_seqlens = calloc(seqs + 1, sizeof(int32_t));
 	e->key_len = calloc(seqs, sizeof(int32_t));
-	e->row = calloc(seqs, sizeof(int32_t));
+	e->row = calloc(rows, sizeof(int32_t));
 	e->state_slot = calloc(seqs, sizeof(int32_t));
 	e->table = calloc(seqs * (size_t)e->max_blocks, sizeof(int32_t));
-	e->logits = calloc(seqs * (size_t)e->model->config.vocab, sizeof(float));
+	e->logits = calloc(rows * (size_t)e->model->config.vocab, sizeof(float));
 	if (e->token == NULL || e->pos == NULL || e->slot == NULL || e->cu_seqlens == NULL ||
 	    e->key_len == NULL || e->row == NULL || e->table == NULL || e->logits == NULL ||
 	    e->state_slot == NULL)
@@ -96,10 +97,12 @@ set_options(struct engine *e, struct model *model, const struct engine_options *
 	e->o = *o;
 	if (e->o.seqs == 0)
 		e->o.seqs = 1;
+	if (e->o.rows < e->o.seqs)
+		e->o.rows = e->o.seqs;
 	if (e->o.pass == 0)
 		e->o.pass = 512;
-	if (e->o.pass < e->o.seqs)
-		e->o.pass = e->o.seqs;
+	if (e->o.pass < e->o.rows)
+		e->o.pass = e->o.rows;
 	if (e->o.cache == 0)
 		e->o.cache = e->o.seqs * model->config.context;
 	e->max_blocks = (model->config.context + CACHE_BLOCK - 1) / CACHE_BLOCK;
@@ -110,7 +113,7 @@ record(struct engine *e, struct dev *dev, struct err *err)
 {
 	struct tape *t = tape_new(dev, e->o.pass, e->o.seqs, params_tape(&e->model->params), err);
 
-	if (t != NULL && model_record_generate(e->model, t, &e->cache, e->max_blocks, e->o.seqs,
+	if (t != NULL && model_record_generate(e->model, t, &e->cache, e->max_blocks, e->o.rows,
 	    &e->io, err) < 0) {
 		tape_free(t);
 		return NULL;
@@ -182,6 +185,7 @@ seq_new(struct engine *e, struct err *err)
 		return NULL;
 	}
 	s->e = e;
+	s->want = 1;
 	s->at = s->slot = -1;
 	return s;
 }
@@ -251,10 +255,29 @@ seq_length(const struct seq *s)
 	return s->n;
 }
 
+const int32_t *
+seq_tokens(const struct seq *s)
+{
+	return s->token;
+}
+
+void
+seq_want(struct seq *s, int64_t rows)
+{
+	s->want = rows;
+}
+
 const float *
 seq_logits(const struct seq *s)
 {
 	return s->at < 0 ? NULL : s->e->logits + s->at * s->e->model->config.vocab;
+}
+
+/* How many of its tokens will have logits. */
+static int64_t
+wanted(const struct seq *s)
+{
+	return s->want < s->n ? s->want : s->n;
 }
 
 /* Cache blocks for all tokens, and a slot for states. */
@@ -278,8 +301,8 @@ reserve(struct seq *s, struct err *err)
 
 /*
  * Take the blocks that all pending tokens need, or none, before anything is
- * computed.  A sequence with nothing pending computes its last token again,
- * for its logits: what that writes to the cache is what is there.  One whose
+ * computed.  Tokens that are not pending and whose logits are wanted are computed
+ * again: what that writes to the cache is what is there.  One whose
  * length has other rotary positions now is computed anew.
  */
 static int
@@ -299,8 +322,8 @@ prepare(struct seq *const *seq, int n, struct err *err)
 			seq[i]->done = 0;
 		seq[i]->base = base;
 		seq[i]->at = -1;
-		if (seq[i]->done == seq[i]->n && seq[i]->n > 0)
-			take_back(seq[i], seq[i]->n - 1);
+		if (seq[i]->done > seq[i]->n - wanted(seq[i]))
+			take_back(seq[i], seq[i]->n - wanted(seq[i]));
 	}
 	return 0;
 }
@@ -311,13 +334,17 @@ struct pass {
 	int32_t	tokens, seqs, rows;
 };
 
-/* Lay the next n pending tokens of a sequence into the pass. */
+/* Lay the next n pending tokens of a sequence into the pass, whose logits begin at row first. */
 static void
-add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t index)
+add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t first)
 {
 	int32_t *table = e->table + p->seqs * e->max_blocks;
 
 	for (int64_t i = s->done; i < s->done + n; i++) {
+		if (i >= s->n - s->want) {
+			s->at = first + p->rows;
+			e->row[p->rows++] = p->tokens;
+		}
 		e->token[p->tokens] = s->token[i];
 		e->pos[p->tokens] = (int32_t)(s->base + i);
 		e->slot[p->tokens++] = s->block[i / CACHE_BLOCK] * CACHE_BLOCK +
@@ -329,10 +356,6 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t index)
 	e->state_slot[p->seqs] = s->slot < 0 ? 0 : s->slot;
 	e->key_len[p->seqs++] = (int32_t)s->done;
 	e->cu_seqlens[p->seqs] = p->tokens;
-	if (s->done == s->n) {
-		s->at = index;
-		e->row[p->rows++] = p->tokens - 1;
-	}
 }
 
 /* Run a pass; logits of its finished sequences go to rows from first on. */
@@ -361,11 +384,16 @@ run(struct engine *e, const struct pass *p, int64_t first, struct err *err)
 int
 engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 {
-	int64_t finished = 0;
+	int64_t finished = 0, rows = 0;
 
 	if (n > e->o.seqs)
 		return err_set(err, ERR_LIMIT, "%d sequences in an engine for %lld", n,
 		    (long long)e->o.seqs);
+	for (int i = 0; i < n; i++)
+		rows += wanted(seq[i]);
+	if (rows > e->o.rows)
+		return err_set(err, ERR_LIMIT, "logits of %lld tokens in an engine for %lld",
+		    (long long)rows, (long long)e->o.rows);
 	if (prepare(seq, n, err) < 0)
 		return -1;
 	for (int i = 0; i < n;) {
@@ -375,8 +403,7 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 			int64_t left = seq[i]->n - seq[i]->done, room = e->o.pass - p.tokens;
 
 			if (left > 0)
-				add(e, &p, seq[i], left < room ? left : room,
-				    finished + p.rows);
+				add(e, &p, seq[i], left < room ? left : room, finished);
 			if (left > room)
 				break;		/* the rest of it in the next pass */
 		}

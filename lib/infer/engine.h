@@ -16,6 +16,7 @@ enum { CACHE_BLOCK = 16 };
 struct engine_options {
 	int64_t	pass;		/* tokens a pass; 0: 512 */
 	int64_t	seqs;		/* sequences at once; 0: 1 */
+	int64_t	rows;		/* tokens of a run whose logits are wanted; 0: one a sequence */
 	int64_t	cache;		/* tokens the cache holds in all; 0: a context a sequence */
 };
 
@@ -38,11 +39,16 @@ int seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err);
 /* Forget all but the first n tokens. */
 void seq_truncate(struct seq *s, int64_t n);
 int64_t seq_length(const struct seq *s);
+const int32_t *seq_tokens(const struct seq *s);		/* good until the next push */
+
+/* Of how many of its last tokens the following runs are to give logits; 1 at first. */
+void seq_want(struct seq *s, int64_t rows);
 
 /*
  * Compute the pending tokens of n different sequences, at most as many as the
  * engine is for.  Then seq_logits() of each is V floats for the token after its
  * last, good until the next run or its truncation; NULL of an empty sequence.
+ * Before it lie those of the other tokens wanted, each V further back.
  * A full cache is ERR_LIMIT, and nothing was computed.
  */
 int engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err);

@@ -190,6 +190,48 @@ test_sequences(struct rig *g)
 	engine_free(e);
 }
 
+/* Logits of several tokens of a sequence, and of the same ones when some are taken back. */
+static void
+test_rows(struct rig *g)
+{
+	struct err err = { 0 };
+	float want[8][VOCAB];
+	bool all = true, beside = true;
+
+	for (int i = 0; i < 8; i++)
+		reference(g, LONG - 7 + i, want[i]);
+	for (int64_t pass = 8; pass <= 64; pass *= 2) {
+		struct engine *e = engine_new(&g->m, &(struct engine_options){ .pass = pass,
+		    .seqs = 2, .rows = 9 }, &err);
+		struct seq *s[2];
+
+		if (e == NULL)
+			die(&err);
+		s[0] = seq_of(e, g->text[1], 11);
+		s[1] = seq_of(e, g->text[0], LONG);
+		seq_want(s[1], 8);
+		all &= engine_run(e, s, 2, &err) == 0;
+		for (int i = 0; i < 8 && all; i++)
+			all &= memcmp(seq_logits(s[1]) - (7 - i) * VOCAB, want[i],
+			    sizeof(want[i])) == 0;
+		/* Three are taken back and others put there; the first is as it was. */
+		seq_truncate(s[1], LONG - 3);
+		beside &= seq_push(s[1], g->text[1], 2, &err) == 0;
+		seq_want(s[1], 3);
+		beside &= engine_run(e, s, 2, &err) == 0 &&
+		    memcmp(seq_logits(s[1]) - 2 * VOCAB, want[4], sizeof(want[4])) == 0;
+		seq_want(s[1], 9);
+		all &= engine_run(e, s, 2, &err) < 0 && err.code == ERR_LIMIT;
+		seq_want(s[1], 0);
+		all &= engine_run(e, s, 2, &err) == 0 && seq_logits(s[1]) == NULL;
+		seq_free(s[0]);
+		seq_free(s[1]);
+		engine_free(e);
+	}
+	ok(all, "logits of the last 8 tokens are those after each, and of none none");
+	ok(beside, "taken back and gone on with, they are too");
+}
+
 static void
 test_limits(struct rig *g)
 {
@@ -384,6 +426,7 @@ main(void)
 		test_passes(&g);
 		test_single(&g);
 		test_sequences(&g);
+		test_rows(&g);
 		test_limits(&g);
 		test_plain(&g);
 		rig_down(&g);
