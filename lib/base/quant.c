@@ -3,7 +3,7 @@
  * small integers q: y = d q + m.  The K types have 256 elements in 8 or 16
  * parts, whose own d and m are small integers too.
  */
-#include "base/quant.h"
+#include "base/quant_impl.h"
 
 static float
 half(const uint8_t *x)
@@ -36,10 +36,7 @@ decode_q4_1(float *y, const uint8_t *x)
 	}
 }
 
-/* The 16 values of IQ4: steps that grow with distance from zero. */
-static const int8_t iq4_value[16] = {
-	-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
-};
+static const int8_t iq4_value[16] = IQ4_VALUES;
 
 static void
 decode_iq4(float *y, float d, const uint8_t *q)

@@ -13,4 +13,15 @@
 /* y[0..n) = the elements of n / dtype_block(t) blocks at x, t a type of blocks */
 void quant_decode(dtype t, float *y, const void *x, int64_t n);
 
+#define QUANT_BLOCK_MAX 256
+
+/*
+ * The blocks at x of n finite elements of a row: the same bytes on every
+ * machine.  weight[i] >= 0 is the importance of element i's column, the mean
+ * square of what it is multiplied with; NULL: all are alike.  Then Q4_0 to Q8_0
+ * are ggml's reference, byte for byte; other types, and all with weights, are
+ * the best scales that a search finds.
+ */
+void quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight);
+
 #endif

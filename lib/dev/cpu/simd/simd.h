@@ -7,9 +7,9 @@
 #ifndef DEV_SIMD_SIMD_H
 #define DEV_SIMD_SIMD_H
 
+#include "base/simd/vec.h"
 #include "dev/cpu/cpu.h"
 #include "dev/cpu/simd/typed.h"
-#include "dev/cpu/simd/vec.h"
 
 #define ISA_JOIN2(a, b) a##_##b
 #define ISA_JOIN(a, b) ISA_JOIN2(a, b)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
-#include "dev/cpu/simd/vec.h"
+#include "base/simd/vec.h"
 
 typedef uint32_t vu __attribute__((vector_size(4 * VW)));
 typedef uint16_t vh __attribute__((vector_size(2 * VW)));

@@ -6,7 +6,7 @@
 #ifndef DEV_SIMD_VMATH_H
 #define DEV_SIMD_VMATH_H
 
-#include "dev/cpu/simd/vec.h"
+#include "base/simd/vec.h"
 
 /* e^x; 0 below -86.6, where the result nears the smallest normal number. */
 INLINE vf

@@ -5,8 +5,8 @@
  * Every function means the same for each width, except that vfma() rounds
  * twice where there is no fused multiply-add.
  */
-#ifndef DEV_SIMD_VEC_H
-#define DEV_SIMD_VEC_H
+#ifndef BASE_SIMD_VEC_H
+#define BASE_SIMD_VEC_H
 
 #include <stdint.h>
 

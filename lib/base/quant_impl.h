@@ -1,0 +1,32 @@
+/*
+ * quant_impl - encoders of one block, compiled once for each instruction set
+ *
+ * They are plain sums and products in a fixed order, without fused
+ * multiply-adds, so every instruction set makes the same bytes.
+ */
+#ifndef BASE_QUANT_IMPL_H
+#define BASE_QUANT_IMPL_H
+
+#include <stdbool.h>
+
+#include "base/isa.h"
+#include "base/quant.h"
+
+/* The steps of IQ4 grow with distance from zero. */
+#define IQ4_VALUES { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 }
+
+/* One block at x of y; w[i] > 0 is what the square of element i's error counts. */
+typedef void quant_encoder(uint8_t *x, const float *y, const float *w);
+
+struct quant_simd {
+	/* w of n <= QUANT_BLOCK_MAX elements from the importance of columns, or NULL. */
+	void		(*weigh)(float *w, const float *y, const float *weight, int n);
+	quant_encoder	*encode[DTYPE_COUNT];
+};
+
+extern const struct quant_simd quant_simd_base;
+#ifdef __x86_64__
+extern const struct quant_simd quant_simd_avx2, quant_simd_avx512;
+#endif
+
+#endif
