@@ -105,7 +105,7 @@ struct packing {
 	float		*to;
 	int64_t		 o, k0, k;		/* from here, k of k */
 	int64_t		 panels, chunks;	/* panels of so many units */
-	int64_t		 done, units;
+	int64_t		 done, fetched, units;
 };
 
 static struct packing
@@ -113,7 +113,7 @@ packing_of(const struct side *s, float *to, int64_t o, int64_t n, int64_t k0, in
 {
 	int64_t panels = blocks_of(n, s->width), chunks = blocks_of(words(s, k), UNIT);
 
-	return (struct packing){ s, to, o, k0, k, panels, chunks, 0, panels * chunks };
+	return (struct packing){ s, to, o, k0, k, panels, chunks, .units = panels * chunks };
 }
 
 /* Along rows panels go one after the other; across them all go on together. */
@@ -124,36 +124,65 @@ unit_at(const struct packing *q, int64_t u, int64_t *panel, int64_t *chunk)
 	*chunk = q->side->along ? u % q->chunks : u / q->panels;
 }
 
-static void
-fetch_unit(const struct packing *q, int64_t u)
+enum {
+	LINE = 64,
+	UNIT_LINES = 2 * UNIT * (NR * 4 / LINE + 1),	/* the most of one unit */
+	LINES = 8 * UNIT_LINES,				/* fetched during one strip */
+	AHEAD = 4,		/* units that are fetched before they are packed */
+};
+
+/* The lines of memory that a unit is packed from.  Return how many. */
+static int64_t
+unit_lines(const struct packing *q, int64_t u, const char *line[UNIT_LINES])
 {
 	const struct side *s = q->side;
-	int64_t panel, chunk, i, k, size = type_bytes(s->type), n, ld = s->ld * size;
+	int64_t each = s->pairs ? 2 : 1, size = type_bytes(s->type), ld = s->ld * size;
+	int64_t panel, chunk, i, k, rows, width, n = 0;
 	const char *p;
 
 	unit_at(q, u, &panel, &chunk);
 	i = q->o + panel * s->width;
-	k = chunk * UNIT * (s->pairs ? 2 : 1);
+	k = chunk * UNIT * each;
+	rows = min64(s->width, s->n - i);
+	width = min64(UNIT * each, q->k - k);
 	p = s->p + (s->along ? i * s->ld + q->k0 + k : (q->k0 + k) * s->ld + i) * size;
-	n = s->along ? min64(s->width, s->n - i) : min64(UNIT * (s->pairs ? 2 : 1), q->k - k);
-	for (; n > 0; n--, p += ld)
-		__builtin_prefetch(p);
+	if (!s->along) {
+		int64_t turned = rows;
+
+		rows = width;
+		width = turned;
+	}
+	for (; rows > 0; rows--, p += ld)
+		for (int64_t at = 0; at < width * size; at += LINE)
+			line[n++] = p + at;
+	return n;
 }
 
-enum { AHEAD = 4 };		/* units that are fetched before they are packed */
+/* List the lines of all units before `to' that were not listed yet, up to LINES of them. */
+static int64_t
+list_lines(struct packing *q, int64_t to, const char *line[LINES])
+{
+	int64_t n = 0;
+
+	if (q->fetched < q->done)
+		q->fetched = q->done;
+	for (; q->fetched < min64(to, q->units) && n + UNIT_LINES <= LINES; q->fetched++)
+		n += unit_lines(q, q->fetched, line + n);
+	return n;
+}
 
 /* Pack some more units. */
 static void
 pack_some(struct packing *q, int64_t units)
 {
 	int64_t to = min64(q->done + units, q->units), all = words(q->side, q->k);
-	int64_t ahead = units > AHEAD ? units : AHEAD;
+	const char *line[LINES];
 
 	for (; q->done < to; q->done++) {
 		int64_t panel, chunk;
 
-		if (q->done + ahead < q->units)
-			fetch_unit(q, q->done + ahead);
+		for (int64_t i = list_lines(q, min64(q->done + AHEAD, to), line); i > 0; i--)
+			__builtin_prefetch(line[i - 1]);
 		unit_at(q, q->done, &panel, &chunk);
 		OF_ISA(pack)(q->side, q->to + panel * q->side->width * all,
 		    q->o + panel * q->side->width, q->k0, q->k, chunk * UNIT,
@@ -235,10 +264,10 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	struct place kept = { (char *)(whole ? p->kept : sums), DTYPE_F32,
 		round_up(p->own == 0 ? p->ns : no, NR) };
 	int64_t strips = blocks_of(p->ns, shared->width), each = blocks_of(next->units, strips);
+	const char *line[LINES];
 	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
-		.pairs = shared->pairs };
+		.pairs = shared->pairs, .line = line };
 
-	s.next_bytes = shared->width * s.k * (int64_t)sizeof(float);
 	for (int64_t x = 0; x < strips; x++) {
 		const float *ps = shared_panel(p, x, b->k0);
 		int64_t at = p->s0 + x * shared->width;
@@ -260,7 +289,9 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 		s.from = first ? c : part;
 		if (first && !mm->p->add)
 			s.from.p = NULL;
-		s.next = (const char *)(ps + shared->width * s.k);
+		s.lines = list_lines(next, next->done + 2 * each, line);
+		if (s.lines == 0)
+			line[s.lines++] = (const char *)ps;
 		OF_ISA(multiply)(&s);
 		pack_some(next, each);
 	}
@@ -287,13 +318,10 @@ blocks_task(void *ctx, int64_t task, int member)
 		struct block next = block_after(mm, &b);
 
 		next.own = b.own == scratch ? scratch + OWN * KC : scratch;
-		q.done = q.units = 0;
-		if (next.p != NULL) {
+		q.done = q.fetched = q.units = 0;
+		if (next.p != NULL)
 			q = packing_of(&next.p->side[next.p->own], next.own, next.o, next.n,
 			    next.k0, next.k);
-			for (int64_t u = 0; u < AHEAD && u < q.units; u++)
-				fetch_unit(&q, u);
-		}
 		multiply_block(mm, &b, scratch + 2 * OWN * KC, &q);
 		b = next;
 	}

@@ -162,24 +162,29 @@ OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t 
 
 /* ---- multiplying ---- */
 
-/* acc + a b; of pairs, both products */
+/*
+ * acc + a b; of pairs, both products.  In place, in words of the machine: the
+ * sums fill nearly all registers, and compilers would move them to and fro.
+ */
 INLINE vf
 word_fma(bool pairs, vf a, vf b, vf acc)
 {
-	if (!pairs) {
-#if VW == 8
-		/* In place: of 16 registers none is left to move sums to and fro. */
-		__asm__("vfmadd231ps %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
-		return acc;
-#else
-		return vfma(a, b, acc);
-#endif
-	}
 #ifdef __AVX512BF16__
-	return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)b);
+	if (pairs) {
+		__asm__("vdpbf16ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+		return acc;
+	}
 #else
-	acc = vfma((vf)((vu)a & 0xffff0000), (vf)((vu)b & 0xffff0000), acc);
-	return vfma((vf)((vu)a << 16), (vf)((vu)b << 16), acc);
+	if (pairs) {
+		acc = vfma((vf)((vu)a & 0xffff0000), (vf)((vu)b & 0xffff0000), acc);
+		return vfma((vf)((vu)a << 16), (vf)((vu)b << 16), acc);
+	}
+#endif
+#if VW >= 8
+	__asm__("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+	return acc;
+#else
+	return vfma(a, b, acc);
 #endif
 }
 
@@ -187,7 +192,6 @@ INLINE void
 word_step(int mr, bool pairs, const float *a, const float *b, vf acc[MR][2])
 {
 	vf b0 = vload(b), b1 = vload(b + VW);
-
 
 	UNROLL
 	for (int i = 0; i < mr; i++) {
@@ -203,24 +207,24 @@ struct tile_of {
 	const struct strip *s;
 	const float	*a, *b, *bias;
 	char		*from, *to;
-	const char	*next;
-	int64_t		 rows, n, stride;	/* of what is fetched, each 4 words */
+	const char	**line, **last;	/* to be fetched: one in 4 words, until the last */
+	int64_t		 rows, n;
 };
 
 /* acc (mr, NR) = the panels' product: each element one chain in order of k */
 INLINE void
-sum(int mr, bool pairs, const struct tile_of *t, vf acc[MR][2])
+sum(int mr, bool pairs, struct tile_of *t, vf acc[MR][2])
 {
 	const float *a = t->a, *b = t->b;
-	const char *next = t->next;
-	int64_t l = t->s->k, stride = t->stride;
+	const char **line = t->line, **last = t->last;
+	int64_t l = t->s->k;
 
 	UNROLL
 	for (int i = 0; i < mr; i++)
 		acc[i][0] = acc[i][1] = (vf){ 0 };
 	for (; l >= 4; l -= 4) {
-		__builtin_prefetch(next, 0, 2);
-		next += stride;
+		__builtin_prefetch(*line, 0, 2);
+		line += line < last;
 		UNROLL
 		for (int u = 0; u < 4; u++)
 			word_step(mr, pairs, a + u * MR, b + u * NR, acc);
@@ -229,6 +233,7 @@ sum(int mr, bool pairs, const struct tile_of *t, vf acc[MR][2])
 	}
 	for (; l > 0; l--, a += MR, b += NR)
 		word_step(mr, pairs, a, b, acc);
+	t->line = line;
 }
 
 /* base (MR, NR) += what is there */
@@ -320,7 +325,7 @@ is_whole(const struct tile_of *t)
 
 #define HEIGHT(mr, pairs, name)						\
 static void								\
-name(const struct tile_of *t)						\
+name(struct tile_of *t)							\
 {									\
 	vf acc[MR][2], out[MR][2];					\
 									\
@@ -356,7 +361,7 @@ HEIGHTS(HEIGHT_PAIRS)
 void
 OF_ISA(multiply)(const struct strip *s)
 {
-	typedef void tile_fn(const struct tile_of *t);
+	typedef void tile_fn(struct tile_of *t);
 	static tile_fn *const of_floats[] = { HEIGHTS(NAME_FLOAT) };
 #if PAIRS
 	static tile_fn *const of_pairs[] = { HEIGHTS(NAME_PAIRS) };
@@ -364,12 +369,10 @@ OF_ISA(multiply)(const struct strip *s)
 #else
 	tile_fn *const *of = of_floats;
 #endif
-	int64_t tiles = ((s->rows + MR - 1) / MR) * ((s->n + NR - 1) / NR);
-	int64_t bytes = s->next_bytes / tiles, from_step = s->from.ld, to_step = s->to.ld;
+	int64_t from_step = s->from.ld, to_step = s->to.ld;
 	struct tile_of t = {
 		.s = s, .a = s->a, .b = s->b, .bias = s->bias, .from = s->from.p, .to = s->to.p,
-		.next = s->next_bytes > 0 ? s->next : (const char *)s->a,
-		.stride = s->k >= 4 ? bytes / (s->k / 4) : 0,
+		.line = s->line, .last = s->line + s->lines - 1,
 	};
 
 	if (s->n > NR)
@@ -382,7 +385,6 @@ OF_ISA(multiply)(const struct strip *s)
 		t.rows = min64(MR, s->rows - i);
 		t.n = min64(NR, s->n - j);
 		of[t.rows - 1](&t);
-		t.next += bytes;
 		t.to += to_step;
 		if (t.from != NULL)
 			t.from += from_step;

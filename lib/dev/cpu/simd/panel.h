@@ -75,9 +75,9 @@ place_at(const struct place *c, int64_t i, int64_t j)
  */
 struct strip {
 	const float	*a, *b, *bias;	/* bias (n) or NULL */
-	const char	*next;		/* what is needed soon: next_bytes are fetched, or NULL */
+	const char	**line;		/* lines of memory that are needed soon; one at least */
 	struct place	 from, to;	/* from may be none, or to */
-	int64_t		 k, rows, n, next_bytes;
+	int64_t		 k, rows, n, lines;
 	float		 alpha;
 	bool		 pairs;
 };
