@@ -12,8 +12,8 @@ enum { LOGP, LSE, ENTROPY };
  * Rows of a chunk: each reads all of w and adds to all of dw, so that few rows
  * wait for memory; fewer only where their logits would be larger than this.
  */
-enum { LEAST_ROWS = 64, MOST_ROWS = 256 };
-#define LOGITS_BYTES ((int64_t)64 << 20)
+enum { LEAST_ROWS = 64, MOST_ROWS = 512 };
+#define LOGITS_BYTES ((int64_t)128 << 20)
 
 struct chunk {
 	int64_t		 row0, rows;

@@ -16,7 +16,7 @@
 #include "dev/cpu/simd/panel.h"
 
 enum {
-	KC = 384,			/* of k in one chain: part of the result */
+	KC = VW == 16 ? 768 : 384,		/* of k in one chain: part of the result */
 	OWN = 96,			/* most rows or columns of a task */
 	SHARED = 1024,			/* about the most that are shared at a time, */
 	SHARED_FLOATS = 1 << 21,	/* packed */
