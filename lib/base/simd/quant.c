@@ -1,13 +1,13 @@
 /*
  * Encoders of blocks.  Without weights the types of 32 elements are rounded as
- * ggml's reference does it, byte for byte; all else is searched (quant_fit.h).
+ * ggml's reference does it, byte for byte; all else is searched (quant_fit_impl.h).
  *
  * A block of 256 elements has parts whose d (and m) are small integers s times
  * the block's.  The parts are fitted alone, then the block's d is set so that
  * the largest has the outermost integer; then, in turns, each part takes the
  * best integers around its own, and the block the d of least squares.
  */
-#include "base/simd/quant_fit.h"
+#include "base/simd/quant_fit_impl.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * quant_fit - scales whose rounding errors are least
+ * quant_fit_impl - scales whose rounding errors are least
  *
  * A part is up to 32 elements y that become y = d q - m, q of a grid of levels.
  * The error is the sum of w (y - d q + m)^2.  For given q the best d and m are
@@ -7,8 +7,8 @@
  * Which q to begin with is tried: FIT_TRIES candidates side by side, one in a
  * lane, so that no sum crosses lanes.
  */
-#ifndef BASE_SIMD_QUANT_FIT_H
-#define BASE_SIMD_QUANT_FIT_H
+#ifndef BASE_SIMD_QUANT_FIT_IMPL_H
+#define BASE_SIMD_QUANT_FIT_IMPL_H
 
 #include <math.h>
 #include <stdbool.h>
