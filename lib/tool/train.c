@@ -202,7 +202,7 @@ static void
 open_run(struct train *o, char **files)
 {
 	unsigned flags = (o->go_on ? RUN_CONTINUE : 0) | (o->override ? RUN_OVERRIDE : 0) |
-	    (o->type != NULL ? RUN_BASE : 0);
+	    (o->type != NULL ? RUN_BASE : 0) | (o->dry ? RUN_LOOK : 0);
 	json_t *given, *all;
 	struct err err;
 

@@ -182,7 +182,7 @@ start_or_go_on(struct run *r, const json_t *given, const json_t *all, struct err
 	    json_object_get(all, "shards") == NULL))
 		return err_set(err, ERR_ARG, "%s: no run to go on with, and no model and shards "
 		    "to start one", r->dir);
-	if ((r->lock = run_lock(r->dir, err)) < 0)
+	if (!(r->flags & RUN_LOOK) && (r->lock = run_lock(r->dir, err)) < 0)
 		return -1;
 	if (old)
 		return read_old(r, path, given, r->flags, err);
@@ -206,7 +206,8 @@ run_open(struct run *r, const char *dir, const json_t *given, const json_t *all,
 	    (own_given = absolute(given, names, err)) != NULL &&
 	    (own_all = absolute(all, names, err)) != NULL &&
 	    start_or_go_on(r, own_given, own_all, err) == 0)
-		found = checkpoint_newest(dir, r->from, &r->step, complain, NULL, err);
+		found = (flags & RUN_LOOK) && access(dir, F_OK) < 0 ? 0 :
+		    checkpoint_newest(dir, r->from, &r->step, complain, NULL, err);
 	json_decref(names);
 	json_decref(own_given);
 	json_decref(own_all);
@@ -218,7 +219,7 @@ run_open(struct run *r, const char *dir, const json_t *given, const json_t *all,
 	}
 	r->shards = json_incref(json_object_get(r->settings, "shards"));
 	json_object_del(r->settings, "shards");
-	return open_log(r, err);
+	return flags & RUN_LOOK ? 0 : open_log(r, err);
 }
 
 /* What tells one set of rows from another, cheaply. */
@@ -355,7 +356,9 @@ run_data(struct run *r, uint64_t seed, bool shuffle, const char *weights, struct
 	o = (struct loader_options){ 0 };
 	if (valid != NULL && (r->valid = loader_open(&valid, 1, &o, err)) == NULL)
 		return -1;
-	return compare_inputs(r, model, err) < 0 ? -1 : write_run(r, err);
+	if (compare_inputs(r, model, err) < 0)
+		return -1;
+	return r->flags & RUN_LOOK ? 0 : write_run(r, err);
 }
 
 void

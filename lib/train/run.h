@@ -35,6 +35,7 @@ enum {
 	RUN_CONTINUE = 1,		/* go on when it exists */
 	RUN_OVERRIDE = 2,		/* take changed settings */
 	RUN_BASE = 4,			/* its model is needed to go on, too */
+	RUN_LOOK = 8,			/* nothing is written: to tell what a run would be */
 };
 
 /*

@@ -128,6 +128,7 @@ exits 2 'a missing shard' llm-train -q -m model -o none4 --steps 1 none.shard
 exits 2 'a missing model' llm-train -q -m none -o none5 --steps 1 train.shard
 exits 2 'an unknown optimizer' llm-train -q -m model -o none6 --steps 1 --batch 64 --optimizer x train.shard
 exits 0 'a dry run' llm-train -m model -o dry --steps 9 --batch 64 --dry-run train.shard
+result 'a dry run leaves nothing' "$(test ! -e dry; echo $?)"
 grep -q "^memory	.*[0-9]$" "$tmp/out"
 result 'prints the memory' $?
 # Each optimizer, moments, ramp and average go on to the same bytes.
