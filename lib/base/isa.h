@@ -3,7 +3,7 @@
  *
  * The levels are those of the GNUmakefile: base is x86-64-v2, or whatever the
  * compiler makes for another machine; avx2 is x86-64-v3; avx512 is x86-64-v4;
- * avx512bf16 adds products of pairs of bf16.
+ * avx512bf16 adds products of pairs of bf16, and of four bytes (VNNI).
  */
 #ifndef BASE_ISA_H
 #define BASE_ISA_H
@@ -23,7 +23,8 @@ isa_best(void)
 	    !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
 	    !__builtin_cpu_supports("avx512vl"))
 		return ISA_LEVEL_AVX2;
-	return __builtin_cpu_supports("avx512bf16") ? ISA_LEVEL_AVX512BF16 : ISA_LEVEL_AVX512;
+	return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") ?
+	    ISA_LEVEL_AVX512BF16 : ISA_LEVEL_AVX512;
 #else
 	return ISA_LEVEL_BASE;
 #endif

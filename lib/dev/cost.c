@@ -29,7 +29,9 @@ count(struct dev *dev, struct dim d)
 static double
 size(dtype t)
 {
-	return dtype_size(t == DTYPE_NONE ? DTYPE_F32 : t);
+	if (t == DTYPE_NONE)
+		t = DTYPE_F32;
+	return (double)dtype_bytes(t, dtype_block(t)) / dtype_block(t);
 }
 
 /* Of what is wide beside activations of this type. */

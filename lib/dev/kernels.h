@@ -56,8 +56,13 @@ struct k_add { dptr y, a, b; dtype type; struct dim t; int64_t c; bool b_row; };
 /* y[0..n) = alpha * x + beta * y; beta 0 does not read y */
 struct k_axpby { dptr y, x; dtype type; int64_t n; double alpha, beta; };
 
-/* y (T, C) = scale * w[id[t]] (V, C); an id outside [0, V) is an error at dev_wait() */
-struct k_embed { dptr y, w, id; dtype type; struct dim t; int64_t v, c; double scale; };
+/*
+ * y (T, C) = scale * w[id[t]] (V, C); an id outside [0, V) is an error at
+ * dev_wait().  w_type NONE: type, else a type of blocks.
+ */
+struct k_embed {
+	dptr y, w, id; dtype type; struct dim t; int64_t v, c; double scale; dtype w_type;
+};
 
 /* dw[id[t]] += scale * dy[t], in order of t; dw_type NONE: wide, else it is type */
 struct k_embed_bwd {
@@ -78,6 +83,11 @@ struct k_scatter {
  * (K, N), or (N, K) when tb, as weights are stored.  One of m, k varies.
  * Forward y = x w^T: tb.  Input gradient dx = dy w: neither.  Weight gradient
  * dw = dy^T x: ta, with k the tokens.
+ *
+ * b may be of a type of blocks (base/quant.h), which lie along its rows, where
+ * a is not transposed and k does not vary.  With tb rows of a are then rounded
+ * to 8 bits, with a scale of max / 127 for each 32 of k, and sums of products
+ * with one scale are exact; without tb, b is its elements as F32.
  */
 struct k_matmul {
 	dptr	c, a, b, bias;

@@ -45,6 +45,9 @@ struct tensor {
  * wide one: F32, or F64 on a reference device.  A matrix of another type that
  * is trained has a wide master too, which is what the optimizer updates.
  * Gradients are wide, and only trainable parameters have any.
+ *
+ * A frozen matrix may be of a type of blocks (base/quant.h).  Its bytes are its
+ * owner's, who sets data before params_place(): a mapping, imported.
  */
 enum init_kind {
 	INIT_ZEROS, INIT_ONES, INIT_NORMAL,
@@ -106,7 +109,8 @@ int params_init(struct params *ps, uint64_t seed, struct err *err);
 
 /*
  * Elements [at, at + n) of a parameter from host memory of any float type, or
- * to it: the master where there is one.  Download waits for the device.
+ * to it: the master where there is one.  Download waits for the device, and
+ * of a type of blocks takes whole ones.
  */
 int param_upload(struct params *ps, const struct param *p, int64_t at, int64_t n,
     const void *from, dtype type, struct err *err);

@@ -32,7 +32,8 @@ op_embed(struct tape *t, struct tensor *w, struct tensor *id, double scale)
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_matrix(w) || w->param == NULL || w->type != tape_type(t))
+	if (!is_matrix(w) || w->param == NULL ||
+	    (w->type != tape_type(t) && dtype_block(w->type) == 1))
 		return tape_fail(t, "embed: the table is no parameter matrix of %s",
 		    dtype_name(tape_type(t)));
 	if (id == NULL || id->ndim != 1 || id->type != DTYPE_I32)
@@ -44,8 +45,8 @@ op_embed(struct tape *t, struct tensor *w, struct tensor *id, double scale)
 	op->in[1] = id;
 	op->out[0] = y;
 	a = tape_launch(t, K_EMBED);
-	a->embed = (struct k_embed){ .type = w->type, .v = w->shape[0], .c = w->shape[1],
-	    .scale = scale };
+	a->embed = (struct k_embed){ .type = y->type, .w_type = w->type, .v = w->shape[0],
+	    .c = w->shape[1], .scale = scale };
 	op->f = *a;
 	BIND_ROWS(t, embed.t, y);
 	BIND(t, embed.y, mem_of(y));

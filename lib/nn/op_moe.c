@@ -399,6 +399,6 @@ op_experts(struct tape *t, struct tensor *x, struct tensor *w, const struct op_r
 	op->flops = 2.0 * (double)(x->shape[0] * x->shape[1]) * (double)w->shape[1];
 	op->flops_backward = op->flops * (tape_wants(t, x) + tape_wants(t, w));
 	op->bytes = (double)tape_bytes(t, x->shape[0] * (x->shape[1] + y->shape[1])) +
-	    (double)(w->shape[0] * w->shape[1] * w->shape[2] * dtype_size(w->type));
+	    (double)dtype_bytes(w->type, w->shape[0] * w->shape[1] * w->shape[2]);
 	return y;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/quant.h"
 #include "base/rng.h"
 
 #define ALIGN_ELEMENTS 64
@@ -81,9 +82,10 @@ set_places(struct params *ps)
 	ps->wide_n = ps->low_n = ps->grad_n = 0;
 	for (int i = 0; i < ps->n; i++) {
 		struct param *p = &ps->p[i];
-		bool low = p->type != params_wide(ps);
+		bool blocks = dtype_block(p->type) > 1;
+		bool low = !blocks && p->type != params_wide(ps);
 
-		p->wide_at = take(&ps->wide_n, p->n, !low || p->trainable);
+		p->wide_at = take(&ps->wide_n, p->n, !blocks && (!low || p->trainable));
 		p->low_at = take(&ps->low_n, p->n, low);
 		p->grad_at = take(&ps->grad_n, p->n, p->trainable);
 	}
@@ -103,14 +105,24 @@ set_tensors(struct params *ps)
 	}
 }
 
+/* Can a parameter be of its type? */
+static bool
+is_possible(const struct params *ps, const struct param *p)
+{
+	int64_t block = dtype_block(p->type);
+
+	if (block > 1)
+		return !p->trainable && p->ndim > 1 && p->shape[p->ndim - 1] % block == 0;
+	return p->type == params_wide(ps) || p->type == DTYPE_BF16 || p->type == DTYPE_F16;
+}
+
 int
 params_seal(struct params *ps, struct err *err)
 {
 	if (ps->n == 0)
 		return err_set(err, ERR_ARG, "a model without parameters");
 	for (int i = 0; i < ps->n; i++)
-		if (ps->p[i].type != params_wide(ps) && ps->p[i].type != DTYPE_BF16 &&
-		    ps->p[i].type != DTYPE_F16)
+		if (!is_possible(ps, &ps->p[i]))
 			return err_set(err, ERR_ARG, "parameter '%s' of type %s", ps->p[i].name,
 			    dtype_name(ps->p[i].type));
 	set_places(ps);
@@ -189,6 +201,32 @@ param_upload(struct params *ps, const struct param *p, int64_t at, int64_t n, co
 	return 0;
 }
 
+/* As param_download(), of blocks. */
+static int
+decode(struct params *ps, const struct param *p, int64_t at, int64_t n, void *to, dtype type,
+    struct err *err)
+{
+	const int64_t bytes = dtype_bytes(p->type, PIECE);
+	float *x = malloc((size_t)PIECE * sizeof(*x) + (size_t)bytes);
+	char *piece = (char *)(x + PIECE);
+	int ret = 0;
+
+	if (x == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int64_t i = 0; i < n && ret == 0; i += PIECE) {
+		int64_t some = n - i < PIECE ? n - i : PIECE;
+
+		dev_download(ps->dev, piece, dptr_add(p->data, dtype_bytes(p->type, at + i)),
+		    dtype_bytes(p->type, some));
+		if ((ret = dev_wait(ps->dev, err)) < 0)
+			break;
+		quant_decode(p->type, x, piece, some);
+		dtype_convert((char *)to + i * dtype_size(type), type, x, DTYPE_F32, some);
+	}
+	free(x);
+	return ret;
+}
+
 int
 param_download(struct params *ps, const struct param *p, int64_t at, int64_t n, void *to,
     dtype type, struct err *err)
@@ -199,6 +237,8 @@ param_download(struct params *ps, const struct param *p, int64_t at, int64_t n, 
 	char *piece;
 	int ret = 0;
 
+	if (dtype_block(have) > 1)
+		return decode(ps, p, at, n, to, type, err);
 	if (have == type) {
 		dev_download(ps->dev, to, dptr_add(from, at * size), n * size);
 		return dev_wait(ps->dev, err);
@@ -296,7 +336,8 @@ params_init(struct params *ps, uint64_t seed, struct err *err)
 	if (host == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int i = 0; i < ps->n && ret == 0; i++)
-		ret = fill_param(ps, &ps->p[i], seed, host, err);
+		if (dtype_block(ps->p[i].type) == 1)
+			ret = fill_param(ps, &ps->p[i], seed, host, err);
 	free(host);
 	return ret < 0 ? -1 : dev_wait(ps->dev, err);
 }

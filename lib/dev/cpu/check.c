@@ -47,6 +47,19 @@ check_attention(const struct cpu *c, int kernel, const struct k_attention *a, st
 	return 0;
 }
 
+/* b of blocks: rows of whole ones, and products that need no gradient of it. */
+static int
+check_blocks(int kernel, const struct k_matmul *a, struct err *err)
+{
+	int64_t block = dtype_block(a->b_type);
+
+	if (a->ta || a->k.n.at != 0)
+		return bad_shape(kernel, "quantized weights have no gradient", err);
+	if ((a->tb ? a->k.cap : a->n) % block != 0 || a->ldb % block != 0)
+		return bad_shape(kernel, "rows of quantized weights are not whole blocks", err);
+	return 0;
+}
+
 static int
 check_matmul(const struct cpu *c, int kernel, const struct k_matmul *a, struct err *err)
 {
@@ -54,8 +67,10 @@ check_matmul(const struct cpu *c, int kernel, const struct k_matmul *a, struct e
 		return bad_type(c, kernel, a->c_type, err);
 	if (!is_active(a->a_type))
 		return bad_type(c, kernel, a->a_type, err);
-	if (!is_active(a->b_type))
+	if (!is_active(a->b_type) && dtype_block(a->b_type) == 1)
 		return bad_type(c, kernel, a->b_type, err);
+	if (dtype_block(a->b_type) > 1 && check_blocks(kernel, a, err) < 0)
+		return -1;
 	if (a->m.n.at != 0 && a->k.n.at != 0)
 		return bad_shape(kernel, "both m and k vary", err);
 	if (a->lda < (a->ta ? a->m.cap : a->k.cap) || a->ldc < a->n ||
@@ -78,7 +93,21 @@ check_grouped(const struct cpu *c, const struct k_grouped *a, struct err *err)
 		return bad_shape(K_GROUPED, "the wrong side varies", err);
 	if (a->stride < (rows - 1) * ld + (p->ta || !p->tb ? p->n : p->k.cap))
 		return bad_shape(K_GROUPED, "matrices overlap", err);
+	if (a->stride % dtype_block(p->b_type) != 0)
+		return bad_shape(K_GROUPED, "quantized matrices are not whole blocks", err);
 	return check_matmul(c, K_GROUPED, p, err);
+}
+
+static int
+check_embed(const struct cpu *c, const struct k_embed *a, struct err *err)
+{
+	if (a->w_type == DTYPE_NONE || a->w_type == a->type)
+		return 0;
+	if (dtype_block(a->w_type) == 1)
+		return bad_type(c, K_EMBED, a->w_type, err);
+	if (a->c % dtype_block(a->w_type) != 0)
+		return bad_shape(K_EMBED, "rows of a quantized table are not whole blocks", err);
+	return 0;
 }
 
 static int
@@ -219,6 +248,8 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 	if (!serves(kernel, t))
 		return bad_type(c, kernel, t, err);
 	switch (kernel) {
+	case K_EMBED:
+		return check_embed(c, &a->embed, err);
 	case K_EMBED_BWD:
 		if (a->embed_bwd.dw_type != DTYPE_NONE && a->embed_bwd.dw_type != t)
 			return bad_type(c, kernel, a->embed_bwd.dw_type, err);

@@ -1,4 +1,5 @@
 /* Rows by index: embedding, its gradient, cache writes. */
+#include "base/quant.h"
 #include "dev/cpu/simd/simd.h"
 
 /* Are all ids in [0, v)?  Notes the first that is not. */
@@ -35,6 +36,26 @@ embed_rows(dtype type, const struct k_embed *a, int64_t from, int64_t to)
 	}
 }
 
+/* Rows of blocks, decoded some at a time. */
+INLINE void
+embed_blocks(dtype type, const struct k_embed *a, int64_t from, int64_t to)
+{
+	enum { SOME = 256 };
+	const char *w = cpu_ptr(a->w);
+	float scale = (float)a->scale, x[SOME];
+
+	for (int64_t t = from; t < to; t++)
+		for (int64_t i = 0; i < a->c; i += SOME) {
+			int64_t n = a->c - i < SOME ? a->c - i : SOME;
+
+			quant_decode(a->w_type, x,
+			    w + dtype_bytes(a->w_type, cpu_i32(a->id)[t] * a->c + i), n);
+			for (int64_t j = 0; j < n; j += VW)
+				vput(type, cpu_ptr(a->y), t * a->c + i + j,
+				    scale * vload_to(x + j, n - j), n - j);
+		}
+}
+
 static void
 embed_task(void *ctx, int64_t task, int member)
 {
@@ -42,9 +63,14 @@ embed_task(void *ctx, int64_t task, int member)
 	const struct k_embed *a = job->args;
 
 	(void)member;
-#define CALL(type) embed_rows(type, a, cpu_from(job, task), cpu_to(job, task))
-	EACH_TYPE(a->type, CALL);
-#undef CALL
+#define ROWS(type) embed_rows(type, a, cpu_from(job, task), cpu_to(job, task))
+#define BLOCKS(type) embed_blocks(type, a, cpu_from(job, task), cpu_to(job, task))
+	if (dtype_block(a->w_type) > 1)
+		EACH_TYPE(a->type, BLOCKS);
+	else
+		EACH_TYPE(a->type, ROWS);
+#undef ROWS
+#undef BLOCKS
 }
 
 void

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "dev/cpu/simd/panel.h"
+#include "dev/cpu/simd/qpanel.h"
 
 enum {
 	KC = VW == 16 ? 768 : 384,		/* of k in one chain: part of the result */
@@ -473,6 +474,10 @@ OF_ISA(k_matmul)(struct cpu *c, const union dev_args *args)
 	struct mm mm;
 	struct part p;
 
+	if (dtype_block(args->matmul.b_type) > 1) {
+		OF_ISA(qmatmul)(c, &args->matmul);
+		return;
+	}
 	if (!prepare(&mm, c, &args->matmul, 1))
 		return;
 	p = part_of(&mm);
@@ -503,9 +508,8 @@ group_of(const struct k_grouped *g, struct part p, int64_t e, int64_t from, int6
 	return p;
 }
 
-/* Do the offsets rise within the count of rows? */
-static bool
-offsets_rise(const int32_t *offset, int64_t groups, int64_t rows)
+bool
+OF_ISA(offsets_rise)(const int32_t *offset, int64_t groups, int64_t rows)
 {
 	bool rise = offset[0] >= 0 && offset[groups] <= rows;
 
@@ -522,12 +526,16 @@ OF_ISA(k_grouped)(struct cpu *c, const union dev_args *args)
 	struct mm mm;
 	struct part p;
 
+	if (dtype_block(g->p.b_type) > 1) {
+		OF_ISA(qgrouped)(c, g);
+		return;
+	}
 	if (!prepare(&mm, c, &g->p, g->groups))
 		return;
 	p = part_of(&mm);
 	if (p.side[0].n < 0 || p.k < 0)
 		return;
-	if (!offsets_rise(offset, g->groups, g->p.ta ? p.k : p.side[0].n)) {
+	if (!OF_ISA(offsets_rise)(offset, g->groups, g->p.ta ? p.k : p.side[0].n)) {
 		cpu_fail(c, ERR_DEVICE, "offsets of groups that do not rise or exceed the rows");
 		return;
 	}

@@ -83,4 +83,7 @@ struct strip {
 };
 void OF_ISA(multiply)(const struct strip *s);
 
+/* Do the offsets of groups rise within the count of rows? */
+bool OF_ISA(offsets_rise)(const int32_t *offset, int64_t groups, int64_t rows);
+
 #endif
