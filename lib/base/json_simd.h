@@ -41,7 +41,7 @@ json_simd(void)
 #ifdef __x86_64__
 	enum isa best = isa_best();
 
-	if (best == ISA_LEVEL_AVX512)
+	if (best >= ISA_LEVEL_AVX512)
 		return &json_simd_avx512;
 	if (best == ISA_LEVEL_AVX2)
 		return &json_simd_avx2;

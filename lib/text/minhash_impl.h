@@ -40,7 +40,7 @@ minhash_simd(void)
 #ifdef __x86_64__
 	enum isa best = isa_best();
 
-	if (best == ISA_LEVEL_AVX512)
+	if (best >= ISA_LEVEL_AVX512)
 		return &minhash_simd_avx512;
 	if (best == ISA_LEVEL_AVX2)
 		return &minhash_simd_avx2;
