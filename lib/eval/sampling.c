@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "infer/generate.h"
+#include "infer/request.h"
 
 enum { PASS = 64 };		/* tokens that the engine takes at once */
 
@@ -10,8 +10,9 @@ struct sampling {
 	struct model	*model;
 	struct engine	*engine;
 	struct tokenizer *tokenizer;
-	const char	*prompt;
-	uint64_t	 seed;
+	struct scheduler	*scheduler;
+	struct ids	 prompt;
+	struct sampler	 sampler;
 	struct buf	 text;
 };
 
@@ -35,10 +36,12 @@ sampling_new(struct model *model, const char *dir, const char *prompt, uint64_t 
 		return NULL;
 	}
 	s->model = model;
-	s->prompt = prompt;
-	s->seed = seed;
+	s->sampler = (struct sampler){ SAMPLER_DEFAULTS };
+	s->sampler.seed = seed;
 	if ((s->tokenizer = tokenizer_load(dir, err)) == NULL ||
-	    (s->engine = engine_new(model, &eo, err)) == NULL) {
+	    prompt_tokens(s->tokenizer, str_of(prompt), &s->prompt, err) < 0 ||
+	    (s->engine = engine_new(model, &eo, err)) == NULL ||
+	    (s->scheduler = scheduler_new(s->engine, s->tokenizer, err)) == NULL) {
 		sampling_free(s);
 		return NULL;
 	}
@@ -50,7 +53,9 @@ sampling_free(struct sampling *s)
 {
 	if (s == NULL)
 		return;
+	scheduler_free(s->scheduler);
 	engine_free(s->engine);
+	ids_free(&s->prompt);
 	tokenizer_free(s->tokenizer);
 	buf_free(&s->text);
 	free(s);
@@ -68,17 +73,15 @@ add_text(void *ctx, str text, struct err *err)
 json_t *
 sampling_text(struct sampling *s, int64_t step, struct err *err)
 {
-	struct sampler how = { .temperature = 0.8, .top_p = 0.95, .seed = s->seed };
-	struct generate_options g = { .max_tokens = 64, .stream = (uint64_t)step,
+	const struct request r = { .prompt = s->prompt.id, .n = s->prompt.n,
+	    .sampler = s->sampler, .max_tokens = 64, .stream = (uint64_t)step,
 	    .write = add_text, .ctx = &s->text };
-	struct generate_report r;
-	json_t *text = NULL;
+	json_t *text;
 
 	buf_reset(&s->text);
-	if (sampler_init(&how, s->model->config.vocab, err) == 0 &&
-	    generate(s->engine, s->tokenizer, &how, str_of(s->prompt), &g, &r, err) == 0 &&
-	    (text = json_stringn(s->text.p, (size_t)s->text.n)) == NULL)
+	if (scheduler_add(s->scheduler, &r, err) < 0 || scheduler_finish(s->scheduler, err) < 0)
+		return NULL;
+	if ((text = json_stringn(s->text.p, (size_t)s->text.n)) == NULL)
 		err_set(err, ERR_NOMEM, "out of memory");
-	sampler_free(&how);
 	return text;
 }

@@ -172,6 +172,12 @@ engine_config(const struct engine *e)
 	return &e->model->config;
 }
 
+const struct engine_options *
+engine_settings(const struct engine *e)
+{
+	return &e->o;
+}
+
 /* ---- sequences ---- */
 
 struct seq *

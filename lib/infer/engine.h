@@ -25,6 +25,7 @@ struct seq;
 
 struct engine *engine_new(struct model *model, const struct engine_options *o, struct err *err);
 const struct config *engine_config(const struct engine *e);
+const struct engine_options *engine_settings(const struct engine *e);	/* without zeros */
 /* What engine_new() takes of a declared model's device and host, bytes; -1: a failure. */
 int64_t engine_bytes(struct model *model, const struct engine_options *o, struct err *err);
 

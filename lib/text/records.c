@@ -661,6 +661,12 @@ write_batch(void *ctx, void *item, struct err *err)
 		if (put(run, todo, ret < 0 ? &ignored : err) < 0)
 			ret = -1;
 	}
+	if (run->job->settle != NULL) {
+		struct err ignored;
+
+		if (run->job->settle(run->job->ctx, ret < 0 ? &ignored : err) < 0)
+			ret = -1;
+	}
 	run->count->bytes_in += b->in.n;
 	if (run->io->progress != NULL)
 		run->io->progress(run->io->ctx, run->count->read, b->done, run->total);

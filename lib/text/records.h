@@ -80,6 +80,11 @@ struct records_job {
 	 * (for tools whose product is not records).  NULL: write them.
 	 */
 	int	(*sink)(void *ctx, struct record *r, struct err *err);
+	/*
+	 * What was read so far is with the sink, and goes now; more may be long in
+	 * coming.  For sinks that gather; NULL: none.
+	 */
+	int	(*settle)(void *ctx, struct err *err);
 };
 
 struct records_io {

@@ -10,7 +10,7 @@
 
 #define AT(field) offsetof(struct filter_opts, field)
 
-const struct opt filter_input_options[] = {
+const struct opt filter_record_options[] = {
 	{ .letter = 'f', .name = "field", .type = OPT_STR, .at = AT(field), .arg = "key",
 	  .help = "key of the text in a record (text)" },
 	{ .letter = 'k', .name = "keep-going", .type = OPT_FLAG, .at = AT(keep_going),
@@ -22,6 +22,11 @@ const struct opt filter_input_options[] = {
 	  .max = 1 },
 	{ .name = "stats", .type = OPT_STR, .at = AT(stats), .arg = "file",
 	  .help = "write counts as a JSON object here" },
+	{ 0 }
+};
+
+const struct opt filter_input_options[] = {
+	{ .type = OPT_GROUP, .group = filter_record_options },
 	{ .letter = 'j', .name = "threads", .type = OPT_I64, .at = AT(threads), .arg = "n",
 	  .help = "use n threads (1)", .min = 1, .max = TEAM_MAX },
 	{ .letter = 'q', .name = "quiet", .type = OPT_FLAG, .at = AT(quiet),

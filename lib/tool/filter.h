@@ -44,12 +44,15 @@ struct filter_opts {
 	void		*ctx;
 };
 
-extern const struct opt filter_input_options[];	/* -f -k --bad --max-bad --stats -j -q -v */
-extern const struct opt filter_options[];	/* these, and -o --split -z --rest */
+extern const struct opt filter_record_options[];	/* -f -k --bad --max-bad --stats */
+extern const struct opt filter_input_options[];		/* these, and -j -q -v */
+extern const struct opt filter_options[];		/* these, and -o --split -z --rest */
 
 /* For the option table: FILTER_OPTIONS(struct dedup, io). */
 #define FILTER_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_options }
+#define FILTER_RECORD_OPTIONS(outer, member) \
+	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_record_options }
 #define FILTER_INPUT_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_input_options }
 

@@ -70,11 +70,200 @@ exits 0 'a stop text that never comes' llm-generate -m $model -p 'The kernel' -T
     --stop "$whole, and more"
 prints 'takes nothing away' <greedy
 
+exits 0 'two stop texts' llm-generate -m $model -p 'The kernel' -T 0 -n 20 --stop "$stop" \
+    --stop 'never there'
+printf '%s\n' "${whole%%"$stop"*}" | cmp -s - out
+result 'end before the first that comes' $?
+
+# What the likeliest text begins with is banned: it begins with something else.
+exits 0 'log-probabilities' llm-generate -m $model -p 'The kernel' -T 0 -n 3 --ignore-eos \
+    --logprobs 2 -F jsonl
+cp out logprobs
+grep -Eq '"tokens":\[(\{"token":"[^"]*","id":[0-9]+,"logprob":-[0-9.]+,"top_logprobs":\[(\{"token":"([^"]|\\")*","id":[0-9]+,"logprob":-[0-9.]+\},?){2}\]\},?){3}\]\}$' out
+result 'are in the record, with those of two more' $?
+id=$(sed 's/.*"tokens":\[{"token":"[^"]*","id":\([0-9]*\).*/\1/' logprobs)
+next=$(sed 's/.*"tokens":\[[^]]*"id":\([0-9]*\),"logprob":[-0-9.]*}\]}.*/\1/; q' logprobs)
+first () {
+	sed 's/.*"tokens":\[{"token":"[^"]*","id":\([0-9]*\).*/\1/' out
+}
+for ban in "--ban $id" "--bias $id=-50" "--bias $id=-inf"
+do
+	exits 0 "$ban" llm-generate -m $model -p 'The kernel' -T 0 -n 1 --logprobs 0 -F jsonl $ban
+	test "$(first)" != "$id"
+	result 'another token is drawn' $?
+done
+exits 0 'a bias' llm-generate -m $model -p 'The kernel' -T 0 -n 1 --logprobs 0 -F jsonl \
+    --bias e=100
+exits 0 'the token of a text' llm-tokenize -m tok --bos no --eos no -F ids -f t - <<END
+{"t":"e"}
+END
+id=$(cat out)
+exits 0 'and of a bias' llm-generate -m $model -p 'The kernel' -T 0 -n 1 --logprobs 0 -F jsonl \
+    --bias e=100
+test "$(first)" = "$id"
+result 'is what is drawn' $?
+exits 2 'a bias of two tokens' llm-generate -m $model -p The --bias 'zqxzqx=1'
+grep -q "^llm-generate: --bias zqxzqx=1: 'zqxzqx' is [0-9]* tokens, not one$" err
+result 'says so' $?
+exits 2 'a token beyond the vocabulary' llm-generate -m $model -p The --ban 99999999999999999999
+exits 2 'a bias without a value' llm-generate -m $model -p The --bias e
+exits 2 'a bias of no number' llm-generate -m $model -p The --bias e=much
+exits 2 'an empty stop text' llm-generate -m $model -p The --stop ''
+exits 2 'a repeat penalty of 0' llm-generate -m $model -p The --repeat-penalty 0
+exits 2 'a typical beyond 1' llm-generate -m $model -p The --typical 2
+exits 2 'too many log-probabilities' llm-generate -m $model -p The --logprobs 101
+
+# A token can come again only when the penalty of its being there is small.
+exits 0 'a presence penalty' llm-generate -m $model -p 'The kernel' -T 0 -n 40 --ignore-eos \
+    --presence-penalty 100 --logprobs 0 -F jsonl
+sed 's/.*"tokens"://' out | grep -o '"id":[0-9]*' | sort | uniq -d >twice
+test ! -s twice
+result 'lets no token come twice' $?
+for penalty in '--frequency-penalty 100' '--repeat-penalty 100'
+do
+	exits 0 "$penalty" llm-generate -m $model -p 'The kernel' -T 0 -n 20 $penalty
+	! cmp -s out greedy
+	result 'changes the text' $?
+	exits 0 'over no window' llm-generate -m $model -p 'The kernel' -T 0 -n 20 $penalty \
+	    --penalty-window 0
+	prints 'it does not' <greedy
+done
+exits 0 '--typical' llm-generate -m $model -p 'The kernel' -s 5 -n 20 --typical 0.2
+! cmp -s out drawn
+result 'draws others' $?
+
+# ---- records ----
+
+awk '{ printf "{\"n\":%d,\"text\":\"The %s\"}\n", NR, $0 }' >prompts <<'END'
+kernel
+file
+old system
+memory
+page
+driver of the first
+END
+exits 0 'records' llm-generate -m $model -n 20 prompts
+cp out together
+test "$(sed 's/.*"n":\([0-9]*\),.*/\1/' together | tr '\n' ' ')" = '1 2 3 4 5 6 '
+result 'are answered in their order, with their keys' $?
+for many in 1 2 5
+do
+	exits 0 "$many at once" llm-generate -m $model -n 20 --parallel $many -j 1 prompts
+	prints 'are the same' <together
+done
+exits 0 'from a pipe' sh -c "llm-generate -m $model -n 20 - <prompts"
+prints 'they are the same' <together
+exits 0 'the greedy one' llm-generate -m $model -n 20 -T 0 prompts
+test "$(head -n 1 out | sed 's/.*"completion":"\([^"]*\)".*/\1/')" = "$(cat greedy)"
+result 'is that of -p' $?
+exits 0 'two texts each' llm-generate -m $model -n 20 --texts 2 prompts
+test "$(wc -l <out)" -eq 12 && test "$(sort -u out | wc -l)" -eq 12
+result 'are twelve' $?
+
+# A record is answered before the next one has to come.
+mkfifo from
+llm-generate -m $model -n 5 -o - - <from >slowly &
+{ head -n 1 prompts
+  for i in 1 2 3 4 5 6 7 8 9 10
+  do
+	test -s slowly && break
+	sleep 0.2
+  done
+  wc -l <slowly >early; } >from
+wait
+test "$(cat early)" -eq 1
+result 'an answer does not wait for the next record' $?
+
+cat >own <<END
+{"text":"The kernel","max_tokens":3,"temperature":0,"ignore_eos":true}
+{"text":"The kernel","seed":5,"max_tokens":20}
+{"text":"The kernel","seed":5,"max_tokens":20,"temperature":null}
+{"text":"The kernel","temperature":0,"stop":"$stop","max_tokens":20}
+{"text":"The kernel","temperature":0,"stop":["never there","$stop"],"max_tokens":20}
+{"text":"The kernel","temperature":0,"max_tokens":1,"logprobs":true,"top_logprobs":1}
+{"text":"The kernel","temperature":0,"max_tokens":1,"logprobs":false}
+{"text":"The kernel","temperature":0,"max_tokens":1,"logprobs":0,"logit_bias":{"e":100,"7":false}}
+END
+exits 0 'options of records' llm-generate -m $model own
+line () {
+	sed -n "$1p" out
+}
+line 1 | grep -q '"token_count":3,'
+result 'max_tokens' $?
+completion=$(llm-generate -m $model -p 'The kernel' -s 5 -n 20 -F jsonl | sed 's/.*"completion"/"completion"/')
+test "$(line 2 | sed 's/.*"completion"/"completion"/')" = "$completion"
+result 'seed: the text of -s' $?
+test "$(line 3 | sed 's/.*"completion"/"completion"/')" = "$(line 2 | sed 's/.*"completion"/"completion"/')"
+result 'null is the default' $?
+line 4 | grep -q '"end":"stop"' && line 5 | grep -q '"end":"stop"'
+result 'stop, of one and of several' $?
+line 6 | grep -q '"tokens":\[{.*"top_logprobs":\[{[^}]*}\]}\]}$' && ! line 7 | grep -q '"tokens":'
+result 'logprobs' $?
+line 8 | grep -q "\"id\":$id,"
+result 'logit_bias' $?
+n=0
+while read -r key
+do
+	n=$((n + 1))
+	printf '{"text":"The kernel",%s}\n' "$key" >one
+	exits 2 "a record with $key" llm-generate -m $model one
+	grep -q "^llm-generate: one:1: key '" err
+	result 'is told by line and key' $?
+done <<'END'
+"max_tokens":0
+"max_tokens":1.5
+"max_tokens":"3"
+"temperature":-1
+"top_p":2
+"seed":-1
+"ignore_eos":1
+"stop":[""]
+"stop":{"a":1}
+"stop":7
+"logprobs":101
+"logprobs":"yes"
+"logit_bias":[1]
+"logit_bias":{"1":"a"}
+"logit_bias":{"123456789":1}
+END
+{ cat prompts; echo '{"text":1}'; echo '{"text":"a","top_k":"b"}'; echo nonsense; } >mixed
+exits 1 'bad records with -k' llm-generate -m $model -n 20 -k mixed
+prints 'the others are answered' <together
+exits 1 'and --bad' llm-generate -m $model -n 20 --bad bad mixed
+tail -n 3 mixed | cmp -s - bad
+result 'keeps them' $?
+exits 0 '--max-bad' llm-generate -m $model -n 20 --max-bad 40% mixed
+exits 2 'a bad record' llm-generate -m $model -n 20 mixed
+prints 'ends it after those before' <together
+printf '{"text":"%s"}\n' "$(prose 1 1)$(prose 2 1)$(prose 3 1)" >long
+exits 2 'a prompt beyond the context in a record' llm-generate -m $model long
+grep -q "^llm-generate: long:1: .* tokens are more than the model's context of 64$" err
+result 'says so' $?
+exits 0 '--stats' llm-generate -m $model -n 20 --ignore-eos --stats stats prompts
+grep -q '"texts": *6' stats && grep -q '"tokens": *120' stats
+result 'has counts' $?
+exits 0 '-o' llm-generate -m $model -n 20 -o made.jsonl prompts
+cmp -s made.jsonl together
+result 'writes a file' $?
+mkdir answers
+exits 0 '-o DIR/' llm-generate -m $model -n 20 -o answers/ prompts
+cmp -s answers/prompts together || cmp -s answers/prompts.jsonl together
+result 'writes a file for each' $?
+exits 0 'no records' llm-generate -m $model /dev/null
+test ! -s out
+result 'no answers' $?
+exits 2 'a missing file' llm-generate -m $model nothing.jsonl
+exits 2 '-p and a file' llm-generate -m $model -p The prompts
+exits 2 'a full disk' sh -c "llm-generate -m $model -n 4 prompts >/dev/full"
+
 exits 0 'a full context' llm-generate -m $model -p 'The kernel' -n 1000 --ignore-eos -F jsonl
 test "$(field end)" = '"context"'
 result 'ends the text' $?
-grep -q '^llm-generate: the context of 64 tokens is full$' err
+grep -q '^llm-generate: 1 text ended where the context of 64 tokens is full$' err
 result 'and is told' $?
+exits 0 'as text' llm-generate -m $model -p 'The kernel' -n 1000 --ignore-eos
+grep -q '^llm-generate: the context of 64 tokens is full$' err
+result 'it is told too' $?
 exits 2 'a prompt beyond the context' llm-generate -m $model \
     -p "$(prose 1 1)$(prose 2 1)$(prose 3 1)" -n 1
 grep -q "tokens are more than the model's context of 64$" err
@@ -112,7 +301,6 @@ cp tok/tokenizer.json small
 exits 2 'a tokenizer of more tokens than the model' llm-generate -m small -p The
 exits 2 'a missing model' llm-generate -m nothing -p The
 exits 2 'no model' llm-generate -p The
-exits 2 'an operand' llm-generate -m $model The
 exits 2 'an unknown format' llm-generate -m $model -p The -F xml
 exits 2 'a negative temperature' llm-generate -m $model -p The -T -1
 exits 2 'a top-p beyond 1' llm-generate -m $model -p The --top-p 1.5
@@ -126,5 +314,6 @@ result 'a closed pipe ends it silently' $?
 for kind in malloc read open
 do
 	faults $kind - "no $kind is trusted" llm-generate -m $model -p The -n 2 -T 0
+	faults $kind - "no $kind is trusted, with records" llm-generate -m $model -n 2 own
 done
 done_testing

@@ -8,7 +8,6 @@
 #include "eval/logits.h"
 #include "fmt/safetensors.h"
 #include "infer/engine.h"
-#include "infer/sampler.h"
 #include "../tap.h"
 
 enum { VOCAB = 61, CONTEXT = 64, LONG = 50 };
@@ -298,122 +297,6 @@ test_plain(struct rig *g)
 	unlink(path);
 }
 
-/* ---- sampler ---- */
-
-static const float ten[10] = { 2, 1.5f, 1, 1, 0.5f, 0, -0.5f, -1, -2, -20 };
-
-static int32_t
-pick(struct sampler s, const float *logits, int64_t n, uint64_t stream, uint64_t index)
-{
-	struct err err;
-	int32_t id;
-
-	if (sampler_init(&s, n, &err) < 0)
-		die(&err);
-	id = sampler_pick(&s, logits, stream, index);
-	sampler_free(&s);
-	return id;
-}
-
-/* Which tokens 4000 draws take, as bits. */
-static unsigned
-support(struct sampler s)
-{
-	unsigned seen = 0;
-
-	for (uint64_t i = 0; i < 4000; i++)
-		seen |= 1u << pick(s, ten, 10, 0, i);
-	return seen;
-}
-
-/*
- * Pearson's chi-square of 20000 draws against exp(logit / t) over the allowed
- * tokens, from 0.  With at most 8 degrees of freedom 40 is passed by chance
- * once in 300000 times; the draws are fixed, so this test fails always or never.
- */
-static bool
-fits(struct sampler s, int allowed)
-{
-	double p[10], sum = 0, chi = 0;
-	int count[10] = { 0 };
-	struct err err;
-
-	for (int i = 0; i < allowed; i++)
-		sum += p[i] = exp((double)ten[i] / s.temperature);
-	if (sampler_init(&s, 10, &err) < 0)
-		die(&err);
-	for (uint64_t i = 0; i < 20000; i++)
-		count[sampler_pick(&s, ten, 3, i)]++;
-	sampler_free(&s);
-	for (int i = 0; i < allowed; i++) {
-		double want = 20000 * p[i] / sum;
-
-		if (want > 5)
-			chi += (count[i] - want) * (count[i] - want) / want;
-	}
-	for (int i = allowed; i < 10; i++)
-		if (count[i] > 0)
-			return false;
-	printf("# chi-square %.1f\n", chi);
-	return chi < 40;
-}
-
-static void
-test_sampler(void)
-{
-	const struct sampler all = { .temperature = 1, .top_p = 1, .seed = 5 };
-	struct sampler s = all, other = all;
-	float ties[4] = { 1, 3, 3, 2 }, nan[3] = { NAN, NAN, NAN };
-	int differ = 0;
-	bool again = true;
-
-	s.temperature = 0;
-	ok(pick(s, ten, 10, 0, 0) == 0 && pick(s, ties, 4, 0, 0) == 1,
-	    "temperature 0: the likeliest, the lowest of equal ones");
-	s = all;
-	s.top_k = 1;
-	ok(support(s) == 1, "top-k 1 is greedy");
-	s.top_k = 3;
-	ok(support(s) == 7, "top-k 3 takes three, the lower of two equal ones");
-	s.top_k = 100;
-	ok(fits(s, 10), "top-k beyond the vocabulary takes all");
-	s = all;
-	s.top_p = 0;
-	ok(support(s) == 1, "top-p 0 is greedy");
-	/* The first has 0.35 of the whole, the first two 0.56. */
-	s.top_p = 0.34;
-	ok(support(s) == 1, "top-p below the first takes it");
-	s.top_p = 0.5;
-	ok(support(s) == 3, "top-p takes as many as reach it");
-	/* Of the three of top-k the first has 0.51. */
-	s.top_k = 3;
-	ok(support(s) == 1, "top-p is a part of what top-k left");
-	s = all;
-	s.min_p = 1;
-	ok(support(s) == 1, "min-p 1 is greedy");
-	/* exp(-1) is 0.368: tokens 2 and 3 are at least 0.36 of the first. */
-	s.min_p = 0.36;
-	ok(support(s) == 15, "min-p is a part of the likeliest");
-	ok(fits(all, 10), "frequencies are the softmax");
-	s = all;
-	s.temperature = 2;
-	ok(fits(s, 10), "at temperature 2, too");
-	s.top_k = 4;
-	ok(fits(s, 4), "and over what top-k left");
-	other.seed = 6;
-	for (uint64_t i = 0; i < 100; i++) {
-		again &= pick(all, ten, 10, 1, i) == pick(all, ten, 10, 1, i);
-		differ += pick(all, ten, 10, 1, i) != pick(all, ten, 10, 2, i);
-		differ += pick(all, ten, 10, 1, i) != pick(other, ten, 10, 1, i);
-	}
-	ok(again, "the same seed, stream and index: the same draw");
-	ok(differ > 50, "another stream or seed: others");
-	s = all;
-	s.temperature = 1e-300;
-	ok(support(s) == 1, "the least temperature is greedy");
-	ok(pick(all, nan, 3, 0, 0) >= 0 && pick(all, nan, 3, 0, 0) < 3, "NaN: still a token");
-}
-
 int
 main(void)
 {
@@ -431,6 +314,5 @@ main(void)
 		test_plain(&g);
 		rig_down(&g);
 	}
-	test_sampler();
 	return tap_done();
 }

@@ -1,0 +1,291 @@
+#include "infer/scheduler.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/progress.h"
+#include "infer/emit.h"
+
+/* A text that is being written. */
+struct text {
+	struct request	 r;
+	struct seq	*seq;
+	int64_t		 given;		/* tokens of the prompt that seq has */
+	int64_t		 promised;	/* tokens of the cache */
+	struct emit	 emit;
+	struct text_report report;
+	double		 start;
+	bool		 over;
+};
+
+struct scheduler {
+	struct engine	*e;
+	const struct tokenizer *tok;
+	struct engine_options o;
+	struct sampler_space *space;
+	struct text	*text;
+	int		 n;
+	struct seq	**seq;		/* of one step */
+	int64_t		 room;		/* tokens of the cache, not promised */
+	struct token_logp top[TEXT_TOP];
+};
+
+const char *
+text_end_name(enum text_end end)
+{
+	static const char *const name[] = { "count", "eos", "stop", "context", "broken off" };
+
+	return name[end];
+}
+
+struct scheduler *
+scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
+{
+	struct scheduler *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	s->e = e;
+	s->tok = tok;
+	s->o = *engine_settings(e);
+	s->room = s->o.cache;
+	s->text = calloc((size_t)s->o.seqs, sizeof(*s->text));
+	s->seq = calloc((size_t)s->o.seqs, sizeof(struct seq *));
+	if (s->text == NULL || s->seq == NULL) {
+		scheduler_free(s);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	if ((s->space = sampler_space_new(engine_config(e)->vocab, err)) == NULL) {
+		scheduler_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void
+release(struct scheduler *s, struct text *t)
+{
+	s->room += t->promised;
+	if (t->r.seq == NULL)
+		seq_free(t->seq);
+	emit_free(&t->emit);
+}
+
+void
+scheduler_free(struct scheduler *s)
+{
+	if (s == NULL)
+		return;
+	for (int i = 0; i < s->n; i++)
+		release(s, &s->text[i]);
+	sampler_space_free(s->space);
+	free(s->text);
+	free(s->seq);
+	free(s);
+}
+
+int
+scheduler_running(const struct scheduler *s)
+{
+	return s->n;
+}
+
+/* ---- beginning ---- */
+
+/* Tokens of the cache that it takes at most, in whole blocks. */
+static int64_t
+needs(const struct scheduler *s, const struct request *r)
+{
+	int64_t context = engine_config(s->e)->context;
+	int64_t n = r->max_tokens < context - r->n ? r->n + r->max_tokens : context;
+
+	return (n + CACHE_BLOCK - 1) / CACHE_BLOCK * CACHE_BLOCK;
+}
+
+/* How much of the prompt a sequence begins with. */
+static int64_t
+in_common(const struct seq *s, const struct request *r)
+{
+	const int32_t *have = seq_tokens(s);
+	int64_t n = seq_length(s) < r->n ? seq_length(s) : r->n, i = 0;
+
+	while (i < n && have[i] == r->prompt[i])
+		i++;
+	return i;
+}
+
+int
+scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
+{
+	const struct config *c = engine_config(s->e);
+	struct text *t = &s->text[s->n];
+	int64_t promised = needs(s, r);
+
+	assert(r->n > 0 && r->max_tokens > 0 && r->top <= TEXT_TOP);
+	if (r->n > c->context)
+		return err_set(err, ERR_LIMIT, "%lld tokens are more than the model's context "
+		    "of %lld", (long long)r->n, (long long)c->context);
+	if (s->n > 0 && (s->n == s->o.seqs || promised > s->room))
+		return 0;
+	*t = (struct text){ .r = *r, .seq = r->seq, .promised = promised,
+	    .report = { .prompt = r->n }, .start = progress_now(),
+	    .emit = { .tok = s->tok, .stop = r->stop, .n_stop = r->n_stop, .write = r->write,
+		.ctx = r->ctx, .decoder = { .started = true, .skip_special = true } } };
+	if (t->seq == NULL && (t->seq = seq_new(s->e, err)) == NULL)
+		return -1;
+	t->given = in_common(t->seq, r);
+	/* The last token of the prompt is run again where it was: its logits are needed. */
+	t->report.cached = t->given < r->n ? t->given : r->n - 1;
+	seq_truncate(t->seq, t->given);
+	s->room -= promised;
+	s->n++;
+	return 1;
+}
+
+/* ---- going on ---- */
+
+/* Give sequences what they are to compute: prompts in pieces, as many tokens as a pass has. */
+static int
+prepare(struct scheduler *s, struct err *err)
+{
+	int64_t left = s->o.pass - s->n;
+
+	for (int i = 0; i < s->n; i++) {
+		struct text *t = &s->text[i];
+		int64_t more = t->r.n - t->given;
+
+		if (more > left + 1)
+			more = left + 1;
+		if (more > 0) {
+			if (seq_push(t->seq, t->r.prompt + t->given, more, err) < 0)
+				return -1;
+			t->given += more;
+			left -= more - 1;
+		}
+		seq_want(t->seq, t->given == t->r.n);
+		s->seq[i] = t->seq;
+	}
+	return 0;
+}
+
+/* Tell who wants to know.  1: break off. */
+static int
+tell(struct scheduler *s, struct text *t, const float *logits, int32_t id, struct err *err)
+{
+	struct text_token told = { .id = id, .top = t->r.top < 0 ? NULL : s->top,
+	    .n_top = t->r.top };
+
+	told.logp = logits_logp(logits, engine_config(s->e)->vocab, id);
+	t->report.logp += told.logp;
+	t->report.tokens++;
+	if (t->r.token == NULL)
+		return 0;
+	if (told.top != NULL)
+		logits_top(s->space, logits, t->r.top, s->top);
+	return t->r.token(t->r.ctx, &told, err);
+}
+
+/* The token is drawn, and its text goes out.  1 when the text ends with it; 0 or -1. */
+static int
+take(struct scheduler *s, struct text *t, const float *logits, int32_t id, struct err *err)
+{
+	const struct config *c = engine_config(s->e);
+	int got = tell(s, t, logits, id, err);
+
+	if (got != 0) {
+		t->report.end = TEXT_BROKEN_OFF;
+		return got;
+	}
+	if (config_is_eos(c, id) && !t->r.ignore_eos) {
+		t->report.end = TEXT_EOS;
+		return 1;
+	}
+	t->report.end = TEXT_STOP;
+	if ((got = emit_token(&t->emit, id, err)) != 0)
+		return got;
+	t->report.end = TEXT_COUNT;
+	if (t->report.tokens == t->r.max_tokens)
+		return 1;
+	t->report.end = TEXT_CONTEXT;
+	return seq_length(t->seq) == c->context;
+}
+
+/* One more token.  As take(). */
+static int
+draw(struct scheduler *s, struct text *t, struct err *err)
+{
+	struct sampler_at at = { .logits = seq_logits(t->seq), .before = seq_tokens(t->seq),
+	    .n_before = seq_length(t->seq), .stream = t->r.stream };
+	int32_t id;
+	int got;
+
+	if (t->report.tokens == 0)
+		t->report.prompt_seconds = progress_now() - t->start;
+	at.index = (uint64_t)at.n_before;
+	id = sampler_pick(&t->r.sampler, s->space, &at);
+	if ((got = take(s, t, at.logits, id, err)) != 0)
+		return got;
+	return seq_push(t->seq, &id, 1, err);
+}
+
+static int
+finish(struct text *t, struct err *err)
+{
+	struct text_report *r = &t->report;
+
+	if (r->end != TEXT_STOP) {
+		int got = emit_end(&t->emit, err);
+
+		if (got < 0)
+			return -1;
+		if (got > 0)
+			r->end = TEXT_STOP;
+	}
+	r->seconds = progress_now() - t->start - r->prompt_seconds;
+	r->logp /= (double)r->tokens;
+	return t->r.done != NULL ? t->r.done(t->r.ctx, r, err) : 0;
+}
+
+/* Take those that are over out. */
+static void
+leave(struct scheduler *s)
+{
+	int kept = 0;
+
+	for (int i = 0; i < s->n; i++) {
+		if (s->text[i].over)
+			release(s, &s->text[i]);
+		else
+			s->text[kept++] = s->text[i];
+	}
+	s->n = kept;
+}
+
+int
+scheduler_step(struct scheduler *s, struct err *err)
+{
+	if (prepare(s, err) < 0 || engine_run(s->e, s->seq, s->n, err) < 0)
+		return -1;
+	for (int i = 0; i < s->n; i++) {
+		struct text *t = &s->text[i];
+		int got = t->given < t->r.n ? 0 : draw(s, t, err);
+
+		if (got < 0 || (got > 0 && finish(t, err) < 0))
+			return -1;
+		t->over = got > 0;
+	}
+	leave(s);
+	return 0;
+}
+
+int
+scheduler_finish(struct scheduler *s, struct err *err)
+{
+	while (s->n > 0)
+		if (scheduler_step(s, err) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,77 @@
+/*
+ * scheduler - many texts at once over one engine
+ *
+ * Each step computes one token of every text that is being written, and pieces
+ * of the prompts of those that joined since, in the engine's passes; a text
+ * that ends makes room for another.  What runs beside a text, and when it
+ * joined, never changes it.
+ */
+#ifndef INFER_SCHEDULER_H
+#define INFER_SCHEDULER_H
+
+#include "infer/engine.h"
+#include "infer/sampler.h"
+#include "token/tokenizer.h"
+
+enum text_end { TEXT_COUNT, TEXT_EOS, TEXT_STOP, TEXT_CONTEXT, TEXT_BROKEN_OFF };
+
+/* "count", "eos", "stop", "context", "broken off". */
+const char *text_end_name(enum text_end end);
+
+struct text_report {
+	enum text_end end;
+	int64_t	prompt, cached;		/* its tokens; those that a sequence had */
+	int64_t	tokens;			/* that were drawn, an end of text too */
+	double	logp;			/* their mean log-probability, nats */
+	double	prompt_seconds, seconds;
+};
+
+/* A token that was drawn. */
+struct text_token {
+	int32_t	id;
+	double	logp;
+	const struct token_logp *top;	/* the likeliest, best first; NULL: not wanted */
+	int64_t	n_top;
+};
+
+enum { TEXT_TOP = 100 };		/* alternatives told of a token, at most */
+
+/* What is borrowed is good until done() was called. */
+struct request {
+	const int32_t	*prompt;
+	int64_t		 n;		/* at least one token */
+	struct sampler	 sampler;
+	int64_t		 max_tokens;	/* at least one; the context may end it before */
+	bool		 ignore_eos;	/* go on after an end of text */
+	const str	*stop;		/* texts that end it, not part of it; none is empty */
+	int64_t		 n_stop;
+	uint64_t	 stream;	/* of random numbers: one a text */
+	int64_t		 top;		/* likeliest tokens that token() is told; -1: none */
+	/* To write it in: what it has of the prompt is not computed again.  NULL: a new one. */
+	struct seq	*seq;
+	/* Text as it comes, whole characters; 0 or -1. */
+	int		(*write)(void *ctx, str text, struct err *err);
+	/* Before the text of each token; 1 breaks off, 0 or -1.  NULL: none. */
+	int		(*token)(void *ctx, const struct text_token *t, struct err *err);
+	/* The text is whole; 0 or -1.  NULL: none. */
+	int		(*done)(void *ctx, const struct text_report *r, struct err *err);
+	void		*ctx;
+};
+
+struct scheduler;
+
+/* Texts at once, pass and cache are the engine's. */
+struct scheduler *scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err);
+void scheduler_free(struct scheduler *s);		/* texts that are not whole are dropped */
+
+/* Begin a text.  1; 0 when it has to wait for others to end; -1. */
+int scheduler_add(struct scheduler *s, const struct request *r, struct err *err);
+
+/* How many are not whole yet. */
+int scheduler_running(const struct scheduler *s);
+
+/* Go on with all, or until all are whole.  0, or -1: then only scheduler_free() is left. */
+int scheduler_step(struct scheduler *s, struct err *err);
+int scheduler_finish(struct scheduler *s, struct err *err);
+
+#endif
