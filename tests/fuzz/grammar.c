@@ -1,0 +1,17 @@
+/*
+ * Any bytes as GBNF.  What is taken is walked along its masks.
+ */
+#include "../lib/follow.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	struct err err;
+	struct grammar *g = grammar_gbnf((str){ (const char *)p, (ptrdiff_t)n }, NULL, &err);
+
+	follow(g, n, 30, NULL);
+	grammar_free(g);
+	return 0;
+}
