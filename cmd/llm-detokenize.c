@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "fmt/shard.h"
+#include "model/model.h"
 #include "token/tokenizer.h"
 #include "tool/tool.h"
 
@@ -277,7 +278,7 @@ main(int argc, char **argv)
 		tool_usage("--format %s: not shard or ids", d.format);
 	if (d.codec_name != NULL && codec_parse(str_of(d.codec_name), &codec, &err) < 0)
 		tool_usage("%s", err.msg);
-	if ((d.tokenizer = tokenizer_load(d.model, &err)) == NULL ||
+	if ((d.tokenizer = model_tokenizer(d.model, &err)) == NULL ||
 	    (d.out = out_open(d.output, codec, &err)) == NULL)
 		tool_fail(NULL, &err);
 	progress_start(&d.progress, d.verbose ? 1 : 0.25);

@@ -73,7 +73,7 @@ open_model(struct eval *e)
 	    (e->adapter != NULL && adapter_merge(&e->m, e->adapter, 1, &err) < 0))
 		tool_fail(NULL, &err);
 	/* A model without a tokenizer can still be measured on shards. */
-	e->tokenizer = tokenizer_load(e->model, &err);
+	e->tokenizer = model_tokenizer(e->model, &err);
 	if (e->tokenizer == NULL && err.code != ERR_IO)
 		tool_fail(NULL, &err);
 }
@@ -186,7 +186,7 @@ ngram(struct eval *e, char **files)
 
 	if (e->train == NULL)
 		tool_usage("-t ngram needs --train SHARD");
-	if (e->model != NULL && (e->tokenizer = tokenizer_load(e->model, &err)) == NULL)
+	if (e->model != NULL && (e->tokenizer = model_tokenizer(e->model, &err)) == NULL)
 		tool_fail(e->model, &err);
 	if ((r = shard_open(e->train, &err)) == NULL)
 		tool_fail(e->train, &err);

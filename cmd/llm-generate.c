@@ -159,7 +159,7 @@ open_model(struct gen *g)
 		tool_fail(NULL, &err);
 	if (model_load(&g->m, g->model, g->dev, false, &err) < 0 ||
 	    (g->adapter != NULL && adapter_merge(&g->m, g->adapter, 1, &err) < 0) ||
-	    (g->tok = tokenizer_load(g->model, &err)) == NULL)
+	    (g->tok = model_tokenizer(g->model, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (tokenizer_vocab(g->tok) > g->m.config.vocab)
 		tool_die("%s: the tokenizer has %d tokens, the model %lld", g->model,

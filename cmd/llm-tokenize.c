@@ -10,6 +10,7 @@
 
 #include "fmt/provenance.h"
 #include "fmt/shard.h"
+#include "model/model.h"
 #include "token/tokenizer.h"
 #include "tool/filter.h"
 
@@ -267,7 +268,7 @@ main(int argc, char **argv)
 	if (t.model == NULL)
 		tool_usage("which tokenizer?  -m path");
 	t.format = (enum format)choice("format", t.format_name, format, 3);
-	if ((t.tokenizer = tokenizer_load(t.model, &err)) == NULL)
+	if ((t.tokenizer = model_tokenizer(t.model, &err)) == NULL)
 		tool_fail(NULL, &err);
 	t.add_bos = wanted("bos", t.bos_name, tokenizer_bos(t.tokenizer),
 	    tokenizer_adds_bos(t.tokenizer));

@@ -38,7 +38,7 @@ sampling_new(struct model *model, const char *dir, const char *prompt, uint64_t 
 	s->model = model;
 	s->sampler = (struct sampler){ SAMPLER_DEFAULTS };
 	s->sampler.seed = seed;
-	if ((s->tokenizer = tokenizer_load(dir, err)) == NULL ||
+	if ((s->tokenizer = model_tokenizer(dir, err)) == NULL ||
 	    prompt_tokens(s->tokenizer, str_of(prompt), &s->prompt, err) < 0 ||
 	    (s->engine = engine_new(model, &eo, err)) == NULL ||
 	    (s->scheduler = scheduler_new(s->engine, s->tokenizer, err)) == NULL) {

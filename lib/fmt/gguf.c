@@ -348,6 +348,18 @@ gguf_open_mem(str bytes, struct err *err)
 	return NULL;
 }
 
+bool
+gguf_is(const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	char magic[4] = "";
+	bool is = f != NULL && fread(magic, 1, 4, f) == 4 && memcmp(magic, "GGUF", 4) == 0;
+
+	if (f != NULL)
+		fclose(f);
+	return is;
+}
+
 struct gguf *
 gguf_open(const char *path, struct err *err)
 {
@@ -455,9 +467,8 @@ gguf_int(const struct gguf_value *v, int64_t *x)
 	return v != NULL && int_at(v->type, v->raw.p, x);
 }
 
-/* The number that was meant by a float: 1e-05, not what fp32 makes of it. */
-static double
-as_written(float f)
+double
+gguf_as_written(float f)
 {
 	char text[32];
 
@@ -483,7 +494,7 @@ gguf_real(const struct gguf_value *v, double *x)
 	}
 	if (v->type == GGUF_F32) {
 		memcpy(&f, v->raw.p, sizeof(f));
-		*x = as_written(f);
+		*x = gguf_as_written(f);
 		return true;
 	}
 	if (!gguf_int(v, &i))

@@ -50,6 +50,9 @@ int gguf_type_size(enum gguf_type type);
 
 struct gguf;
 
+/* Does a file begin as one? */
+bool gguf_is(const char *path);
+
 struct gguf *gguf_open(const char *path, struct err *err);
 
 /* The bytes of a file, which stay the caller's and must outlive it. */
@@ -65,6 +68,9 @@ bool gguf_int(const struct gguf_value *v, int64_t *x);
 bool gguf_real(const struct gguf_value *v, double *x);	/* any number */
 bool gguf_bool(const struct gguf_value *v, bool *x);
 bool gguf_text(const struct gguf_value *v, str *s);
+
+/* The number that was meant by a float: 1e-05, not what fp32 makes of it. */
+double gguf_as_written(float f);
 
 /* Walk an array: *at starts at 0.  False at the end, and for another kind of array. */
 bool gguf_next_text(const struct gguf_value *v, ptrdiff_t *at, str *s);

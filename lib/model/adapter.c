@@ -514,6 +514,9 @@ adapter_match(struct adapter *a, struct model *m, struct err *err)
 		snprintf(name, sizeof(name), "%.80s.bias", a->module[i].name);
 		if ((bias = params_find(&m->params, name)) != NULL)
 			a->module[i].bias = (int)(bias - m->params.p);
+		for (int k = 0; k < m->n_weights; k++)
+			a->module[i].pairs |= m->weight[k].param == a->module[i].w &&
+			    m->weight[k].pairs;
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
+#include "model/files_impl.h"
 
 #define PREFIX "base_model.model."
 
@@ -47,17 +48,19 @@ struct save {
 	struct st_tensor *tensor;
 	char		(*name)[NN_NAME + sizeof(PREFIX)];
 	int		*param;
+	bool		*pairs;
 	int		 n;
 };
 
 static void
-describe(struct save *s, int i, int64_t rows, int64_t cols)
+describe(struct save *s, int i, bool pairs, int64_t rows, int64_t cols)
 {
 	const struct param *p = &s->m->params.p[i];
 
 	snprintf(s->name[s->n], sizeof(*s->name), PREFIX "%s", p->name);
 	s->tensor[s->n] = (struct st_tensor){ .name = s->name[s->n], .type = DTYPE_F32,
 	    .ndim = cols > 0 ? 2 : 1, .shape = { rows, cols } };
+	s->pairs[s->n] = pairs;
 	s->param[s->n++] = i;
 }
 
@@ -66,8 +69,22 @@ fill(void *ctx, int tensor, int64_t at, void *to, int64_t n, struct err *err)
 {
 	struct save *s = ctx;
 	struct params *ps = &s->m->params;
+	const struct param *p = &ps->p[s->param[tensor]];
+	int64_t row = p->n / p->shape[0] * 4;
+	float *x, *y;
+	int ret;
 
-	return param_download(ps, &ps->p[s->param[tensor]], at / 4, n / 4, to, DTYPE_F32, err);
+	if (!s->pairs[tensor])
+		return param_download(ps, p, at / 4, n / 4, to, DTYPE_F32, err);
+	if ((x = malloc((size_t)p->n * 2 * sizeof(*x))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	y = x + p->n;
+	if ((ret = param_download(ps, p, 0, p->n, x, DTYPE_F32, err)) == 0) {
+		rows_to_halves(y, x, p->shape[0], row, s->m->config.head_dim);
+		memcpy(to, (const char *)y + at, (size_t)n);
+	}
+	free(x);
+	return ret;
 }
 
 static int
@@ -81,14 +98,15 @@ save_tensors(struct save *s, const char *path, struct err *err)
 		const struct param *p = s->m->params.p;
 
 		if (x->a >= 0) {
-			describe(s, x->a, p[x->a].shape[0], p[x->a].shape[1]);
-			describe(s, x->b, p[x->b].shape[0], p[x->b].shape[1]);
+			describe(s, x->a, false, p[x->a].shape[0], p[x->a].shape[1]);
+			describe(s, x->b, x->pairs, p[x->b].shape[0], p[x->b].shape[1]);
 		}
 		/* PEFT keeps IA3's vectors as matrices, along what they multiply. */
 		if (x->m >= 0 && a->type == ADAPTER_IA3)
-			describe(s, x->m, x->input ? 1 : p[x->m].n, x->input ? p[x->m].n : 1);
+			describe(s, x->m, x->pairs && !x->input, x->input ? 1 : p[x->m].n,
+			    x->input ? p[x->m].n : 1);
 		else if (x->m >= 0)
-			describe(s, x->m, p[x->m].n, 0);
+			describe(s, x->m, x->pairs, p[x->m].n, 0);
 	}
 	w.tensor = s->tensor;
 	w.n = s->n;
@@ -100,20 +118,23 @@ adapter_save(struct model *m, const char *dir, struct err *err)
 {
 	size_t most = 3 * (size_t)m->adapter->n;
 	struct save s = { .m = m, .tensor = calloc(most, sizeof(*s.tensor)),
-	    .name = calloc(most, sizeof(*s.name)), .param = calloc(most, sizeof(*s.param)) };
+	    .name = calloc(most, sizeof(*s.name)), .param = calloc(most, sizeof(*s.param)),
+	    .pairs = calloc(most, sizeof(*s.pairs)) };
 	char path[MODEL_PATH];
 	int ret = -1;
 
 	if (snprintf(path, sizeof(path), "%s/adapter_model.safetensors", dir) >=
 	    (int)sizeof(path))
 		err_set(err, ERR_ARG, "%s: name too long", dir);
-	else if (s.tensor == NULL || s.name == NULL || s.param == NULL)
+	else if (s.tensor == NULL || s.name == NULL || s.param == NULL ||
+	    s.pairs == NULL)
 		err_set(err, ERR_NOMEM, "out of memory");
 	else
 		ret = save_tensors(&s, path, err);
 	free(s.tensor);
 	free(s.name);
 	free(s.param);
+	free(s.pairs);
 	if (ret < 0)
 		return -1;
 	snprintf(path, sizeof(path), "%s/adapter_config.json", dir);

@@ -15,6 +15,7 @@ struct adapted {
 	int64_t	 rank;
 	double	 scale;
 	bool	 input;			/* IA3 of what goes in */
+	bool	 pairs;			/* rows lie as the matrix's: model.h's weight */
 	bool	 recorded;
 };
 

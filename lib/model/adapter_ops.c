@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
+#include "model/files_impl.h"
 
 /* ---- parameters ---- */
 
@@ -120,9 +121,27 @@ begin(const struct adapter *a, struct params *ps, struct err *err)
 	return ret;
 }
 
+/* Rows of what the file has in halves of heads, to where they are in pairs. */
+static int
+upload_pairs(struct params *ps, const struct param *p, const struct st_tensor *s,
+    int64_t head_dim, struct err *err)
+{
+	float *x = malloc((size_t)p->n * 2 * sizeof(*x)), *y = x + p->n;
+	int ret;
+
+	if (x == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	dtype_convert(x, DTYPE_F32, s->data, s->type, p->n);
+	rows_to_pairs(y, x, p->shape[0], p->n / p->shape[0] * 4, head_dim);
+	ret = param_upload(ps, p, 0, p->n, y, DTYPE_F32, err);
+	free(x);
+	return ret;
+}
+
+/* head_dim: of a part whose rows lie in pairs; else 0. */
 static int
 load_part(struct params *ps, int i, const struct st_file *f, const char *module,
-    const char *part, int *used, struct err *err)
+    const char *part, int64_t head_dim, int *used, struct err *err)
 {
 	const struct st_tensor *s = adapter_tensor(f, module, part);
 	const struct param *p = &ps->p[i];
@@ -135,22 +154,28 @@ load_part(struct params *ps, int i, const struct st_file *f, const char *module,
 	if (n != p->n || (p->ndim == 2 && (s->ndim != 2 || s->shape[0] != p->shape[0])))
 		return err_set(err, ERR_FORMAT, "tensor '%s' does not fit the model", s->name);
 	(*used)++;
+	if (head_dim > 0)
+		return upload_pairs(ps, p, s, head_dim, err);
 	return param_upload(ps, p, 0, n, s->data, s->type, err);
 }
 
 static int
-load(const struct adapter *a, struct params *ps, const struct st_file *f, struct err *err)
+load(struct model *m, const struct st_file *f, struct err *err)
 {
+	const struct adapter *a = m->adapter;
+	struct params *ps = &m->params;
 	int used = 0;
 
 	for (int i = 0; i < a->n; i++) {
 		const struct adapted *x = &a->module[i];
+		int64_t head_dim = x->pairs ? m->config.head_dim : 0;
 
-		if (x->a >= 0 && (load_part(ps, x->a, f, x->name, "lora_A.weight", &used,
-		    err) < 0 || load_part(ps, x->b, f, x->name, "lora_B.weight", &used, err) < 0))
+		if (x->a >= 0 && (load_part(ps, x->a, f, x->name, "lora_A.weight", 0, &used,
+		    err) < 0 || load_part(ps, x->b, f, x->name, "lora_B.weight", head_dim,
+		    &used, err) < 0))
 			return -1;
 		if (x->m >= 0 && load_part(ps, x->m, f, x->name, a->type == ADAPTER_IA3 ?
-		    "ia3_l" : "lora_magnitude_vector", &used, err) < 0)
+		    "ia3_l" : "lora_magnitude_vector", x->input ? 0 : head_dim, &used, err) < 0)
 			return -1;
 	}
 	if (used != st_count(f))
@@ -171,7 +196,7 @@ adapter_fill(struct model *m, struct err *err)
 	else if ((f = adapter_weights(a->dir, err)) == NULL)
 		return -1;
 	else {
-		ret = load(a, &m->params, f, err);
+		ret = load(m, f, err);
 		st_close(f);
 		if (ret < 0)
 			err_wrap(err, "%s", a->dir);

@@ -200,12 +200,14 @@ check(const struct config *c, struct err *err)
 
 const struct arch_family arch_deepseek_v2 = {
 	.name = "deepseek-v2", .model_type = "deepseek_v2", .class_name = "DeepseekV2ForCausalLM",
+	.gguf = "deepseek2",
 	.names = &llama_names, .honours = honours, .defaults = defaults2, .layers = layers,
 	.sizes = sizes, .read = read2, .write = write, .check = check,
 };
 
 const struct arch_family arch_deepseek_v3 = {
 	.name = "deepseek-v3", .model_type = "deepseek_v3", .class_name = "DeepseekV3ForCausalLM",
+	.gguf = "deepseek2",
 	.names = &llama_names, .honours = honours, .defaults = defaults3, .layers = layers,
 	.sizes = sizes, .read = read3, .write = write, .check = check,
 	.ahead = true,

@@ -169,17 +169,20 @@ write_later(const struct config *c, struct writer *w)
 
 const struct arch_family arch_gemma = {
 	.name = "gemma", .model_type = "gemma", .class_name = "GemmaForCausalLM",
+	.gguf = "gemma",
 	.names = &llama_names, .defaults = defaults, .read = read1, .write = write,
 };
 
 const struct arch_family arch_gemma2 = {
 	.name = "gemma2", .model_type = "gemma2", .class_name = "Gemma2ForCausalLM",
+	.gguf = "gemma2",
 	.names = &sandwich, .honours = honours, .defaults = defaults2, .layers = layers2,
 	.read = read2, .write = write_later,
 };
 
 const struct arch_family arch_gemma3 = {
 	.name = "gemma3", .model_type = "gemma3_text", .class_name = "Gemma3ForCausalLM",
+	.gguf = "gemma3",
 	.names = &sandwich, .honours = honours, .prefixes = prefixes, .ballast = ballast,
 	.defaults = defaults3, .layers = layers3, .read = read3, .write = write_later,
 };

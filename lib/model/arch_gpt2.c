@@ -66,6 +66,7 @@ check(const struct config *c, struct err *err)
 
 const struct arch_family arch_gpt2 = {
 	.name = "gpt2", .model_type = "gpt2", .class_name = "GPT2LMHeadModel",
+	.gguf = "gpt2",
 	.names = &names, .prefixes = prefixes, .defaults = defaults, .read = read,
 	.write = write, .check = check,
 };

@@ -23,5 +23,5 @@ write(const struct config *c, struct writer *w)
 
 const struct arch_family arch_llama = {
 	.name = "llama", .model_type = "llama", .class_name = "LlamaForCausalLM",
-	.names = &llama_names, .read = read, .write = write,
+	.gguf = "llama", .names = &llama_names, .read = read, .write = write,
 };

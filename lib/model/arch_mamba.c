@@ -267,12 +267,13 @@ static const char *const honours[] = { "num_experts", "num_local_experts", NULL 
 
 const struct arch_family arch_mamba = {
 	.name = "mamba", .model_type = "mamba", .class_name = "MambaForCausalLM",
+	.gguf = "mamba",
 	.names = &mamba_names, .prefixes = mamba_prefixes, .defaults = mamba_defaults,
 	.layers = mamba_layers, .read = mamba_read, .write = mamba_write, .check = mamba_check,
 };
 
 const struct arch_family arch_jamba = {
 	.name = "jamba", .model_type = "jamba", .class_name = "JambaForCausalLM",
-	.names = &jamba_names, .honours = honours, .defaults = jamba_defaults,
+	.gguf = "jamba", .names = &jamba_names, .honours = honours, .defaults = jamba_defaults,
 	.layers = jamba_layers, .read = jamba_read, .write = jamba_write, .check = jamba_check,
 };

@@ -34,6 +34,7 @@ write(const struct config *c, struct writer *w)
 
 const struct arch_family arch_mistral = {
 	.name = "mistral", .model_type = "mistral", .class_name = "MistralForCausalLM",
+	.gguf = "llama",
 	.names = &llama_names, .honours = honours, .layers = layers, .read = read,
 	.write = write,
 };

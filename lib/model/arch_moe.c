@@ -172,6 +172,7 @@ check(const struct config *c, struct err *err)
 
 const struct arch_family arch_mixtral = {
 	.name = "mixtral", .model_type = "mixtral", .class_name = "MixtralForCausalLM",
+	.gguf = "llama",
 	.names = &mixtral_names, .honours = honours, .defaults = defaults_mixtral,
 	.layers = layers_mixtral, .read = read_mixtral, .write = write_mixtral,
 	.check = check,
@@ -179,6 +180,7 @@ const struct arch_family arch_mixtral = {
 
 const struct arch_family arch_qwen3_moe = {
 	.name = "qwen3-moe", .model_type = "qwen3_moe", .class_name = "Qwen3MoeForCausalLM",
+	.gguf = "qwen3moe",
 	.names = &llama_names, .honours = honours, .defaults = defaults_qwen,
 	.layers = layers_qwen, .sizes = sizes_qwen, .read = read_qwen, .write = write_qwen,
 	.check = check,

@@ -38,5 +38,5 @@ write(const struct config *c, struct writer *w)
 
 const struct arch_family arch_olmo2 = {
 	.name = "olmo2", .model_type = "olmo2", .class_name = "Olmo2ForCausalLM",
-	.names = &names, .defaults = defaults, .read = read, .write = write,
+	.gguf = "olmo2", .names = &names, .defaults = defaults, .read = read, .write = write,
 };

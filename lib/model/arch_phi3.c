@@ -56,6 +56,7 @@ check(const struct config *c, struct err *err)
 
 const struct arch_family arch_phi3 = {
 	.name = "phi3", .model_type = "phi3", .class_name = "Phi3ForCausalLM",
+	.gguf = "phi3",
 	.names = &names, .honours = honours, .layers = layers, .read = read, .write = write,
 	.check = check,
 };

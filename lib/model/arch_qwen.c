@@ -71,12 +71,14 @@ check2(const struct config *c, struct err *err)
 
 const struct arch_family arch_qwen2 = {
 	.name = "qwen2", .model_type = "qwen2", .class_name = "Qwen2ForCausalLM",
+	.gguf = "qwen2",
 	.names = &llama_names, .honours = honours, .defaults = defaults2, .read = read,
 	.write = write, .check = check2,
 };
 
 const struct arch_family arch_qwen3 = {
 	.name = "qwen3", .model_type = "qwen3", .class_name = "Qwen3ForCausalLM",
+	.gguf = "qwen3",
 	.names = &llama_names, .honours = honours, .defaults = defaults3, .read = read3,
 	.write = write,
 };

@@ -1,4 +1,4 @@
-#include "model/model_impl.h"
+#include "model/gguf_impl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -180,6 +180,19 @@ no_config(const char *dir, struct err *err)
 	return err_sys(err, "%s is a run, its model is %s/latest: config.json", dir, dir);
 }
 
+static int
+load_gguf(struct config *c, const char *path, struct err *err)
+{
+	struct gguf *f = gguf_open(path, err);
+	int ret;
+
+	if (f == NULL)
+		return -1;
+	ret = gguf_config_read(c, f, err);
+	gguf_close(f);
+	return ret < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
 int
 config_load(struct config *c, const char *path, struct err *err)
 {
@@ -192,6 +205,8 @@ config_load(struct config *c, const char *path, struct err *err)
 
 	if (dir && file_first(path, names) == NULL)
 		return no_config(path, err);
+	if (!dir && gguf_is(path))
+		return load_gguf(c, path, err);
 	snprintf(file, sizeof(file), "%s%s", path, dir ? "/config.json" : "");
 	if ((doc = json_doc_load(file, err)) == NULL)
 		return -1;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "model/adapter_impl.h"
+#include "model/files_impl.h"
 
 /* ---- the table of tensors in files ---- */
 
@@ -33,6 +34,23 @@ add_weight(struct decl *d)
 	return &m->weight[m->n_weights++];
 }
 
+/*
+ * Queries and keys of a model from GGUF, whose rope turns neighbours where that
+ * of other files turns halves.
+ */
+static bool
+in_pairs(const struct decl *d, const struct param *p)
+{
+	const char *module = p->name + strlen(d->prefix);
+	const char *name[] = { d->names->q, d->names->k };
+
+	for (int i = 0; i < 2 && d->c->rope_interleaved && d->c->kv_rank == 0; i++)
+		if (name[i] != NULL && strncmp(module, name[i], strlen(name[i])) == 0 &&
+		    module[strlen(name[i])] == '.')
+			return true;
+	return false;
+}
+
 /* A parameter that is a tensor of the files. */
 static void
 whole(struct decl *d, const struct param *p)
@@ -45,6 +63,7 @@ whole(struct decl *d, const struct param *p)
 	w->n = p->n;
 	w->ndim = p->ndim;
 	w->turned = d->hidden && d->names->turned && p->ndim == 2;
+	w->pairs = in_pairs(d, p);
 	for (int i = 0; i < p->ndim; i++)
 		w->shape[i] = p->shape[w->turned ? p->ndim - 1 - i : i];
 }
@@ -271,6 +290,7 @@ void
 model_free(struct model *m)
 {
 	params_free(&m->params);
+	files_close(m->files);
 	free(m->weight);
 	*m = (struct model){ 0 };
 }

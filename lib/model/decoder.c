@@ -90,8 +90,8 @@ attention(struct build *b, struct tensor *x, int64_t layer)
 		k = rmsnorm(b, k, n->k_norm);
 	}
 	if (c->pos == POS_ROPE) {
-		q = op_rope(b->t, q, b->io->pos, rope, c->heads, false);
-		k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, false);
+		q = op_rope(b->t, q, b->io->pos, rope, c->heads, c->rope_interleaved);
+		k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, c->rope_interleaved);
 	}
 	return linear(b, attend(b, layer, q, k, v), n->out);
 }

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "base/stream.h"
-#include "model/model.h"
+#include "model/gguf_impl.h"
+#include "token/tokenizer.h"
 
 #define PATH MODEL_PATH
 
@@ -43,6 +44,38 @@ copy(const char *from, const char *to, struct err *err)
 	return ret < 0 ? err_wrap(err, "%s", to) : 0;
 }
 
+static int
+copy_gguf(const char *from, const char *to, struct err *err)
+{
+	struct gguf *f = gguf_open(from, err);
+	str kind;
+	int ret = 0;
+
+	if (f == NULL)
+		return -1;
+	if (!gguf_text(gguf_find_key(f, "tokenizer.ggml.model"), &kind) ||
+	    !str_eq(kind, S("no_vocab")))
+		ret = gguf_tokens_save(f, to, err);
+	gguf_close(f);
+	return ret < 0 ? err_wrap(err, "%s", from) : 0;
+}
+
+struct tokenizer *
+model_tokenizer(const char *path, struct err *err)
+{
+	struct tokenizer *t;
+	struct gguf *f;
+
+	if (!gguf_is(path))
+		return tokenizer_load(path, err);
+	if ((f = gguf_open(path, err)) == NULL)
+		return NULL;
+	if ((t = gguf_tokenizer(f, err)) == NULL)
+		err_wrap(err, "%s", path);
+	gguf_close(f);
+	return t;
+}
+
 int
 model_copy_tokenizer(const char *from, const char *to, struct err *err)
 {
@@ -51,6 +84,8 @@ model_copy_tokenizer(const char *from, const char *to, struct err *err)
 
 	if (stat(from, &st) < 0)
 		return err_sys(err, "%s", from);
+	if (!S_ISDIR(st.st_mode) && gguf_is(from))
+		return copy_gguf(from, to, err);
 	if (!S_ISDIR(st.st_mode))
 		return join(out, to, "tokenizer.json", err) < 0 ? -1 : copy(from, out, err);
 	for (int i = 0; tokenizer_files[i] != NULL; i++) {

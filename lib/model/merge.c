@@ -11,6 +11,7 @@
 
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
+#include "model/files_impl.h"
 #include "model/merge.h"
 
 struct merge {
@@ -21,10 +22,13 @@ struct merge {
 	double		*w, *new, *part[3];	/* a matrix, what it becomes; a, b, m */
 };
 
+/* rows: so many that lie in pairs in the matrix, and in halves in the file; or 0. */
 static int
 read_part(struct merge *g, int k, const char *module, const char *part, int64_t n,
-    struct err *err)
+    int64_t rows, struct err *err)
 {
+	double *x;
+
 	const struct st_tensor *s = adapter_tensor(g->f, module, part);
 	int64_t have = 1;
 
@@ -38,16 +42,25 @@ read_part(struct merge *g, int k, const char *module, const char *part, int64_t 
 	if ((g->part[k] = malloc((size_t)n * sizeof(double))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	dtype_convert(g->part[k], DTYPE_F64, s->data, s->type, n);
+	if (rows == 0)
+		return 0;
+	if ((x = malloc((size_t)n * sizeof(*x))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	memcpy(x, g->part[k], (size_t)n * sizeof(*x));
+	rows_to_pairs(g->part[k], x, rows, n / rows * 8, g->m->config.head_dim);
+	free(x);
 	return 0;
 }
 
 static int
 add_lora(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct err *err)
 {
-	if (read_part(g, 0, x->name, "lora_A.weight", x->rank * k, err) < 0 ||
-	    read_part(g, 1, x->name, "lora_B.weight", n * x->rank, err) < 0 ||
+	int64_t rows = x->pairs ? n : 0;
+
+	if (read_part(g, 0, x->name, "lora_A.weight", x->rank * k, 0, err) < 0 ||
+	    read_part(g, 1, x->name, "lora_B.weight", n * x->rank, rows, err) < 0 ||
 	    (g->a->type == ADAPTER_DORA &&
-	    read_part(g, 2, x->name, "lora_magnitude_vector", n, err) < 0))
+	    read_part(g, 2, x->name, "lora_magnitude_vector", n, rows, err) < 0))
 		return -1;
 	for (int64_t i = 0; i < n; i++) {
 		double *row = g->new + i * k, sum = 0;
@@ -72,7 +85,9 @@ add_lora(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct 
 static int
 multiply(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct err *err)
 {
-	if (read_part(g, 2, x->name, "ia3_l", x->input ? k : n, err) < 0)
+	int64_t rows = x->pairs && !x->input ? n : 0;
+
+	if (read_part(g, 2, x->name, "ia3_l", x->input ? k : n, rows, err) < 0)
 		return -1;
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t j = 0; j < k; j++)

@@ -111,7 +111,7 @@ void config_layers(struct config *c);
 
 /* From config.json; an unknown model_type or a key we cannot honour is an error naming it. */
 int config_read(struct config *c, const json_t *doc, struct err *err);
-int config_load(struct config *c, const char *path, struct err *err);	/* file or directory */
+int config_load(struct config *c, const char *path, struct err *err);	/* file, directory, GGUF */
 int config_check(const struct config *c, struct err *err);
 json_t *config_write(const struct config *c, struct err *err);
 /* Has it states that go on from token to token, so that no token can be taken back? */
@@ -139,6 +139,7 @@ struct weight {
 	int		 ndim;
 	int64_t		 shape[4];	/* in the file */
 	bool		 turned;	/* the file has the transpose */
+	bool		 pairs;		/* rows of heads in pairs, where the file has halves */
 	dtype		 type;		/* in the file it came from; NONE: from none */
 };
 
@@ -150,7 +151,8 @@ struct model {
 	double		 dropout;	/* embd_pdrop and resid_pdrop, in tapes that train */
 	uint64_t	 seed;		/* of dropout */
 	double		 z_loss;	/* op_head()'s, when a score tape is recorded */
-	struct dev	*dev;
+	struct dev	*dev;		/* NULL: weights are in the files alone */
+	struct files	*files;		/* that they came from */
 	struct adapter	*adapter;	/* adapter.h; NULL: none */
 };
 
@@ -161,14 +163,19 @@ struct model {
 int model_declare(struct model *m, const struct config *c, struct err *err);
 
 /*
- * Random weights by seed; or those of a directory (any float dtype, converted
- * to fp32).  *m as above; model_free() it also after a failure.
+ * Random weights by seed; or those at path: a directory, or a GGUF file, of any
+ * type that is read.  *m as above; model_free() it also after a failure.
  */
 int model_init(struct model *m, const struct config *c, struct dev *dev, bool grads,
     uint64_t seed, struct err *err);
-int model_load(struct model *m, const char *dir, struct dev *dev, bool grads, struct err *err);
-/* The weights of a directory of the same model, with model_load()'s errors. */
-int model_reload(struct model *m, const char *dir, struct err *err);
+int model_load(struct model *m, const char *path, struct dev *dev, bool grads, struct err *err);
+/* The weights of the same model at path, with model_load()'s errors. */
+int model_reload(struct model *m, const char *path, struct err *err);
+
+/* Declared, with its files mapped and no weight in memory: to be read and saved only. */
+int model_open(struct model *m, const char *path, struct err *err);
+/* All elements of a weight as they lie in its parameter, from device or files. */
+int model_read(struct model *m, int weight, float *y, struct err *err);
 void model_free(struct model *m);
 
 /*
@@ -181,7 +188,11 @@ void model_free(struct model *m);
  */
 int model_save(struct model *m, const char *dir, dtype type, int64_t part, struct err *err);
 
-/* Copy the tokenizer's files (those that are there) of a directory, or a tokenizer.json. */
+/* The tokenizer of a directory, a tokenizer.json or a GGUF file. */
+struct tokenizer;
+struct tokenizer *model_tokenizer(const char *path, struct err *err);
+
+/* Copy its files: those that are there, or as they would be. */
 int model_copy_tokenizer(const char *from, const char *to, struct err *err);
 
 /* Remove the files that these two write, and the directory when nothing else is in it. */

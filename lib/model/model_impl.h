@@ -75,6 +75,7 @@ struct arch_names {
 struct arch_family {
 	const char	*name;		/* for people */
 	const char	*model_type, *class_name;
+	const char	*gguf;		/* general.architecture of llama.cpp */
 	const struct arch_names *names;
 	/* Keys that change a result for others (config.c), and that read() takes care of. */
 	const char *const *honours;

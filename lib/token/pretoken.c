@@ -364,6 +364,15 @@ pretoken_prefix(const struct pretoken *p)
 	return p->prefix;
 }
 
+bool
+pretoken_parts(const struct pretoken *p, enum scan *pattern, bool *digits)
+{
+	*pattern = p->last;
+	*digits = p->n == 1 && p->stage[0].kind == STAGE_DIGITS &&
+	    p->stage[0].behavior == ISOLATED;
+	return !p->prefix && (p->n == 0 || *digits);
+}
+
 const uint8_t *
 pretoken_class(const struct pretoken *p)
 {

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "token/scan.h"
 
 #define PRETOKEN_STAGES	16
 
@@ -24,6 +25,12 @@ void pretoken_free(struct pretoken *p);
 
 /* The text gets a space before it, unless it begins with one. */
 bool pretoken_prefix(const struct pretoken *p);
+
+/*
+ * Is it one of scan.h's patterns, perhaps after digits one by one?  False for
+ * any other.
+ */
+bool pretoken_parts(const struct pretoken *p, enum scan *pattern, bool *digits);
 
 /* Character classes (uclass.h). */
 const uint8_t *pretoken_class(const struct pretoken *p);

@@ -113,6 +113,7 @@ put_model(struct buf *b, const struct tokenizer_parts *t)
 {
 	struct buf tmp = { 0 };
 	struct bytemap map;
+	const char *comma = "";
 
 	bytemap_init(&map);
 	buf_fmt(b, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
@@ -121,9 +122,12 @@ put_model(struct buf *b, const struct tokenizer_parts *t)
 	    "    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n    \"vocab\": {",
 	    t->ignore_merges ? "true" : "false");
 	for (int32_t i = 0; i < t->n; i++) {
-		buf_add(b, i > 0 ? S(",\n      ") : S("\n      "));
+		if (t->token[i].p == NULL)
+			continue;
+		buf_fmt(b, "%s\n      ", comma);
 		put_token(b, &tmp, &map, t, i);
 		buf_fmt(b, ": %d", (int)i);
+		comma = ",";
 	}
 	buf_add(b, S("\n    },\n    \"merges\": ["));
 	for (int64_t i = 0; i < t->nmerges; i++) {
@@ -191,6 +195,24 @@ save_config(const struct tokenizer_parts *t, const char *dir, struct buf *b, str
 }
 
 int
+tokenizer_text(const struct tokenizer_parts *t, struct buf *b, struct err *err)
+{
+	buf_add(b, S("{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
+	    "  \"padding\": null,\n"));
+	put_added(b, t);
+	buf_add(b, t->nfc ? S("  \"normalizer\": {\"type\": \"NFC\"},\n") :
+	    S("  \"normalizer\": null,\n"));
+	put_pre_tokenizer(b, t);
+	put_post_processor(b, t);
+	buf_add(b, S("  \"decoder\": "));
+	put_byte_level(b, true);
+	buf_add(b, S(",\n"));
+	put_model(b, t);
+	buf_add(b, S("}\n"));
+	return buf_ok(b, err);
+}
+
+int
 tokenizer_save(const struct tokenizer_parts *t, const char *dir, struct err *err)
 {
 	struct buf b = { 0 };
@@ -198,22 +220,8 @@ tokenizer_save(const struct tokenizer_parts *t, const char *dir, struct err *err
 
 	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
 		return err_sys(err, "%s", dir);
-	if (save_config(t, dir, &b, err) < 0)
-		goto out;
-	buf_add(&b, S("{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
-	    "  \"padding\": null,\n"));
-	put_added(&b, t);
-	buf_add(&b, t->nfc ? S("  \"normalizer\": {\"type\": \"NFC\"},\n") :
-	    S("  \"normalizer\": null,\n"));
-	put_pre_tokenizer(&b, t);
-	put_post_processor(&b, t);
-	buf_add(&b, S("  \"decoder\": "));
-	put_byte_level(&b, true);
-	buf_add(&b, S(",\n"));
-	put_model(&b, t);
-	buf_add(&b, S("}\n"));
-	ret = write_in(dir, "tokenizer.json", &b, err);
-out:
+	if (save_config(t, dir, &b, err) == 0 && tokenizer_text(t, &b, err) == 0)
+		ret = write_in(dir, "tokenizer.json", &b, err);
 	buf_free(&b);
 	return ret;
 }

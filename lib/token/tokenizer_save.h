@@ -14,7 +14,7 @@
 /* What a tokenizer is made of; all of it borrowed. */
 struct tokenizer_parts {
 	int32_t	 n;			/* tokens, by id */
-	const str *token;
+	const str *token;		/* p NULL: none has this id */
 	const uint8_t *added;		/* of each: ADDED_*; those stand in text as they are */
 	bool	 bytes;			/* the others are bytes, not the characters for them */
 	const int32_t (*merge)[2];	/* nmerges pairs of ids, in order of rank */
@@ -36,5 +36,19 @@ enum { ADDED_NOT, ADDED_PLAIN, ADDED_SPECIAL };
  * dir, which is made when it is not there.  Return 0 or -1.
  */
 int tokenizer_save(const struct tokenizer_parts *t, const char *dir, struct err *err);
+
+/* tokenizer.json alone, as text. */
+struct buf;
+int tokenizer_text(const struct tokenizer_parts *t, struct buf *text, struct err *err);
+
+/*
+ * The parts that a tokenizer was made of, but for the roles of tokens and the
+ * template, in an arena; all of it lives as long as both.  An error when it has
+ * something that there is no part for.
+ */
+struct tokenizer;
+struct arena;
+int tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
+    struct err *err);
 
 #endif

@@ -26,9 +26,9 @@ prints 'has its added tokens and its merges' <<'EOF'
 38 32 36 35
 EOF
 
-for type in bf16 fp16
+for type in bf16 f16
 do
-	exits 0 "--dtype $type" llm-convert --dtype $type -o "$tmp/$type" "$gguf"
+	exits 0 "-t $type" llm-convert -t $type -o "$tmp/$type" "$gguf"
 	test "$(wc -c <"$tmp/$type/model.safetensors")" -lt 6000
 	result 'halves the weights' $?
 	exits 0 'they load' llm-generate -m "$tmp/$type" -p 'the' -n 1 -T 0
@@ -36,11 +36,34 @@ done
 grep -q '"torch_dtype": "bfloat16"' "$tmp/bf16/config.json"
 result 'config.json says so' $?
 
+# A directory as a file, and back.
+exits 0 'a directory' llm-convert -o "$tmp/back.gguf" "$tmp/model"
+exits 0 'the file of it' llm-convert -o "$tmp/again" "$tmp/back.gguf"
+cmp "$tmp/model/model.safetensors" "$tmp/again/model.safetensors" >"$tmp/d"
+result 'has its tensors, byte for byte' $?
+cmp "$tmp/model/tokenizer.json" "$tmp/again/tokenizer.json" >"$tmp/d"
+result 'its tokenizer' $?
+cmp "$tmp/model/tokenizer_config.json" "$tmp/again/tokenizer_config.json" >"$tmp/d"
+result 'and its chat template' $?
+llm-generate -m "$tmp/model" -p 'the' -n 4 -T 0 >"$tmp/a" &&
+    llm-generate -m "$tmp/back.gguf" -p 'the' -n 4 -T 0 >"$tmp/b" && cmp "$tmp/a" "$tmp/b"
+result 'it generates as the directory does' $?
+llm-tokenize -q -F ids -m "$tmp/back.gguf" "$tmp/text" >"$tmp/out"
+prints 'it tokenizes' <<'EOF'
+38 32 36 35
+EOF
+exits 0 'a file of another type' llm-convert -t bf16 -o "$tmp/half.gguf" "$tmp/back.gguf"
+test "$(wc -c <"$tmp/half.gguf")" -lt "$(wc -c <"$tmp/back.gguf")"
+result 'is smaller' $?
+exits 2 'a directory without a model' llm-convert -o "$tmp/none.gguf" "$tmp"
+test ! -e "$tmp/none.gguf"
+result 'nothing is left' $?
+
 exits 2 'a directory that exists' llm-convert -o "$tmp/model" "$gguf"
 exits 2 'no directory' llm-convert "$gguf"
 exits 2 'no file' llm-convert -o "$tmp/none"
 exits 2 'two files' llm-convert -o "$tmp/none" "$gguf" "$gguf"
-exits 2 'another type' llm-convert --dtype int3 -o "$tmp/none" "$gguf"
+exits 2 'another type' llm-convert -t int3 -o "$tmp/none" "$gguf"
 exits 2 'another architecture' llm-convert -o "$tmp/none" "$data/gguf/good/types.gguf"
 grep -q "types.gguf: architecture 'test' is not supported" "$tmp/err"
 result 'is named' $?

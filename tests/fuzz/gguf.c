@@ -1,7 +1,12 @@
-/* Fuzz target: the header of a GGUF file, and every value and byte it lets through. */
+/*
+ * Fuzz target: the header of a GGUF file, every value and byte it lets through,
+ * and the way of a model from keys to config, parameters and their tensors.
+ */
 #include <stdlib.h>
 
-#include "model/convert.h"
+#include "model/files_impl.h"
+#include "model/gguf_impl.h"
+#include "token/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -33,6 +38,31 @@ values(const struct gguf *f)
 	}
 }
 
+/* A model that is larger than the file would only take time. */
+#define PARAMS_MAX 100000
+
+static void
+model(struct gguf *f)
+{
+	struct config *c = calloc(1, sizeof(*c));
+	struct files files = { .gguf = f };
+	struct model m = { .dev = NULL };
+	struct err err;
+	float *y;
+
+	if (c != NULL && gguf_config_read(c, f, &err) == 0 && c->layers <= 64 &&
+	    c->router.experts <= 64 && config_params(c) < PARAMS_MAX &&
+	    model_declare(&m, c, &err) == 0 && files_match(&files, &m, &err) == 0)
+		for (int i = 0; i < m.n_weights; i++)
+			if ((y = malloc((size_t)m.weight[i].n * sizeof(*y))) != NULL) {
+				files_read(&files, &m, i, y, &err);
+				free(y);
+			}
+	free(files.source);
+	model_free(&m);
+	free(c);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -52,7 +82,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			gguf_decode(t, y, &err);
 		free(y);
 	}
-	json_decref(convert_gguf_config(f, DTYPE_F32, &err));
+	model(f);
+	tokenizer_free(gguf_tokenizer(f, &err));
 	gguf_close(f);
 	return 0;
 }

@@ -1,0 +1,59 @@
+/*
+ * files_impl - the files that the weights of a model are in, mapped
+ *
+ * Safetensors of a directory, or a GGUF file.  Each weight (model.h) has its
+ * source: where its elements lie in the mapping, and how they are written
+ * there.  The files own the mapping; sources point into it.
+ */
+#ifndef MODEL_FILES_IMPL_H
+#define MODEL_FILES_IMPL_H
+
+#include "model/model_impl.h"
+
+enum form {
+	FORM_SAME,
+	FORM_TURNED,		/* the transpose */
+	FORM_HALVES,		/* rows of heads in halves, where the parameter has pairs */
+	FORM_PLUS,		/* w + 1 */
+	FORM_RATES,		/* -exp(w) */
+	FORM_LATENT,		/* a head's keys transposed, and in other, its values */
+};
+
+struct source {
+	enum form	 form;
+	dtype		 type, other_type;
+	const void	*data, *other;
+};
+
+struct st_file;
+struct gguf;
+
+struct files {
+	struct st_file	*st;
+	struct gguf	*gguf;
+	struct source	*source;	/* one a weight, after files_match() */
+};
+
+/* Open what is at path, and read the config: of a directory, or a GGUF file.  NULL or -1. */
+struct files *files_open(const char *path, struct config *c, struct err *err);
+void files_close(struct files *f);
+
+/* Find the sources of a declared model's weights; what is no part of the model is an error. */
+int files_match(struct files *f, struct model *m, struct err *err);
+
+/* Of safetensors, and of GGUF: files_match()'s halves. */
+int st_match(struct files *f, struct model *m, struct err *err);
+int gguf_match(struct files *f, struct model *m, struct err *err);
+
+/* All elements of a weight, as they lie in its parameter. */
+int files_read(const struct files *f, const struct model *m, int weight, float *y,
+    struct err *err);
+
+/* Rows, of so many bytes, of heads: the two halves of each to pairs, or back. */
+void rows_to_pairs(void *y, const void *x, int64_t rows, int64_t bytes, int64_t head_dim);
+void rows_to_halves(void *y, const void *x, int64_t rows, int64_t bytes, int64_t head_dim);
+
+/* y (n, k) = x (k, n) */
+void rows_turned(float *y, const float *x, int64_t n, int64_t k);
+
+#endif

@@ -1,0 +1,61 @@
+/* What a tokenizer was made of, taken from what it has become. */
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "token/tokenizer_impl.h"
+#include "token/tokenizer_save.h"
+
+static int
+by_rank(const void *a, const void *b)
+{
+	const struct bpe_merge *x = *(const struct bpe_merge *const *)a;
+	const struct bpe_merge *y = *(const struct bpe_merge *const *)b;
+
+	return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* The merges in order of rank. */
+static int
+list_merges(const struct bpe *b, struct tokenizer_parts *parts, struct arena *a,
+    struct err *err)
+{
+	const struct bpe_merge **order;
+	int32_t (*merge)[2];
+	int64_t n = 0;
+
+	if ((order = arena_alloc(a, b->nslots, sizeof(*order), err)) == NULL)
+		return -1;
+	for (int64_t i = 0; i < b->nslots; i++)
+		if (b->slot[i].pair != UINT64_MAX)
+			order[n++] = &b->slot[i];
+	if ((merge = arena_alloc(a, n, sizeof(*merge), err)) == NULL)
+		return -1;
+	if (n > 0)
+		qsort(order, (size_t)n, sizeof(*order), by_rank);
+	for (int64_t i = 0; i < n; i++) {
+		merge[i][0] = (int32_t)(order[i]->pair >> 32);
+		merge[i][1] = (int32_t)(order[i]->pair & UINT32_MAX);
+	}
+	parts->merge = (const int32_t (*)[2])merge;
+	parts->nmerges = n;
+	return 0;
+}
+
+int
+tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
+    struct err *err)
+{
+	uint8_t *added = arena_alloc(a, t->n, 1, err);
+
+	if (added == NULL)
+		return -1;
+	for (int32_t i = 0; i < t->n; i++)
+		if ((t->kind[i] & TOKEN_ADDED) != 0)
+			added[i] = (t->kind[i] & TOKEN_SPECIAL) != 0 ? ADDED_SPECIAL : ADDED_PLAIN;
+	*parts = (struct tokenizer_parts){ .n = t->n, .token = t->name, .added = added,
+	    .nfc = t->form == UNI_NFC, .ignore_merges = t->ignore_merges,
+	    .add_bos = t->add_bos, .bos_id = t->bos };
+	if (t->form == UNI_NFKC || !pretoken_parts(t->pre, &parts->pattern, &parts->digits))
+		return err_set(err, ERR_ARG, "a normalizer or pre-tokenizer that has no name");
+	return list_merges(&t->bpe, parts, a, err);
+}
