@@ -3,8 +3,9 @@
  *
  * Reads shards or records and writes one JSON object: loss, perplexity and
  * bits per byte of a model (-t perplexity) or of an n-gram model of training
- * shards (-t ngram), or the logits of every token as a safetensors file
- * (-t logits).  Memory: the weights and the activations of one pass.
+ * shards (-t ngram), how far a model's predictions are from another's (-t kl),
+ * or the logits of every token as a safetensors file (-t logits).  Memory: the
+ * weights and the activations of one pass.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "base/stream.h"
+#include "eval/divergence.h"
 #include "eval/documents.h"
 #include "eval/logits.h"
 #include "eval/ngram.h"
@@ -21,7 +23,7 @@
 #include "tool/tool.h"
 
 struct eval {
-	const char	*model, *adapter, *task, *field, *output, *device, *train;
+	const char	*model, *adapter, *reference, *task, *field, *output, *device, *train;
 	int64_t		 context, stride, order, threads;
 	/* what is open */
 	struct team	*team;
@@ -37,9 +39,10 @@ struct eval {
 #define AT(field) offsetof(struct eval, field)
 
 static const struct opt opts[] = {
-	{ 't', "task", OPT_STR, AT(task), "NAME", "perplexity, ngram or logits (perplexity)" },
+	{ 't', "task", OPT_STR, AT(task), "NAME", "perplexity, kl, ngram or logits (perplexity)" },
 	{ 'm', "model", OPT_STR, AT(model), "DIR", "model directory or checkpoint" },
 	{ 0, "adapter", OPT_STR, AT(adapter), "DIR", "adapter of the model to put into it" },
+	{ 0, "reference", OPT_STR, AT(reference), "DIR", "kl: the model to be near to" },
 	{ 'o', "output", OPT_STR, AT(output), "FILE", "write to a file, not standard output" },
 	{ 'f', "field", OPT_STR, AT(field), "KEY", "key of the text in records (text)" },
 	{ 0, "context", OPT_I64, AT(context), "N", "tokens a window (the model's context)",
@@ -96,23 +99,17 @@ read_all(struct eval *e, char **files, int (*each)(void *, const uint32_t *, int
 			tool_fail(NULL, &err);
 }
 
+/* NULL: a number in it was not finite. */
 static void
-print_report(const struct eval *e, const char *name, const struct score_report *r)
+print_doc(const struct eval *e, json_t *doc)
 {
 	struct err err;
 	struct out *out;
-	json_t *doc;
 	char *text;
 
-	if (r->targets == 0)
-		tool_die("no token to predict: no document has two");
-	doc = json_pack("{ss sf sf sf sI sI sI}", "task", name, "loss", r->loss,
-	    "perplexity", exp(r->loss), "bits_per_byte", r->bits_per_byte,
-	    "tokens", (json_int_t)r->tokens, "targets", (json_int_t)r->targets,
-	    "source_bytes", (json_int_t)r->source_bytes);
 	text = doc != NULL ? json_dumps(doc, JSON_REAL_PRECISION(9)) : NULL;
 	if (text == NULL)
-		tool_die("%s: no finite loss", name);
+		tool_die("%s: no finite loss", e->task);
 	if ((out = out_open(e->output, (struct codec_spec){ 0 }, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (out_write(out, text, (ptrdiff_t)strlen(text), &err) < 0 ||
@@ -124,6 +121,17 @@ print_report(const struct eval *e, const char *name, const struct score_report *
 		tool_fail(NULL, &err);
 	free(text);
 	json_decref(doc);
+}
+
+static void
+print_report(const struct eval *e, const struct score_report *r)
+{
+	if (r->targets == 0)
+		tool_die("no token to predict: no document has two");
+	print_doc(e, json_pack("{ss sf sf sf sI sI sI}", "task", e->task, "loss", r->loss,
+	    "perplexity", exp(r->loss), "bits_per_byte", r->bits_per_byte,
+	    "tokens", (json_int_t)r->tokens, "targets", (json_int_t)r->targets,
+	    "source_bytes", (json_int_t)r->source_bytes));
 }
 
 /* ---- the tasks ---- */
@@ -147,8 +155,40 @@ perplexity(struct eval *e, char **files)
 	read_all(e, files, score_each, s);
 	if (score_end(s, &r, &err) < 0)
 		tool_fail(NULL, &err);
-	print_report(e, "perplexity", &r);
+	print_report(e, &r);
 	score_free(s);
+}
+
+static int
+compare_each(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes, struct err *err)
+{
+	(void)source_bytes;
+	return divergence_add(ctx, token, n, err);
+}
+
+static void
+divergence(struct eval *e, char **files)
+{
+	struct model reference = { .dev = NULL };
+	struct divergence_report r;
+	struct divergence *d;
+	struct err err;
+
+	if (e->reference == NULL)
+		tool_usage("-t kl needs --reference DIR");
+	open_model(e);
+	if (model_load(&reference, e->reference, e->dev, false, &err) < 0 ||
+	    (d = divergence_new(&e->m, &reference, e->context, &err)) == NULL)
+		tool_fail(NULL, &err);
+	read_all(e, files, compare_each, d);
+	if (divergence_end(d, &r, &err) < 0)
+		tool_fail(NULL, &err);
+	print_doc(e, json_pack("{ss sf sf sf sf sf sf sI sI}", "task", e->task, "kl", r.kl,
+	    "kl_99", r.kl_99, "kl_max", r.kl_max, "same_top", r.same_top,
+	    "perplexity", exp(r.loss), "reference_perplexity", exp(r.reference_loss),
+	    "tokens", (json_int_t)r.tokens, "targets", (json_int_t)r.targets));
+	divergence_free(d);
+	model_free(&reference);
 }
 
 static int
@@ -199,7 +239,7 @@ ngram(struct eval *e, char **files)
 		tool_fail(NULL, &err);
 	read_all(e, files, predict_each, e);
 	score_finish(&e->sum, e->nats);
-	print_report(e, "ngram", &e->sum);
+	print_report(e, &e->sum);
 }
 
 static int
@@ -230,7 +270,8 @@ static const struct {
 	const char	*name;
 	void		(*run)(struct eval *e, char **files);
 } tasks[] = {
-	{ "perplexity", perplexity }, { "ngram", ngram }, { "logits", logits },
+	{ "perplexity", perplexity }, { "kl", divergence }, { "ngram", ngram },
+	{ "logits", logits },
 };
 
 int
@@ -244,7 +285,7 @@ main(int argc, char **argv)
 		if (strcmp(e.task, tasks[i].name) == 0)
 			break;
 	if (i == sizeof(tasks) / sizeof(tasks[0]))
-		tool_usage("unknown task '%s': perplexity, ngram or logits", e.task);
+		tool_usage("unknown task '%s': perplexity, kl, ngram or logits", e.task);
 	tasks[i].run(&e, files);
 	ngram_free(e.ngram);
 	tokenizer_free(e.tokenizer);

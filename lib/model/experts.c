@@ -2,6 +2,7 @@
  * Mixtures of experts in a layer.  Experts are stacked: a parameter has the
  * matrices of all, which have a tensor each in files.
  */
+#include "model/inputs.h"
 #include "model/model_impl.h"
 
 int64_t
@@ -94,13 +95,18 @@ decl_experts(struct decl *d)
 
 /* ---- recording ---- */
 
+/* Rows of experts through the matrices of this name. */
 static struct tensor *
-stack(struct build *b, const char *name)
+expert(struct build *b, struct tensor *x, const char *name, const struct op_routing *r)
 {
 	char full[NN_NAME];
+	struct tensor *w;
 
 	snprintf(full, sizeof(full), "%s.%s", b->names->experts, name);
-	return weight(b, full, ".weight");
+	w = weight(b, full, ".weight");
+	if (b->m->inputs != NULL)
+		inputs_note(b->m->inputs, b->t, x, w, r);
+	return op_experts(b->t, x, w, r);
 }
 
 /* The dense part that all tokens pass. */
@@ -128,8 +134,7 @@ experts(struct build *b, struct tensor *x)
 	    &c->router, balance);
 	struct tensor *h = op_dispatch(t, x, &r), *y;
 
-	h = op_glu(t, op_experts(t, h, stack(b, n->expert_gate), &r),
-	    op_experts(t, h, stack(b, n->expert_up), &r), c->act);
-	y = op_combine(t, op_experts(t, h, stack(b, n->expert_down), &r), &r);
+	h = op_glu(t, expert(b, h, n->expert_gate, &r), expert(b, h, n->expert_up, &r), c->act);
+	y = op_combine(t, expert(b, h, n->expert_down, &r), &r);
 	return c->shared_experts > 0 ? op_add(t, y, shared(b, x)) : y;
 }

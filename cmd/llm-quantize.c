@@ -1,0 +1,237 @@
+/*
+ * llm-quantize - a model with smaller weights
+ *
+ * Reads a model directory or a GGUF file and writes a GGUF file whose weights
+ * are of fewer bits: of one of llama.cpp's mixes of types, or under a budget of
+ * bits.  How much each column matters comes from a text (--calibrate) or from a
+ * file of such sums (--imatrix), which it also makes.  Memory: the largest
+ * tensor as fp32; with --calibrate the model and the activations of a piece.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/progress.h"
+#include "base/stream.h"
+#include "eval/documents.h"
+#include "model/inputs.h"
+#include "model/quantize.h"
+#include "tool/tool.h"
+
+enum { RULES = 64 };
+
+struct job {
+	struct quantize_options o;
+	const char	*type, *output, *imatrix, *calibrate, *report, *device, *field;
+	const char	*rule[RULES];
+	int64_t		 threads, context, tokens;
+	bool		 quiet, verbose;
+	/* at work */
+	const char	*path;
+	struct team	*team;
+	struct imatrix	*im;
+	struct inputs	*in;
+	int64_t		 seen, done, total;	/* tokens; bytes written, of all */
+	struct progress	 progress;
+};
+
+#define AT(field) offsetof(struct job, field)
+
+static int
+add_rule(void *into, const char *arg, struct err *err)
+{
+	struct quantize_options *o = into;
+	struct job *j = (struct job *)((char *)into - AT(o));
+
+	if (o->n_rules == RULES)
+		return err_set(err, ERR_LIMIT, "more than %d", RULES);
+	j->rule[o->n_rules++] = arg;
+	return 0;
+}
+
+static const struct opt opts[] = {
+	{ 't', "type", OPT_STR, AT(type), "NAME", "q4_k_m, q8_0 ...: see the manual" },
+	{ 'o', "output", OPT_STR, AT(output), "FILE", "file to write" },
+	{ 0, "bits", OPT_F64, AT(o.bits), "N", "choose types for so many bits a weight",
+	    .min = 0.5, .max = 32 },
+	{ 0, "tensor", OPT_CALL, AT(o), "REGEX=TYPE", "type of the tensors that match",
+	    .call = add_rule },
+	{ 0, "pure", OPT_FLAG, AT(o.pure), NULL, "one type for all, not a mix" },
+	{ 0, "allow-requantize", OPT_FLAG, AT(o.again), NULL, "quantize what is already" },
+	{ 0, "imatrix", OPT_STR, AT(imatrix), "FILE", "importance of columns" },
+	{ 0, "calibrate", OPT_STR, AT(calibrate), "FILE", "text to learn the importance from" },
+	{ 'f', "field", OPT_STR, AT(field), "KEY", "key of the text in records (text)" },
+	{ 'n', "tokens", OPT_I64, AT(tokens), "N", "of the text, at most (65536)",
+	    .min = 1, .max = 1e12 },
+	{ 0, "context", OPT_I64, AT(context), "N", "tokens of a piece of text (512)",
+	    .min = 2, .max = 1e6 },
+	{ 0, "report", OPT_STR, AT(report), "FILE", "write what became of each tensor" },
+	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
+	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
+	    .min = 1, .max = TEAM_MAX },
+	{ 'q', "quiet", OPT_FLAG, AT(quiet), NULL, "no progress" },
+	{ 'v', "verbose", OPT_FLAG, AT(verbose), NULL, "progress without a terminal, and sizes" },
+	{ 0 }
+};
+
+static const struct tool tool = {
+	.name = "llm-quantize", .synopsis = "-o FILE model",
+	.summary = "make a model's weights smaller", .opts = opts,
+};
+
+static void
+show(struct job *j, const char *unit, int64_t done, int64_t total)
+{
+	char line[200];
+
+	if (!progress_due(&j->progress))
+		return;
+	progress_line(&j->progress, line, sizeof(line), done, unit, done, total);
+	tool_progress(line, j->quiet, j->verbose);
+}
+
+/* ---- the importance of columns ---- */
+
+static int
+each(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes, struct err *err)
+{
+	struct job *j = ctx;
+
+	(void)source_bytes;
+	for (int64_t at = 0; at < n && j->seen < j->tokens; at += j->context) {
+		int64_t left = n - at < j->tokens - j->seen ? n - at : j->tokens - j->seen;
+		int64_t piece = left < j->context ? left : j->context;
+
+		if (inputs_run(j->in, token + at, piece, err) < 0 ||
+		    imatrix_collect(j->im, j->in, err) < 0)
+			return -1;
+		j->seen += piece;
+		show(j, "tokens", j->seen, j->tokens);
+	}
+	return 0;
+}
+
+static void
+calibrate(struct job *j)
+{
+	struct documents d = { .each = each, .ctx = j };
+	struct model m = { .dev = NULL };
+	struct tokenizer *tokenizer;
+	struct dev *dev;
+	struct err err;
+
+	if (j->field != NULL)
+		d.field = str_of(j->field);
+	d.tokenizer = tokenizer = model_tokenizer(j->path, &err);
+	if (tokenizer == NULL && err.code != ERR_IO)
+		tool_fail(NULL, &err);
+	if ((dev = dev_open(tool_device(j->device), j->team, 0, &err)) == NULL ||
+	    model_load(&m, j->path, dev, false, &err) < 0)
+		tool_fail(NULL, &err);
+	if (j->context > m.config.context)
+		j->context = m.config.context;
+	if ((j->im = imatrix_new(&err)) == NULL ||
+	    (j->in = inputs_new(&m, j->context, &err)) == NULL ||
+	    documents_each(&d, j->calibrate, &err) < 0)
+		tool_fail(NULL, &err);
+	if (j->seen == 0)
+		tool_die("%s: no text", j->calibrate);
+	inputs_free(j->in);
+	model_free(&m);
+	dev_close(dev);
+	tokenizer_free(tokenizer);
+	tool_progress(NULL, j->quiet, j->verbose);
+}
+
+/* ---- types ---- */
+
+static void
+wrote(void *ctx, const struct quantize_tensor *t)
+{
+	struct job *j = ctx;
+
+	j->done += t->bytes;
+	show(j, "bytes", j->done, j->total);
+}
+
+static void
+put_report(const struct job *j, const struct quantize *q)
+{
+	struct buf b = { .n = 0 };
+	struct err err;
+
+	buf_fmt(&b, "tensor\tfrom\tto\telements\tbytes\terror\n");
+	for (int i = 0; i < quantize_count(q); i++) {
+		const struct quantize_tensor *t = quantize_at(q, i);
+
+		buf_fmt(&b, "%s\t%s\t%s\t%" PRId64 "\t%" PRId64 "\t%.6g\n", t->name,
+		    dtype_name(t->from), dtype_name(t->to), t->n, t->bytes, t->error);
+	}
+	if (buf_ok(&b, &err) < 0 || file_write(j->report, buf_str(&b), &err) < 0)
+		tool_fail(NULL, &err);
+	buf_free(&b);
+}
+
+static void
+quantize(struct job *j)
+{
+	struct export x = { .n = 0 };
+	struct quantize *q;
+	int64_t elements = 0;
+	struct err err;
+
+	j->o.type = j->type != NULL ? j->type : "q4_k_m";
+	j->o.rule = j->rule;
+	j->o.imatrix = j->im;
+	if (export_open(&x, j->path, &err) < 0 ||
+	    (q = quantize_plan(&x, &j->o, j->team, &err)) == NULL)
+		tool_fail(NULL, &err);
+	for (int i = 0; i < quantize_count(q); i++) {
+		j->total += quantize_at(q, i)->bytes;
+		elements += quantize_at(q, i)->n;
+	}
+	if (quantize_save(q, j->output, wrote, j, &err) < 0)
+		tool_fail(NULL, &err);
+	tool_progress(NULL, j->quiet, j->verbose);
+	if (j->verbose)
+		tool_warn("%" PRId64 " bytes of weights, %.3f bits each", j->total,
+		    8.0 * (double)j->total / (double)elements);
+	if (j->report != NULL)
+		put_report(j, q);
+	quantize_free(q);
+	export_close(&x);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct job j = { .tokens = 65536, .context = 512 };
+	char **files = tool_start(&tool, argc, argv, &j);
+	bool types = j.type != NULL || j.o.bits > 0;
+	struct err err;
+
+	if (*files == NULL || files[1] != NULL)
+		tool_usage(*files == NULL ? "no model" : "more than one model");
+	if (j.output == NULL)
+		tool_usage("no -o FILE");
+	if (j.imatrix != NULL && j.calibrate != NULL)
+		tool_usage("--imatrix and --calibrate");
+	if (!types && j.calibrate == NULL)
+		tool_usage("no -t NAME, --bits N or --calibrate FILE");
+	j.path = *files;
+	progress_start(&j.progress, 0.5);
+	if ((j.team = team_new(tool_threads(j.threads, 0), &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (j.imatrix != NULL && (j.im = imatrix_load(j.imatrix, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (j.calibrate != NULL)
+		calibrate(&j);
+	if (types)
+		quantize(&j);
+	else if (imatrix_save(j.im, j.output, j.calibrate, j.seen, &err) < 0)
+		tool_fail(NULL, &err);
+	imatrix_free(j.im);
+	team_free(j.team);
+	return tool_finish(0);
+}

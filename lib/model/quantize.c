@@ -1,0 +1,515 @@
+#include "model/quantize_impl.h"
+
+#include <math.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/quant.h"
+#include "model/gguf_impl.h"
+
+#define RULES_MAX	64
+#define TASK		((int64_t)1 << 15)	/* elements of a task, whole rows */
+#define SAMPLE		((int64_t)1 << 16)	/* elements that tell a tensor's sensitivity */
+
+struct rule {
+	regex_t		 regex;
+	dtype		 type;
+};
+
+struct quantize {
+	struct export	*x;
+	const struct quantize_options *o;
+	struct team	*team;
+	const struct mix *mix;
+	struct mix_model model;
+	struct rule	 rule[RULES_MAX];
+	int		 n_rules;
+	struct quantize_tensor *tensor;
+	struct gguf_tensor *out;	/* the same, with types as in files */
+	quantize_done	*done;
+	void		*ctx;
+	/* the tensor that is worked on */
+	int		 held;		/* -1: none */
+	float		*y;		/* its elements */
+	float		*weight;	/* of columns, of each of its matrices */
+	char		*seen;		/* the matrices that weight has something of */
+	double		*error, *size;	/* sums of a task's */
+	double		 held_error, held_size;
+};
+
+static int64_t
+cols_of(const struct gguf_tensor *t)
+{
+	return t->shape[t->ndim - 1];
+}
+
+static int64_t
+mats_of(const struct gguf_tensor *t)
+{
+	return t->ndim > 2 ? t->shape[0] : 1;
+}
+
+/* ---- a tensor's rows ---- */
+
+/* Decode a tensor, and the importance of its columns. */
+static int
+hold(struct quantize *q, int i, struct err *err)
+{
+	const struct gguf_tensor *t = &q->x->tensor[i];
+	const struct imatrix_entry *e = q->o->imatrix == NULL ? NULL :
+	    imatrix_find(q->o->imatrix, t->name);
+	int64_t cols = cols_of(t), mats = mats_of(t);
+
+	if (q->held == i)
+		return 0;
+	free(q->weight);
+	free(q->seen);
+	q->held = -1;
+	q->weight = malloc((size_t)(cols * mats) * sizeof(float));
+	q->seen = calloc((size_t)mats, 1);
+	if (q->weight == NULL || q->seen == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (export_read(q->x, i, q->y, err) < 0)
+		return -1;
+	for (int64_t m = 0; e != NULL && m < mats; m++)
+		q->seen[m] = imatrix_mean(e, m, mats, cols, q->weight + m * cols);
+	q->tensor[i].weighted = e != NULL && q->seen[0];
+	q->held_error = q->held_size = 0;
+	q->held = i;
+	return 0;
+}
+
+/* Rows [row, row + rows) of the tensor that is held. */
+struct encode {
+	struct quantize	*q;
+	dtype		 type;
+	int64_t		 row, rows, step, cols, per_mat;
+	char		*to;
+};
+
+static void
+encode_row(const struct encode *e, int64_t row, char *to, float *back, double *error, double *size)
+{
+	const struct quantize *q = e->q;
+	int64_t mat = row / e->per_mat;
+	const float *y = q->y + row * e->cols, *w = NULL;
+
+	if (q->seen[mat])
+		w = q->weight + mat * e->cols;
+	if (dtype_block(e->type) > 1) {
+		quant_encode(e->type, to, y, e->cols, w);
+		quant_decode(e->type, back, to, e->cols);
+	} else {
+		dtype_convert(to, e->type, y, DTYPE_F32, e->cols);
+		dtype_convert(back, DTYPE_F32, to, e->type, e->cols);
+	}
+	for (int64_t i = 0; i < e->cols; i++) {
+		double d = (double)back[i] - (double)y[i], wi = w != NULL ? (double)w[i] : 1;
+
+		*error += wi * d * d;
+		*size += wi * (double)y[i] * (double)y[i];
+	}
+}
+
+static void
+encode_rows(void *ctx, int64_t task, int member)
+{
+	struct encode *e = ctx;
+	int64_t from = task * e->step, to = from + e->step < e->rows ? from + e->step : e->rows;
+	int64_t bytes = dtype_bytes(e->type, e->cols);
+	float *back = malloc((size_t)e->cols * sizeof(*back));
+	double error = 0, size = 0;
+
+	(void)member;
+	for (int64_t i = from; i < to && back != NULL; i++)
+		encode_row(e, e->row + i, e->to + i * bytes, back, &error, &size);
+	/* What could not be, and elements that are no numbers, are told by the sums. */
+	e->q->error[task] = back != NULL ? error : (double)NAN;
+	e->q->size[task] = size;
+	free(back);
+}
+
+/* Encode rows of the held tensor to p; the sums of errors are added. */
+static int
+encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, struct err *err)
+{
+	const struct gguf_tensor *t = &q->x->tensor[q->held];
+	int64_t cols = cols_of(t), step = cols < TASK ? TASK / cols : 1;
+	int64_t tasks = (rows + step - 1) / step;
+	struct encode e = { q, type, row, rows, step, cols, t->n / cols / mats_of(t), p };
+	double error = 0;
+
+	free(q->error);
+	free(q->size);
+	q->error = calloc((size_t)tasks, sizeof(double));
+	q->size = calloc((size_t)tasks, sizeof(double));
+	if (q->error == NULL || q->size == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	team_run(q->team, tasks, encode_rows, &e);
+	for (int64_t i = 0; i < tasks; i++) {
+		error += q->error[i];
+		q->held_size += q->size[i];
+	}
+	if (!isfinite(error))
+		return err_set(err, ERR_FORMAT, "tensor '%s' has elements that are no numbers or "
+		    "too large for %s", t->name, dtype_name(type));
+	q->held_error += error;
+	return 0;
+}
+
+/* ---- which type ---- */
+
+static int
+add_rule(struct quantize *q, const char *text, struct err *err)
+{
+	const char *at = strrchr(text, '=');
+	struct rule *r = &q->rule[q->n_rules];
+	char pattern[256];
+
+	if (at == NULL || at == text || at - text >= (ptrdiff_t)sizeof(pattern))
+		return err_set(err, ERR_ARG, "'%s' is not REGEX=TYPE", text);
+	if (q->n_rules == RULES_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d rules for tensors", RULES_MAX);
+	r->type = mix_dtype(str_of(at + 1));
+	if (r->type == DTYPE_NONE)
+		return err_set(err, ERR_ARG, "'%s': no type of tensors", at + 1);
+	snprintf(pattern, sizeof(pattern), "%.*s", (int)(at - text), text);
+	if (regcomp(&r->regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return err_set(err, ERR_ARG, "'%s' is no regular expression", pattern);
+	q->n_rules++;
+	return 0;
+}
+
+/* The number that a file has under this key of its family; 0. */
+static int64_t
+number(const struct gguf *f, const char *key)
+{
+	int64_t n = 0;
+
+	gguf_int(gguf_family_key(f, key), &n);
+	return n;
+}
+
+static void
+know_model(struct quantize *q)
+{
+	const struct config *c = &q->x->m.config;
+	const struct gguf *f = q->x->gguf;
+
+	if (f != NULL)
+		q->model = (struct mix_model){ number(f, "block_count"),
+		    number(f, "expert_count"), number(f, "attention.head_count"),
+		    number(f, "attention.head_count_kv"), true, false };
+	else
+		q->model = (struct mix_model){ c->layers, c->router.experts, c->heads,
+		    c->kv_heads, true, false };
+	q->model.weighted = q->o->imatrix != NULL;
+	for (int i = 0; i < q->x->n; i++)
+		if (strcmp(q->x->tensor[i].name, "output.weight") == 0)
+			q->model.tied = false;
+}
+
+/* Set the type that a tensor gets. */
+static void
+set_type(struct quantize *q, int i, dtype type)
+{
+	q->tensor[i].to = type;
+	q->tensor[i].bytes = dtype_bytes(type, q->tensor[i].n);
+	q->tensor[i].changed = type != q->tensor[i].from;
+	q->out[i].type = (uint32_t)gguf_type_of(type);
+}
+
+static int
+choose(struct quantize *q, int i, struct err *err)
+{
+	const struct gguf_tensor *t = &q->x->tensor[i];
+	struct quantize_tensor *out = &q->tensor[i];
+	dtype type = gguf_block(t->type)->type, to = type;
+
+	*out = (struct quantize_tensor){ .name = t->name, .from = type, .n = t->n };
+	q->out[i] = *t;
+	q->out[i].data = NULL;
+	if (export_free(q->x, i) && mix_free(t->name, t->ndim)) {
+		to = mix_type(q->mix, &q->model, t->name, cols_of(t), q->o->pure);
+		for (int k = 0; k < q->n_rules; k++)
+			if (regexec(&q->rule[k].regex, t->name, 0, NULL, 0) == 0) {
+				to = mix_fitting(q->rule[k].type, cols_of(t));
+				break;
+			}
+	}
+	if (to != type && dtype_block(type) > 1 && !q->o->again)
+		return err_set(err, ERR_ARG, "tensor '%s' is %s already", t->name,
+		    dtype_name(type));
+	set_type(q, i, to);
+	return 0;
+}
+
+/* ---- types under a budget ---- */
+
+/* From the smallest on. */
+static const dtype ladder[] = {
+	DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_IQ4_XS, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q4_1, DTYPE_Q5_0,
+	DTYPE_Q5_K, DTYPE_Q5_1, DTYPE_Q6_K, DTYPE_Q8_0, DTYPE_F16
+};
+
+enum { RUNGS = sizeof(ladder) / sizeof(*ladder) };
+
+/* What types would cost a tensor: the share of its output that is lost, on a sample of rows. */
+static int
+measure(struct quantize *q, int i, double *cost, struct err *err)
+{
+	const struct gguf_tensor *t = &q->x->tensor[i];
+	int64_t cols = cols_of(t), rows = t->n / cols;
+	int64_t sample = SAMPLE / cols < 1 ? 1 : SAMPLE / cols < rows ? SAMPLE / cols : rows;
+	char *p = malloc((size_t)cols * 4);
+	int ret = p == NULL ? err_set(err, ERR_NOMEM, "out of memory") : hold(q, i, err);
+
+	for (int k = 0; k < RUNGS && ret == 0; k++) {
+		cost[k] = (double)INFINITY;
+		if (cols % dtype_block(ladder[k]) != 0)
+			continue;
+		q->held_error = q->held_size = 0;
+		for (int64_t s = 0; s < sample && ret == 0; s++)
+			ret = encode(q, ladder[k], s * rows / sample, 1, p, err);
+		cost[k] = q->held_size > 0 ? q->held_error / q->held_size : 0;
+	}
+	q->held_error = q->held_size = 0;
+	free(p);
+	return ret;
+}
+
+struct climb {
+	int	at;		/* the rung a tensor is on; -1: it does not take part */
+	double	cost[RUNGS];
+};
+
+/* The next step up from here that saves most for a bit. */
+static double
+next_step(const struct climb *c, int64_t n, int *to)
+{
+	double best = 0;
+
+	for (int k = c->at + 1; k < RUNGS; k++) {
+		double bytes = (double)(dtype_bytes(ladder[k], n) -
+		    dtype_bytes(ladder[c->at], n));
+		double gain = (c->cost[c->at] - c->cost[k]) / bytes;
+
+		if (isfinite(c->cost[k]) && bytes > 0 && gain > best) {
+			best = gain;
+			*to = k;
+		}
+	}
+	return best;
+}
+
+static int64_t
+total_bytes(const struct quantize *q)
+{
+	int64_t bytes = 0;
+
+	for (int i = 0; i < q->x->n; i++)
+		bytes += q->tensor[i].bytes;
+	return bytes;
+}
+
+/* From the lowest rungs, the step that gains most for its bytes, while they last. */
+static void
+spend(struct quantize *q, struct climb *c, int64_t budget)
+{
+	int64_t used = total_bytes(q);
+
+	for (;;) {
+		int best = -1, rung = 0, to = 0;
+		double most = 0;
+
+		for (int i = 0; i < q->x->n; i++) {
+			double gain = c[i].at < 0 ? 0 : next_step(&c[i], q->tensor[i].n, &to);
+
+			if (gain > most && used - q->tensor[i].bytes +
+			    dtype_bytes(ladder[to], q->tensor[i].n) <= budget) {
+				best = i;
+				most = gain;
+				rung = to;
+			}
+		}
+		if (best < 0)
+			return;
+		used -= q->tensor[best].bytes;
+		set_type(q, best, ladder[rung]);
+		used += q->tensor[best].bytes;
+		c[best].at = rung;
+	}
+}
+
+static bool
+has_rule(const struct quantize *q, int i)
+{
+	for (int k = 0; k < q->n_rules; k++)
+		if (regexec(&q->rule[k].regex, q->tensor[i].name, 0, NULL, 0) == 0)
+			return true;
+	return false;
+}
+
+static int
+choose_by_budget(struct quantize *q, struct err *err)
+{
+	struct climb *c = calloc((size_t)q->x->n, sizeof(*c));
+	int64_t elements = 0;
+	int ret = c == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+
+	for (int i = 0; i < q->x->n && ret == 0; i++) {
+		const struct gguf_tensor *t = &q->x->tensor[i];
+
+		elements += t->n;
+		c[i].at = -1;
+		if (!export_free(q->x, i) || !mix_free(t->name, t->ndim) || has_rule(q, i) ||
+		    cols_of(t) % 32 != 0)
+			continue;
+		ret = measure(q, i, c[i].cost, err);
+		for (c[i].at = 0; !isfinite(c[i].cost[c[i].at]); )
+			c[i].at++;
+		set_type(q, i, ladder[c[i].at]);
+	}
+	if (ret == 0) {
+		int64_t budget = (int64_t)(q->o->bits * (double)elements / 8);
+
+		if (total_bytes(q) > budget)
+			ret = err_set(err, ERR_ARG, "%g bits a weight are too few: %.2f is the "
+			    "least", q->o->bits, 8.0 * (double)total_bytes(q) / (double)elements);
+		else
+			spend(q, c, budget);
+	}
+	free(c);
+	return ret;
+}
+
+/* ---- the whole ---- */
+
+static int
+plan(struct quantize *q, struct err *err)
+{
+	size_t n = (size_t)q->x->n;
+
+	for (int i = 0; i < q->o->n_rules; i++)
+		if (add_rule(q, q->o->rule[i], err) < 0)
+			return -1;
+	if ((q->mix = mix_find(q->o->type)) == NULL)
+		return err_set(err, ERR_ARG, "'%s': no such type", q->o->type);
+	q->tensor = calloc(n + 1, sizeof(*q->tensor));
+	q->out = calloc(n + 1, sizeof(*q->out));
+	q->y = malloc((size_t)q->x->most * sizeof(*q->y) + 1);
+	if (q->tensor == NULL || q->out == NULL || q->y == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	know_model(q);
+	for (int i = 0; i < q->x->n; i++)
+		if (choose(q, i, err) < 0)
+			return -1;
+	return q->o->bits > 0 ? choose_by_budget(q, err) : 0;
+}
+
+struct quantize *
+quantize_plan(struct export *x, const struct quantize_options *o, struct team *team,
+    struct err *err)
+{
+	struct quantize *q = calloc(1, sizeof(*q));
+
+	if (q == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	q->x = x;
+	q->o = o;
+	q->team = team;
+	q->held = -1;
+	if (plan(q, err) < 0) {
+		quantize_free(q);
+		return NULL;
+	}
+	return q;
+}
+
+void
+quantize_free(struct quantize *q)
+{
+	if (q == NULL)
+		return;
+	for (int i = 0; i < q->n_rules; i++)
+		regfree(&q->rule[i].regex);
+	free(q->tensor);
+	free(q->out);
+	free(q->y);
+	free(q->weight);
+	free(q->seen);
+	free(q->error);
+	free(q->size);
+	free(q);
+}
+
+int
+quantize_count(const struct quantize *q)
+{
+	return q->x->n;
+}
+
+const struct quantize_tensor *
+quantize_at(const struct quantize *q, int i)
+{
+	return &q->tensor[i];
+}
+
+/* ---- writing ---- */
+
+static int
+fill(void *ctx, int i, int64_t at, void *p, int64_t n, struct err *err)
+{
+	struct quantize *q = ctx;
+	const struct gguf_tensor *t = &q->x->tensor[i];
+	struct quantize_tensor *out = &q->tensor[i];
+	int64_t row = dtype_bytes(out->to, cols_of(t));
+
+	if (hold(q, i, err) < 0 || encode(q, out->to, at / row, n / row, p, err) < 0)
+		return -1;
+	if (at + n < out->bytes)
+		return 0;
+	out->error = q->held_size > 0 ? q->held_error / q->held_size : 0;
+	if (q->done != NULL)
+		q->done(q->ctx, out);
+	return 0;
+}
+
+/* The number of the type that most weights have: what a mix by budget is nearest to. */
+static int
+file_type(const struct quantize *q)
+{
+	int64_t n[DTYPE_COUNT] = { 0 };
+	dtype most = DTYPE_F32;
+
+	if (q->o->bits == 0)
+		return mix_file_type(q->mix);
+	for (int i = 0; i < q->x->n; i++)
+		n[q->tensor[i].to] += q->tensor[i].n;
+	for (int t = 0; t < DTYPE_COUNT; t++)
+		if (n[t] > n[most])
+			most = (dtype)t;
+	for (int i = 0; mix_name(i) != NULL; i++)
+		if (mix_base(mix_find(mix_name(i))) == most)
+			return mix_file_type(mix_find(mix_name(i)));
+	return 0;
+}
+
+int
+quantize_save(struct quantize *q, const char *path, quantize_done *done, void *ctx,
+    struct err *err)
+{
+	struct gguf_keys *k = &q->x->keys;
+	struct gguf_write w = { .keys = k, .tensor = q->out, .n = q->x->n, .fill = fill, .ctx = q };
+
+	gguf_put_u32(k, "general.file_type", file_type(q));
+	for (int i = 0; i < q->x->n; i++)
+		if (!q->tensor[i].changed && q->x->gguf != NULL)
+			q->out[i].data = gguf_find(q->x->gguf, q->tensor[i].name)->data;
+	q->done = done;
+	q->ctx = ctx;
+	return gguf_save(path, &w, err);
+}

@@ -1,0 +1,106 @@
+#!/bin/sh
+# llm-quantize: types, budgets, importance; what it writes is read back
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../samples.sh"
+cd "$tmp" || exit 1
+make_samples
+exits 0 'a model with rows of 256' llm-init -q -m tok --layers 4 --width 256 --heads 4 --kv-heads 1 \
+    --ffn 512 --context 64 -o wide
+
+# types FILE: how many tensors of which type
+types () {
+	awk 'NR > 1 { n[$3]++ } END { for (t in n) print t, n[t] }' "$1" | sort
+}
+
+exits 0 'q4_k_m' llm-quantize -t q4_k_m --report report -o small.gguf wide
+types report >"$tmp/out"
+prints 'mixes these types' <<'EOF'
+F32 9
+Q4_K 24
+Q6_K 5
+EOF
+test "$(awk '$3 ~ /Q/ && !($6 > 1e-5 && $6 < 1e-2)' report | wc -l)" -eq 0
+result 'errors are those of four and six bits' $?
+exits 0 'it is a model' llm-generate -m small.gguf -p The -n 4 -T 0
+exits 0 'it is compared with what it was' llm-eval -t kl -m small.gguf --reference wide valid.jsonl
+sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 > 0 && $1 < 0.01) }'
+result 'and is near to it' $?
+exits 0 'a model compared with itself' llm-eval -t kl -m wide --reference wide valid.jsonl
+grep -q '"kl": 0.0, .*"same_top": 1.0' out
+result 'is the same' $?
+
+for type in f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k_s q3_k_m q3_k_l q4_k_s q5_k_s q5_k_m \
+    q6_k iq4_nl iq4_xs
+do
+	exits 0 "$type" llm-quantize -t $type -o t.gguf wide
+	exits 0 "$type is read" llm-generate -m t.gguf -p The -n 1 -T 0
+done
+exits 0 'one thread' llm-quantize -j 1 -t q4_k_m -o one.gguf wide
+exits 0 'four threads' llm-quantize -j 4 -t q4_k_m -o four.gguf wide
+cmp one.gguf four.gguf && cmp one.gguf small.gguf
+result 'make the same bytes' $?
+exits 0 'from GGUF' llm-quantize -t f32 -o wide.gguf wide
+exits 0 'too' llm-quantize -t q4_k_m --report again -o again.gguf wide.gguf
+sort again >b && sort report | cmp - b
+result 'the same weights come to the same' $?
+
+exits 0 '--pure' llm-quantize -t q4_k_m --pure --report report -o t.gguf wide
+types report >"$tmp/out"
+prints 'is one type' <<'EOF'
+F32 9
+Q4_K 29
+EOF
+exits 0 '--tensor' llm-quantize -t q8_0 --tensor 'attn_[qk]=q5_k' --tensor 'attn=f16' \
+    --report report -o t.gguf wide
+types report >"$tmp/out"
+prints 'overrides, the first first' <<'EOF'
+F16 8
+F32 9
+Q5_K 8
+Q8_0 13
+EOF
+for bits in 3 4.5 7
+do
+	exits 0 "--bits $bits" llm-quantize --bits $bits --report report -o t.gguf wide
+	awk -v b=$bits 'NR > 1 { n += $4; s += 8 * $5 } END { exit !(s <= b * n && s > (b - 0.3) * n) }' report
+	result 'is what it has, nearly' $?
+done
+exits 2 'too few bits' llm-quantize --bits 1 -o none.gguf wide
+grep -q 'too few: [0-9.]* is the least' err
+result 'says how many it takes' $?
+
+exits 0 'rows of 32' llm-quantize -t q4_k_m --report report -o t.gguf model
+types report | grep -q 'Q5_0' && ! types report | grep -q Q4_K
+result 'are of other types' $?
+
+exits 0 'an importance matrix' llm-quantize --calibrate train.jsonl -n 2k --context 32 -o im wide
+exits 0 'is used' llm-quantize --imatrix im -t q4_0 -o by.gguf wide
+exits 0 'or not' llm-quantize -t q4_0 -o without.gguf wide
+cmp -s by.gguf without.gguf
+result 'which makes a difference' $((! $?))
+exits 0 'both at once' llm-quantize --calibrate train.jsonl -n 2k --context 32 -t q4_0 -o once.gguf wide
+cmp by.gguf once.gguf
+result 'are the same' $?
+exits 0 'of experts' llm-init -q -a mixtral -m tok --layers 1 --width 64 --heads 2 --ffn 64 \
+    --experts 4 --context 64 -o moe
+exits 0 'too' llm-quantize --calibrate train.jsonl -n 200 -t q4_0 -o t.gguf moe
+exits 0 'are read' llm-generate -m t.gguf -p The -n 1 -T 0
+
+exits 2 'what is quantized' llm-quantize -t q8_0 -o none.gguf small.gguf
+grep -q "is Q4_K already" err
+result 'is refused' $?
+exits 0 'unless one insists' llm-quantize --allow-requantize -t q8_0 -o t.gguf small.gguf
+exits 2 'no type of ours' llm-quantize -t q9 -o none.gguf wide
+exits 2 'a rule without a type' llm-quantize -t q4_0 --tensor attn -o none.gguf wide
+exits 2 'a rule with another type' llm-quantize -t q4_0 --tensor 'attn=q4_k_m' -o none.gguf wide
+exits 2 'a bad expression' llm-quantize -t q4_0 --tensor '(=q4_k' -o none.gguf wide
+exits 2 'nothing to do' llm-quantize -o none.gguf wide
+exits 2 'no output' llm-quantize -t q4_0 wide
+exits 2 'two sources of importance' llm-quantize -t q4_0 --imatrix im --calibrate train.jsonl -o none.gguf wide
+exits 2 'no importance matrix' llm-quantize -t q4_0 --imatrix corpus.jsonl -o none.gguf wide
+exits 2 'no text' llm-quantize --calibrate /dev/null -o none.gguf wide
+test ! -e none.gguf
+result 'failures leave no file' $?
+faults malloc none.gguf 'out of memory' llm-quantize -j 1 -t q4_0 -o none.gguf model
+faults write none.gguf 'a write that fails' llm-quantize -j 1 -t q4_0 -o none.gguf model
+done_testing
