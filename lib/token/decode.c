@@ -107,12 +107,18 @@ int
 decode(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,
     struct buf *text, struct err *err)
 {
+	str bytes;
+
 	for (int64_t i = 0; i < n; i++) {
 		if (id[i] < 0 || id[i] >= t->n || t->kind[id[i]] == 0)
 			return err_set(err, ERR_FORMAT, "no token has id %d", (int)id[i]);
 		if (d->skip_special && (t->kind[id[i]] & TOKEN_SPECIAL) != 0)
 			continue;
-		put_bytes(d, t->bytes[id[i]], text);
+		bytes = t->bytes[id[i]];
+		if (t->wordpiece.on && !d->started && bytes.n > 0 && bytes.p[0] == ' ')
+			bytes = (str){ bytes.p + 1, bytes.n - 1 };
+		d->started = true;
+		put_bytes(d, bytes, text);
 	}
 	return buf_ok(text, err);
 }

@@ -96,6 +96,8 @@ encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err
 	str word = { p, n };
 	int32_t whole;
 
+	if (e->t->wordpiece.on)
+		return wordpiece_word(&e->t->wordpiece, &e->t->by_name, word, id);
 	if (e->t->ignore_merges && (whole = strmap_find(&e->t->by_bytes, word)) >= 0) {
 		id[0] = whole;
 		return 1;
@@ -278,7 +280,12 @@ rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *er
 {
 	const struct tokenizer *t = e->t;
 
-	if (t->form != UNI_NONE) {
+	if (t->bert.on) {
+		buf_reset(&e->normal);
+		if (bert_normalize(&e->normal, text, &t->bert, err) < 0)
+			return -1;
+		text = buf_str(&e->normal);
+	} else if (t->form != UNI_NONE) {
 		int changed;
 
 		buf_reset(&e->normal);

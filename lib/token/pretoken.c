@@ -26,7 +26,7 @@ struct pretoken {
 	int		 n;
 	enum scan	 last;		/* how the slices of the last stage are cut */
 	bool		 prefix;
-	bool		 bytes;		/* ByteLevel was there: nothing may follow */
+	bool		 bytes;		/* ByteLevel or BERT's was there: nothing may follow */
 	uint8_t		*class;
 };
 
@@ -60,7 +60,7 @@ add_stage(struct pretoken *p, enum stage_kind kind, struct err *err)
 {
 	if (p->bytes || p->n == PRETOKEN_STAGES) {
 		err_set(err, ERR_FORMAT, "%s", p->bytes ?
-		    "a pre-tokenizer after ByteLevel is not supported" :
+		    "a pre-tokenizer after ByteLevel or BertPreTokenizer is not supported" :
 		    "more than 16 pre-tokenizers");
 		return NULL;
 	}
@@ -315,6 +315,13 @@ add(struct pretoken *p, const json_t *json, int depth, struct err *err)
 		s->behavior = flag(json, "individual_digits", false) ? ISOLATED : CONTIGUOUS;
 		return 0;
 	}
+	if (strcmp(type, "BertPreTokenizer") == 0) {
+		if ((s = add_stage(p, STAGE_SCAN, err)) == NULL)
+			return -1;
+		s->scan = SCAN_BERT;
+		p->bytes = true;
+		return 0;
+	}
 	if (strcmp(type, "Sequence") == 0 && json_is_array(list) && depth < 4) {
 		for (size_t i = 0; i < json_array_size(list); i++)
 			if (add(p, json_array_get(list, i), depth + 1, err) < 0)
@@ -370,7 +377,13 @@ pretoken_parts(const struct pretoken *p, enum scan *pattern, bool *digits)
 	*pattern = p->last;
 	*digits = p->n == 1 && p->stage[0].kind == STAGE_DIGITS &&
 	    p->stage[0].behavior == ISOLATED;
-	return !p->prefix && (p->n == 0 || *digits);
+	return !p->prefix && p->last != SCAN_BERT && (p->n == 0 || *digits);
+}
+
+bool
+pretoken_is_bert(const struct pretoken *p)
+{
+	return p->last == SCAN_BERT;
 }
 
 const uint8_t *

@@ -1,8 +1,9 @@
 /*
  * pretoken - text into the words that are encoded each by itself
  *
- * A pre-tokenizer of tokenizer.json: Split, Digits, ByteLevel and Sequence of
- * them.  The patterns of scan.h are scanned by hand, others run on PCRE2.
+ * A pre-tokenizer of tokenizer.json: Split, Digits, ByteLevel, BertPreTokenizer
+ * (whose white space is words too) and Sequence of them.  The patterns of scan.h
+ * are scanned by hand, others run on PCRE2.
  */
 #ifndef TOKEN_PRETOKEN_H
 #define TOKEN_PRETOKEN_H
@@ -31,6 +32,9 @@ bool pretoken_prefix(const struct pretoken *p);
  * any other.
  */
 bool pretoken_parts(const struct pretoken *p, enum scan *pattern, bool *digits);
+
+/* Are words those of BertPreTokenizer? */
+bool pretoken_is_bert(const struct pretoken *p);
 
 /* Character classes (uclass.h). */
 const uint8_t *pretoken_class(const struct pretoken *p);

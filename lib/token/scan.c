@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "text/unicode.h"
+#include "token/bertclass.h"
 #include "token/uclass.h"
 
 #define SCAN_SPAN	((ptrdiff_t)1 << 30)
@@ -159,6 +161,31 @@ word_llama3(const struct text *t, const char *p, int digits)
 	return space(t, p, true);
 }
 
+/* Space and punctuation for BertPreTokenizer: 1, 2; 0 is what words are made of. */
+static inline int
+bert_kind(const struct text *t, const char *p, int *len)
+{
+	uint8_t c = (uint8_t)*p;
+	const char *next = p;
+
+	if ((class_at(t, p, len) & UC_SPACE) != 0)
+		return 1;
+	if (c < 0x80)
+		return c > ' ' && c < 0x7f && class_at(t, p, len) == 0 ? 2 : 0;
+	return (bert_class(utf8_next(&next, t->end)) & BERT_PUNCT) != 0 ? 2 : 0;
+}
+
+static const char *
+word_bert(const struct text *t, const char *p)
+{
+	int len, kind = bert_kind(t, p, &len);
+
+	p += len;
+	while (kind != 2 && p < t->end && bert_kind(t, p, &len) == kind)
+		p += len;
+	return p;
+}
+
 int
 scan_words(enum scan kind, const uint8_t *class, const char *p, const char *end,
     int32_t *cut, int max)
@@ -170,6 +197,8 @@ scan_words(enum scan kind, const uint8_t *class, const char *p, const char *end,
 	while (at < end && n < max && at - p < SCAN_SPAN) {
 		if (kind == SCAN_GPT2)
 			at = word_gpt2(&t, at);
+		else if (kind == SCAN_BERT)
+			at = word_bert(&t, at);
 		else if (kind == SCAN_NONE)
 			at = end;
 		else

@@ -17,6 +17,7 @@ enum scan {
 	SCAN_GPT2,
 	SCAN_LLAMA3,	/* also cl100k as Hugging Face writes it */
 	SCAN_QWEN2,
+	SCAN_BERT,	/* no pattern: white space, punctuation one by one, and the rest */
 };
 
 /* The pattern of a kind, and the kind of a pattern (SCAN_NONE: not one of ours). */

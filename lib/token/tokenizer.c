@@ -64,6 +64,19 @@ type_of(const json_t *json)
 	return type != NULL ? type : "without a type";
 }
 
+/* What is not there is true, but for the accents, which go with the case. */
+static void
+read_bert(struct bert_form *form, const json_t *json)
+{
+	const json_t *strip = json_object_get(json, "strip_accents");
+
+	form->on = true;
+	form->clean = !json_is_false(json_object_get(json, "clean_text"));
+	form->chinese = !json_is_false(json_object_get(json, "handle_chinese_chars"));
+	form->lower = !json_is_false(json_object_get(json, "lowercase"));
+	form->strip = json_is_boolean(strip) ? json_is_true(strip) : form->lower;
+}
+
 static int
 read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *err)
 {
@@ -72,6 +85,10 @@ read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *
 
 	if (json_is_null(json))
 		return 0;
+	if (strcmp(type, "BertNormalizer") == 0 && depth == 0) {
+		read_bert(&t->bert, json);
+		return 0;
+	}
 	if (strcmp(type, "Sequence") == 0 && json_is_array(list) && depth < 4) {
 		for (size_t i = 0; i < json_array_size(list); i++)
 			if (read_normalizer(t, json_array_get(list, i), depth + 1, err) < 0)
@@ -88,10 +105,15 @@ read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *
 }
 
 static int
-read_decoder(const json_t *json, struct err *err)
+read_decoder(struct tokenizer *t, const json_t *json, struct err *err)
 {
 	if (json_is_null(json) || strcmp(type_of(json), "ByteLevel") == 0)
 		return 0;
+	if (strcmp(type_of(json), "WordPiece") == 0) {
+		t->wordpiece.decoder = true;
+		t->wordpiece.tidy = !json_is_false(json_object_get(json, "cleanup"));
+		return 0;
+	}
 	return err_set(err, ERR_FORMAT, "decoder %.64s is not supported", type_of(json));
 }
 
@@ -111,6 +133,23 @@ template_id(const json_t *json, const json_t *piece)
 	    (int32_t)json_integer_value(json_array_get(ids, 0)) : -1;
 }
 
+/* "cls": ["[CLS]", 101] before a text, and "sep" after it. */
+static int
+read_bert_post(struct tokenizer *t, const json_t *json, struct err *err)
+{
+	const json_t *cls = json_array_get(json_object_get(json, "cls"), 1);
+	const json_t *sep = json_array_get(json_object_get(json, "sep"), 1);
+	json_int_t a = json_is_integer(cls) ? json_integer_value(cls) : -1;
+	json_int_t b = json_is_integer(sep) ? json_integer_value(sep) : -1;
+
+	if (a < 0 || a >= t->n || b < 0 || b >= t->n)
+		return err_set(err, ERR_FORMAT, "BertProcessing names a token that is not there");
+	t->bos = (int32_t)a;
+	t->eos = (int32_t)b;
+	t->add_bos = t->add_eos = true;
+	return 0;
+}
+
 /* What a template adds around a text tells which tokens begin and end one. */
 static int
 read_post(struct tokenizer *t, const json_t *json, int depth, struct err *err)
@@ -122,6 +161,8 @@ read_post(struct tokenizer *t, const json_t *json, int depth, struct err *err)
 
 	if (json_is_null(json) || strcmp(type, "ByteLevel") == 0)
 		return 0;
+	if (strcmp(type, "BertProcessing") == 0)
+		return read_bert_post(t, json, err);
 	if (strcmp(type, "Sequence") == 0 && json_is_array(list) && depth < 4) {
 		for (size_t i = 0; i < json_array_size(list); i++)
 			if (read_post(t, json_array_get(list, i), depth + 1, err) < 0)
@@ -233,11 +274,11 @@ read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
     json_t *const tree_of[NPARTS], struct hasher *hash, struct err *err)
 {
 	if (read_normalizer(t, tree_of[NORMALIZER], 0, err) < 0 ||
-	    read_decoder(tree_of[DECODER], err) < 0)
+	    read_decoder(t, tree_of[DECODER], err) < 0)
 		return -1;
 	if (json_is_null(tree_of[PRE]))
-		return err_set(err, ERR_FORMAT, "no pre-tokenizer: only byte-level tokenizers "
-		    "are supported");
+		return err_set(err, ERR_FORMAT, "no pre-tokenizer: only byte-level and WordPiece "
+		    "tokenizers are supported");
 	if ((t->pre = pretoken_new(tree_of[PRE], err)) == NULL ||
 	    hash_tree(hash, tree_of[NORMALIZER], err) < 0 ||
 	    hash_tree(hash, tree_of[PRE], err) < 0 ||

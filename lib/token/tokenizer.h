@@ -1,6 +1,7 @@
 /*
  * tokenizer - text to token ids and back, from Hugging Face's tokenizer.json
  *
+ * Byte-level BPE, as generating models have it, and WordPiece, as encoders do.
  * Immutable once loaded; any number of threads encode with it, each with an
  * encoder of its own.  Special tokens in text are text: they are ids only
  * where the caller puts them (or asks with ENCODE_SPECIAL).  A component that
@@ -74,7 +75,7 @@ int encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *
 struct decoder {
 	char	wait[8];
 	int	n;
-	bool	started;	/* past the first token: some decoders strip a space there */
+	bool	started;	/* past the first token, which has no space before it */
 	bool	skip_special;
 };
 int decode(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,

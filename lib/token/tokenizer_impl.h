@@ -11,6 +11,7 @@
 #include "token/pretoken.h"
 #include "token/strmap.h"
 #include "token/tokenizer.h"
+#include "token/wordpiece.h"
 
 /* Bits of tokenizer.kind; none: there is no token with this id. */
 enum {
@@ -32,7 +33,9 @@ struct tokenizer {
 	struct strmap	 by_name;	/* all others */
 	struct bpe	 bpe;
 	bool		 ignore_merges;
+	struct wordpiece wordpiece;	/* in place of bpe */
 	enum uni_form	 form;
+	struct bert_form bert;
 	struct pretoken	*pre;
 	struct added	 raw, normal;	/* added tokens to be found in text, before and after */
 	bool		 plain_raw, plain_normal;	/* some are not special */

@@ -114,6 +114,25 @@ item_add(struct reader *r, str raw, double id, struct item **item, struct err *e
 	return 0;
 }
 
+/* What a piece decodes to: itself inside a word, else a space and itself. */
+static void
+set_piece(struct reader *r, struct item *it)
+{
+	const struct wordpiece *w = &r->t->wordpiece;
+	str name = it->name;
+
+	if (w->n_prefix > 0 && str_starts(name, (str){ w->prefix, w->n_prefix })) {
+		it->bytes = (str){ name.p + w->n_prefix, name.n - w->n_prefix };
+		return;
+	}
+	if (name.n == 0 || (w->tidy && strchr(".?!,", name.p[0]) != NULL && name.p[0] != '\0'))
+		return;
+	*r->to = ' ';
+	memcpy(r->to + 1, name.p, (size_t)name.n);
+	it->bytes = (str){ r->to, name.n + 1 };
+	r->to += it->bytes.n;
+}
+
 static int
 read_vocab(struct reader *r, str vocab, struct err *err)
 {
@@ -127,7 +146,9 @@ read_vocab(struct reader *r, str vocab, struct err *err)
 		if (json_number(m.value, &id, err) < 0 || item_add(r, m.key, id, &it, err) < 0)
 			return -1;
 		it->kind = TOKEN_ODD;
-		if (unmap(&r->map, it->name, r->to)) {
+		if (r->t->wordpiece.on)
+			set_piece(r, it);
+		else if (unmap(&r->map, it->name, r->to)) {
 			it->kind = TOKEN_BYTES;
 			it->bytes = (str){ r->to, chars(it->name) };
 			r->to += it->bytes.n;
@@ -178,6 +199,8 @@ read_added(struct reader *r, str list, struct err *err)
 		    err) < 0)
 			return -1;
 		it->kind = TOKEN_ADDED;
+		if (r->t->wordpiece.on)
+			set_piece(r, it);
 		for (int i = SPECIAL; i < N; i++)
 			if (m[i].value.p != NULL && is_true(m[i].value))
 				it->kind |= bit[i];
@@ -262,7 +285,11 @@ index_added(struct tokenizer *t, struct err *err)
 		if ((t->kind[id] & TOKEN_ADDED) == 0 || name.n == 0)
 			continue;
 		buf_reset(&b);
-		if (normal && t->form != UNI_NONE) {
+		if (normal && t->bert.on) {
+			if ((ret = bert_normalize(&b, name, &t->bert, err)) < 0)
+				break;
+			name = buf_str(&b);
+		} else if (normal && t->form != UNI_NONE) {
 			if ((ret = uni_normalize(&b, name, t->form, err)) < 0)
 				break;
 			if (ret > 0)
@@ -418,21 +445,59 @@ read_all(struct reader *r, const struct json_member *vocab, const struct json_me
 	    place_items(r, err) < 0 || check_added(r, err) < 0 || index_added(r->t, err) < 0)
 		return -1;
 	hash_tokens(r->t, r->hash);
-	return read_merges(r, merges->value, err);
+	return r->t->wordpiece.on ? 0 : read_merges(r, merges->value, err);
+}
+
+/* The members of a WordPiece model beside the vocabulary. */
+static int
+read_wordpiece(struct reader *r, const struct json_member m[3], str *unknown, struct err *err)
+{
+	struct wordpiece *w = &r->t->wordpiece;
+	double longest = 100;
+	str prefix = S("##");
+
+	if ((m[1].value.p != NULL && json_text(m[1].value, &r->text, &prefix, err) < 0) ||
+	    (m[2].value.p != NULL && json_number(m[2].value, &longest, err) < 0))
+		return -1;
+	if (prefix.n > WORDPIECE_PREFIX || !(longest >= 1 && longest <= 1000))
+		return err_set(err, ERR_FORMAT, "WordPiece with a prefix of %td bytes and words of "
+		    "%g characters is not supported", prefix.n, longest);
+	if (prefix.n > 0)
+		memcpy(w->prefix, prefix.p, (size_t)prefix.n);
+	w->n_prefix = prefix.n;
+	w->longest = (int64_t)longest;
+	w->on = true;
+	hasher_add(r->hash, S("WordPiece"));
+	hasher_add(r->hash, prefix);
+	hasher_add(r->hash, (str){ (const char *)&w->longest, sizeof(w->longest) });
+	*unknown = S("[UNK]");
+	return m[0].value.p == NULL ? 0 : json_text(m[0].value, &r->text, unknown, err);
+}
+
+/* The unknown token has to be one. */
+static int
+find_unknown(struct tokenizer *t, str name, struct err *err)
+{
+	t->wordpiece.unknown = strmap_find(&t->by_name, name);
+	if (t->wordpiece.unknown < 0)
+		return err_set(err, ERR_FORMAT, "the unknown token is not in the vocabulary");
+	return 0;
 }
 
 int
 vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash,
     struct err *err)
 {
-	enum { TYPE, VOCAB, MERGES, IGNORE, DROPOUT, PREFIX, SUFFIX, N };
+	enum { TYPE, VOCAB, MERGES, IGNORE, UNKNOWN, PREFIX, LONGEST, DROPOUT, SUFFIX, N };
 	static const char *const name[N] = {
-		"type", "vocab", "merges", "ignore_merges", "dropout",
-		"continuing_subword_prefix", "end_of_word_suffix",
+		"type", "vocab", "merges", "ignore_merges", "unk_token",
+		"continuing_subword_prefix", "max_input_chars_per_word", "dropout",
+		"end_of_word_suffix",
 	};
 	struct reader r = { .t = t, .hash = hash };
 	struct json_member m[N];
-	str key[N];
+	bool pieces;
+	str key[N], unknown;
 	int ret;
 
 	if (model.p == NULL || model.p[0] != '{')
@@ -441,16 +506,27 @@ vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash
 		key[i] = str_of(name[i]);
 	if (json_scan(model, key, N, m, err) < 0)
 		return -1;
-	if (m[TYPE].value.p != NULL && !str_eq(m[TYPE].value, S("\"BPE\"")))
+	pieces = m[TYPE].value.p != NULL && str_eq(m[TYPE].value, S("\"WordPiece\""));
+	if (!pieces && m[TYPE].value.p != NULL && !str_eq(m[TYPE].value, S("\"BPE\"")))
 		return err_set(err, ERR_FORMAT, "model %.*s is not supported",
 		    (int)(m[TYPE].value.n < 64 ? m[TYPE].value.n : 64), m[TYPE].value.p);
-	if (m[VOCAB].value.p == NULL || m[VOCAB].value.p[0] != '{' || m[MERGES].value.p == NULL)
+	if (m[VOCAB].value.p == NULL || m[VOCAB].value.p[0] != '{' ||
+	    (!pieces && m[MERGES].value.p == NULL))
 		return err_set(err, ERR_FORMAT, "a model without vocab and merges");
-	for (int i = DROPOUT; i < N; i++)
+	for (int i = DROPOUT; !pieces && i < N; i++)
 		if (refuse(&m[i], name[i], err) < 0)
 			return -1;
+	if (!pieces && refuse(&m[PREFIX], name[PREFIX], err) < 0)
+		return -1;
+	if (pieces != pretoken_is_bert(t->pre) || (!pieces && (t->bert.on || t->wordpiece.decoder)))
+		return err_set(err, ERR_FORMAT, "parts of BERT's tokenizer go with WordPiece, and "
+		    "it with them only");
 	t->ignore_merges = m[IGNORE].value.p != NULL && is_true(m[IGNORE].value);
-	ret = read_all(&r, &m[VOCAB], &m[MERGES], added_tokens, err);
+	ret = pieces ? read_wordpiece(&r, &m[UNKNOWN], &unknown, err) : 0;
+	if (ret == 0)
+		ret = read_all(&r, &m[VOCAB], &m[MERGES], added_tokens, err);
+	if (ret == 0 && pieces)
+		ret = find_unknown(t, unknown, err);
 	free(r.item);
 	buf_free(&r.text);
 	return ret;

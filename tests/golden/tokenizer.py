@@ -78,16 +78,28 @@ made['qwen2'].add_tokens([AddedToken('<think>', lstrip=True, rstrip=True, normal
 made['smollm2'] = train(pre_tokenizers.Sequence(
     [pre_tokenizers.Digits(individual_digits=True), byte_level(True)]))
 made['marks'] = train(split(MARKS))
+made['bert'] = Tokenizer(models.WordPiece(unk_token='[UNK]', max_input_chars_per_word=50))
+made['bert'].normalizer = normalizers.BertNormalizer()
+made['bert'].pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+made['bert'].decoder = decoders.WordPiece()
+made['bert'].train_from_iterator(texts(), trainers.WordPieceTrainer(
+    vocab_size=300, special_tokens=['[PAD]', '[UNK]', '[CLS]', '[SEP]'], show_progress=False))
+made['bert'].post_processor = processors.BertProcessing(('[SEP]', 3), ('[CLS]', 2))
+made['bert-cased'] = edit(made['bert'], lambda d: d['normalizer'].update(
+    lowercase=False, clean_text=False, handle_chinese_chars=False))
+made['bert-cased'].add_tokens([AddedToken('Caf\u00e9', normalized=True), '<think>'])
 made['prefix'] = train(pre_tokenizers.ByteLevel(add_prefix_space=True))
 
 os.makedirs(os.path.join(OUT, 'good'), exist_ok=True)
-cases = {'texts': TRICKY + texts()[:20], 'ids': {}, 'special': {}}
+cases = {'texts': TRICKY + texts()[:20], 'ids': {}, 'special': {}, 'decoded': {}}
 for name, t in made.items():
     with open(os.path.join(OUT, 'good', name + '.json'), 'w') as f:
         f.write(t.to_str() + '\n')
     cases['special'][name] = [t.encode(x, add_special_tokens=False).ids for x in cases['texts']]
     t.encode_special_tokens = True
     cases['ids'][name] = [t.encode(x, add_special_tokens=False).ids for x in cases['texts']]
+for name in 'bert', 'bert-cased':
+    cases['decoded'][name] = [made[name].decode(ids) for ids in cases['ids'][name]]
 with open(os.path.join(OUT, 'cases.json'), 'w') as f:
     json.dump(cases, f)
     f.write('\n')

@@ -32,11 +32,13 @@ def check_ours(pattern, file, sets):
 
 def check_real(path, sets):
     name = os.path.basename(path).split(".")[0]
+    if name == "tokenizer":
+        name = os.path.basename(os.path.dirname(path))
     if name == "llama2":
         refused(f"{name} is refused by name",
                 ["llm-tokenize", "-m", path, "-F", "ids", sets[1][1]], path, "not supported")
         return
-    peer = Tokenizer.from_buffer(subprocess.run(["zstd", "-dc", path], check=True,
+    peer = Tokenizer.from_buffer(subprocess.run(["zstd", "-dcf", path], check=True,
                                                 capture_output=True).stdout)
     for what, file, text in sets:
         same_ids(f"{name}, {what}", path, peer, file, text)
@@ -52,7 +54,8 @@ def main():
         sets.append((name, file, text))
     for pattern in "gpt2", "llama3", "qwen2", "none":
         check_ours(pattern, english, sets[:2])
-    real = sorted(glob.glob(os.path.join(SHARED, "tokenizers", "*.tokenizer.json.zst")))
+    real = sorted(glob.glob(os.path.join(SHARED, "tokenizers", "*.tokenizer.json.zst")) +
+                  glob.glob(os.path.join(SHARED, "models", "*", "tokenizer.json")))
     for path in real:
         check_real(path, [sets[0], sets[2]])
     if not real:

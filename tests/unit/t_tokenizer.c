@@ -15,7 +15,8 @@
 
 #define DATA "tests/data/tokenizer_json/"
 
-static const char *const names[] = { "gpt2", "llama3", "qwen2", "smollm2", "marks", "prefix" };
+static const char *const names[] = { "gpt2", "llama3", "qwen2", "smollm2", "marks", "prefix",
+    "bert", "bert-cased" };
 
 static struct tokenizer *
 load(const char *name)
@@ -131,6 +132,41 @@ test_decode(const json_t *cases)
 	ids_free(&ids);
 	buf_free(&out);
 	encoder_free(e);
+	tokenizer_free(t);
+}
+
+/* WordPiece has lost spaces and case: its text is what the reference makes of the ids. */
+static void
+test_pieces(const json_t *cases, const char *name)
+{
+	const json_t *want = json_object_get(json_object_get(cases, "decoded"), name);
+	const json_t *all = json_object_get(json_object_get(cases, "ids"), name), *list, *v;
+	struct err err = { 0 };
+	struct tokenizer *t = load(name);
+	int same = 0, n = (int)json_array_size(want);
+	struct buf out = { 0 };
+	size_t k;
+
+	for (int i = 0; t != NULL && i < n; i++) {
+		struct decoder d = { .skip_special = true };
+
+		list = json_array_get(all, (size_t)i);
+		buf_reset(&out);
+		json_array_foreach(list, k, v) {
+			int32_t id = (int32_t)json_integer_value(v);
+
+			decode(t, &d, &id, 1, &out, &err);
+		}
+		decode_end(&d, &out, &err);
+		same += str_eq(buf_str(&out), text_of(json_array_get(want, (size_t)i)));
+		if (!str_eq(buf_str(&out), text_of(json_array_get(want, (size_t)i))))
+			printf("# %d: <%.*s> not <%s>\n", i, STR_ARG(buf_str(&out)),
+			    json_string_value(json_array_get(want, (size_t)i)));
+	}
+	ok(n > 50 && same == n, "pieces are joined as the reference does");
+	ok(t != NULL && tokenizer_bos(t) == 2 && tokenizer_eos(t) == 3 && tokenizer_adds_bos(t),
+	    "and a text is between [CLS] and [SEP]");
+	buf_free(&out);
 	tokenizer_free(t);
 }
 
@@ -345,6 +381,8 @@ main(void)
 		return 1;
 	}
 	test_golden(cases);
+	test_pieces(cases, "bert");
+	test_pieces(cases, "bert-cased");
 	test_decode(cases);
 	test_broken();
 	test_facts();

@@ -1,0 +1,17 @@
+/*
+ * bertclass - what BERT's tokenizers take characters for
+ */
+#ifndef TOKEN_BERTCLASS_H
+#define TOKEN_BERTCLASS_H
+
+#include <stdint.h>
+
+enum {
+	BERT_DROP = 1,		/* controls and the like, which a clean text has none of */
+	BERT_PUNCT = 2,		/* a word of its own */
+	BERT_MARK = 4		/* an accent */
+};
+
+unsigned bert_class(int32_t c);
+
+#endif
