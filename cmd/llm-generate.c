@@ -13,6 +13,7 @@
 
 #include "base/stream.h"
 #include "model/merge.h"
+#include "tool/draft.h"
 #include "tool/prompts.h"
 #include "tool/texts.h"
 
@@ -22,6 +23,7 @@ struct gen {
 	bool		 echo, json, verbose;
 	struct texts_opts how;
 	struct prompts	 records;
+	struct draft_opts draft;
 	/* what is open */
 	struct team	*team;
 	struct dev	*dev;
@@ -55,6 +57,7 @@ static const struct opt opts[] = {
 	{ 0, "echo", OPT_FLAG, AT(echo), .help = "write the prompt too" },
 	{ 'F', "format", OPT_CALL, AT(json), "NAME", "text, or jsonl: a record a text (text)",
 	    .call = set_format },
+	DRAFT_OPTIONS(struct gen, draft),
 	FILTER_RECORD_OPTIONS(struct gen, records.io),
 	{ 'o', "output", OPT_STR, AT(records.io.output), "FILE", "write records to this file" },
 	{ 0, "parallel", OPT_I64, AT(parallel), "N", "texts of records at once (16)", .min = 1,
@@ -175,9 +178,11 @@ open_engine(struct gen *g)
 	/* Texts that would need more together wait for each other. */
 	if (o.seqs == 1 || o.cache < g->m.config.context)
 		o.cache = g->m.config.context;
+	draft_prepare(&g->draft, &o);
 	if ((g->engine = engine_new(&g->m, &o, &err)) == NULL ||
 	    (g->scheduler = scheduler_new(g->engine, g->tok, &err)) == NULL)
 		tool_fail(NULL, &err);
+	draft_begin(&g->draft, g->engine, g->dev, g->tok, g->scheduler);
 	g->records.tok = g->tok;
 	g->records.scheduler = g->scheduler;
 	g->records.request = &g->request;
@@ -188,7 +193,10 @@ open_engine(struct gen *g)
 static void
 close_all(struct gen *g)
 {
+	if (g->verbose)
+		draft_tell(&g->draft);
 	scheduler_free(g->scheduler);
+	draft_end(&g->draft);
 	engine_free(g->engine);
 	model_free(&g->m);
 	tokenizer_free(g->tok);
@@ -199,7 +207,8 @@ close_all(struct gen *g)
 int
 main(int argc, char **argv)
 {
-	struct gen g = { .parallel = 16, .how = TEXTS_DEFAULTS, .records = { .texts = 1 } };
+	struct gen g = { .parallel = 16, .how = TEXTS_DEFAULTS, .records = { .texts = 1 },
+	    .draft = DRAFT_DEFAULTS };
 	char **files = tool_start(&tool, argc, argv, &g);
 	struct arena a;
 	struct err err;

@@ -1,11 +1,19 @@
 #include "infer/engine.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+enum { GUESS_PASS = 32 };	/* tokens of a guess at once */
+
+/* A recorded forward: the model, or its first layers. */
+struct graph {
+	struct tape	*tape;
+	struct model_io	 io;
+};
 
 struct engine {
 	struct model	*model;
-	struct tape	*tape;
-	struct model_io	 io;
+	struct graph	 whole, early;
 	struct model_cache cache;
 	struct engine_options o;
 	int64_t		 max_blocks;	/* of one sequence */
@@ -23,6 +31,7 @@ struct seq {
 	struct engine	*e;
 	int32_t		*token, *block;
 	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
+	int64_t		 guessed;		/* those that the first layers have computed */
 	int32_t		 slot;			/* of its states; -1: none */
 	int64_t		 base;			/* of positions that were computed */
 	int64_t		 want;			/* of how many last tokens to give logits */
@@ -74,7 +83,8 @@ make_inputs(struct engine *e, struct err *err)
 static void
 free_parts(struct engine *e)
 {
-	tape_free(e->tape);
+	tape_free(e->whole.tape);
+	tape_free(e->early.tape);
 	model_cache_free(&e->cache);
 	free(e->unused);
 	free(e->unused_slot);
@@ -108,17 +118,24 @@ set_options(struct engine *e, struct model *model, const struct engine_options *
 	e->max_blocks = (model->config.context + CACHE_BLOCK - 1) / CACHE_BLOCK;
 }
 
-static struct tape *
+static int
 record(struct engine *e, struct dev *dev, struct err *err)
 {
-	struct tape *t = tape_new(dev, e->o.pass, e->o.seqs, params_tape(&e->model->params), err);
+	struct engine_options *o = &e->o;
+	dtype type = params_tape(&e->model->params);
 
-	if (t != NULL && model_record_generate(e->model, t, &e->cache, e->max_blocks, e->o.rows,
-	    &e->io, err) < 0) {
-		tape_free(t);
-		return NULL;
-	}
-	return t;
+	e->whole.tape = tape_new(dev, o->pass, o->seqs, type, err);
+	if (e->whole.tape == NULL || model_record_generate(e->model, e->whole.tape, &e->cache,
+	    e->max_blocks, o->rows, &e->whole.io, err) < 0)
+		return -1;
+	if (o->early == 0)
+		return 0;
+	if (o->early < 0 || o->early >= e->model->config.layers)
+		return err_set(err, ERR_ARG, "the first %lld of %lld layers",
+		    (long long)o->early, (long long)e->model->config.layers);
+	e->early.tape = tape_new(dev, GUESS_PASS, 1, type, err);
+	return e->early.tape == NULL ? -1 : model_record_early(e->model, e->early.tape,
+	    &e->cache, o->early, e->max_blocks, 1, &e->early.io, err);
 }
 
 int64_t
@@ -129,11 +146,11 @@ engine_bytes(struct model *model, const struct engine_options *o, struct err *er
 	int64_t bytes = -1;
 
 	set_options(&e, model, o);
-	if (make_cache(&e, NULL, err) == 0 && (e.tape = record(&e, NULL, err)) != NULL &&
-	    tape_layout(e.tape, err) == 0) {
-		tape_cost(e.tape, &cost);
+	if (make_cache(&e, NULL, err) == 0 && record(&e, NULL, err) == 0 &&
+	    tape_layout(e.whole.tape, err) == 0) {
+		tape_cost(e.whole.tape, &cost);
 		bytes = e.cache.bytes + cost.memory + cost.records +
-		    e.o.seqs * model->config.vocab * (int64_t)sizeof(float);
+		    e.o.rows * model->config.vocab * (int64_t)sizeof(float);
 	}
 	free_parts(&e);
 	return bytes;
@@ -150,7 +167,8 @@ engine_new(struct model *model, const struct engine_options *o, struct err *err)
 	}
 	set_options(e, model, o);
 	if (make_cache(e, model->dev, err) < 0 || make_inputs(e, err) < 0 ||
-	    (e->tape = record(e, model->dev, err)) == NULL || tape_plan(e->tape, err) < 0) {
+	    record(e, model->dev, err) < 0 || tape_plan(e->whole.tape, err) < 0 ||
+	    (e->early.tape != NULL && tape_plan(e->early.tape, err) < 0)) {
 		engine_free(e);
 		return NULL;
 	}
@@ -252,7 +270,21 @@ seq_truncate(struct seq *s, int64_t n)
 		s->n = n;
 	if (s->done > n)
 		take_back(s, n);
+	if (s->guessed > n)
+		s->guessed = n;
 	s->at = -1;
+}
+
+int64_t
+seq_keep(struct seq *s, const int32_t *token, int64_t n)
+{
+	int64_t same = 0;
+
+	while (same < n && same < s->n && s->token[same] == token[same])
+		same++;
+	if (same < s->n)
+		seq_truncate(s, same);
+	return same;
 }
 
 int64_t
@@ -366,24 +398,24 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t first)
 
 /* Run a pass; logits of its finished sequences go to rows from first on. */
 static int
-run(struct engine *e, const struct pass *p, int64_t first, struct err *err)
+run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first, struct err *err)
 {
-	const struct model_io *io = &e->io;
+	const struct model_io *io = &g->io;
 	int64_t vocab = e->model->config.vocab;
 
-	tape_set_counts(e->tape, p->tokens, p->seqs);
-	tape_set_wanted(e->tape, p->rows);
-	tape_upload(e->tape, io->token, e->token, p->tokens);
-	tape_upload(e->tape, io->pos, e->pos, p->tokens);
-	tape_upload(e->tape, io->slot, e->slot, p->tokens);
-	tape_upload(e->tape, io->cu_seqlens, e->cu_seqlens, p->seqs + 1);
-	tape_upload(e->tape, io->key_len, e->key_len, p->seqs);
-	tape_upload(e->tape, io->state_slot, e->state_slot, p->seqs);
-	tape_upload(e->tape, io->block_table, e->table, p->seqs * e->max_blocks);
-	tape_upload(e->tape, io->row, e->row, p->rows);
-	tape_forward(e->tape, 0, -1);
+	tape_set_counts(g->tape, p->tokens, p->seqs);
+	tape_set_wanted(g->tape, p->rows);
+	tape_upload(g->tape, io->token, e->token, p->tokens);
+	tape_upload(g->tape, io->pos, e->pos, p->tokens);
+	tape_upload(g->tape, io->slot, e->slot, p->tokens);
+	tape_upload(g->tape, io->cu_seqlens, e->cu_seqlens, p->seqs + 1);
+	tape_upload(g->tape, io->key_len, e->key_len, p->seqs);
+	tape_upload(g->tape, io->state_slot, e->state_slot, p->seqs);
+	tape_upload(g->tape, io->block_table, e->table, p->seqs * e->max_blocks);
+	tape_upload(g->tape, io->row, e->row, p->rows);
+	tape_forward(g->tape, 0, -1);
 	if (p->rows > 0)
-		tape_download(e->tape, io->logits, e->logits + first * vocab, p->rows * vocab);
+		tape_download(g->tape, io->logits, e->logits + first * vocab, p->rows * vocab);
 	return dev_wait(e->model->dev, err);
 }
 
@@ -413,9 +445,36 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 			if (left > room)
 				break;		/* the rest of it in the next pass */
 		}
-		if (p.tokens > 0 && run(e, &p, finished, err) < 0)
+		if (p.tokens > 0 && run(e, &e->whole, &p, finished, err) < 0)
 			return -1;
 		finished += p.rows;
 	}
+	return 0;
+}
+
+int
+engine_guess(struct engine *e, struct seq *s, struct err *err)
+{
+	int64_t done = s->done, pending;
+
+	assert(e->early.tape != NULL && s->n > 0);
+	if (reserve(s, err) < 0)
+		return -1;
+	if (s->done < s->guessed)
+		s->done = s->guessed;
+	if (s->done == s->n)
+		s->done--;
+	for (; (pending = s->n - s->done) > 0;) {
+		struct pass p = { 0 };
+		int64_t want = s->want;
+
+		s->want = 1;
+		add(e, &p, s, pending < GUESS_PASS ? pending : GUESS_PASS, 0);
+		s->want = want;
+		if (run(e, &e->early, &p, 0, err) < 0)
+			return -1;
+	}
+	s->guessed = s->n;
+	s->done = done;
 	return 0;
 }

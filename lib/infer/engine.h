@@ -18,6 +18,7 @@ struct engine_options {
 	int64_t	seqs;		/* sequences at once; 0: 1 */
 	int64_t	rows;		/* tokens of a run whose logits are wanted; 0: one a sequence */
 	int64_t	cache;		/* tokens the cache holds in all; 0: a context a sequence */
+	int64_t	early;		/* layers of engine_guess(); 0: it is not used */
 };
 
 struct engine;
@@ -37,8 +38,9 @@ void seq_free(struct seq *s);
 /* Append tokens; ERR_LIMIT when the context would be passed. */
 int seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err);
 
-/* Forget all but the first n tokens. */
+/* Forget all but the first n tokens; or all from the first other one on: how many are left. */
 void seq_truncate(struct seq *s, int64_t n);
+int64_t seq_keep(struct seq *s, const int32_t *token, int64_t n);
 int64_t seq_length(const struct seq *s);
 const int32_t *seq_tokens(const struct seq *s);		/* good until the next push */
 
@@ -54,5 +56,11 @@ void seq_want(struct seq *s, int64_t rows);
  */
 int engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err);
 const float *seq_logits(const struct seq *s);
+
+/*
+ * Guess the logits after the last token by the model's first layers alone.  Its
+ * tokens stay pending, and no result depends on a guess.
+ */
+int engine_guess(struct engine *e, struct seq *s, struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/progress.h"
+#include "infer/draft.h"
 #include "infer/emit.h"
 
 /* A text that is being written. */
@@ -28,6 +29,9 @@ struct scheduler {
 	struct seq	**seq;		/* of one step */
 	int64_t		 room;		/* tokens of the cache, not promised */
 	struct token_logp top[TEXT_TOP];
+	struct draft	*draft;		/* NULL: none */
+	const int32_t	*guess;		/* of this step, for its only text */
+	int64_t		 n_guess;
 };
 
 const char *
@@ -87,6 +91,13 @@ scheduler_free(struct scheduler *s)
 	free(s);
 }
 
+void
+scheduler_guess(struct scheduler *s, struct draft *d)
+{
+	assert(s->o.rows >= s->o.seqs + DRAFT_MAX);
+	s->draft = d;
+}
+
 int
 scheduler_running(const struct scheduler *s)
 {
@@ -103,18 +114,6 @@ needs(const struct scheduler *s, const struct request *r)
 	int64_t n = r->max_tokens < context - r->n ? r->n + r->max_tokens : context;
 
 	return (n + CACHE_BLOCK - 1) / CACHE_BLOCK * CACHE_BLOCK;
-}
-
-/* How much of the prompt a sequence begins with. */
-static int64_t
-in_common(const struct seq *s, const struct request *r)
-{
-	const int32_t *have = seq_tokens(s);
-	int64_t n = seq_length(s) < r->n ? seq_length(s) : r->n, i = 0;
-
-	while (i < n && have[i] == r->prompt[i])
-		i++;
-	return i;
 }
 
 int
@@ -136,10 +135,9 @@ scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
 		.ctx = r->ctx, .decoder = { .started = true, .skip_special = true } } };
 	if (t->seq == NULL && (t->seq = seq_new(s->e, err)) == NULL)
 		return -1;
-	t->given = in_common(t->seq, r);
+	t->given = seq_keep(t->seq, r->prompt, r->n);
 	/* The last token of the prompt is run again where it was: its logits are needed. */
 	t->report.cached = t->given < r->n ? t->given : r->n - 1;
-	seq_truncate(t->seq, t->given);
 	s->room -= promised;
 	s->n++;
 	return 1;
@@ -147,27 +145,60 @@ scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
 
 /* ---- going on ---- */
 
+/* A piece of the prompt, of at most room tokens.  Return how many, or -1. */
+static int64_t
+give_prompt(struct text *t, int64_t room, struct err *err)
+{
+	int64_t n = t->r.n - t->given < room ? t->r.n - t->given : room;
+
+	if (seq_push(t->seq, t->r.prompt + t->given, n, err) < 0)
+		return -1;
+	t->given += n;
+	if (t->given < t->r.n)
+		seq_want(t->seq, 0);
+	return n;
+}
+
+/* What a text that is alone may go on with. */
+static int
+give_guesses(struct scheduler *s, struct text *t, struct err *err)
+{
+	const struct config *c = engine_config(s->e);
+	int64_t n = seq_length(t->seq), room = t->r.max_tokens - t->report.tokens - 1;
+
+	if (room > c->context - n)
+		room = c->context - n;
+	/* Where more tokens would change the positions of all, they have to be sure. */
+	if (model_rope_base(c, n + DRAFT_MAX) != model_rope_base(c, n))
+		room = 0;
+	s->n_guess = draft_guess(s->draft, t->seq, &t->r, room, &s->guess, err);
+	if (s->n_guess < 0 || seq_push(t->seq, s->guess, s->n_guess, err) < 0)
+		return -1;
+	seq_want(t->seq, s->n_guess + 1);
+	return 0;
+}
+
 /* Give sequences what they are to compute: prompts in pieces, as many tokens as a pass has. */
 static int
 prepare(struct scheduler *s, struct err *err)
 {
 	int64_t left = s->o.pass - s->n;
 
+	s->n_guess = 0;
 	for (int i = 0; i < s->n; i++) {
 		struct text *t = &s->text[i];
-		int64_t more = t->r.n - t->given;
+		int64_t n;
 
-		if (more > left + 1)
-			more = left + 1;
-		if (more > 0) {
-			if (seq_push(t->seq, t->r.prompt + t->given, more, err) < 0)
-				return -1;
-			t->given += more;
-			left -= more - 1;
-		}
-		seq_want(t->seq, t->given == t->r.n);
 		s->seq[i] = t->seq;
+		seq_want(t->seq, 1);
+		if (t->given == t->r.n)
+			continue;
+		if ((n = give_prompt(t, left + 1, err)) < 0)
+			return -1;
+		left -= n - 1;
 	}
+	if (s->draft != NULL && s->n == 1 && s->text[0].report.tokens > 0)
+		return give_guesses(s, &s->text[0], err);
 	return 0;
 }
 
@@ -190,10 +221,11 @@ tell(struct scheduler *s, struct text *t, const float *logits, int32_t id, struc
 
 /* The token is drawn, and its text goes out.  1 when the text ends with it; 0 or -1. */
 static int
-take(struct scheduler *s, struct text *t, const float *logits, int32_t id, struct err *err)
+take(struct scheduler *s, struct text *t, const struct sampler_at *at, int32_t id,
+    struct err *err)
 {
 	const struct config *c = engine_config(s->e);
-	int got = tell(s, t, logits, id, err);
+	int got = tell(s, t, at->logits, id, err);
 
 	if (got != 0) {
 		t->report.end = TEXT_BROKEN_OFF;
@@ -210,25 +242,37 @@ take(struct scheduler *s, struct text *t, const float *logits, int32_t id, struc
 	if (t->report.tokens == t->r.max_tokens)
 		return 1;
 	t->report.end = TEXT_CONTEXT;
-	return seq_length(t->seq) == c->context;
+	return at->n_before == c->context;
 }
 
-/* One more token.  As take(). */
+/* One more token, and one more for each that was guessed rightly.  As take(). */
 static int
 draw(struct scheduler *s, struct text *t, struct err *err)
 {
-	struct sampler_at at = { .logits = seq_logits(t->seq), .before = seq_tokens(t->seq),
-	    .n_before = seq_length(t->seq), .stream = t->r.stream };
+	int64_t vocab = engine_config(s->e)->vocab, right = 0;
+	struct sampler_at at = { .logits = seq_logits(t->seq) - s->n_guess * vocab,
+	    .before = seq_tokens(t->seq), .n_before = seq_length(t->seq) - s->n_guess,
+	    .stream = t->r.stream };
 	int32_t id;
 	int got;
 
 	if (t->report.tokens == 0)
 		t->report.prompt_seconds = progress_now() - t->start;
-	at.index = (uint64_t)at.n_before;
-	id = sampler_pick(&t->r.sampler, s->space, &at);
-	if ((got = take(s, t, at.logits, id, err)) != 0)
-		return got;
-	return seq_push(t->seq, &id, 1, err);
+	for (;;) {
+		at.index = (uint64_t)at.n_before;
+		id = sampler_pick(&t->r.sampler, s->space, &at);
+		got = take(s, t, &at, id, err);
+		if (got != 0 || right == s->n_guess || id != s->guess[right])
+			break;
+		right++;
+		at.n_before++;
+		at.logits += vocab;
+	}
+	if (right < s->n_guess)
+		seq_truncate(t->seq, at.n_before);
+	if (s->draft != NULL && s->n == 1 && t->report.tokens > 1)
+		draft_judged(s->draft, right);
+	return got != 0 ? got : seq_push(t->seq, &id, 1, err);
 }
 
 static int

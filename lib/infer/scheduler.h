@@ -62,7 +62,14 @@ struct scheduler;
 
 /* Texts at once, pass and cache are the engine's. */
 struct scheduler *scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err);
-void scheduler_free(struct scheduler *s);		/* texts that are not whole are dropped */
+void scheduler_free(struct scheduler *s);	/* texts that are not whole are dropped */
+
+/*
+ * While a text is alone, guess what it goes on with (draft.h); borrowed.  The
+ * engine's rows are DRAFT_MAX more than its sequences.
+ */
+struct draft;
+void scheduler_guess(struct scheduler *s, struct draft *d);
 
 /* Begin a text.  1; 0 when it has to wait for others to end; -1. */
 int scheduler_add(struct scheduler *s, const struct request *r, struct err *err);

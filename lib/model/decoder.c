@@ -165,7 +165,7 @@ trunk(struct build *b)
 		h = op_add(t, h, op_embed(t, weight(b, b->names->positions, ".weight"),
 		    b->io->pos, 1));
 	h = drop(b, h);
-	for (int64_t i = 0; i < b->c->layers; i++) {
+	for (int64_t i = 0; i < b->layers; i++) {
 		snprintf(name, sizeof(name), "layer %" PRId64, i);
 		tape_block(t, name);
 		snprintf(b->prefix, sizeof(b->prefix), b->names->layer, (long long)i);
@@ -205,6 +205,8 @@ begin(struct build *b, int64_t positions)
 	struct model_io *io = b->io;
 
 	b->names = arch_family(c->arch)->names;
+	if (b->layers == 0)
+		b->layers = c->layers;
 	*io = (struct model_io){ .config = c, .token = token_input(b, "token", DTYPE_I32),
 	    .pos = token_input(b, "pos", DTYPE_I32),
 	    .cu_seqlens = seq_input(b, "cu_seqlens", 1) };
@@ -307,24 +309,42 @@ model_record_logits(struct model *m, struct tape *t, int64_t max_rows, struct mo
 	return 0;
 }
 
+static int
+record_generate(struct build *b, int64_t max_blocks, int64_t max_rows)
+{
+	struct model_io *io = b->io;
+
+	if (begin(b, b->c->context) < 0)
+		return -1;
+	io->slot = token_input(b, "slot", DTYPE_I32);
+	io->key_len = seq_input(b, "key_len", 0);
+	io->state_slot = seq_input(b, "state_slot", 0);
+	io->block_table = tape_input(b->t, "block_table", DTYPE_I32, ROWS_FIXED, 2,
+	    (int64_t[]){ tape_seqs(b->t), max_blocks });
+	for (int i = 0; i < 2; i++) {
+		b->mask[i].key_len = io->key_len;
+		b->mask[i].block_table = io->block_table;
+		b->mask[i].block_size = b->cache->block_size;
+	}
+	wanted_logits(b, max_rows);
+	return 0;
+}
+
 int
 model_record_generate(struct model *m, struct tape *t, const struct model_cache *cache,
     int64_t max_blocks, int64_t max_rows, struct model_io *io, struct err *err)
 {
 	struct build b = { .m = m, .c = &m->config, .t = t, .io = io, .cache = cache, .err = err };
 
-	if (begin(&b, b.c->context) < 0)
-		return -1;
-	io->slot = token_input(&b, "slot", DTYPE_I32);
-	io->key_len = seq_input(&b, "key_len", 0);
-	io->state_slot = seq_input(&b, "state_slot", 0);
-	io->block_table = tape_input(t, "block_table", DTYPE_I32, ROWS_FIXED, 2,
-	    (int64_t[]){ tape_seqs(t), max_blocks });
-	for (int i = 0; i < 2; i++) {
-		b.mask[i].key_len = io->key_len;
-		b.mask[i].block_table = io->block_table;
-		b.mask[i].block_size = cache->block_size;
-	}
-	wanted_logits(&b, max_rows);
-	return 0;
+	return record_generate(&b, max_blocks, max_rows);
+}
+
+int
+model_record_early(struct model *m, struct tape *t, const struct model_cache *cache,
+    int64_t layers, int64_t max_blocks, int64_t max_rows, struct model_io *io, struct err *err)
+{
+	struct build b = { .m = m, .c = &m->config, .t = t, .io = io, .cache = cache,
+	    .layers = layers, .err = err };
+
+	return record_generate(&b, max_blocks, max_rows);
 }

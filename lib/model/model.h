@@ -278,5 +278,8 @@ int model_record_logits(struct model *m, struct tape *t, int64_t max_rows, struc
 /* Record generation: logits of up to max_rows tokens, keys and values through a cache. */
 int model_record_generate(struct model *m, struct tape *t, const struct model_cache *cache,
     int64_t max_blocks, int64_t max_rows, struct model_io *io, struct err *err);
+/* The same by the first layers alone, and the head: a guess. */
+int model_record_early(struct model *m, struct tape *t, const struct model_cache *cache,
+    int64_t layers, int64_t max_blocks, int64_t max_rows, struct model_io *io, struct err *err);
 
 #endif

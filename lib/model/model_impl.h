@@ -173,6 +173,7 @@ struct build {
 	struct tape	*t;
 	struct model_io	*io;
 	const struct model_cache *cache;
+	int64_t		 layers;	/* of the trunk */
 	struct tensor	*rope[2];	/* by MIXER_FULL, MIXER_LOCAL */
 	struct op_mask	 mask[2];
 	uint64_t	 drops;		/* dropouts so far */

@@ -132,6 +132,50 @@ exits 0 '--typical' llm-generate -m $model -p 'The kernel' -s 5 -n 20 --typical 
 ! cmp -s out drawn
 result 'draws others' $?
 
+# ---- guesses: the text is never another, however many of them are wrong ----
+
+llm-init -q -m tok --layers 1 --width 32 --heads 2 --context 64 -s 9 -o other
+for how in '-T 0' '-T 0.9 -s 5' '-T 1.5 --top-k 30 --presence-penalty 0.5 --stop ed'
+do
+	exits 0 "$how" llm-generate -m $model -p 'The kernel of The kernel' -n 50 $how
+	cp out plainly
+	for guess in --lookup '--early-exit 1' '--draft other' "--draft $model"
+	do
+		exits 0 "$guess" llm-generate -m $model -p 'The kernel of The kernel' -n 50 $how \
+		    $guess
+		prints 'the same text' <plainly
+		exits 0 'always' llm-generate -m $model -p 'The kernel of The kernel' -n 50 $how \
+		    $guess --draft-always --draft-max 5 -v
+		prints 'the same text' <plainly
+		# A drawn text may have nothing twice.
+		test "$guess$how" != "--lookup-T 0" ||
+		    grep -q '^llm-generate: [0-9]* passes, [1-9][0-9]* tokens guessed, ' err
+		result 'by guesses' $?
+	done
+	# By the model itself all are right, but for the last ones, behind the end.
+	awk '/guessed/ { exit !($4 > 9 && $7 >= $4 - 5) }' err
+	result 'who guesses by the same model is right' $?
+done
+exits 0 'until the context is full' llm-generate -m $model -p 'The kernel' -n 1000 --ignore-eos
+cp out plainly
+exits 0 'with guesses' llm-generate -m $model -p 'The kernel' -n 1000 --ignore-eos --draft $model \
+    --draft-always
+prints 'the same' <plainly
+exits 0 'records' llm-generate -m $model -p 'The kernel' -n 9 --logprobs 2 -F jsonl
+cp out plainly
+exits 0 'with guesses' llm-generate -m $model -p 'The kernel' -n 9 --logprobs 2 -F jsonl \
+    --early-exit 1 --draft-always
+prints 'the same' <plainly
+exits 2 'two kinds of guesses' llm-generate -m $model -p The --lookup --early-exit 1
+exits 2 'all layers' llm-generate -m $model -p The --early-exit 2
+exits 2 'no layer' llm-generate -m $model -p The --early-exit 0
+exits 2 'too many guesses' llm-generate -m $model -p The --lookup --draft-max 17
+cp -RL other foreign && llm-vocab -n 300 -o foreign train.jsonl
+exits 2 'a draft of another tokenizer' llm-generate -m $model -p The --draft foreign
+grep -q '^llm-generate: foreign: not the tokenizer of the model$' err
+result 'says so' $?
+exits 2 'a draft that is not there' llm-generate -m $model -p The --draft nothing
+
 # ---- records ----
 
 awk '{ printf "{\"n\":%d,\"text\":\"The %s\"}\n", NR, $0 }' >prompts <<'END'

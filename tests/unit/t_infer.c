@@ -231,6 +231,35 @@ test_rows(struct rig *g)
 	ok(beside, "taken back and gone on with, they are too");
 }
 
+/* A guess changes nothing, and what it computed is not computed again. */
+static void
+test_guess(struct rig *g)
+{
+	struct err err = { 0 };
+	struct engine *e = engine_new(&g->m, &(struct engine_options){ .early = 1,
+	    .cache = 2 * CONTEXT }, &err);
+	struct seq *s = seq_of(e, g->text[0], 40), *other;
+	float want[VOCAB], once[VOCAB];
+
+	reference(g, LONG, want);
+	ok(engine_run(e, &s, 1, &err) == 0 && seq_push(s, g->text[0] + 40, 5, &err) == 0 &&
+	    engine_guess(e, s, &err) == 0 && seq_push(s, g->text[0] + 45, 5, &err) == 0 &&
+	    engine_guess(e, s, &err) == 0 && !same(s, want), "guesses by one layer");
+	memcpy(once, seq_logits(s), sizeof(once));
+	ok(engine_run(e, &s, 1, &err) == 0 && same(s, want), "the logits are as without them");
+	other = seq_of(e, g->text[0], LONG);
+	ok(engine_guess(e, other, &err) == 0 && same(other, once), "in one piece, the same guess");
+	ok(seq_keep(s, g->text[0], 30) == 30 && seq_length(s) == 30 &&
+	    seq_push(s, g->text[0] + 30, 20, &err) == 0 && engine_guess(e, s, &err) == 0 &&
+	    same(s, once), "and after tokens were taken back");
+	ok(seq_keep(s, g->text[1], 30) < 30, "what is another text is not kept");
+	seq_free(s);
+	seq_free(other);
+	engine_free(e);
+	ok(engine_new(&g->m, &(struct engine_options){ .early = g->m.config.layers }, &err) == NULL,
+	    "all layers are no guess");
+}
+
 static void
 test_limits(struct rig *g)
 {
@@ -310,6 +339,8 @@ main(void)
 		test_single(&g);
 		test_sequences(&g);
 		test_rows(&g);
+		if (!config_recurrent(configs[i]))
+			test_guess(&g);
 		test_limits(&g);
 		test_plain(&g);
 		rig_down(&g);

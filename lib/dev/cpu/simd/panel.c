@@ -22,18 +22,33 @@ words_along(bool pairs, dtype type, const void *row, int64_t k, int64_t n)
 	return w;
 }
 
+/* Elements [i, i + n) of an array as bf16, in the low halves of words. */
+INLINE vu
+low_halves(dtype type, const void *p, int64_t i, int64_t n)
+{
+	const uint16_t *half = (const uint16_t *)p + i;
+	vh h = { 0 };
+
+	if (type != DTYPE_BF16)
+		h = bf16_round(vget(type, p, i, n));
+	else if (n >= VW)
+		h = *(const vh_mem *)half;
+	else
+		memcpy(&h, half, (size_t)n * sizeof(*half));
+	return __builtin_convertvector(h, vu);
+}
+
 /* Words of columns [j, j + n) of one row, or of two where k goes on. */
 INLINE vf
 words_across(bool pairs, dtype type, const void *row, int64_t ld, int64_t j, int64_t n, bool on)
 {
-	vf x = vget(type, row, j, n), y = { 0 };
+	vu y = { 0 };
 
 	if (!pairs)
-		return x;
+		return vget(type, row, j, n);
 	if (on)
-		y = vget(type, row, j + ld, n);
-	return (vf)(__builtin_convertvector(bf16_round(x), vu) |
-	    __builtin_convertvector(bf16_round(y), vu) << 16);
+		y = low_halves(type, row, j + ld, n);
+	return (vf)(low_halves(type, row, j, n) | y << 16);
 }
 
 /*
@@ -274,15 +289,15 @@ finish(const struct tile_of *t, vf acc[MR][2])
 }
 
 /*
- * Whole tiles of floats, from registers.  What a store might change, for all
- * the compiler knows, is read before the first.
+ * Whole tiles, from registers, where what is added is floats.  What a store
+ * might change, for all the compiler knows, is read before the first.
  */
 INLINE void
-finish_whole(const struct tile_of *t, vf acc[MR][2])
+finish_whole(dtype type, const struct tile_of *t, vf acc[MR][2])
 {
 	const float *from = (const float *)(const void *)t->from;
-	float *to = (float *)(void *)t->to;
-	int64_t from_ld = t->s->from.ld, to_ld = t->s->to.ld;
+	char *to = t->to;
+	int64_t from_ld = t->s->from.ld, to_ld = t->s->to.ld * type_bytes(type);
 	vf b0 = { 0 }, b1 = { 0 }, alpha = vset(t->s->alpha);
 
 	if (t->bias != NULL) {
@@ -292,14 +307,14 @@ finish_whole(const struct tile_of *t, vf acc[MR][2])
 	if (from != NULL) {
 		UNROLL
 		for (int i = 0; i < MR; i++, from += from_ld, to += to_ld) {
-			vstore(to, vfma(acc[i][0], alpha, vload(from) + b0));
-			vstore(to + VW, vfma(acc[i][1], alpha, vload(from + VW) + b1));
+			vput(type, to, 0, vfma(acc[i][0], alpha, vload(from) + b0), VW);
+			vput(type, to, VW, vfma(acc[i][1], alpha, vload(from + VW) + b1), VW);
 		}
 	} else {
 		UNROLL
 		for (int i = 0; i < MR; i++, to += to_ld) {
-			vstore(to, vfma(acc[i][0], alpha, b0));
-			vstore(to + VW, vfma(acc[i][1], alpha, b1));
+			vput(type, to, 0, vfma(acc[i][0], alpha, b0), VW);
+			vput(type, to, VW, vfma(acc[i][1], alpha, b1), VW);
 		}
 	}
 }
@@ -319,10 +334,10 @@ fetch_result(int mr, const struct tile_of *t)
 static bool
 is_whole(const struct tile_of *t)
 {
-	return t->n == NR && t->s->to.type == DTYPE_F32 &&
-	    (t->from == NULL || t->s->from.type == DTYPE_F32);
+	return t->n == NR && (t->from == NULL || t->s->from.type == DTYPE_F32);
 }
 
+#define WHOLE(type) finish_whole(type, t, acc)
 #define HEIGHT(mr, pairs, name)						\
 static void								\
 name(struct tile_of *t)							\
@@ -332,7 +347,7 @@ name(struct tile_of *t)							\
 	fetch_result(mr, t);						\
 	sum(mr, pairs, t, acc);						\
 	if (mr == MR && is_whole(t)) {					\
-		finish_whole(t, acc);					\
+		EACH_TYPE(t->s->to.type, WHOLE);			\
 		return;							\
 	}								\
 	UNROLL								\

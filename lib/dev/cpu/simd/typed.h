@@ -33,6 +33,9 @@ bf16_widen(vh h)
 INLINE vh
 bf16_round(vf x)
 {
+#ifdef __AVX512BF16__
+	return (vh)_mm512_cvtneps_pbh((__m512)x);
+#else
 	vu u = (vu)x, nan = (vu)(x != x);
 	vu r = (u + 0x7fff + (u >> 16 & 1)) >> 16;
 
@@ -44,6 +47,7 @@ bf16_round(vf x)
 	    _mm256_extracti128_si256((__m256i)r, 1));
 #else
 	return __builtin_convertvector(r, vh);
+#endif
 #endif
 }
 

@@ -1,0 +1,94 @@
+#include "tool/draft.h"
+
+#define AT(field) offsetof(struct draft_opts, field)
+
+const struct opt draft_options[] = {
+	{ 0, "draft", OPT_STR, AT(model), "DIR", "guess tokens ahead by this smaller model" },
+	{ 0, "lookup", OPT_FLAG, AT(lookup), .help = "guess them by what the text had before" },
+	{ 0, "early-exit", OPT_I64, AT(early), "N", "guess them by the model's first N layers",
+	    .min = 1, .max = CONFIG_LAYERS },
+	{ 0, "draft-max", OPT_I64, AT(most), "N", "the most tokens to guess at once (8)",
+	    .min = 1, .max = DRAFT_MAX },
+	{ 0, "draft-always", OPT_FLAG, AT(always), .help = "guess where it does not pay, too" },
+	{ 0 }
+};
+
+static bool
+wanted(const struct draft_opts *o)
+{
+	return o->model != NULL || o->lookup || o->early > 0;
+}
+
+void
+draft_prepare(const struct draft_opts *o, struct engine_options *eo)
+{
+	if ((o->model != NULL) + o->lookup + (o->early > 0) > 1)
+		tool_usage("one of --draft, --lookup and --early-exit");
+	if (wanted(o))
+		eo->rows = eo->seqs + DRAFT_MAX;
+	eo->early = o->early;
+}
+
+static void
+open_model(struct draft_opts *o, struct dev *dev, const struct tokenizer *tok)
+{
+	const struct engine_options eo = { 0 };
+	hash128 ours = tokenizer_fingerprint(tok), theirs;
+	struct tokenizer *other;
+	struct err err;
+
+	if ((other = tokenizer_load(o->model, &err)) == NULL)
+		tool_fail(NULL, &err);
+	theirs = tokenizer_fingerprint(other);
+	tokenizer_free(other);
+	if (ours.lo != theirs.lo || ours.hi != theirs.hi)
+		tool_die("%s: not the tokenizer of the model", o->model);
+	if (model_load(&o->m, o->model, dev, false, &err) < 0 ||
+	    (o->engine = engine_new(&o->m, &eo, &err)) == NULL)
+		tool_fail(NULL, &err);
+}
+
+void
+draft_begin(struct draft_opts *o, struct engine *e, struct dev *dev,
+    const struct tokenizer *tok, struct scheduler *s)
+{
+	struct err err;
+
+	if (!wanted(o))
+		return;
+	if (config_recurrent(engine_config(e)))
+		tool_die("guesses have to be taken back, and the states of %s cannot",
+		    arch_name(engine_config(e)->arch));
+	if (o->model != NULL)
+		open_model(o, dev, tok);
+	if (o->lookup)
+		o->draft = draft_lookup(o->most, &err);
+	else
+		o->draft = o->model != NULL ? draft_model(o->engine, o->most, &err) :
+		    draft_early(e, o->most, &err);
+	if (o->draft == NULL)
+		tool_fail(NULL, &err);
+	if (o->always)
+		draft_always(o->draft);
+	scheduler_guess(s, o->draft);
+}
+
+void
+draft_tell(const struct draft_opts *o)
+{
+	const struct draft_report *r;
+
+	if (o->draft == NULL)
+		return;
+	r = draft_report(o->draft);
+	tool_warn("%lld passes, %lld tokens guessed, %lld of them rightly", (long long)r->steps,
+	    (long long)r->guesses, (long long)r->right);
+}
+
+void
+draft_end(struct draft_opts *o)
+{
+	draft_free(o->draft);
+	engine_free(o->engine);
+	model_free(&o->m);
+}
