@@ -19,7 +19,7 @@ enum { RATES = 64 };
 
 struct sweeper {
 	const char	*method, *model, *valid, *optimizer, *moments, *schedule, *rates;
-	const char	*format, *output, *plot, *device;
+	const char	*dtype, *recompute, *format, *output, *plot, *device;
 	int64_t		 steps, batch, micro, memory, seed, threads;
 	double		 from, to, decay, clip;
 	bool		 quiet, verbose;
@@ -44,6 +44,8 @@ static const struct opt opts[] = {
 	    .min = 1, .max = 1e9 },
 	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "what a pass may take in all",
 	    .min = 1, .max = 9e18 },
+	{ 0, "dtype", OPT_STR, AT(dtype), "TYPE", "compute in fp32, bf16 or fp16 (fp32)" },
+	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "none, cheap or block (none)" },
 	{ 0, "optimizer", OPT_STR, AT(optimizer), "NAME",
 	    "adamw, muon, lion or adafactor (adamw)" },
 	{ 0, "moments", OPT_STR, AT(moments), "TYPE", "fp32, bf16 or 8bit (fp32)" },
@@ -146,6 +148,8 @@ set_up(struct sweeper *o, char **files)
 	    .schedule = { .floor = 0.1, .decay = 0.2, .warmup = o->steps / 20 } };
 	if (optimizer_parse(o->optimizer, &to->optimizer, &err) < 0 ||
 	    moments_parse(o->moments, &to->moments, &err) < 0 || train_betas(to, &err) < 0 ||
+	    compute_parse(o->dtype, &o->s.compute, &err) < 0 ||
+	    recompute_parse(o->recompute, &to->recompute, &err) < 0 ||
 	    schedule_parse(o->schedule, &to->schedule.shape, &err) < 0)
 		tool_usage("%s", err.msg);
 	while (files[n] != NULL)
@@ -286,9 +290,9 @@ sweep(struct sweeper *o, struct err *err)
 int
 main(int argc, char **argv)
 {
-	struct sweeper o = { .method = "range", .format = "tsv", .optimizer = "adamw",
-	    .moments = "fp32", .schedule = "cosine", .steps = 100, .batch = 8192, .decay = 0.1,
-	    .clip = 1, .seed = 1 };
+	struct sweeper o = { .method = "range", .format = "tsv", .dtype = "fp32",
+	    .recompute = "none", .optimizer = "adamw", .moments = "fp32", .schedule = "cosine",
+	    .steps = 100, .batch = 8192, .decay = 0.1, .clip = 1, .seed = 1 };
 	char **files = tool_start(&tool, argc, argv, &o);
 	struct buf text = { 0 };
 	struct team *team;

@@ -3,8 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "train/optim.h"
-
 enum { BLOWN = 4 };		/* times the least loss that end a range test */
 static const double decay = 0.9;
 
@@ -18,7 +16,7 @@ static int
 trial_begin(struct trial *t, const struct sweep *s, const struct train_options *o,
     struct err *err)
 {
-	*t = (struct trial){ 0 };
+	*t = (struct trial){ .m.params.compute = s->compute };
 	if (model_load(&t->m, s->model, s->dev, true, err) < 0)
 		return -1;
 	t->t = trainer_new(&t->m, s->rows, s->valid, o, err);
@@ -224,34 +222,15 @@ sweep_batch(const struct sweep *s, double rate, struct sweep_result *r, struct e
 	return ret;
 }
 
-/* Bytes of training with passes of so many tokens, by the tape's plan. */
-static int
-predict(struct model *m, const struct train_options *o, int64_t tokens, int64_t *bytes,
-    struct err *err)
-{
-	struct tape *t = tape_new(NULL, tokens, tokens,
-	    TAPE_GRAD | params_tape(&m->params) | o->recompute, err);
-	struct model_io io;
-	struct tape_cost cost;
-	int ret = -1;
-
-	if (t != NULL && model_record_score(m, t, &io, 0, err) == 0 && tape_layout(t, err) == 0) {
-		tape_cost(t, &cost);
-		*bytes = cost.memory + params_bytes(&m->params, true) +
-		    optim_bytes(&m->params, o);
-		ret = 0;
-	}
-	tape_free(t);
-	return ret;
-}
-
 int
 sweep_memory(const struct sweep *s, int64_t bytes, struct sweep_result *r, struct err *err)
 {
 	const int64_t len = loader_info(s->rows)->row_len;
-	int64_t least = 0, most = 1, need = 0;
+	struct train_options o = s->o;
+	struct train_memory need = { 0 };
+	int64_t least = 0, most = 1;
 	bool grows = true;
-	struct model m = { 0 };
+	struct model m = { .params.compute = s->compute };
 	struct config c;
 	int ret = -1;
 
@@ -265,10 +244,11 @@ sweep_memory(const struct sweep *s, int64_t bytes, struct sweep_result *r, struc
 
 		if (rows > INT32_MAX / len)
 			break;
-		if ((ret = predict(&m, &s->o, rows * len, &need, err)) < 0)
+		o.batch = o.micro = rows * len;
+		if ((ret = train_memory(&m, s->dev, &o, len, 0, &need, err)) < 0)
 			break;
-		if (need <= bytes) {
-			r->memory = need;
+		if (need.total <= bytes) {
+			r->memory = need.total;
 			least = rows;
 			most = grows ? 2 * rows : most;
 		} else {
@@ -278,7 +258,7 @@ sweep_memory(const struct sweep *s, int64_t bytes, struct sweep_result *r, struc
 	}
 	if (ret == 0 && least == 0)
 		ret = err_set(err, ERR_ARG, "one row of %lld tokens needs %lld bytes",
-		    (long long)len, (long long)need);
+		    (long long)len, (long long)need.total);
 	r->micro = least * len;
 	model_free(&m);
 	return ret;

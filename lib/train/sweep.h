@@ -12,6 +12,7 @@ struct sweep {
 	const char	*model;		/* directory */
 	struct dev	*dev;
 	struct loader	*rows, *valid;	/* valid NULL: none */
+	dtype		 compute;	/* of params: nn.h */
 	struct train_options o;		/* the schedule's peak, shape and steps are the trial's */
 	int64_t		 steps;		/* of one trial */
 	void		(*progress)(void *ctx, int64_t trial, int64_t step, double loss);
@@ -31,7 +32,7 @@ struct sweep_result {
 	double	best;			/* rate of the least loss: smooth of a range */
 	double	steepest, safe;		/* range: see sweep_range() */
 	double	noise;			/* batch: the last point's */
-	int64_t	memory, micro;		/* memory: bytes predicted for a pass of micro tokens */
+	int64_t	memory, micro;		/* memory: bytes predicted for passes of micro tokens */
 };
 void sweep_free(struct sweep_result *r);
 

@@ -38,7 +38,7 @@ awk '/^# noise_scale/ { n = $3 } END { exit !(n > 1 && n < 1e6) }' "$tmp/out"
 result 'is a number of tokens' $?
 exits 2 'of a step of one pass' $run -t batch -n 3 --micro 512 train.shard
 
-exits 0 'the largest pass' $run -t memory --memory 8M train.shard
+exits 0 'the largest pass' $run -t memory --memory 64M train.shard
 micro=$(sed -n 's/^# micro.\(.*\)/\1/p' "$tmp/out")
 test "$((micro % 64))" -eq 0 && test "$micro" -ge 64
 result "is of whole rows ($micro)" $?
