@@ -20,11 +20,12 @@
 #include "eval/score.h"
 #include "fmt/shard.h"
 #include "model/merge.h"
-#include "tool/tool.h"
+#include "tool/cache.h"
 
 struct eval {
 	const char	*model, *adapter, *reference, *task, *field, *output, *device, *train;
 	int64_t		 context, stride, order, threads;
+	struct cache_opts cache;
 	/* what is open */
 	struct team	*team;
 	struct dev	*dev;
@@ -51,6 +52,7 @@ static const struct opt opts[] = {
 	    .min = 1, .max = 1e9 },
 	{ 0, "order", OPT_I64, AT(order), "N", "ngram: 2 or 3 (3)", .min = 2, .max = NGRAM_ORDER },
 	{ 0, "train", OPT_STR, AT(train), "SHARD", "ngram: tokens to count" },
+	CACHE_OPTIONS(struct eval, cache),
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
@@ -150,7 +152,7 @@ perplexity(struct eval *e, char **files)
 	struct err err;
 
 	open_model(e);
-	if ((s = score_new(&e->m, e->context, e->stride, &err)) == NULL)
+	if ((s = score_new(&e->m, e->context, e->stride, e->cache.kv, &err)) == NULL)
 		tool_fail(NULL, &err);
 	read_all(e, files, score_each, s);
 	if (score_end(s, &r, &err) < 0)

@@ -13,6 +13,7 @@
 
 #include "base/stream.h"
 #include "model/merge.h"
+#include "tool/cache.h"
 #include "tool/draft.h"
 #include "tool/prompts.h"
 #include "tool/texts.h"
@@ -22,6 +23,7 @@ struct gen {
 	int64_t		 threads, parallel;
 	bool		 echo, json, verbose;
 	struct texts_opts how;
+	struct cache_opts cache;
 	struct prompts	 records;
 	struct draft_opts draft;
 	/* what is open */
@@ -62,6 +64,7 @@ static const struct opt opts[] = {
 	{ 'o', "output", OPT_STR, AT(records.io.output), "FILE", "write records to this file" },
 	{ 0, "parallel", OPT_I64, AT(parallel), "N", "texts of records at once (16)", .min = 1,
 	    .max = 1024 },
+	CACHE_OPTIONS(struct gen, cache),
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
@@ -172,7 +175,8 @@ open_model(struct gen *g)
 static void
 open_engine(struct gen *g)
 {
-	struct engine_options o = { .seqs = g->parallel, .cache = g->parallel * 2048 };
+	struct engine_options o = { .seqs = g->parallel, .cache = g->parallel * 2048,
+		.kv = g->cache.kv };
 	struct err err;
 
 	/* Texts that would need more together wait for each other. */
@@ -208,7 +212,7 @@ int
 main(int argc, char **argv)
 {
 	struct gen g = { .parallel = 16, .how = TEXTS_DEFAULTS, .records = { .texts = 1 },
-	    .draft = DRAFT_DEFAULTS };
+	    .cache = CACHE_DEFAULTS, .draft = DRAFT_DEFAULTS };
 	char **files = tool_start(&tool, argc, argv, &g);
 	struct arena a;
 	struct err err;

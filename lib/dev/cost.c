@@ -171,6 +171,7 @@ row_bytes(struct dev *dev, int kernel, const union dev_args *a)
 	case K_ACT_BWD:		return EACH(act_bwd, SIZE(act_bwd) * (a->act_bwd.add ? 4 : 3));
 	case K_GLU:		return EACH(glu, 3 * SIZE(glu));
 	case K_GLU_BWD:		return EACH(glu_bwd, 5 * SIZE(glu_bwd));
+	case K_HADAMARD:	return EACH(hadamard, 2 * SIZE(hadamard));
 	case K_ROPE:
 		return each_row(dev, a->rope.t, a->rope.heads * a->rope.d, 2 * SIZE(rope));
 	case K_COMBINE:

@@ -27,7 +27,7 @@ enum dev_kernel {
 	K_EMBED, K_EMBED_BWD, K_SCATTER,
 	K_MATMUL, K_GROUPED, K_BIAS_BWD,
 	K_RMSNORM, K_RMSNORM_BWD, K_LAYERNORM, K_LAYERNORM_BWD,
-	K_ROPE, K_ATTENTION, K_ATTENTION_BWD,
+	K_ROPE, K_HADAMARD, K_ATTENTION, K_ATTENTION_BWD,
 	K_ACT, K_ACT_BWD, K_GLU, K_GLU_BWD, K_DROPOUT, K_SOFTCAP,
 	K_XENT, K_XENT_BWD,
 	K_CONV, K_CONV_BWD, K_SCAN, K_SCAN_BWD,
@@ -71,10 +71,13 @@ struct k_embed_bwd {
 
 /*
  * y[slot[t]] = x[t], rows of c elements; slot < 0 skips the row (KV cache
- * writes).  y is of y_type; NONE: type.
+ * writes).  y is of y_type, Q8_0 and Q4_0 too; NONE: type.  With parts and
+ * block_size, the rows of a block lie together part by part: (rows /
+ * block_size, parts, block_size, c / parts), which is a paged cache's order.
  */
 struct k_scatter {
 	dptr y, x, slot; dtype type; struct dim t; int64_t c, ldx, rows; dtype y_type;
+	int64_t parts, block_size;
 };
 
 /*
@@ -154,20 +157,30 @@ struct k_rope {
 };
 
 /*
+ * y (T, C) = each n elements of x turned by the Walsh-Hadamard matrix over the
+ * root of n, which is its own inverse; n a power of two.  y may be x.
+ */
+enum { HADAMARD_MAX = 1024 };
+struct k_hadamard { dptr y, x; dtype type; struct dim t; int64_t c, n; };
+
+/*
  * Attention over flat tokens.  Sequence s owns queries cu_seqlens[s] to
  * cu_seqlens[s + 1]; its keys are those rows of k and v too, or, with
- * block_table (S, max_blocks), key_len[s] rows of a paged cache: key j is row
- * block_table[s][j / block_size] * block_size + j % block_size.  Query i of s
- * stands at position key_len - q_len + i.  Query head h reads key head
+ * block_table (S, max_blocks), key_len[s] rows of a paged cache: key j is row j
+ * % block_size of block block_table[s][j / block_size], in K_SCATTER's order
+ * with kv_heads parts of ldk / kv_heads elements, of which the first are taken.
+ * Where the table has a negative number no key is, and none may be seen.
+ * bias (wide), 0 or one number a key in the same order, is added to scores.
+ * Query i of s stands at position key_len - q_len + i.  Query head h reads key head
  * h * kv_heads / heads.  A key j is seen when j <= position (causal) and
  * position - j < window (0: no window) or j < sinks.  softcap c > 0: scores
  * become c tanh(score / c).  Keys are taken in blocks at absolute positions,
  * so chunked and whole prefill give the same bits.
  * o (T, heads, d_v), q (T, heads, d_qk) of type; k, v (.., kv_heads, d) of
- * kv_type; lse (T, heads) wide.
+ * kv_type, in a paged cache Q8_0 and Q4_0 too; lse (T, heads) wide.
  */
 struct k_attention {
-	dptr	o, lse, q, k, v;
+	dptr	o, lse, q, k, v, bias;
 	dptr	cu_seqlens, key_len, block_table;	/* int32; the last two may be 0 */
 	dtype	type, kv_type;
 	struct dim t, seqs;
@@ -321,6 +334,7 @@ union dev_args {
 	struct k_layernorm layernorm;
 	struct k_layernorm_bwd layernorm_bwd;
 	struct k_rope rope;
+	struct k_hadamard hadamard;
 	struct k_attention attention;
 	struct k_attention_bwd attention_bwd;
 	struct k_act act;

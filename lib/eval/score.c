@@ -5,7 +5,8 @@
 enum { PASS = 4096 };		/* tokens a pass, or one context when that is more */
 
 struct score {
-	struct scorer	*scorer;
+	struct scorer	*scorer;	/* one of these */
+	struct cached	*cached;
 	struct batch	 batch;
 	int64_t		 context, stride, vocab, tokens;
 	double		 nats;
@@ -13,7 +14,7 @@ struct score {
 };
 
 struct score *
-score_new(struct model *model, int64_t context, int64_t stride, struct err *err)
+score_new(struct model *model, int64_t context, int64_t stride, dtype kv, struct err *err)
 {
 	int64_t most = model->config.context, cap;
 	struct score *s;
@@ -36,8 +37,9 @@ score_new(struct model *model, int64_t context, int64_t stride, struct err *err)
 	s->stride = stride;
 	s->vocab = model->config.vocab;
 	cap = context > PASS ? context : PASS;
-	if (batch_init(&s->batch, cap, err) < 0 ||
-	    (s->scorer = scorer_new(model, cap, err)) == NULL) {
+	if (batch_init(&s->batch, cap, err) < 0 || (kv == DTYPE_NONE ?
+	    (s->scorer = scorer_new(model, cap, err)) == NULL :
+	    (s->cached = cached_new(model, context, kv, false, err)) == NULL)) {
 		score_free(s);
 		return NULL;
 	}
@@ -49,7 +51,7 @@ flush(struct score *s, struct err *err)
 {
 	struct batch *b = &s->batch;
 
-	if (scorer_batch(s->scorer, b, &s->nats, &s->sum, err) < 0)
+	if (s->scorer != NULL && scorer_batch(s->scorer, b, &s->nats, &s->sum, err) < 0)
 		return -1;
 	b->tokens = b->seqs = b->targets = b->source_bytes = 0;
 	return 0;
@@ -72,7 +74,14 @@ window(struct score *s, const uint32_t *token, int64_t from, int64_t to, int64_t
 		b->targets += target;
 		b->tokens++;
 	}
-	b->cu_seqlens[++b->seqs] = (int32_t)b->tokens;
+	if (s->cached == NULL) {
+		b->cu_seqlens[++b->seqs] = (int32_t)b->tokens;
+		return 0;
+	}
+	s->sum.targets += b->targets;
+	if (cached_window(s->cached, b->token, b->tokens, done - from, &s->nats, err) < 0)
+		return -1;
+	b->tokens = b->targets = 0;
 	return 0;
 }
 
@@ -114,6 +123,7 @@ score_free(struct score *s)
 	if (s == NULL)
 		return;
 	scorer_free(s->scorer);
+	cached_free(s->cached);
 	batch_free(&s->batch);
 	free(s);
 }

@@ -9,12 +9,17 @@
 #ifndef EVAL_SCORE_H
 #define EVAL_SCORE_H
 
+#include "eval/cached.h"
 #include "train/scorer.h"
 
 struct score;
 
-/* context <= the model's, 0: all of it; stride < context, 0: context - 1. */
-struct score *score_new(struct model *model, int64_t context, int64_t stride, struct err *err);
+/*
+ * context <= the model's, 0: all of it; stride < context, 0: context - 1.
+ * kv: the type of a cache to compute through, as generation does; NONE: without.
+ */
+struct score *score_new(struct model *model, int64_t context, int64_t stride, dtype kv,
+    struct err *err);
 
 /* One document, or a piece of one that stands alone. */
 int score_add(struct score *s, const uint32_t *token, int64_t n, int64_t source_bytes,

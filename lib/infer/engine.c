@@ -45,8 +45,10 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 {
 	int64_t blocks = (e->o.cache + CACHE_BLOCK - 1) / CACHE_BLOCK + e->o.seqs;
 
-	if (model_cache_init(&e->cache, e->model, dev, blocks, CACHE_BLOCK,
-	    e->o.seqs, err) < 0)
+	struct cache_sizes sizes = { .blocks = blocks, .block_size = CACHE_BLOCK,
+		.slots = e->o.seqs, .type = e->o.kv, .plain = e->o.plain };
+
+	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0)
 		return -1;
 	e->unused = calloc((size_t)blocks, sizeof(*e->unused));
 	e->unused_slot = calloc((size_t)e->o.seqs, sizeof(*e->unused_slot));
@@ -331,7 +333,7 @@ reserve(struct seq *s, struct err *err)
 	while (s->n_block * CACHE_BLOCK < s->n) {
 		if (s->e->n_unused == 0)
 			return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
-			    (long long)(s->e->cache.blocks * CACHE_BLOCK));
+			    (long long)(s->e->cache.sizes.blocks * CACHE_BLOCK));
 		s->block[s->n_block++] = s->e->unused[--s->e->n_unused];
 	}
 	return 0;

@@ -19,6 +19,8 @@ struct engine_options {
 	int64_t	rows;		/* tokens of a run whose logits are wanted; 0: one a sequence */
 	int64_t	cache;		/* tokens the cache holds in all; 0: a context a sequence */
 	int64_t	early;		/* layers of engine_guess(); 0: it is not used */
+	dtype	kv;		/* of the cache (model.h); NONE: that of activations */
+	bool	plain;		/* with Q8_0 and Q4_0: heads are not turned, to compare */
 };
 
 struct engine;

@@ -37,16 +37,15 @@ parts_of(struct part part[PARTS], const struct model_cache *cache, const struct 
 	const struct config *c = &m->config;
 	const struct scan_sizes *s = &c->scan;
 	bool scans = c->mixer[layer] == MIXER_SCAN;
-	int64_t rows = cache->blocks * cache->block_size, k, v;
-	dtype type = m->params.compute ? m->params.compute : DTYPE_F32;
-	dtype wide = params_wide(&m->params);
+	int64_t rows = cache->sizes.blocks * cache->sizes.block_size, k, v;
+	dtype type = cache->sizes.type, wide = params_wide(&m->params);
 
 	cache_widths(c, layer, &k, &v);
 	part[0] = (struct part){ &cache->k[layer], "keys", type, rows, k };
 	part[1] = (struct part){ &cache->v[layer], "values", type, rows, v };
-	part[2] = (struct part){ &cache->conv[layer], "inputs", wide, cache->slots,
+	part[2] = (struct part){ &cache->conv[layer], "inputs", wide, cache->sizes.slots,
 		scans ? (s->taps - 1) * s->inner : 0 };
-	part[3] = (struct part){ &cache->scan[layer], "states", wide, cache->slots,
+	part[3] = (struct part){ &cache->scan[layer], "states", wide, cache->sizes.slots,
 		scans ? s->states * s->inner : 0 };
 }
 
@@ -66,7 +65,7 @@ lay_out(struct model_cache *cache, const struct model *m)
 			*p->into = layer(p->what, i, p->type, p->rows, p->width,
 			    cache->memory.at != 0 ? dptr_add(cache->memory, cache->bytes) :
 			    cache->memory);
-			if (__builtin_mul_overflow(p->rows, p->width * dtype_size(p->type), &one) ||
+			if (__builtin_mul_overflow(p->rows, dtype_bytes(p->type, p->width), &one) ||
 			    __builtin_add_overflow(cache->bytes, (one + 63) & -64, &cache->bytes))
 				return false;
 		}
@@ -74,15 +73,37 @@ lay_out(struct model_cache *cache, const struct model *m)
 	return true;
 }
 
+/* Is a head's part of each row whole blocks of the type? */
+static int
+check_type(const struct config *c, dtype type, struct err *err)
+{
+	for (int64_t i = 0; i < c->layers; i++) {
+		int64_t k, v;
+
+		cache_widths(c, i, &k, &v);
+		k /= c->kv_heads;
+		v /= c->kv_heads;
+		if (k % dtype_block(type) != 0 || v % dtype_block(type) != 0)
+			return err_set(err, ERR_ARG, "a cache of %s is for heads of a multiple of "
+			    "%d, not of %lld", dtype_name(type), dtype_block(type),
+			    (long long)(k % dtype_block(type) != 0 ? k : v));
+	}
+	return 0;
+}
+
 int
 model_cache_init(struct model_cache *cache, const struct model *m, struct dev *dev,
-    int64_t blocks, int64_t block_size, int64_t slots, struct err *err)
+    const struct cache_sizes *sizes, struct err *err)
 {
 	size_t layers = (size_t)m->config.layers;
-	int64_t rows;
+	int64_t rows, blocks = sizes->blocks, block_size = sizes->block_size;
+	int64_t slots = sizes->slots;
 
-	*cache = (struct model_cache){ .dev = dev, .blocks = blocks, .block_size = block_size,
-	    .slots = slots };
+	*cache = (struct model_cache){ .dev = dev, .sizes = *sizes };
+	if (sizes->type == DTYPE_NONE)
+		cache->sizes.type = m->params.compute ? m->params.compute : DTYPE_F32;
+	if (check_type(&m->config, cache->sizes.type, err) < 0)
+		return -1;
 	cache->k = calloc(PARTS * layers, sizeof(*cache->k));
 	if (cache->k == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");

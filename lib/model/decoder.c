@@ -49,22 +49,45 @@ norm(struct build *b, struct tensor *x, const char *name)
 
 /* ---- layers ---- */
 
+/* Heads of d elements as the cache has them; a second time, as they were. */
+static struct tensor *
+turned(struct build *b, struct tensor *x, int64_t d)
+{
+	int64_t n = d & -d;
+
+	if (b->cache->sizes.plain || dtype_block(b->cache->sizes.type) == 1)
+		return x;
+	return op_hadamard(b->t, x, n < HADAMARD_MAX ? n : HADAMARD_MAX);
+}
+
+/* Through the cache: queries meet keys, turned alike, and values are turned back at the end. */
+static struct tensor *
+attend_cached(struct build *b, int64_t layer, struct tensor *q, struct tensor *k,
+    struct tensor *v, const struct op_mask *mask)
+{
+	const struct config *c = b->c;
+	struct tensor *ck = &b->cache->k[layer], *cv = &b->cache->v[layer];
+	int64_t at = c->heads * c->head_dim, d_v = cv->shape[1] / c->kv_heads;
+	bool fused = k == NULL;
+
+	q = turned(b, q, c->head_dim);
+	k = fused ? q : turned(b, k, c->head_dim);
+	v = fused ? q : turned(b, v, d_v);
+	op_scatter(b->t, ck, k, fused ? at : 0, b->io->slot, c->kv_heads, mask->block_size);
+	op_scatter(b->t, cv, v, fused ? at + ck->shape[1] : 0, b->io->slot, c->kv_heads,
+	    mask->block_size);
+	return turned(b, op_attention(b->t, q, ck, cv, c->heads, c->kv_heads, mask), d_v);
+}
+
 struct tensor *
 attend(struct build *b, int64_t layer, struct tensor *q, struct tensor *k, struct tensor *v)
 {
 	const struct config *c = b->c;
-	int64_t width = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
+	const struct op_mask *mask = &b->mask[c->mixer[layer] == MIXER_LOCAL];
 
-	if (b->cache != NULL) {
-		struct tensor *ck = &b->cache->k[layer], *cv = &b->cache->v[layer];
-
-		op_scatter(b->t, ck, k ? k : q, k ? 0 : width, b->io->slot);
-		op_scatter(b->t, cv, v ? v : q, v ? 0 : width + kv, b->io->slot);
-		k = ck;
-		v = cv;
-	}
-	return op_attention(b->t, q, k, v, c->heads, c->kv_heads,
-	    &b->mask[c->mixer[layer] == MIXER_LOCAL]);
+	if (b->cache != NULL)
+		return attend_cached(b, layer, q, k, v, mask);
+	return op_attention(b->t, q, k, v, c->heads, c->kv_heads, mask);
 }
 
 static struct tensor *
@@ -324,7 +347,7 @@ record_generate(struct build *b, int64_t max_blocks, int64_t max_rows)
 	for (int i = 0; i < 2; i++) {
 		b->mask[i].key_len = io->key_len;
 		b->mask[i].block_table = io->block_table;
-		b->mask[i].block_size = b->cache->block_size;
+		b->mask[i].block_size = b->cache->sizes.block_size;
 	}
 	wanted_logits(b, max_rows);
 	return 0;

@@ -209,21 +209,30 @@ int model_aside(const char *dir, char *aside, struct err *err);
 int model_settle(const char *aside, const char *dir, int status, struct err *err);
 
 /*
- * A paged cache of keys and values: rows = blocks * block_size of each layer.
+ * A paged cache of keys and values: rows = blocks * block_size of each layer,
+ * in the order of K_SCATTER with a part for each head of keys.  Their type may
+ * be less than that of activations: F32, BF16, F16, Q8_0 or Q4_0.  For the last
+ * two heads are turned by op_hadamard() before, unless plain says not to: that
+ * spreads the few large elements that would take the precision of all others.
  * Layers that scan keep a state in each slot, of which a sequence has one.
  * Any number of tapes read and write it; it is one allocation.
  */
 struct model_cache {
 	struct tensor	*k, *v;		/* one a layer; k holds all four arrays */
 	struct tensor	*conv, *scan;	/* states of MIXER_SCAN: (slots, ..), wide */
-	int64_t		 blocks, block_size, slots, bytes;
+	struct cache_sizes {
+		int64_t	blocks, block_size, slots;
+		dtype	type;		/* NONE: that of activations */
+		bool	plain;
+	} sizes;
+	int64_t		 bytes;
 	struct dev	*dev;
 	dptr		 memory;
 };
 
 /* dev NULL: only its shapes and bytes, for tapes that are laid out. */
 int model_cache_init(struct model_cache *cache, const struct model *m, struct dev *dev,
-    int64_t blocks, int64_t block_size, int64_t slots, struct err *err);
+    const struct cache_sizes *sizes, struct err *err);
 void model_cache_free(struct model_cache *cache);
 
 /*

@@ -119,6 +119,7 @@ serve_pass(const struct model *m, struct model_cost *r, struct err *err)
 	int64_t block = 16, blocks = (m->config.context + block - 1) / block;
 	struct tape *t = tape_new(NULL, COST_SERVE_TOKENS, 1, params_tape(&m->params), err);
 	struct model copy = *m;
+	struct cache_sizes sizes = { .blocks = blocks, .block_size = block, .slots = 1 };
 	struct model_cache cache;
 	struct model_io io;
 	struct tape_cost cost;
@@ -126,7 +127,7 @@ serve_pass(const struct model *m, struct model_cost *r, struct err *err)
 
 	if (t == NULL)
 		return -1;
-	if (model_cache_init(&cache, m, NULL, blocks, block, 1, err) == 0) {
+	if (model_cache_init(&cache, m, NULL, &sizes, err) == 0) {
 		r->cache = cache.bytes;
 		if (model_record_generate(&copy, t, &cache, blocks, 1, &io, err) == 0)
 			ret = tape_layout(t, err);

@@ -36,6 +36,9 @@ struct tensor *op_rope(struct tape *t, struct tensor *x, struct tensor *pos, str
 struct tensor *op_rope_tail(struct tape *t, struct tensor *x, struct tensor *pos,
     struct tensor *table, int64_t heads, bool interleaved);
 
+/* Each n elements of x turned by the Walsh-Hadamard matrix over the root of n, a power of two. */
+struct tensor *op_hadamard(struct tape *t, struct tensor *x, int64_t n);
+
 /*
  * x / (1 - p), or 0 with probability p: a function of (seed, *step, number, element).
  * step (1) int64 is the caller's input; number tells ops of a tape apart.
@@ -73,17 +76,20 @@ struct op_mask {
 };
 
 /*
- * (T, heads * d_v); with a cache k and v are its tensors (rows, kv_heads * d)
- * and q may be wider: its first columns are taken.  k and v NULL: q is all
- * three, (T, (heads + 2 kv_heads) d), as a fused projection leaves them.
+ * (T, heads * d_v); with a cache k and v are its tensors (rows, kv_heads * d),
+ * in op_scatter()'s order with kv_heads parts, of any type, and q may be wider:
+ * its first columns are taken.  k and v NULL: q is all three, (T, (heads + 2
+ * kv_heads) d), as a fused projection leaves them.
  */
 struct tensor *op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *v,
     int64_t heads, int64_t kv_heads, const struct op_mask *mask);
 
-/* Write C columns of x (T, ..) from column on into cache (R, C), at slot (T) int32 (< 0: not).
- * No gradient. */
+/*
+ * Write C columns of x (T, ..) from column on into cache (R, C) of any type, at
+ * slot (T) int32 (< 0: not), in K_SCATTER's order.  No gradient.
+ */
 void op_scatter(struct tape *t, struct tensor *cache, struct tensor *x, int64_t column,
-    struct tensor *slot);
+    struct tensor *slot, int64_t parts, int64_t block_size);
 
 /* cap tanh(x / cap), of logits.  No gradient. */
 struct tensor *op_softcap(struct tape *t, struct tensor *x, double cap);

@@ -36,6 +36,12 @@ result 'all but the first of each document are targets' $?
 
 exits 0 'four threads' llm-eval -j 4 -m $model valid.docs
 prints 'the same bytes for any number of threads' <docs.json
+exits 0 'through a cache' llm-eval --kv f32 -m $model valid.docs
+awk -v a="$(value loss out)" -v b="$(value loss docs.json)" 'BEGIN { exit !(a / b - 1 < 1e-5 && b / a - 1 < 1e-5) }'
+result 'the same loss but for the order of sums' $?
+test "$(value targets out)" = "$(value targets docs.json)"
+result 'of as many tokens' $?
+exits 2 'no such type of a cache' llm-eval --kv q5 -m $model valid.docs
 exits 0 'the records' llm-eval -m $model valid.jsonl
 prints 'the same as the shard of them' <docs.json
 exits 0 'compressed records' sh -c 'gzip <valid.jsonl >valid.gz && llm-eval -m run/latest valid.gz'

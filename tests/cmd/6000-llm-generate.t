@@ -16,6 +16,9 @@ test "$(tail -c 1 greedy | od -An -tx1 | tr -d ' ')" = 0a
 result 'ends with a newline' $?
 exits 0 'with two threads' llm-generate -m $model -p 'The kernel' -T 0 -n 20 -j 2
 prints 'is the same' <greedy
+exits 0 'a cache of floats' llm-generate -m $model -p 'The kernel' -T 0 -n 20 --kv f32
+prints 'gives the same text as one of halves' <greedy
+exits 2 'no such type of a cache' llm-generate -m $model -p 'The kernel' --kv q5
 exits 0 'with another seed' llm-generate -m $model -p 'The kernel' -T 0 -n 20 -s 9
 prints 'is the same' <greedy
 exits 0 'top-k 1' llm-generate -m $model -p 'The kernel' -T 2 --top-k 1 -n 20

@@ -102,14 +102,17 @@ embed_bwd(struct refdev *r, const struct k_embed_bwd *a)
 static void
 scatter(struct refdev *r, const struct k_scatter *a)
 {
+	int64_t parts = a->parts > 0 ? a->parts : 1, each = a->c / parts;
+	int64_t block = a->block_size > 0 ? a->block_size : 1;
+
 	for (int64_t t = 0; t < count(a->t); t++) {
 		int32_t slot = i32(a->slot)[t];
 
 		if (slot >= a->rows)
 			fail(r, "scatter: bad slot", t);
-		else if (slot >= 0)
-			memcpy(f64(a->y) + slot * a->c, f64(a->x) + t * a->ldx,
-			    (size_t)a->c * sizeof(double));
+		for (int64_t p = 0; slot >= 0 && slot < a->rows && p < parts; p++)
+			memcpy(f64(a->y) + ((slot / block * parts + p) * block + slot % block) *
+			    each, f64(a->x) + t * a->ldx + p * each, (size_t)each * sizeof(double));
 	}
 }
 
@@ -273,6 +276,24 @@ rope(struct refdev *r, const struct k_rope *a)
 	}
 }
 
+/* Element (i, j) of the matrix is -1 to the number of bits that i and j share. */
+static void
+hadamard(const struct k_hadamard *a)
+{
+	double x[HADAMARD_MAX];
+
+	for (int64_t at = 0; at < count(a->t) * a->c; at += a->n) {
+		memcpy(x, f64(a->x) + at, (size_t)a->n * sizeof(*x));
+		for (int64_t i = 0; i < a->n; i++) {
+			double s = 0;
+
+			for (int64_t j = 0; j < a->n; j++)
+				s += __builtin_parityll((unsigned long long)(i & j)) ? -x[j] : x[j];
+			f64(a->y)[at + i] = s / sqrt((double)a->n);
+		}
+	}
+}
+
 /* ---- attention ---- */
 
 static bool
@@ -283,24 +304,35 @@ seen(const struct k_attention *a, int64_t pos, int64_t j)
 	return a->window == 0 || pos - j < a->window || j < a->sinks;
 }
 
+/* Where key j of a head is in rows of ld, of which a head has d. */
 static int64_t
-key_row(const struct k_attention *a, int64_t s, int64_t j)
+key_at(const struct k_attention *a, int64_t s, int64_t j, int64_t kh, int64_t ld, int64_t d)
 {
+	int64_t block;
+
 	if (a->block_table.at == 0)
-		return i32(a->cu_seqlens)[s] + j;
-	return (int64_t)i32(a->block_table)[s * a->max_blocks + j / a->block_size] *
-	    a->block_size + j % a->block_size;
+		return (i32(a->cu_seqlens)[s] + j) * ld + kh * d;
+	block = i32(a->block_table)[s * a->max_blocks + j / a->block_size];
+	return ((block * a->kv_heads + kh) * a->block_size + j % a->block_size) *
+	    (ld / a->kv_heads);
 }
 
 static double
-score(const struct k_attention *a, const double *q, const double *k)
+score(const struct k_attention *a, const double *q, const double *k, double bias)
 {
 	double s = 0;
 
 	for (int64_t i = 0; i < a->d_qk; i++)
 		s += q[i] * k[i];
 	s *= a->scale;
-	return a->softcap > 0 ? a->softcap * tanh(s / a->softcap) : s;
+	return (a->softcap > 0 ? a->softcap * tanh(s / a->softcap) : s) + bias;
+}
+
+static double
+key_score(const struct k_attention *a, const double *q, int64_t s, int64_t j, int64_t kh)
+{
+	return score(a, q, f64(a->k) + key_at(a, s, j, kh, a->ldk, a->d_qk), a->bias.at == 0 ? 0 :
+	    f64(a->bias)[key_at(a, s, j, kh, a->kv_heads, 1)]);
 }
 
 static void
@@ -314,16 +346,15 @@ attend(const struct k_attention *a, int64_t s, int64_t t, int64_t pos, int64_t k
 		o[i] = 0;
 	for (int64_t j = 0; j < keys; j++)
 		if (seen(a, pos, j))
-			top = fmax(top, score(a, q, f64(a->k) + key_row(a, s, j) * a->ldk +
-			    kh * a->d_qk));
+			top = fmax(top, key_score(a, q, s, j, kh));
 	for (int64_t j = 0; j < keys; j++) {
-		int64_t row = key_row(a, s, j);
-		const double *v = f64(a->v) + row * a->ldv + kh * a->d_v;
+		const double *v;
 		double p;
 
 		if (!seen(a, pos, j))
 			continue;
-		p = exp(score(a, q, f64(a->k) + row * a->ldk + kh * a->d_qk) - top);
+		v = f64(a->v) + key_at(a, s, j, kh, a->ldv, a->d_v);
+		p = exp(key_score(a, q, s, j, kh) - top);
 		sum += p;
 		for (int64_t i = 0; i < a->d_v; i++)
 			o[i] += p * v[i];
@@ -354,7 +385,7 @@ attend_bwd(const struct k_attention_bwd *b, int64_t t, int64_t row, int64_t h, d
 	const struct k_attention *a = &b->f;
 	int64_t kh = h * a->kv_heads / a->heads, qi = t * a->ldq + h * a->d_qk;
 	int64_t ki = row * a->ldk + kh * a->d_qk, at = row * a->ldv + kh * a->d_v;
-	double s = score(a, f64(a->q) + qi, f64(a->k) + ki);
+	double s = score(a, f64(a->q) + qi, f64(a->k) + ki, 0);
 	double p = exp(s - f64(a->lse)[t * a->heads + h]), dp = 0, ds;
 
 	for (int64_t i = 0; i < a->d_v; i++) {
@@ -611,6 +642,7 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	case K_LAYERNORM:	layernorm(&a->layernorm); break;
 	case K_LAYERNORM_BWD:	layernorm_bwd(&a->layernorm_bwd); break;
 	case K_ROPE:		rope(r, &a->rope); break;
+	case K_HADAMARD:	hadamard(&a->hadamard); break;
 	case K_ATTENTION:	attention(&a->attention); break;
 	case K_ATTENTION_BWD:	attention_bwd(&a->attention_bwd); break;
 	case K_ACT:		act(&a->act); break;

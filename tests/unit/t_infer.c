@@ -22,6 +22,16 @@ static const struct config llama = {
 	.head_dim = 8, .ffn = 64, .context = CONTEXT, .norm = NORM_LAYER, .pos = POS_LEARNED,
 	.act = ACT_GELU_TANH, .qkv_bias = true, .out_bias = true, .ffn_bias = true, .tied = true,
 	.norm_eps = 1e-5, .bos = -1, .eos = 0, .init_std = 0.3,
+}, wide = {	/* heads of whole blocks */
+	.arch = ARCH_LLAMA, .vocab = VOCAB, .width = 32, .layers = 2, .heads = 4, .kv_heads = 2,
+	.head_dim = 32, .ffn = 48, .context = CONTEXT, .norm = NORM_RMS, .pos = POS_ROPE,
+	.act = ACT_SILU, .gated = true, .tied = true, .norm_eps = 1e-5, .rope_theta = 10000,
+	.bos = -1, .eos = 0, .init_std = 0.3,
+}, wide_gpt2 = {
+	.arch = ARCH_GPT2, .vocab = VOCAB, .width = 64, .layers = 2, .heads = 2, .kv_heads = 2,
+	.head_dim = 32, .ffn = 64, .context = CONTEXT, .norm = NORM_LAYER, .pos = POS_LEARNED,
+	.act = ACT_GELU_TANH, .qkv_bias = true, .out_bias = true, .ffn_bias = true, .tied = true,
+	.norm_eps = 1e-5, .bos = -1, .eos = 0, .init_std = 0.3,
 }, jamba = {
 	.arch = ARCH_JAMBA, .vocab = VOCAB, .width = 32, .layers = 3, .heads = 4, .kv_heads = 2,
 	.head_dim = 8, .ffn = 48, .context = CONTEXT, .norm = NORM_RMS, .pos = POS_NONE,
@@ -35,6 +45,7 @@ struct rig {
 	struct team	*team;
 	struct dev	*dev;
 	struct model	 m;
+	dtype		 kv;
 	int32_t		 text[2][CONTEXT];
 };
 
@@ -46,11 +57,11 @@ die(const struct err *err)
 }
 
 static void
-rig_up(struct rig *g, const struct config *c)
+rig_up(struct rig *g, const struct config *c, dtype kv)
 {
 	struct err err = { 0 };
 
-	*g = (struct rig){ 0 };
+	*g = (struct rig){ .kv = kv };
 	if ((g->team = team_new(2, &err)) == NULL ||
 	    (g->dev = dev_open("cpu", g->team, 0, &err)) == NULL ||
 	    model_init(&g->m, c, g->dev, false, 7, &err) < 0)
@@ -72,7 +83,7 @@ engine_of(struct rig *g, int64_t pass, int64_t seqs, int64_t cache)
 {
 	struct err err;
 	struct engine *e = engine_new(&g->m, &(struct engine_options){ .pass = pass, .seqs = seqs,
-	    .cache = cache }, &err);
+	    .cache = cache, .kv = g->kv }, &err);
 
 	if (e == NULL)
 		die(&err);
@@ -326,6 +337,57 @@ test_plain(struct rig *g)
 	unlink(path);
 }
 
+/* How far logits after n tokens are from those over a cache of floats: the largest of them 1. */
+static double
+distance(struct rig *g, int64_t n)
+{
+	dtype kv = g->kv;
+	float got[VOCAB], want[VOCAB];
+	double worst = 0, scale = 0;
+
+	reference(g, n, got);
+	g->kv = DTYPE_F32;
+	reference(g, n, want);
+	g->kv = kv;
+	for (int i = 0; i < VOCAB; i++) {
+		worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
+		scale = fmax(scale, fabs((double)want[i]));
+	}
+	return worst / scale;
+}
+
+static void
+test_types(void)
+{
+	/* Halves of what is rounded, 2^-12, 2^-9, and 2^-8 and 2^-4 of the largest of 32, 16 times. */
+	static const struct { dtype type; double tol; } types[] = {
+		{ DTYPE_F16, 0x1p-8 }, { DTYPE_BF16, 0x1p-5 }, { DTYPE_Q8_0, 0x1p-3 },
+		{ DTYPE_Q4_0, 1 },
+	};
+	struct rig g;
+	struct err err = { 0 };
+
+	for (int i = 0; i < 8; i++) {
+		double worst = 0;
+
+		rig_up(&g, i < 4 ? &wide : &wide_gpt2, types[i % 4].type);
+		printf("# %s\n", dtype_name(g.kv));
+		test_passes(&g);
+		test_single(&g);
+		test_sequences(&g);
+		test_limits(&g);
+		for (int64_t n = 1; n <= LONG; n += 7)
+			worst = fmax(worst, distance(&g, n));
+		printf("# %.1e\n", worst);
+		ok(worst > 0 && worst < types[i % 4].tol, "logits are near those over floats");
+		rig_down(&g);
+	}
+	rig_up(&g, &llama, DTYPE_Q8_0);
+	ok(engine_new(&g.m, &(struct engine_options){ .kv = DTYPE_Q8_0 }, &err) == NULL &&
+	    strstr(err.msg, "not of 8") != NULL, "heads that are no whole blocks");
+	rig_down(&g);
+}
+
 int
 main(void)
 {
@@ -334,7 +396,7 @@ main(void)
 	for (int i = 0; i < 3; i++) {
 		struct rig g;
 
-		rig_up(&g, configs[i]);
+		rig_up(&g, configs[i], DTYPE_NONE);
 		test_passes(&g);
 		test_single(&g);
 		test_sequences(&g);
@@ -345,5 +407,6 @@ main(void)
 		test_plain(&g);
 		rig_down(&g);
 	}
+	test_types();
 	return tap_done();
 }

@@ -196,7 +196,11 @@ scatter_args(struct kit *k, union dev_args *a)
 {
 	R;
 	a->scatter = (struct k_scatter){ AT(0), AT(1), AT(2), k->type, dim_of(k, r), r->c, r->ld,
-		r->v, r->other ? kit_type_of(k, 0) : DTYPE_NONE };
+		r->v, r->other ? kit_type_of(k, 0) : DTYPE_NONE, .parts = 1 };
+	if (r->add && r->c % 2 == 0 && r->v % 3 == 0) {
+		a->scatter.parts = 2;
+		a->scatter.block_size = 3;
+	}
 }
 
 static void
@@ -362,6 +366,24 @@ rope_args(struct kit *k, union dev_args *a)
 
 	a->rope = (struct k_rope){ AT(0), AT(1), AT(2), AT(3), k->type, dim_of(k, r), heads, d,
 		rot, heads * d + 1, heads * d + 2, 50, r->flag, r->add };
+}
+
+static void
+hadamard_args(struct kit *k, union dev_args *a)
+{
+	R;
+	a->hadamard = (struct k_hadamard){ AT(0), AT(1), k->type, dim_of(k, r),
+		(r->v % 3 + 1) << r->v % 9, 1 << r->v % 9 };
+}
+
+static void
+hadamard_bufs(struct kit *k, const struct rows *r)
+{
+	int64_t c = (r->v % 3 + 1) << r->v % 9;
+
+	kit_out(k, r->cap * c);
+	in_rows(k, r, c);
+	count(k, r);
 }
 
 static void
@@ -670,6 +692,8 @@ static const struct test {
 	{ K_LAYERNORM_BWD, layer_bwd_bufs, layer_bwd_args, 3e-6 },
 	{ K_SCALE, scale_bufs, scale_args, 5e-7 },
 	{ K_SCALE_BWD, scale_bwd_bufs, scale_bwd_args, 3e-6 },
+	/* Sums of up to 256 terms. */
+	{ K_HADAMARD, hadamard_bufs, hadamard_args, 1e-6 },
 	{ K_ROPE, rope_bufs, rope_args, 3e-7 },
 	{ K_ACT, act_bufs, act_args, 3e-7 },
 	{ K_SOFTCAP, act_bufs, softcap_args, 5e-7 },

@@ -315,7 +315,8 @@ cached_logits(struct model *m, const struct golden *g, int step, float *logits)
 		table[i] = (i * 5 + 3) % (SEQS * BLOCKS);
 	for (int i = 0; i < SEQS; i++)
 		states[i] = SEQS - 1 - i;
-	must(model_cache_init(&cache, m, dev, SEQS * BLOCKS, BLOCK, SEQS, &err), "cache");
+	must(model_cache_init(&cache, m, dev, &(struct cache_sizes){ .blocks = SEQS * BLOCKS,
+	    .block_size = BLOCK, .slots = SEQS }, &err), "cache");
 	must(model_record_generate(m, t, &cache, BLOCKS, CAPACITY, &io, &err), "record");
 	must(tape_plan(t, &err), "plan");
 	for (;;) {

@@ -406,6 +406,17 @@ t_acts(void)
 }
 
 static void
+t_hadamard(void)
+{
+	struct graph g = graph(42, 5, 2);
+
+	param(&g, 5, 3 * 4);
+	place(&g);
+	seed(&g, op_hadamard(g.t, p(&g, 0), 4));
+	check(&g, "hadamard");
+}
+
+static void
 t_rope(int64_t rot, bool interleaved, bool tail)
 {
 	static const int32_t pos[5] = { 0, 1, 2, 0, 3 };
@@ -709,6 +720,7 @@ main(void)
 		t_scale(i);
 	t_row_norm();
 	t_acts();
+	t_hadamard();
 	t_rope(6, false, false);
 	t_rope(4, false, false);
 	t_rope(6, true, false);

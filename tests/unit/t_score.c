@@ -64,7 +64,7 @@ brute_force(struct engine *e, int64_t n, int64_t context, int64_t stride)
 }
 
 static void
-test_windows(struct model *m, struct engine *e)
+test_windows(struct model *m, struct engine *e, dtype kv)
 {
 	static const int64_t shape[][2] = {
 		{ 2, 1 }, { 5, 1 }, { 5, 2 }, { 5, 4 }, { 32, 31 }, { 32, 7 }, { 31, 16 }
@@ -77,7 +77,7 @@ test_windows(struct model *m, struct engine *e)
 	for (size_t k = 0; k < sizeof(shape) / sizeof(shape[0]); k++)
 		for (size_t j = 0; j < sizeof(length) / sizeof(length[0]); j++) {
 			int64_t n = length[j];
-			struct score *s = score_new(m, shape[k][0], shape[k][1], &err);
+			struct score *s = score_new(m, shape[k][0], shape[k][1], kv, &err);
 			struct score_report r;
 			double want;
 
@@ -102,7 +102,7 @@ static void
 test_documents(struct model *m)
 {
 	struct err err;
-	struct score *s = score_new(m, 0, 0, &err), *one;
+	struct score *s = score_new(m, 0, 0, DTYPE_NONE, &err), *one;
 	struct score_report r, part;
 	double sum = 0;
 	int64_t targets = 0;
@@ -111,7 +111,7 @@ test_documents(struct model *m)
 	for (int i = 0; i < 300 && good; i++) {
 		int64_t n = i % 61;
 
-		one = score_new(m, 0, 0, &err);
+		one = score_new(m, 0, 0, DTYPE_NONE, &err);
 		good = score_add(s, text + i % 30, n, 2 * n, &err) == 0 &&
 		    score_add(one, text + i % 30, n, 2 * n, &err) == 0 &&
 		    score_end(one, &part, &err) == 0;
@@ -132,14 +132,15 @@ test_limits(struct model *m)
 {
 	const uint32_t bad[] = { 1, VOCAB };
 	struct err err = { 0 };
-	struct score *s = score_new(m, 0, 0, &err);
+	struct score *s = score_new(m, 0, 0, DTYPE_NONE, &err);
 
 	ok(score_add(s, bad, 2, 2, &err) < 0 && err.code == ERR_FORMAT, "an id beyond the model");
 	score_free(s);
-	ok(score_new(m, CONTEXT + 1, 1, &err) == NULL && err.code == ERR_ARG, "a long context");
-	ok(score_new(m, 8, 8, &err) == NULL && err.code == ERR_ARG, "a long stride");
-	ok(score_new(m, 1, 0, &err) == NULL && err.code == ERR_ARG, "a context of one");
-	ok(score_new(m, 8, -1, &err) == NULL && err.code == ERR_ARG, "a negative stride");
+	ok(score_new(m, CONTEXT + 1, 1, DTYPE_NONE, &err) == NULL && err.code == ERR_ARG,
+	    "a long context");
+	ok(score_new(m, 8, 8, DTYPE_NONE, &err) == NULL && err.code == ERR_ARG, "a long stride");
+	ok(score_new(m, 1, 0, DTYPE_NONE, &err) == NULL && err.code == ERR_ARG, "a context of one");
+	ok(score_new(m, 8, -1, DTYPE_NONE, &err) == NULL && err.code == ERR_ARG, "a negative stride");
 }
 
 int
@@ -156,7 +157,8 @@ main(void)
 		die(&err);
 	for (int i = 0; i < LONGEST; i++)
 		text[i] = (uint32_t)rng_below(1, 2, (uint64_t)i, VOCAB);
-	test_windows(&m, e);
+	test_windows(&m, e, DTYPE_NONE);
+	test_windows(&m, e, DTYPE_F32);
 	test_documents(&m);
 	test_limits(&m);
 	engine_free(e);

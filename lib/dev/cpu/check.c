@@ -28,10 +28,43 @@ is_active(dtype t)
 	return t == DTYPE_F32 || t == DTYPE_BF16 || t == DTYPE_F16;
 }
 
+static bool
+is_cached(dtype t)
+{
+	return is_active(t) || t == DTYPE_Q8_0 || t == DTYPE_Q4_0;
+}
+
+static int
+check_scatter(const struct cpu *c, const struct k_scatter *a, struct err *err)
+{
+	dtype to = a->y_type == DTYPE_NONE ? a->type : a->y_type;
+	int64_t parts = a->parts > 0 ? a->parts : 1;
+
+	if (!is_cached(to))
+		return bad_type(c, K_SCATTER, to, err);
+	if (a->c % (parts * dtype_block(to)) != 0)
+		return bad_shape(K_SCATTER, "parts of rows are no whole blocks", err);
+	if (a->block_size > 0 && a->rows % a->block_size != 0)
+		return bad_shape(K_SCATTER, "rows are no whole blocks", err);
+	return 0;
+}
+
+static int
+check_hadamard(const struct k_hadamard *a, struct err *err)
+{
+	if (a->n < 1 || a->n > HADAMARD_MAX || (a->n & (a->n - 1)) != 0)
+		return bad_shape(K_HADAMARD, "n is no power of two up to 1024", err);
+	if (a->c % a->n != 0)
+		return bad_shape(K_HADAMARD, "rows are no whole parts of n", err);
+	return 0;
+}
+
 static int
 check_attention(const struct cpu *c, int kernel, const struct k_attention *a, struct err *err)
 {
-	if (!is_active(a->kv_type))
+	int64_t each = dtype_block(a->kv_type);
+
+	if (a->block_table.at != 0 ? !is_cached(a->kv_type) : !is_active(a->kv_type))
 		return bad_type(c, kernel, a->kv_type, err);
 	if (a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads != 0)
 		return bad_shape(kernel, "heads are no multiple of kv_heads", err);
@@ -42,6 +75,11 @@ check_attention(const struct cpu *c, int kernel, const struct k_attention *a, st
 		return bad_shape(kernel, "rows overlap", err);
 	if (a->block_table.at != 0 && (a->key_len.at == 0 || a->block_size < 1))
 		return bad_shape(kernel, "a block table without lengths or block size", err);
+	if (a->block_table.at != 0 && (a->ldk % (a->kv_heads * each) != 0 ||
+	    a->ldv % (a->kv_heads * each) != 0 || a->d_qk % each != 0 || a->d_v % each != 0))
+		return bad_shape(kernel, "heads are no whole blocks of a cache", err);
+	if (a->bias.at != 0 && (a->block_table.at == 0 || kernel == K_ATTENTION_BWD))
+		return bad_shape(kernel, "a bias without a block table, or backward", err);
 	if (kernel == K_ATTENTION_BWD && a->key_len.at != 0)
 		return bad_shape(kernel, "no gradient through a cache", err);
 	return 0;
@@ -197,6 +235,7 @@ main_type(int kernel, const union dev_args *a)
 	case K_LAYERNORM:	return a->layernorm.type;
 	case K_LAYERNORM_BWD:	return a->layernorm_bwd.type;
 	case K_ROPE:		return a->rope.type;
+	case K_HADAMARD:	return a->hadamard.type;
 	case K_ATTENTION:	return a->attention.type;
 	case K_ATTENTION_BWD:	return a->attention_bwd.f.type;
 	case K_ACT:		return a->act.type;
@@ -261,9 +300,9 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 			return bad_shape(kernel, "more than 2^32 elements", err);
 		return 0;
 	case K_SCATTER:
-		if (a->scatter.y_type != DTYPE_NONE && !is_active(a->scatter.y_type))
-			return bad_type(c, kernel, a->scatter.y_type, err);
-		return 0;
+		return check_scatter(c, &a->scatter, err);
+	case K_HADAMARD:
+		return check_hadamard(&a->hadamard, err);
 	case K_CAST:
 		if (!is_float(a->cast.x_type))
 			return bad_type(c, kernel, a->cast.x_type, err);

@@ -1,4 +1,4 @@
-/* Rows by index: embedding, its gradient, cache writes. */
+/* Rows by index: embedding and its gradient. */
 #include "base/quant.h"
 #include "dev/cpu/simd/simd.h"
 
@@ -134,25 +134,4 @@ OF_ISA(k_embed_bwd)(struct cpu *c, const union dev_args *a)
 
 	if (rows > 0 && ids_ok(c, cpu_i32(e->id), rows, e->v))
 		cpu_run(&job, rows * COLUMNS / VW, embed_bwd_task);
-}
-
-/* Rows may be written twice, and then the last one stays: no threads. */
-void
-OF_ISA(k_scatter)(struct cpu *c, const union dev_args *a)
-{
-	const struct k_scatter *s = &a->scatter;
-	const int32_t *slot = cpu_i32(s->slot);
-	dtype to = s->y_type == DTYPE_NONE ? s->type : s->y_type;
-	int64_t rows = cpu_count(c, s->t), to_size = dtype_size(to), size = dtype_size(s->type);
-
-	for (int64_t t = 0; t < rows; t++) {
-		if (slot[t] >= s->rows) {
-			cpu_fail(c, ERR_ARG, "slot %d at row %lld is outside 0..%lld", slot[t],
-			    (long long)t, (long long)s->rows - 1);
-			return;
-		}
-		if (slot[t] >= 0)
-			OF_ISA(convert)((char *)cpu_ptr(s->y) + slot[t] * s->c * to_size, to,
-			    (char *)cpu_ptr(s->x) + t * s->ldx * size, s->type, s->c);
-	}
 }

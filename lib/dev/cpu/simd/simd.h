@@ -19,7 +19,7 @@ cpu_kernel OF_ISA(k_fill), OF_ISA(k_copy), OF_ISA(k_cast), OF_ISA(k_add), OF_ISA
 cpu_kernel OF_ISA(k_embed), OF_ISA(k_embed_bwd), OF_ISA(k_scatter);
 cpu_kernel OF_ISA(k_matmul), OF_ISA(k_grouped), OF_ISA(k_bias_bwd);
 cpu_kernel OF_ISA(k_rmsnorm), OF_ISA(k_rmsnorm_bwd), OF_ISA(k_layernorm), OF_ISA(k_layernorm_bwd);
-cpu_kernel OF_ISA(k_rope), OF_ISA(k_attention), OF_ISA(k_attention_bwd);
+cpu_kernel OF_ISA(k_rope), OF_ISA(k_hadamard), OF_ISA(k_attention), OF_ISA(k_attention_bwd);
 cpu_kernel OF_ISA(k_act), OF_ISA(k_act_bwd), OF_ISA(k_glu), OF_ISA(k_glu_bwd),
     OF_ISA(k_softcap);
 cpu_kernel OF_ISA(k_dropout);

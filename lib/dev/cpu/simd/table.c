@@ -35,6 +35,7 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 		[K_LAYERNORM] = OF_ISA(k_layernorm),
 		[K_LAYERNORM_BWD] = OF_ISA(k_layernorm_bwd),
 		[K_ROPE] = OF_ISA(k_rope),
+		[K_HADAMARD] = OF_ISA(k_hadamard),
 		[K_ATTENTION] = OF_ISA(k_attention),
 		[K_ATTENTION_BWD] = OF_ISA(k_attention_bwd),
 		[K_ACT] = OF_ISA(k_act),
