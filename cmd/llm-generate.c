@@ -15,6 +15,7 @@
 #include "model/merge.h"
 #include "tool/cache.h"
 #include "tool/draft.h"
+#include "tool/grammar.h"
 #include "tool/prompts.h"
 #include "tool/texts.h"
 
@@ -26,6 +27,7 @@ struct gen {
 	struct cache_opts cache;
 	struct prompts	 records;
 	struct draft_opts draft;
+	struct grammar_opts grammar;
 	/* what is open */
 	struct team	*team;
 	struct dev	*dev;
@@ -59,6 +61,7 @@ static const struct opt opts[] = {
 	{ 0, "echo", OPT_FLAG, AT(echo), .help = "write the prompt too" },
 	{ 'F', "format", OPT_CALL, AT(json), "NAME", "text, or jsonl: a record a text (text)",
 	    .call = set_format },
+	GRAMMAR_OPTIONS(struct gen, grammar),
 	DRAFT_OPTIONS(struct gen, draft),
 	FILTER_RECORD_OPTIONS(struct gen, records.io),
 	{ 'o', "output", OPT_STR, AT(records.io.output), "FILE", "write records to this file" },
@@ -201,6 +204,7 @@ close_all(struct gen *g)
 		draft_tell(&g->draft);
 	scheduler_free(g->scheduler);
 	draft_end(&g->draft);
+	grammar_end(&g->grammar);
 	engine_free(g->engine);
 	model_free(&g->m);
 	tokenizer_free(g->tok);
@@ -229,6 +233,7 @@ main(int argc, char **argv)
 		g.parallel = g.json ? g.records.texts : 1;
 	open_engine(&g);
 	texts_request(&g.how, g.tok, &a, &g.request);
+	g.request.constraint = grammar_begin(&g.grammar, &g.m.config, g.tok);
 	if (*files != NULL) {
 		status = prompts_main(&tool, &g.records, files);
 	} else {

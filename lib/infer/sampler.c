@@ -58,7 +58,7 @@ sampler_space_free(struct sampler_space *m)
 
 /* The lowest id of the greatest, or of those allowed when no number is. */
 static int32_t
-greedy(const struct sampler_space *m, const float *logits, const uint32_t *allowed)
+greedy(const struct sampler_space *m, const float *logits, const uint64_t *allowed)
 {
 	float max = logits_simd()->max(logits, m->vocab);
 
@@ -66,19 +66,19 @@ greedy(const struct sampler_space *m, const float *logits, const uint32_t *allow
 		if (logits[i] == max)
 			return i;
 	for (int32_t i = 0; allowed != NULL && i < m->vocab; i++)
-		if (allowed[i / 32] >> i % 32 & 1)
+		if (allowed[i / 64] >> i % 64 & 1)
 			return i;
 	return allowed == NULL ? 0 : -1;
 }
 
 static void
-mask(float *logits, int64_t n, const uint32_t *allowed)
+mask(float *logits, int64_t n, const uint64_t *allowed)
 {
-	for (int64_t i = 0; i < n; i += 32) {
-		uint32_t word = allowed[i / 32];
-		int64_t end = n - i < 32 ? n - i : 32;
+	for (int64_t i = 0; i < n; i += 64) {
+		uint64_t word = allowed[i / 64];
+		int64_t end = n - i < 64 ? n - i : 64;
 
-		if (word == UINT32_MAX)
+		if (word == UINT64_MAX)
 			continue;
 		for (int64_t k = 0; k < end; k++)
 			if (!(word >> k & 1))

@@ -48,7 +48,7 @@ struct sampler_at {
 	const float	*logits;	/* (V) */
 	const int32_t	*before;	/* the tokens so far */
 	int64_t		 n_before;
-	const uint32_t	*allowed;	/* a bit a token, the lowest first; NULL: all */
+	const uint64_t	*allowed;	/* a bit a token, the lowest first; NULL: all */
 	uint64_t	 stream, index;
 };
 

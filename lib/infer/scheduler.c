@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "infer/draft.h"
 #include "infer/emit.h"
+#include "infer/matcher.h"
 
 /* A text that is being written. */
 struct text {
@@ -14,6 +15,7 @@ struct text {
 	int64_t		 given;		/* tokens of the prompt that seq has */
 	int64_t		 promised;	/* tokens of the cache */
 	struct emit	 emit;
+	struct matcher	*matcher;	/* NULL: it may be anything */
 	struct text_report report;
 	double		 start;
 	bool		 over;
@@ -28,6 +30,7 @@ struct scheduler {
 	int		 n;
 	struct seq	**seq;		/* of one step */
 	int64_t		 room;		/* tokens of the cache, not promised */
+	uint64_t	*allowed;	/* a bit a token */
 	struct token_logp top[TEXT_TOP];
 	struct draft	*draft;		/* NULL: none */
 	const int32_t	*guess;		/* of this step, for its only text */
@@ -37,7 +40,8 @@ struct scheduler {
 const char *
 text_end_name(enum text_end end)
 {
-	static const char *const name[] = { "count", "eos", "stop", "context", "broken off" };
+	static const char *const name[] = { "count", "eos", "stop", "whole", "context",
+	    "broken off" };
 
 	return name[end];
 }
@@ -57,7 +61,8 @@ scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
 	s->room = s->o.cache;
 	s->text = calloc((size_t)s->o.seqs, sizeof(*s->text));
 	s->seq = calloc((size_t)s->o.seqs, sizeof(struct seq *));
-	if (s->text == NULL || s->seq == NULL) {
+	s->allowed = calloc((size_t)engine_config(e)->vocab / 64 + 1, sizeof(*s->allowed));
+	if (s->text == NULL || s->seq == NULL || s->allowed == NULL) {
 		scheduler_free(s);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
@@ -75,6 +80,9 @@ release(struct scheduler *s, struct text *t)
 	s->room += t->promised;
 	if (t->r.seq == NULL)
 		seq_free(t->seq);
+	if (t->matcher != NULL)
+		matcher_end(t->matcher);
+	free(t->matcher);
 	emit_free(&t->emit);
 }
 
@@ -88,6 +96,7 @@ scheduler_free(struct scheduler *s)
 	sampler_space_free(s->space);
 	free(s->text);
 	free(s->seq);
+	free(s->allowed);
 	free(s);
 }
 
@@ -129,16 +138,23 @@ scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
 		    "of %lld", (long long)r->n, (long long)c->context);
 	if (s->n > 0 && (s->n == s->o.seqs || promised > s->room))
 		return 0;
-	*t = (struct text){ .r = *r, .seq = r->seq, .promised = promised,
+	*t = (struct text){ .r = *r, .seq = r->seq,
 	    .report = { .prompt = r->n }, .start = progress_now(),
 	    .emit = { .tok = s->tok, .stop = r->stop, .n_stop = r->n_stop, .write = r->write,
 		.ctx = r->ctx, .decoder = { .started = true, .skip_special = true } } };
-	if (t->seq == NULL && (t->seq = seq_new(s->e, err)) == NULL)
+	if (r->constraint != NULL) {
+		if ((t->matcher = malloc(sizeof(*t->matcher))) == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		matcher_start(t->matcher, r->constraint);
+	}
+	if (t->seq == NULL && (t->seq = seq_new(s->e, err)) == NULL) {
+		release(s, t);
 		return -1;
+	}
 	t->given = seq_keep(t->seq, r->prompt, r->n);
 	/* The last token of the prompt is run again where it was: its logits are needed. */
 	t->report.cached = t->given < r->n ? t->given : r->n - 1;
-	s->room -= promised;
+	s->room -= t->promised = promised;
 	s->n++;
 	return 1;
 }
@@ -231,18 +247,38 @@ take(struct scheduler *s, struct text *t, const struct sampler_at *at, int32_t i
 		t->report.end = TEXT_BROKEN_OFF;
 		return got;
 	}
-	if (config_is_eos(c, id) && !t->r.ignore_eos) {
+	if (config_is_eos(c, id) && (!t->r.ignore_eos || t->matcher != NULL)) {
 		t->report.end = TEXT_EOS;
 		return 1;
 	}
 	t->report.end = TEXT_STOP;
 	if ((got = emit_token(&t->emit, id, err)) != 0)
 		return got;
+	if (t->matcher != NULL) {
+		if (matcher_token(t->matcher, id, err) < 0)
+			return -1;
+		t->report.end = TEXT_WHOLE;
+		if (!matcher_can_go_on(t->matcher))
+			return 1;
+	}
 	t->report.end = TEXT_COUNT;
 	if (t->report.tokens == t->r.max_tokens)
 		return 1;
 	t->report.end = TEXT_CONTEXT;
 	return at->n_before == c->context;
+}
+
+/* The token that is drawn at this place; -1 when nothing may follow, -2 for a failure. */
+static int32_t
+pick(struct scheduler *s, const struct text *t, struct sampler_at *at, struct err *err)
+{
+	at->index = (uint64_t)at->n_before;
+	if (t->matcher != NULL) {
+		if (matcher_mask(t->matcher, s->allowed, engine_config(s->e)->vocab, err) < 0)
+			return -2;
+		at->allowed = s->allowed;
+	}
+	return sampler_pick(&t->r.sampler, s->space, at);
 }
 
 /* One more token, and one more for each that was guessed rightly.  As take(). */
@@ -259,9 +295,10 @@ draw(struct scheduler *s, struct text *t, struct err *err)
 	if (t->report.tokens == 0)
 		t->report.prompt_seconds = progress_now() - t->start;
 	for (;;) {
-		at.index = (uint64_t)at.n_before;
-		id = sampler_pick(&t->r.sampler, s->space, &at);
-		got = take(s, t, &at, id, err);
+		if ((id = pick(s, t, &at, err)) < -1)
+			return -1;
+		t->report.end = TEXT_WHOLE;
+		got = id < 0 ? 1 : take(s, t, &at, id, err);
 		if (got != 0 || right == s->n_guess || id != s->guess[right])
 			break;
 		right++;
@@ -289,7 +326,7 @@ finish(struct text *t, struct err *err)
 			r->end = TEXT_STOP;
 	}
 	r->seconds = progress_now() - t->start - r->prompt_seconds;
-	r->logp /= (double)r->tokens;
+	r->logp /= (double)(r->tokens > 0 ? r->tokens : 1);
 	return t->r.done != NULL ? t->r.done(t->r.ctx, r, err) : 0;
 }
 

@@ -13,9 +13,10 @@
 #include "infer/sampler.h"
 #include "token/tokenizer.h"
 
-enum text_end { TEXT_COUNT, TEXT_EOS, TEXT_STOP, TEXT_CONTEXT, TEXT_BROKEN_OFF };
+/* WHOLE: by its grammar nothing more can follow. */
+enum text_end { TEXT_COUNT, TEXT_EOS, TEXT_STOP, TEXT_WHOLE, TEXT_CONTEXT, TEXT_BROKEN_OFF };
 
-/* "count", "eos", "stop", "context", "broken off". */
+/* "count", "eos", "stop", "whole", "context", "broken off". */
 const char *text_end_name(enum text_end end);
 
 struct text_report {
@@ -45,6 +46,7 @@ struct request {
 	bool		 ignore_eos;	/* go on after an end of text */
 	const str	*stop;		/* texts that end it, not part of it; none is empty */
 	int64_t		 n_stop;
+	struct constraint *constraint;	/* what it may be (matcher.h), then eos ends it; or NULL */
 	uint64_t	 stream;	/* of random numbers: one a text */
 	int64_t		 top;		/* likeliest tokens that token() is told; -1: none */
 	/* To write it in: what it has of the prompt is not computed again.  NULL: a new one. */

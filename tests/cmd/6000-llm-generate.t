@@ -179,6 +179,49 @@ grep -q '^llm-generate: foreign: not the tokenizer of the model$' err
 result 'says so' $?
 exits 2 'a draft that is not there' llm-generate -m $model -p The --draft nothing
 
+# ---- grammars ----
+
+regex='( the [a-z]{2,6}){2}, [0-9]{3}\.'
+exits 0 '--regex' llm-generate -m $model -p 'The kernel' --texts 30 -T 3 -n 40 --regex "$regex" \
+    -F jsonl
+cp out constrained
+! grep -vEq "\"completion\":\"$regex\",.*\"end\":\"whole\"}$" constrained
+result 'all texts are of it, and end when they are whole' $?
+test "$(sort -u constrained | wc -l)" -gt 20
+result 'and are not all the same' $?
+exits 0 'one at once' llm-generate -m $model -p 'The kernel' --texts 30 -T 3 -n 40 \
+    --regex "$regex" -F jsonl --parallel 1 --early-exit 1 --draft-always
+prints 'with guesses they are the same' <constrained
+exits 0 'a text that may go on' llm-generate -m $model -p The --texts 30 -T 3 --regex '[ab]{2,}' \
+    -n 30 -F jsonl
+! grep -vEq '"completion":"[ab]{2,}",.*"end":"(eos|count)"}$' out
+result 'ends with an end of text, though it is ignored, or where it has to' $?
+exits 0 'what is impossible to the model' llm-generate -m $model -p The -T 0 --regex 'ΩΩ?é\x00?' \
+    -n 9
+cat >dates <<'END'
+# A date.
+root ::= year "-" month "-" day
+year ::= [0-9]{4}
+month ::= "0" [1-9] | "1" [0-2]
+day ::= [0-2] [1-9] | "30"
+END
+exits 0 '--grammar' llm-generate -m $model -p The --texts 20 -T 2 --grammar dates -F jsonl
+! grep -vEq '"completion":"[0-9]{4}-(0[1-9]|1[0-2])-([0-2][1-9]|30)",' out
+result 'all texts are of it' $?
+printf '{"text":"The %s"}\n' kernel file >two
+exits 0 'records' llm-generate -m $model -n 20 --grammar dates two
+test "$(wc -l <out)" -eq 2 && ! grep -vEq '"completion":"[0-9]{4}-(0[1-9]|1[0-2])-([0-2][1-9]|30)",' out
+result 'are answered in it' $?
+exits 2 'a regular expression that is none' llm-generate -m $model -p The --regex '(a'
+grep -q "^llm-generate: --regex: byte 2 " err
+result 'is told with its place' $?
+echo 'root ::= "a' >broken
+exits 2 'a grammar that is none' llm-generate -m $model -p The --grammar broken
+grep -q "^llm-generate: broken: line 1: " err
+result 'is told with its line' $?
+exits 2 'a grammar that is not there' llm-generate -m $model -p The --grammar nothing
+exits 2 'two grammars' llm-generate -m $model -p The --grammar dates --regex a
+
 # ---- records ----
 
 awk '{ printf "{\"n\":%d,\"text\":\"The %s\"}\n", NR, $0 }' >prompts <<'END'

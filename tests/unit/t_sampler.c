@@ -151,7 +151,7 @@ test_adjusted(void)
 {
 	const struct token_bias bias[] = { { 0, -INFINITY }, { 9, 23 } };
 	const int32_t text[] = { 0, 0, 9, 1, 1, 1, 0, 2 };
-	const uint32_t none = 0, some = 0x3f8, one = 1 << 9;
+	const uint64_t none = 0, some = 0x3f8, one = 1 << 9;
 	struct sampler s = all;
 	struct sampler_at at = { .logits = ten, .before = text, .n_before = 8, .allowed = &some };
 
