@@ -74,6 +74,7 @@ open_model(struct eval *e)
 	if ((e->team = team_new(tool_threads(e->threads, 0), &err)) == NULL ||
 	    (e->dev = dev_open(tool_device(e->device), e->team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
+	e->m.writable = e->adapter != NULL;
 	if (model_load(&e->m, e->model, e->dev, false, &err) < 0 ||
 	    (e->adapter != NULL && adapter_merge(&e->m, e->adapter, 1, &err) < 0))
 		tool_fail(NULL, &err);

@@ -166,6 +166,7 @@ open_model(struct gen *g)
 	if ((g->team = team_new(tool_threads(g->threads, 0), &err)) == NULL ||
 	    (g->dev = dev_open(tool_device(g->device), g->team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
+	g->m.writable = g->adapter != NULL;
 	if (model_load(&g->m, g->model, g->dev, false, &err) < 0 ||
 	    (g->adapter != NULL && adapter_merge(&g->m, g->adapter, 1, &err) < 0) ||
 	    (g->tok = model_tokenizer(g->model, &err)) == NULL)

@@ -130,7 +130,7 @@ main(int argc, char **argv)
 {
 	struct merge o = { .type = DTYPE_NONE };
 	char **files = tool_start(&tool, argc, argv, &o);
-	struct model m = { .dev = NULL };
+	struct model m = { .writable = true };
 	const char *first;
 	struct team *team;
 	struct dev *dev;

@@ -58,7 +58,7 @@ struct k_axpby { dptr y, x; dtype type; int64_t n; double alpha, beta; };
 
 /*
  * y (T, C) = scale * w[id[t]] (V, C); an id outside [0, V) is an error at
- * dev_wait().  w_type NONE: type, else a type of blocks.
+ * dev_wait().  w_type NONE: type; it may be another, of blocks too.
  */
 struct k_embed {
 	dptr y, w, id; dtype type; struct dim t; int64_t v, c; double scale; dtype w_type;

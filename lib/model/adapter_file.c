@@ -5,7 +5,7 @@
 
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 
 #define PREFIX "base_model.model."
 

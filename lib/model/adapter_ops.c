@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 
 /* ---- parameters ---- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "model/adapter_impl.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 
 /* ---- the table of tensors in files ---- */
 
@@ -290,7 +290,7 @@ void
 model_free(struct model *m)
 {
 	params_free(&m->params);
-	files_close(m->files);
+	sources_close(m->files);
 	free(m->weight);
 	*m = (struct model){ 0 };
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 #include "model/gguf_impl.h"
 
 enum part { PART_ALL, PART_KEYS, PART_VALUES, PART_FACTORS };

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 #include "base/quant.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 #include "model/gguf_impl.h"
 
 struct matching {
-	struct files	*files;
+	struct sources	*files;
 	struct model	*m;
 	bool		*used;		/* each tensor of the file */
 	struct err	*err;
@@ -119,7 +119,7 @@ is_ballast(const struct config *c, const char *name)
 }
 
 int
-gguf_match(struct files *f, struct model *m, struct err *err)
+gguf_match(struct sources *f, struct model *m, struct err *err)
 {
 	struct matching g = { f, m, calloc((size_t)gguf_count(f->gguf) + 1, 1), err };
 	int ret = g.used == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;

@@ -11,7 +11,7 @@
 
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 #include "model/merge.h"
 
 struct merge {

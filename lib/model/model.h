@@ -152,7 +152,8 @@ struct model {
 	uint64_t	 seed;		/* of dropout */
 	double		 z_loss;	/* op_head()'s, when a score tape is recorded */
 	struct dev	*dev;		/* NULL: weights are in the files alone */
-	struct files	*files;		/* that they came from */
+	struct sources	*files;		/* that they came from */
+	bool		 writable;	/* set before loading: no weight stays in a mapping */
 	struct adapter	*adapter;	/* adapter.h; NULL: none */
 	struct inputs	*inputs;	/* inputs.h: what is recorded is noted there; NULL */
 };
@@ -165,7 +166,9 @@ int model_declare(struct model *m, const struct config *c, struct err *err);
 
 /*
  * Random weights by seed; or those at path: a directory, or a GGUF file, of any
- * type that is read.  *m as above; model_free() it also after a failure.
+ * type that is read.  Without grads, and of what an adapter freezes, matrices
+ * are used where the file is mapped, when kernels read them so; quantized ones
+ * stay so.  *m as above; model_free() it also after a failure.
  */
 int model_init(struct model *m, const struct config *c, struct dev *dev, bool grads,
     uint64_t seed, struct err *err);

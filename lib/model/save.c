@@ -4,7 +4,7 @@
 
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 
 #define PART ((int64_t)5000000000)	/* bytes of a file, as Hugging Face has it */
 

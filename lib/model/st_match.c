@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "fmt/safetensors.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 
 /* A tensor of the files by the name it has here. */
 struct entry {
@@ -167,7 +167,7 @@ match_entries(const struct matching *g, struct err *err)
 }
 
 int
-st_match(struct files *f, struct model *m, struct err *err)
+st_match(struct sources *f, struct model *m, struct err *err)
 {
 	struct matching g = { .m = m, .family = arch_family(m->config.arch), .source = f->source };
 	int ret = make_entries(&g, f->st, err) < 0 ? -1 : match_entries(&g, err);

@@ -2,20 +2,20 @@
 #include <stdlib.h>
 
 #include "model/adapter_impl.h"
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 
 int
 model_read(struct model *m, int weight, float *y, struct err *err)
 {
 	const struct weight *w = &m->weight[weight];
 
-	return m->dev == NULL ? files_read(m->files, m, weight, y, err) :
+	return m->dev == NULL ? sources_read(m->files, m, weight, y, err) :
 	    param_download(&m->params, &m->params.p[w->param], w->at, w->n, y, DTYPE_F32, err);
 }
 
 /* As it is in the file, when it lies there so: no rounding of F64 on a reference device. */
 static int
-load_weight(struct model *m, const struct files *f, int i, float *x, struct err *err)
+load_weight(struct model *m, const struct sources *f, int i, float *x, struct err *err)
 {
 	const struct source *s = &f->source[i];
 	const struct weight *w = &m->weight[i];
@@ -23,13 +23,97 @@ load_weight(struct model *m, const struct files *f, int i, float *x, struct err 
 
 	if (dtype_block(s->type) == 1 && s->form == FORM_SAME)
 		return param_upload(&m->params, p, w->at, w->n, s->data, s->type, err);
-	if (files_read(f, m, i, x, err) < 0)
+	if (sources_read(f, m, i, x, err) < 0)
 		return -1;
 	return param_upload(&m->params, p, w->at, w->n, x, DTYPE_F32, err);
 }
 
+/* ---- weights that stay in the mapping ---- */
+
+/*
+ * Can kernels read a matrix of this type beside activations of the compute
+ * type, and lose nothing of what was asked for?
+ */
+static bool
+is_read(const struct params *ps, const struct param *p, dtype type)
+{
+	int64_t block = dtype_block(type);
+
+	if (params_wide(ps) != DTYPE_F32)
+		return false;
+	if (type == p->type)
+		return true;
+	if (!p->decay)		/* read by other kernels than those of products */
+		return false;
+	if (block > 1)
+		return p->shape[p->ndim - 1] % block == 0;
+	return p->type == DTYPE_F32 && (type == DTYPE_F16 || type == DTYPE_BF16);
+}
+
+/* The one weight of each parameter, -1 where it has several. */
+static void
+find_single(const struct model *m, int *single)
+{
+	for (int i = 0; i < m->params.n; i++)
+		single[i] = -2;
+	for (int i = 0; i < m->n_weights; i++) {
+		int *s = &single[m->weight[i].param];
+
+		*s = *s == -2 ? i : -1;
+	}
+}
+
+/* A stack of experts is one tensor in GGUF: its first weight lies where it does. */
+static const struct source *
+whole_source(const struct model *m, const struct sources *f, const int *single, int param)
+{
+	if (single[param] >= 0)
+		return &f->source[single[param]];
+	for (int i = 0; i < m->n_weights && f->gguf != NULL; i++)
+		if (m->weight[i].param == param && m->weight[i].at == 0)
+			return &f->source[i];
+	return NULL;
+}
+
+/* DoRA takes the lengths of rows, which no kernel has of blocks. */
+static bool
+may_map(const struct model *m, const struct param *p, bool grads, dtype type)
+{
+	if (m->writable || p->ndim < 2 || (grads && p->trainable))
+		return false;
+	return m->adapter == NULL || m->adapter->type != ADAPTER_DORA || dtype_block(type) == 1;
+}
+
+/* Whether any is mapped, or -1. */
 static int
-load_all(struct model *m, const struct files *f, struct err *err)
+map_weights(struct model *m, const struct sources *f, struct dev *dev, bool grads,
+    struct err *err)
+{
+	int *single = malloc(((size_t)m->params.n + 1) * sizeof(*single));
+	int ret = 0, any = 0;
+
+	if (single == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	find_single(m, single);
+	for (int i = 0; i < m->params.n && ret == 0; i++) {
+		struct param *p = &m->params.p[i];
+		const struct source *s = whole_source(m, f, single, i);
+
+		if (s == NULL || s->form != FORM_SAME || !is_read(&m->params, p, s->type) ||
+		    !may_map(m, p, grads, s->type))
+			continue;
+		if (dtype_block(s->type) == 1 &&
+		    (uintptr_t)s->data % (uintptr_t)dtype_size(s->type) != 0)
+			continue;
+		ret = param_map(&m->params, p, dev, s->data, s->type, err);
+		any = 1;
+	}
+	free(single);
+	return ret < 0 ? -1 : any;
+}
+
+static int
+load_all(struct model *m, const struct sources *f, struct err *err)
 {
 	int64_t most = 1;
 	float *x;
@@ -40,7 +124,8 @@ load_all(struct model *m, const struct files *f, struct err *err)
 	if ((x = malloc((size_t)most * sizeof(*x))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int i = 0; i < m->n_weights && ret == 0; i++)
-		ret = load_weight(m, f, i, x, err);
+		if (!m->params.p[m->weight[i].param].mapped)
+			ret = load_weight(m, f, i, x, err);
 	free(x);
 	return ret < 0 ? -1 : dev_wait(m->dev, err);
 }
@@ -49,13 +134,13 @@ int
 model_reload(struct model *m, const char *path, struct err *err)
 {
 	struct config c;
-	struct files *f = files_open(path, &c, err);
+	struct sources *f = sources_open(path, &c, err);
 	int ret;
 
 	if (f == NULL)
 		return -1;
-	ret = files_match(f, m, err) < 0 || load_all(m, f, err) < 0 ? -1 : 0;
-	files_close(f);
+	ret = sources_match(f, m, err) < 0 || load_all(m, f, err) < 0 ? -1 : 0;
+	sources_close(f);
 	return ret < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
@@ -64,9 +149,9 @@ model_open(struct model *m, const char *path, struct err *err)
 {
 	struct config c;
 
-	if ((m->files = files_open(path, &c, err)) == NULL)
+	if ((m->files = sources_open(path, &c, err)) == NULL)
 		return -1;
-	if (model_declare(m, &c, err) < 0 || files_match(m->files, m, err) < 0)
+	if (model_declare(m, &c, err) < 0 || sources_match(m->files, m, err) < 0)
 		return err_wrap(err, "%s", path);
 	return 0;
 }
@@ -74,10 +159,18 @@ model_open(struct model *m, const char *path, struct err *err)
 int
 model_load(struct model *m, const char *path, struct dev *dev, bool grads, struct err *err)
 {
+	int mapped;
+
 	if (model_open(m, path, err) < 0)
 		return -1;
 	m->dev = dev;
-	if (params_place(&m->params, dev, grads, err) < 0 || load_all(m, m->files, err) < 0)
+	mapped = map_weights(m, m->files, dev, grads, err);
+	if (mapped < 0 || params_place(&m->params, dev, grads, err) < 0 ||
+	    load_all(m, m->files, err) < 0)
 		return err_wrap(err, "%s", path);
+	if (mapped == 0) {
+		sources_close(m->files);
+		m->files = NULL;
+	}
 	return m->adapter != NULL ? adapter_fill(m, err) : 0;
 }

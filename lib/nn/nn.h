@@ -46,8 +46,9 @@ struct tensor {
  * is trained has a wide master too, which is what the optimizer updates.
  * Gradients are wide, and only trainable parameters have any.
  *
- * A frozen matrix may be of a type of blocks (base/quant.h).  Its bytes are its
- * owner's, who sets data before params_place(): a mapping, imported.
+ * A frozen matrix may be of another type, of blocks (base/quant.h) too.  Its
+ * bytes are its owner's, who sets data before params_place(), or maps it: they
+ * are read only.
  */
 enum init_kind {
 	INIT_ZEROS, INIT_ONES, INIT_NORMAL,
@@ -64,6 +65,7 @@ struct param {
 	enum init_kind	 init;
 	double		 std;
 	bool		 trainable;	/* false: frozen */
+	bool		 mapped;	/* data is the owner's, of any type */
 	bool		 decay;		/* weight decay applies (matrices) */
 	bool		 hidden;	/* a matrix between hidden layers: what Muon is for */
 	dptr		 data;		/* what kernels read */
@@ -95,7 +97,15 @@ dtype params_wide(const struct params *ps);
 struct param *params_add(struct params *ps, const char *name, int ndim, const int64_t *shape,
     enum init_kind init, double std, bool decay, struct err *err);
 
-/* Allocate them on the device, zeroed, with gradients or without. */
+/*
+ * A declared matrix, frozen from now on, lies in host memory (a mapping), which
+ * outlives the parameters: it is used there where the device can.  Before
+ * params_place().
+ */
+int param_map(struct params *ps, struct param *p, struct dev *dev, const void *data,
+    dtype type, struct err *err);
+
+/* Allocate the others on the device, zeroed, with gradients or without. */
 int params_place(struct params *ps, struct dev *dev, bool grads, struct err *err);
 
 /* Good for recording and tape_layout(), without memory: what a plan would need. */

@@ -33,7 +33,7 @@ op_embed(struct tape *t, struct tensor *w, struct tensor *id, double scale)
 	if (tape_failed(t))
 		return tape_none(t);
 	if (!is_matrix(w) || w->param == NULL ||
-	    (w->type != tape_type(t) && dtype_block(w->type) == 1))
+	    (w->type != tape_type(t) && !w->param->mapped && dtype_block(w->type) == 1))
 		return tape_fail(t, "embed: the table is no parameter matrix of %s",
 		    dtype_name(tape_type(t)));
 	if (id == NULL || id->ndim != 1 || id->type != DTYPE_I32)

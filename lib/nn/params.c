@@ -82,10 +82,10 @@ set_places(struct params *ps)
 	ps->wide_n = ps->low_n = ps->grad_n = 0;
 	for (int i = 0; i < ps->n; i++) {
 		struct param *p = &ps->p[i];
-		bool blocks = dtype_block(p->type) > 1;
-		bool low = !blocks && p->type != params_wide(ps);
+		bool owned = !p->mapped && dtype_block(p->type) == 1;
+		bool low = owned && p->type != params_wide(ps);
 
-		p->wide_at = take(&ps->wide_n, p->n, !blocks && (!low || p->trainable));
+		p->wide_at = take(&ps->wide_n, p->n, owned && (!low || p->trainable));
 		p->low_at = take(&ps->low_n, p->n, low);
 		p->grad_at = take(&ps->grad_n, p->n, p->trainable);
 	}
@@ -113,6 +113,8 @@ is_possible(const struct params *ps, const struct param *p)
 
 	if (block > 1)
 		return !p->trainable && p->ndim > 1 && p->shape[p->ndim - 1] % block == 0;
+	if (p->mapped && p->type == DTYPE_F32)
+		return !p->trainable;
 	return p->type == params_wide(ps) || p->type == DTYPE_BF16 || p->type == DTYPE_F16;
 }
 
@@ -143,6 +145,20 @@ place(struct dev *dev, dptr *array, int64_t bytes, struct err *err)
 {
 	if (bytes > 0 && (*array = dev_alloc(dev, bytes, err)).at == 0)
 		return -1;
+	return 0;
+}
+
+int
+param_map(struct params *ps, struct param *p, struct dev *dev, const void *data, dtype type,
+    struct err *err)
+{
+	ps->dev = dev;
+	p->data = dev_import(dev, data, dtype_bytes(type, p->n), err);
+	if (p->data.at == 0)
+		return -1;
+	p->type = type;
+	p->mapped = true;
+	p->trainable = false;
 	return 0;
 }
 
@@ -336,7 +352,7 @@ params_init(struct params *ps, uint64_t seed, struct err *err)
 	if (host == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int i = 0; i < ps->n && ret == 0; i++)
-		if (dtype_block(ps->p[i].type) == 1)
+		if (!ps->p[i].mapped && dtype_block(ps->p[i].type) == 1)
 			ret = fill_param(ps, &ps->p[i], seed, host, err);
 	free(host);
 	return ret < 0 ? -1 : dev_wait(ps->dev, err);
@@ -355,6 +371,9 @@ void
 params_free(struct params *ps)
 {
 	if (ps->dev != NULL) {
+		for (int i = 0; i < ps->n; i++)
+			if (ps->p[i].mapped)
+				dev_free(ps->dev, ps->p[i].data);
 		dev_free(ps->dev, ps->wide);
 		dev_free(ps->dev, ps->low);
 		dev_free(ps->dev, ps->grad);

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 #include "model/gguf_impl.h"
 #include "token/tokenizer.h"
 
@@ -45,17 +45,17 @@ static void
 model(struct gguf *f)
 {
 	struct config *c = calloc(1, sizeof(*c));
-	struct files files = { .gguf = f };
+	struct sources files = { .gguf = f };
 	struct model m = { .dev = NULL };
 	struct err err;
 	float *y;
 
 	if (c != NULL && gguf_config_read(c, f, &err) == 0 && c->layers <= 64 &&
 	    c->router.experts <= 64 && config_params(c) < PARAMS_MAX &&
-	    model_declare(&m, c, &err) == 0 && files_match(&files, &m, &err) == 0)
+	    model_declare(&m, c, &err) == 0 && sources_match(&files, &m, &err) == 0)
 		for (int i = 0; i < m.n_weights; i++)
 			if ((y = malloc((size_t)m.weight[i].n * sizeof(*y))) != NULL) {
-				files_read(&files, &m, i, y, &err);
+				sources_read(&files, &m, i, y, &err);
 				free(y);
 			}
 	free(files.source);

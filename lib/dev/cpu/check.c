@@ -139,7 +139,7 @@ check_grouped(const struct cpu *c, const struct k_grouped *a, struct err *err)
 static int
 check_embed(const struct cpu *c, const struct k_embed *a, struct err *err)
 {
-	if (a->w_type == DTYPE_NONE || a->w_type == a->type)
+	if (a->w_type == DTYPE_NONE || is_active(a->w_type))
 		return 0;
 	if (dtype_block(a->w_type) == 1)
 		return bad_type(c, K_EMBED, a->w_type, err);

@@ -36,9 +36,9 @@ embed_rows(dtype type, const struct k_embed *a, int64_t from, int64_t to)
 	}
 }
 
-/* Rows of blocks, decoded some at a time. */
+/* Rows of another type, decoded some at a time. */
 INLINE void
-embed_blocks(dtype type, const struct k_embed *a, int64_t from, int64_t to)
+embed_decoded(dtype type, const struct k_embed *a, int64_t from, int64_t to)
 {
 	enum { SOME = 256 };
 	const char *w = cpu_ptr(a->w);
@@ -48,8 +48,12 @@ embed_blocks(dtype type, const struct k_embed *a, int64_t from, int64_t to)
 		for (int64_t i = 0; i < a->c; i += SOME) {
 			int64_t n = a->c - i < SOME ? a->c - i : SOME;
 
-			quant_decode(a->w_type, x,
-			    w + dtype_bytes(a->w_type, cpu_i32(a->id)[t] * a->c + i), n);
+			const void *at = w + dtype_bytes(a->w_type, cpu_i32(a->id)[t] * a->c + i);
+
+			if (dtype_block(a->w_type) > 1)
+				quant_decode(a->w_type, x, at, n);
+			else
+				dtype_convert(x, DTYPE_F32, at, a->w_type, n);
 			for (int64_t j = 0; j < n; j += VW)
 				vput(type, cpu_ptr(a->y), t * a->c + i + j,
 				    scale * vload_to(x + j, n - j), n - j);
@@ -64,13 +68,13 @@ embed_task(void *ctx, int64_t task, int member)
 
 	(void)member;
 #define ROWS(type) embed_rows(type, a, cpu_from(job, task), cpu_to(job, task))
-#define BLOCKS(type) embed_blocks(type, a, cpu_from(job, task), cpu_to(job, task))
-	if (dtype_block(a->w_type) > 1)
-		EACH_TYPE(a->type, BLOCKS);
+#define DECODED(type) embed_decoded(type, a, cpu_from(job, task), cpu_to(job, task))
+	if (a->w_type != DTYPE_NONE && a->w_type != a->type)
+		EACH_TYPE(a->type, DECODED);
 	else
 		EACH_TYPE(a->type, ROWS);
 #undef ROWS
-#undef BLOCKS
+#undef DECODED
 }
 
 void

@@ -1,12 +1,12 @@
 /*
- * files_impl - the files that the weights of a model are in, mapped
+ * sources_impl - the files that the weights of a model are in, mapped
  *
  * Safetensors of a directory, or a GGUF file.  Each weight (model.h) has its
  * source: where its elements lie in the mapping, and how they are written
- * there.  The files own the mapping; sources point into it.
+ * there.  It owns the mapping, and points into it.
  */
-#ifndef MODEL_FILES_IMPL_H
-#define MODEL_FILES_IMPL_H
+#ifndef MODEL_SOURCES_IMPL_H
+#define MODEL_SOURCES_IMPL_H
 
 #include "model/model_impl.h"
 
@@ -28,25 +28,25 @@ struct source {
 struct st_file;
 struct gguf;
 
-struct files {
+struct sources {
 	struct st_file	*st;
 	struct gguf	*gguf;
-	struct source	*source;	/* one a weight, after files_match() */
+	struct source	*source;	/* one a weight, after sources_match() */
 };
 
 /* Open what is at path, and read the config: of a directory, or a GGUF file.  NULL or -1. */
-struct files *files_open(const char *path, struct config *c, struct err *err);
-void files_close(struct files *f);
+struct sources *sources_open(const char *path, struct config *c, struct err *err);
+void sources_close(struct sources *f);
 
 /* Find the sources of a declared model's weights; what is no part of the model is an error. */
-int files_match(struct files *f, struct model *m, struct err *err);
+int sources_match(struct sources *f, struct model *m, struct err *err);
 
-/* Of safetensors, and of GGUF: files_match()'s halves. */
-int st_match(struct files *f, struct model *m, struct err *err);
-int gguf_match(struct files *f, struct model *m, struct err *err);
+/* Of safetensors, and of GGUF: sources_match()'s halves. */
+int st_match(struct sources *f, struct model *m, struct err *err);
+int gguf_match(struct sources *f, struct model *m, struct err *err);
 
 /* All elements of a weight, as they lie in its parameter. */
-int files_read(const struct files *f, const struct model *m, int weight, float *y,
+int sources_read(const struct sources *f, const struct model *m, int weight, float *y,
     struct err *err);
 
 /* Rows, of so many bytes, of heads: the two halves of each to pairs, or back. */

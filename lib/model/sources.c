@@ -1,4 +1,4 @@
-#include "model/files_impl.h"
+#include "model/sources_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ drop_ahead(struct config *c, const struct st_file *f)
 }
 
 static int
-open_directory(struct files *f, const char *path, struct config *c, struct err *err)
+open_directory(struct sources *f, const char *path, struct config *c, struct err *err)
 {
 	if (config_load(c, path, err) < 0 || (f->st = st_open(path, err)) == NULL)
 		return -1;
@@ -31,7 +31,7 @@ open_directory(struct files *f, const char *path, struct config *c, struct err *
 }
 
 static int
-open_gguf(struct files *f, const char *path, struct config *c, struct err *err)
+open_gguf(struct sources *f, const char *path, struct config *c, struct err *err)
 {
 	if ((f->gguf = gguf_open(path, err)) == NULL)
 		return -1;
@@ -40,10 +40,10 @@ open_gguf(struct files *f, const char *path, struct config *c, struct err *err)
 	return 0;
 }
 
-struct files *
-files_open(const char *path, struct config *c, struct err *err)
+struct sources *
+sources_open(const char *path, struct config *c, struct err *err)
 {
-	struct files *f = calloc(1, sizeof(*f));
+	struct sources *f = calloc(1, sizeof(*f));
 	struct stat st;
 	bool file = stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
 	int ret;
@@ -59,12 +59,12 @@ files_open(const char *path, struct config *c, struct err *err)
 		    "config.json and safetensors, or a GGUF file", path);
 	if (ret == 0)
 		return f;
-	files_close(f);
+	sources_close(f);
 	return NULL;
 }
 
 void
-files_close(struct files *f)
+sources_close(struct sources *f)
 {
 	if (f == NULL)
 		return;
@@ -75,7 +75,7 @@ files_close(struct files *f)
 }
 
 int
-files_match(struct files *f, struct model *m, struct err *err)
+sources_match(struct sources *f, struct model *m, struct err *err)
 {
 	int ret;
 
@@ -166,7 +166,7 @@ reorder(float *y, const float *x, const struct source *s, const struct weight *w
 }
 
 int
-files_read(const struct files *f, const struct model *m, int weight, float *y, struct err *err)
+sources_read(const struct sources *f, const struct model *m, int weight, float *y, struct err *err)
 {
 	const struct source *s = &f->source[weight];
 	const struct weight *w = &m->weight[weight];
