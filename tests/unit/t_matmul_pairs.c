@@ -15,6 +15,23 @@
 
 enum { SEED = 5, ROOM = 300 * 1000 };
 
+/* Quantized weights are not what this is about. */
+void
+OF_ISA(qmatmul)(struct cpu *c, const struct k_matmul *p)
+{
+	(void)c;
+	(void)p;
+	abort();
+}
+
+void
+OF_ISA(qgrouped)(struct cpu *c, const struct k_grouped *g)
+{
+	(void)c;
+	(void)g;
+	abort();
+}
+
 struct pair_case {
 	int64_t	m, n, k, lda, ldb, ldc;
 	bool	ta, tb, add;
