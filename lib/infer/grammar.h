@@ -35,6 +35,17 @@ struct grammar *grammar_gbnf(str source, const struct tokenizer *tok, struct err
 /* A regular expression that the whole text matches. */
 struct grammar *grammar_regex(str source, struct err *err);
 
+/*
+ * A JSON schema (draft 2020-12, and what is different in drafts 4 to 7): any
+ * text of the grammar is an instance.  Not every instance is a text: properties
+ * come in the schema's order, white space is limited, and numbers are.
+ */
+struct schema_options {
+	bool	closed;		/* properties and items that are not named may not be there */
+	bool	compact;	/* no white space */
+};
+struct grammar *grammar_schema(str source, const struct schema_options *o, struct err *err);
+
 void grammar_free(struct grammar *g);
 
 #endif

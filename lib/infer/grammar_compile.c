@@ -259,12 +259,12 @@ static int
 emit_rules(struct emitter *m, int32_t *start)
 {
 	struct builder *b = m->b;
-	int32_t dead;
 
 	emit_code(m, (struct code){ .op = OP_END });
-	dead = emit_code(m, (struct code){ .op = OP_DEAD });
+	emit_code(m, (struct code){ .op = OP_DEAD });
 	for (int32_t r = 0; r < b->n_rules; r++)
-		if ((start[r] = emit_split(m, emit(m, b->rule[r].body, 0), dead)) < 0)
+		if ((start[r] = emit_split(m, emit(m, b->rule[r].body, CODE_END),
+		    CODE_DEAD)) < 0)
 			return -1;
 	for (int32_t i = 0; i < m->n; i++)
 		if (m->code[i].op == OP_CALL)
@@ -273,7 +273,7 @@ emit_rules(struct emitter *m, int32_t *start)
 }
 
 static int
-finish(struct grammar *g, struct builder *b, struct arena scratch, struct err *err)
+finish(struct grammar *g, struct builder *b, bool none, struct arena scratch, struct err *err)
 {
 	int32_t *start = arena_new(&scratch, int32_t, b->n_rules, err);
 	struct emitter m = { .b = b, .cap = GRAMMAR_SIZE_MAX };
@@ -287,7 +287,7 @@ finish(struct grammar *g, struct builder *b, struct arena scratch, struct err *e
 	if (prune(g, scratch, err) < 0 || check_left(g, b, start, scratch, err) < 0)
 		return -1;
 	g->start = start[0];
-	if (g->code[g->start].op == OP_DEAD)
+	if (g->code[g->start].op == OP_DEAD && !none)
 		return err_set(err, ERR_FORMAT, "no text matches the grammar: '%.*s' has no end",
 		    STR_ARG(b->rule[0].name));
 	if ((g->code = arena_new(&g->arena, struct code, g->n, err)) == NULL)
@@ -298,7 +298,7 @@ finish(struct grammar *g, struct builder *b, struct arena scratch, struct err *e
 }
 
 struct grammar *
-grammar_compile(struct builder *b, struct err *err)
+grammar_compile(struct builder *b, bool none, struct err *err)
 {
 	struct grammar *g;
 	struct arena scratch;
@@ -317,7 +317,7 @@ grammar_compile(struct builder *b, struct err *err)
 		grammar_free(g);
 		return NULL;
 	}
-	if (finish(g, b, scratch, err) < 0) {
+	if (finish(g, b, none, scratch, err) < 0) {
 		grammar_free(g);
 		g = NULL;
 	}

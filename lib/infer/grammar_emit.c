@@ -135,12 +135,6 @@ emit_span(struct utf8 *u, struct span s)
 }
 
 static int32_t
-emit_dead(struct emitter *m)
-{
-	return emit_code(m, (struct code){ .op = OP_DEAD });
-}
-
-static int32_t
 emit_chars(struct emitter *m, const struct chars *c, int32_t next)
 {
 	struct utf8 u = { .m = m, .any = { next, -1, -1, -1 }, .all = -1 };
@@ -150,7 +144,7 @@ emit_chars(struct emitter *m, const struct chars *c, int32_t next)
 	for (int32_t i = 0; i < c->n && !m->b->failed; i++)
 		emit_span(&u, c->span[i]);
 	if (u.all < 0 && !m->b->failed)		/* surrogates alone */
-		return emit_dead(m);
+		return CODE_DEAD;
 	return u.all;
 }
 
@@ -179,7 +173,7 @@ emit_repeat(struct emitter *m, const struct expr *e, int32_t next)
 		at = emit_code(m, (struct code){ .op = OP_REPEAT, .y = next,
 		    .min = e->min, .max = open ? INT32_MAX : e->max });
 		if (at >= 0) {
-			int32_t x = emit(m, e->a, 0);
+			int32_t x = emit(m, e->a, CODE_END);
 
 			m->code[at].x = x;
 			return x < 0 ? -1 : at;
@@ -192,6 +186,29 @@ emit_repeat(struct emitter *m, const struct expr *e, int32_t next)
 	for (int32_t i = 0; i < e->min && at >= 0; i++)
 		at = emit(m, e->a, at);
 	return at;
+}
+
+/* From a remainder, each digit goes to another: one instruction a remainder, then digits. */
+static int32_t
+emit_multiple(struct emitter *m, int32_t of, int32_t next)
+{
+	int32_t first = m->n;
+
+	for (int32_t r = 0; r < of; r++)
+		if (emit_code(m, (struct code){ .op = OP_SPLIT, .x = CODE_DEAD,
+		    .y = r == 0 ? next : CODE_DEAD }) < 0)
+			return -1;
+	for (int32_t r = 0; r < of; r++)
+		for (int d = 0; d < 10; d++) {
+			int32_t to = first + (10 * r + d) % of;
+			int32_t all = emit_split(m, emit_byte(m, '0' + d, '0' + d, to),
+			    m->code[first + r].x);
+
+			if (all < 0)
+				return -1;
+			m->code[first + r].x = all;
+		}
+	return first;
 }
 
 static int32_t
@@ -212,8 +229,13 @@ emit_leaf(struct emitter *m, const struct expr *e, int32_t next)
 		/* The rule's number, until all rules have a place. */
 		return next < 0 ? -1 :
 		    emit_code(m, (struct code){ .op = OP_CALL, .x = e->rule, .y = next });
+	case EXPR_MULTIPLE:
+		return emit_multiple(m, e->min, next);
+	case EXPR_AND:
+	case EXPR_MINUS:
+		return emit_product(m, e, next);
 	default:
-		return emit_dead(m);
+		return CODE_DEAD;
 	}
 }
 

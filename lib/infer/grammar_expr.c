@@ -201,6 +201,30 @@ expr_call(struct builder *b, int32_t rule)
 	return rule < 0 ? NULL : make(b, (struct expr){ .op = EXPR_CALL, .rule = rule, .size = 1 });
 }
 
+const struct expr *
+expr_and(struct builder *b, const struct expr *x, const struct expr *y)
+{
+	if (x == NULL || y == NULL)
+		return NULL;
+	return make(b, (struct expr){ .op = EXPR_AND, .a = x, .b = y,
+	    .size = sum((int64_t)x->size + y->size) });
+}
+
+const struct expr *
+expr_minus(struct builder *b, const struct expr *x, const struct expr *y)
+{
+	if (x == NULL || y == NULL)
+		return NULL;
+	return make(b, (struct expr){ .op = EXPR_MINUS, .a = x, .b = y,
+	    .size = sum((int64_t)x->size + y->size) });
+}
+
+const struct expr *
+expr_multiple(struct builder *b, int32_t of)
+{
+	return make(b, (struct expr){ .op = EXPR_MULTIPLE, .min = of, .size = sum(of * 11LL) });
+}
+
 /* ---- sets of characters ---- */
 
 struct chars *

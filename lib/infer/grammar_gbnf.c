@@ -470,7 +470,7 @@ grammar_gbnf(str source, const struct tokenizer *tok, struct err *err)
 	if ((g.name = arena_new(&g.b.arena, str, GRAMMAR_RULES_MAX, err)) != NULL &&
 	    strmap_init(&g.map, GRAMMAR_RULES_MAX, g.name, err) == 0) {
 		read_rules(&g);
-		made = grammar_compile(&g.b, err);
+		made = grammar_compile(&g.b, false, err);
 		strmap_free(&g.map);
 	}
 	builder_free(&g.b);

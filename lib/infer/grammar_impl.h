@@ -32,7 +32,10 @@ enum expr_op {
 	EXPR_SEQ,	/* a, then b; long ones lean to the left */
 	EXPR_ALT,	/* a or b; long ones lean to the left */
 	EXPR_REPEAT,	/* a, min to max times */
-	EXPR_CALL	/* a rule */
+	EXPR_CALL,	/* a rule */
+	EXPR_AND,	/* what is a and b too, both without calls */
+	EXPR_MINUS,	/* what is a and not b */
+	EXPR_MULTIPLE	/* decimal digits, of a multiple of min */
 };
 
 struct expr {
@@ -80,6 +83,10 @@ const struct expr *expr_seq(struct builder *b, const struct expr *x, const struc
 const struct expr *expr_alt(struct builder *b, const struct expr *x, const struct expr *y);
 const struct expr *expr_repeat(struct builder *b, const struct expr *x, int32_t min, int32_t max);
 const struct expr *expr_call(struct builder *b, int32_t rule);
+const struct expr *expr_and(struct builder *b, const struct expr *x, const struct expr *y);
+const struct expr *expr_minus(struct builder *b, const struct expr *x, const struct expr *y);
+
+const struct expr *expr_multiple(struct builder *b, int32_t of);
 
 struct chars *chars_new(struct builder *b);
 void chars_add(struct builder *b, struct chars *c, int32_t lo, int32_t hi);
@@ -88,9 +95,9 @@ void chars_sort(struct chars *c);
 /* All characters but those; surrogates are none. */
 struct chars *chars_not(struct builder *b, const struct chars *sorted);
 
-/*
- * The program: a nondeterministic automaton over bytes.  Code 0 is OP_END.
- */
+/* The program: a nondeterministic automaton over bytes. */
+enum { CODE_END = 0, CODE_DEAD = 1 };	/* these two are always there */
+
 enum op {
 	OP_END,		/* the rule's or repetition's end: go on where the frame says */
 	OP_BYTE,	/* a byte lo to hi, then x */
@@ -124,8 +131,11 @@ struct grammar {
  */
 enum { TOKEN_MARK = 0xff };
 
-/* The program of a builder's rules, the start being rule 0. */
-struct grammar *grammar_compile(struct builder *b, struct err *err);
+/*
+ * The program of a builder's rules, the start being rule 0.  When no text
+ * matches that is an error, unless none may: then the start is OP_DEAD.
+ */
+struct grammar *grammar_compile(struct builder *b, bool none, struct err *err);
 
 /* grammar_emit.c: instructions of expressions, from the back to the front. */
 struct emitter {
@@ -139,6 +149,9 @@ struct emitter {
 int32_t emit(struct emitter *m, const struct expr *e, int32_t next);
 int32_t emit_code(struct emitter *m, struct code c);
 int32_t emit_split(struct emitter *m, int32_t x, int32_t y);
+
+/* grammar_dfa.c: of an AND or MINUS. */
+int32_t emit_product(struct emitter *m, const struct expr *e, int32_t next);
 
 /*
  * A regular expression as an expression.  search: it may match anywhere in the

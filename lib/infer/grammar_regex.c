@@ -577,7 +577,7 @@ grammar_regex(str source, struct err *err)
 	if (builder_rule(&b, S("root"), 0) == 0 &&
 	    (e = regex_parse(&b, source, (struct regex_options){ 0 })) != NULL) {
 		b.rule[0].body = e;
-		g = grammar_compile(&b, err);
+		g = grammar_compile(&b, false, err);
 	}
 	builder_free(&b);
 	return g;
