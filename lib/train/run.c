@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/stream.h"
 #include "fmt/checkpoint.h"
+#include "fmt/gguf.h"
 #include "fmt/safetensors.h"
 
 /* The settings of an old run, with what was asked for now laid over them. */
@@ -235,28 +236,55 @@ describe(const struct loader *l)
 	    "row_len", info->row_len, "tokenizer", hex);
 }
 
-/* Of all weights by name, however many files hold them. */
-static json_t *
-hash_model(const char *dir, struct err *err)
+/* All weights by name, however many files hold them. */
+static int
+hash_directory(struct hasher *hash, const char *dir, struct err *err)
 {
 	struct st_file *f = st_open(dir, err);
-	struct hasher *hash = f != NULL ? hasher_new(err) : NULL;
+
+	if (f == NULL)
+		return -1;
+	for (int i = 0; i < st_count(f); i++) {
+		const struct st_tensor *t = st_at(f, i);
+
+		hasher_add(hash, str_of(t->name));
+		hasher_add(hash, (str){ t->data, t->bytes });
+	}
+	st_close(f);
+	return 0;
+}
+
+static int
+hash_gguf(struct hasher *hash, const char *path, struct err *err)
+{
+	struct gguf *f = gguf_open(path, err);
+
+	if (f == NULL)
+		return -1;
+	for (int i = 0; i < gguf_count(f); i++) {
+		const struct gguf_tensor *t = gguf_at(f, i);
+
+		hasher_add(hash, str_of(t->name));
+		hasher_add(hash, (str){ t->data, t->bytes });
+	}
+	gguf_close(f);
+	return 0;
+}
+
+static json_t *
+hash_model(const char *path, struct err *err)
+{
+	struct hasher *hash = hasher_new(err);
 	json_t *v = NULL;
 	char hex[33];
 
-	if (hash != NULL) {
-		for (int i = 0; i < st_count(f); i++) {
-			const struct st_tensor *t = st_at(f, i);
-
-			hasher_add(hash, str_of(t->name));
-			hasher_add(hash, (str){ t->data, t->bytes });
-		}
+	if (hash != NULL && (gguf_is(path) ? hash_gguf(hash, path, err) :
+	    hash_directory(hash, path, err)) == 0) {
 		hash128_hex(hasher_end(hash), hex);
 		if ((v = json_string(hex)) == NULL)
 			err_set(err, ERR_NOMEM, "out of memory");
 	}
 	hasher_free(hash);
-	st_close(f);
 	return v;
 }
 

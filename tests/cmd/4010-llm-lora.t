@@ -76,6 +76,19 @@ grep -q 'not the model that the run was started with' "$tmp/err"
 result 'is refused' $?
 rm -r model && mv moved model
 
+# The same model in a file of llama.cpp, whose heads lie in another order.
+llm-convert -o model.gguf model
+exits 0 'an adapter of a GGUF' llm-lora -q -m model.gguf --batch 256 --lr 1e-2 --steps 8 \
+    --valid valid.shard -o gguf train.shard
+below "$(loss gguf)" "$before"
+result 'the loss falls' $?
+for m in model model.gguf
+do
+	llm-eval -t perplexity -m $m --adapter gguf/latest valid.shard |
+	    sed -n 's/.*"loss": *\([0-9.]*\).*/\1/p'
+done | awk '{ x[NR] = $1 } END { d = x[1] - x[2]; exit !(x[1] > 0 && d * d < 1e-10) }'
+result 'it is one of the directory too' $?
+
 exits 2 'another type' llm-lora -m model -t prefix --steps 1 -o no train.shard
 exits 2 'no such layer' $train --targets nothing --steps 1 -o no1 train.shard
 grep -q 'no linear layer of the model is a target' "$tmp/err"
