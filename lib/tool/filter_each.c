@@ -128,7 +128,8 @@ changes_result(const struct opt *o)
 static bool
 is_shared(const struct opt *table)
 {
-	return table == filter_options || table == filter_input_options;
+	return table == filter_options || table == filter_input_options ||
+	    table == filter_record_options;
 }
 
 static void

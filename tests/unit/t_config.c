@@ -436,9 +436,9 @@ try_load(const struct model *like, struct change ch, const char *words, const ch
 	if (words != NULL) {
 		ok(ret < 0 && strstr(err.msg, words) != NULL && strstr(err.msg, dir) != NULL, what);
 	} else if (ret == 0) {
-		dev_download(dev, v, m.params.p[0].data, 4);
-		dev_download(dev, v + 1, m.params.p[3].data, 4);
-		ret = dev_wait(dev, &err);
+		for (int i = 0; i < 2 && ret == 0; i++)
+			ret = param_download(&m.params, &m.params.p[3 * i], 0, 1, v + i,
+			    DTYPE_F32, &err);
 		ok(ret == 0 && v[0] == 0.5f && v[1] == 0.5f, what);
 	} else {
 		ok(false, what);
