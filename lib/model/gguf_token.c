@@ -8,6 +8,8 @@
 
 #include "base/arena.h"
 #include "model/gguf_impl.h"
+#include "text/unicode.h"
+#include "token/sentence.h"
 #include "token/strmap.h"
 #include "token/tokenizer.h"
 #include "token/tokenizer_save.h"
@@ -18,7 +20,7 @@
 #define KEY(name) "tokenizer.ggml." name
 
 /* Of tokens. */
-enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED };
+enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED, TYPE_BYTE };
 
 /* Of those alike the first is written. */
 static const struct {
@@ -54,9 +56,15 @@ read_kind(struct conversion *c)
 
 	if (!gguf_text(gguf_find_key(c->f, KEY("model")), &model))
 		return err_set(c->err, ERR_FORMAT, "no key '" KEY("model") "': no tokenizer");
+	if (str_eq(model, S("llama"))) {
+		c->parts.sentence = c->parts.prefix = true;
+		gguf_bool(gguf_find_key(c->f, KEY("add_space_prefix")), &c->parts.prefix);
+		return 0;
+	}
 	if (!str_eq(model, S("gpt2")))
 		return err_set(c->err, ERR_FORMAT, "a tokenizer of kind '%.*s' is not supported, "
-		    "only byte-level BPE (gpt2)", (int)(model.n < 99 ? model.n : 99), model.p);
+		    "only byte-level BPE (gpt2) and SentencePiece's (llama)",
+		    (int)(model.n < 99 ? model.n : 99), model.p);
 	if (!gguf_text(gguf_find_key(c->f, KEY("pre")), &pre))
 		return err_set(c->err, ERR_FORMAT, "no key '" KEY("pre") "': how text is cut into "
 		    "words is not known");
@@ -125,6 +133,94 @@ read_tokens(struct conversion *c)
 	return 0;
 }
 
+/* ---- SentencePiece: scores, where others have merges ---- */
+
+struct scored {
+	int32_t	id;
+	float	score;
+};
+
+static int
+by_score(const void *a, const void *b)
+{
+	const struct scored *x = a, *y = b;
+
+	return x->score > y->score ? -1 : x->score < y->score ? 1 : x->id - y->id;
+}
+
+/* Each way to make a token of two, when merges is there; how many. */
+static int64_t
+split_token(const struct conversion *c, int32_t id, int32_t (*merge)[2])
+{
+	str s = c->token[id];
+	const char *p = s.p, *end = s.p + s.n;
+	int64_t n = 0;
+
+	while (p < end) {
+		int32_t left, right;
+
+		utf8_next(&p, end);
+		if (p == end)
+			break;
+		left = strmap_find(&c->by_name, (str){ s.p, p - s.p });
+		right = left < 0 ? -1 : strmap_find(&c->by_name, (str){ p, end - p });
+		if (right < 0 || c->added[left] != ADDED_NOT || c->added[right] != ADDED_NOT)
+			continue;
+		if (merge != NULL) {
+			merge[n][0] = left;
+			merge[n][1] = right;
+		}
+		n++;
+	}
+	return n;
+}
+
+/* The best token that two pieces can become is made first: merges by score. */
+static int
+merges_of_scores(struct conversion *c, const float *score)
+{
+	struct scored *order = malloc((size_t)c->parts.n * sizeof(*order));
+	int64_t n = 0, most = 0, at = 0;
+
+	if (order == NULL)
+		return err_set(c->err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < c->parts.n; i++) {
+		if (c->token[i].p == NULL || c->added[i] != ADDED_NOT || score[i] != score[i])
+			continue;
+		order[n++] = (struct scored){ i, score[i] };
+		most += c->token[i].n;
+	}
+	if (n > 0)
+		qsort(order, (size_t)n, sizeof(*order), by_score);
+	c->merge = malloc(((size_t)most + 1) * sizeof(*c->merge));
+	for (int64_t i = 0; i < n && c->merge != NULL; i++)
+		at += split_token(c, order[i].id, c->merge + at);
+	free(order);
+	if (c->merge == NULL)
+		return err_set(c->err, ERR_NOMEM, "out of memory");
+	c->parts.merge = (const int32_t (*)[2])c->merge;
+	c->parts.nmerges = at;
+	return 0;
+}
+
+static int
+read_scores(struct conversion *c)
+{
+	const struct gguf_value *v = gguf_find_key(c->f, KEY("scores"));
+	float *score;
+	int ret;
+
+	if (v == NULL || v->type != GGUF_ARRAY || v->elem != GGUF_F32 || v->n != c->parts.n)
+		return err_set(c->err, ERR_FORMAT, "key '" KEY("scores") "' is no list of a "
+		    "number for each token");
+	if ((score = malloc((size_t)v->n * sizeof(*score))) == NULL)
+		return err_set(c->err, ERR_NOMEM, "out of memory");
+	memcpy(score, v->raw.p, (size_t)v->raw.n);
+	ret = merges_of_scores(c, score);
+	free(score);
+	return ret;
+}
+
 /* "a b": the space that parts them is never the first byte. */
 static int
 read_merge(struct conversion *c, str s, int32_t merge[2])
@@ -181,7 +277,8 @@ read_all(struct conversion *c)
 {
 	struct tokenizer_parts *p = &c->parts;
 
-	if (read_kind(c) < 0 || read_tokens(c) < 0 || read_merges(c) < 0 ||
+	if (read_kind(c) < 0 || read_tokens(c) < 0 ||
+	    (p->sentence ? read_scores(c) : read_merges(c)) < 0 ||
 	    read_role(c, KEY("bos_token_id"), &p->bos, &p->bos_id) < 0 ||
 	    read_role(c, KEY("eos_token_id"), &p->eos, NULL) < 0 ||
 	    read_role(c, KEY("unknown_token_id"), &p->unk, NULL) < 0 ||
@@ -250,6 +347,12 @@ gguf_tokens_save(const struct gguf *f, const char *dir, struct err *err)
 static int
 put_kind(struct gguf_keys *k, const struct tokenizer_parts *p, struct err *err)
 {
+	if (p->sentence) {
+		gguf_put_text(k, KEY("model"), S("llama"));
+		gguf_put_text(k, KEY("pre"), S("default"));
+		gguf_put_bool(k, KEY("add_space_prefix"), p->prefix);
+		return 0;
+	}
 	for (size_t i = 0; i < CUTS; i++) {
 		if (cuts[i].pattern != p->pattern || cuts[i].digits != p->digits ||
 		    cuts[i].nfc != p->nfc || cuts[i].ignore_merges != p->ignore_merges)
@@ -283,10 +386,37 @@ put_tokens(struct gguf_keys *k, const struct tokenizer_parts *p, int64_t vocab,
 		if (token[i].p == NULL)
 			return -1;
 		type[i] = !there ? TYPE_UNUSED : p->added[i] == ADDED_SPECIAL ? TYPE_CONTROL :
-		    p->added[i] == ADDED_PLAIN ? TYPE_USER : TYPE_NORMAL;
+		    p->added[i] == ADDED_PLAIN ? TYPE_USER :
+		    p->sentence && sentence_byte(token[i]) >= 0 ? TYPE_BYTE : TYPE_NORMAL;
+		if (p->sentence && there && str_eq(token[i], S("<unk>")))
+			type[i] = TYPE_UNKNOWN;
 	}
 	gguf_put_texts(k, KEY("tokens"), token, vocab);
 	gguf_put_array(k, KEY("token_type"), GGUF_I32, type, vocab);
+	return 0;
+}
+
+/* What a token's first merge is by rank, is its score, below 0. */
+static int
+put_scores(struct gguf_keys *k, const struct tokenizer_parts *p, const struct tokenizer *t,
+    int64_t vocab, struct arena *a, struct err *err)
+{
+	float *score = arena_new(a, float, vocab, err);
+	int64_t left = 0;
+
+	if (score == NULL)
+		return -1;
+	for (int64_t i = 0; i < p->nmerges; i++) {
+		int32_t id = tokenizer_merged(t, p->merge[i]);
+
+		if (id >= 0 && score[id] == 0)
+			score[id] = -(float)++left;
+	}
+	/* The others are made by no merge. */
+	for (int64_t i = 0; i < p->n; i++)
+		if (score[i] == 0 && p->added[i] == ADDED_NOT && sentence_byte(p->token[i]) < 0)
+			score[i] = -(float)++left;
+	gguf_put_array(k, KEY("scores"), GGUF_F32, score, vocab);
 	return 0;
 }
 
@@ -374,7 +504,8 @@ put_tokenizer(struct gguf_keys *k, const struct config *c, const struct tokenize
 	struct tokenizer_parts p;
 
 	if (tokenizer_parts(t, &p, a, err) < 0 || put_kind(k, &p, err) < 0 ||
-	    put_tokens(k, &p, c->vocab, a, err) < 0 || put_merges(k, &p, a, err) < 0)
+	    put_tokens(k, &p, c->vocab, a, err) < 0 || (p.sentence ?
+	    put_scores(k, &p, t, c->vocab, a, err) : put_merges(k, &p, a, err)) < 0)
 		return -1;
 	put_roles(k, c, t);
 	return put_template(k, dir, a, err);

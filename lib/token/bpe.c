@@ -185,6 +185,13 @@ merge_long(const struct bpe *b, struct bpe_scratch *s, int32_t *id, int64_t n,
 }
 
 int64_t
+bpe_merge_ids(const struct bpe *b, struct bpe_scratch *s, int32_t *id, int64_t n,
+    struct err *err)
+{
+	return n <= SHORT_WORD ? merge_short(b, id, n) : merge_long(b, s, id, n, err);
+}
+
+int64_t
 bpe_word(const struct bpe *b, struct bpe_scratch *s, str word, int32_t *id, struct err *err)
 {
 	for (ptrdiff_t i = 0; i < word.n; i++) {
@@ -194,9 +201,7 @@ bpe_word(const struct bpe *b, struct bpe_scratch *s, str word, int32_t *id, stru
 			    "the tokenizer has no token for byte 0x%02x",
 			    (unsigned)(uint8_t)word.p[i]);
 	}
-	if (word.n <= SHORT_WORD)
-		return merge_short(b, id, word.n);
-	return merge_long(b, s, id, word.n, err);
+	return bpe_merge_ids(b, s, id, word.n, err);
 }
 
 void

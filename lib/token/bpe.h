@@ -63,6 +63,10 @@ struct bpe_scratch {
  */
 int64_t bpe_word(const struct bpe *b, struct bpe_scratch *s, str word, int32_t *id,
     struct err *err);
+
+/* Merge the n ids that a word begins as, in place.  Return how many are left, or -1. */
+int64_t bpe_merge_ids(const struct bpe *b, struct bpe_scratch *s, int32_t *id, int64_t n,
+    struct err *err);
 void bpe_scratch_free(struct bpe_scratch *s);
 
 #endif

@@ -115,7 +115,8 @@ decode(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t 
 		if (d->skip_special && (t->kind[id[i]] & TOKEN_SPECIAL) != 0)
 			continue;
 		bytes = t->bytes[id[i]];
-		if (t->wordpiece.on && !d->started && bytes.n > 0 && bytes.p[0] == ' ')
+		if ((t->wordpiece.on || t->sentence.strip) && !d->started &&
+		    str_starts(bytes, S(" ")))
 			bytes = (str){ bytes.p + 1, bytes.n - 1 };
 		d->started = true;
 		put_bytes(d, bytes, text);

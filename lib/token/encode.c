@@ -30,6 +30,7 @@ struct encoder {
 	struct buf	 normal;	/* normalized text */
 	struct buf	 prefixed;	/* text with a space before it */
 	struct bucket	*cache;
+	const char	*begin;		/* of the text */
 };
 
 void
@@ -89,6 +90,30 @@ encoder_free(struct encoder *e)
 	free(e);
 }
 
+/* Characters, or the bytes of those that have no token, then merges. */
+static int64_t
+encode_sentence(struct encoder *e, str word, int32_t *id, struct err *err)
+{
+	const struct tokenizer *t = e->t;
+	const char *p = word.p, *end = word.p + word.n;
+	int64_t n = 0;
+
+	while (p < end) {
+		const char *from = p;
+
+		utf8_next(&p, end);
+		if ((id[n] = strmap_find(&t->by_bytes, (str){ from, p - from })) >= 0) {
+			n++;
+			continue;
+		}
+		for (; from < p; from++)
+			if ((id[n++] = t->bpe.byte_id[(uint8_t)*from]) < 0)
+				return err_set(err, ERR_FORMAT, "the tokenizer has no token for "
+				    "byte 0x%02x", (unsigned)(uint8_t)*from);
+	}
+	return bpe_merge_ids(&t->bpe, &e->scratch, id, n, err);
+}
+
 /* The ids of one word, without the cache.  There is room for n + CACHE_IDS. */
 static int64_t
 encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err *err)
@@ -96,6 +121,8 @@ encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err
 	str word = { p, n };
 	int32_t whole;
 
+	if (e->t->sentence.on)
+		return encode_sentence(e, word, id, err);
 	if (e->t->wordpiece.on)
 		return wordpiece_word(&e->t->wordpiece, &e->t->by_name, word, id);
 	if (e->t->ignore_merges && (whole = strmap_find(&e->t->by_bytes, word)) >= 0) {
@@ -156,6 +183,29 @@ encode_short(struct encoder *e, const char *p, int32_t n, const char *end, int32
 	return got;
 }
 
+/* Words of text that ends at end: word i ends at base + cut[i]. */
+static int
+put_words(struct encoder *e, const char *base, const int32_t *cut, int n, const char *end,
+    struct ids *ids, struct err *err)
+{
+	int32_t from = 0;
+
+	if (ids_room(ids, cut[n - 1] + CACHE_IDS, err) < 0)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		int32_t len = cut[i] - from;
+		int64_t got = len <= CACHE_WORD ?
+		    encode_short(e, base + from, len, end, ids->id + ids->n, err) :
+		    encode_word(e, base + from, len, ids->id + ids->n, err);
+
+		if (got < 0)
+			return -1;
+		ids->n += got;
+		from = cut[i];
+	}
+	return 0;
+}
+
 /* Text that holds no added token and is normalized. */
 static int
 encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
@@ -173,23 +223,17 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 		text = buf_str(&e->prefixed);
 	}
 	end = text.p + text.n;
+	for (base = text.p; e->t->sentence.on && base < end; base += cut[n - 1]) {
+		n = sentence_words(&e->t->sentence, base, end, cut, 512);
+		if (put_words(e, base, cut, n, end, ids, err) < 0)
+			return -1;
+	}
+	if (e->t->sentence.on)
+		return 0;
 	pretoken_start(e->walk, text);
 	while ((n = pretoken_next(e->walk, &base, cut, 512, err)) > 0) {
-		int32_t from = 0;
-
-		if (ids_room(ids, cut[n - 1] + CACHE_IDS, err) < 0)
+		if (put_words(e, base, cut, n, end, ids, err) < 0)
 			return -1;
-		for (int i = 0; i < n; i++) {
-			int32_t len = cut[i] - from;
-			int64_t got = len <= CACHE_WORD ?
-			    encode_short(e, base + from, len, end, ids->id + ids->n, err) :
-			    encode_word(e, base + from, len, ids->id + ids->n, err);
-
-			if (got < 0)
-				return -1;
-			ids->n += got;
-			from = cut[i];
-		}
 	}
 	return n;
 }
@@ -274,13 +318,30 @@ rest_plain(struct encoder *e, str text, int flags, struct ids *ids, struct err *
 	return encode_plain(e, text, ids, err);
 }
 
+/* Does a space come before text, of SentencePiece? */
+static bool
+takes_prefix(const struct encoder *e, str text)
+{
+	const struct sentence *s = &e->t->sentence;
+	bool has = str_starts(text, S(" ")) || str_starts(text, S("\xe2\x96\x81"));
+
+	return s->prefix && text.n > 0 && (!s->first || text.p == e->begin) &&
+	    !(s->lacking && has);
+}
+
 /* Text without the tokens that are found before normalization. */
 static int
 rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
 {
 	const struct tokenizer *t = e->t;
 
-	if (t->bert.on) {
+	if (t->sentence.on) {
+		buf_reset(&e->normal);
+		sentence_text(&e->normal, text, takes_prefix(e, text));
+		if (buf_ok(&e->normal, err) < 0)
+			return -1;
+		text = buf_str(&e->normal);
+	} else if (t->bert.on) {
 		buf_reset(&e->normal);
 		if (bert_normalize(&e->normal, text, &t->bert, err) < 0)
 			return -1;
@@ -307,6 +368,7 @@ encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
 
 	if (bad >= 0)
 		return err_set(err, ERR_FORMAT, "byte %td of the text is not UTF-8", bad);
+	e->begin = text.p;
 	if (t->raw.nodes > 0 && (t->plain_raw || (flags & ENCODE_SPECIAL) != 0))
 		return encode_around(e, &t->raw, text, flags, ids, rest_raw, err);
 	return rest_raw(e, text, flags, ids, err);

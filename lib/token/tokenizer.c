@@ -82,6 +82,7 @@ read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *
 {
 	const char *type = type_of(json);
 	const json_t *list = json_object_get(json, "normalizers");
+	int sentence;
 
 	if (json_is_null(json))
 		return 0;
@@ -95,6 +96,8 @@ read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *
 				return -1;
 		return 0;
 	}
+	if ((sentence = sentence_normalizer(&t->sentence, json, err)) != 0)
+		return sentence < 0 ? -1 : 0;
 	if (t->form == UNI_NONE && strcmp(type, "NFC") == 0)
 		t->form = UNI_NFC;
 	else if (t->form == UNI_NONE && strcmp(type, "NFKC") == 0)
@@ -107,6 +110,8 @@ read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *
 static int
 read_decoder(struct tokenizer *t, const json_t *json, struct err *err)
 {
+	int sentence;
+
 	if (json_is_null(json) || strcmp(type_of(json), "ByteLevel") == 0)
 		return 0;
 	if (strcmp(type_of(json), "WordPiece") == 0) {
@@ -114,6 +119,8 @@ read_decoder(struct tokenizer *t, const json_t *json, struct err *err)
 		t->wordpiece.tidy = !json_is_false(json_object_get(json, "cleanup"));
 		return 0;
 	}
+	if ((sentence = sentence_decoder(&t->sentence, json, err)) != 0)
+		return sentence < 0 ? -1 : 0;
 	return err_set(err, ERR_FORMAT, "decoder %.64s is not supported", type_of(json));
 }
 
@@ -270,16 +277,32 @@ hash_tree(struct hasher *hash, const json_t *json, struct err *err)
 }
 
 static int
+read_pre(struct tokenizer *t, const json_t *json, struct err *err)
+{
+	int sentence = sentence_pre(&t->sentence, json, err);
+	json_t *none;
+
+	if (sentence < 0)
+		return -1;
+	if (sentence == 0 && (json_is_null(json) || t->sentence.on))
+		return err_set(err, ERR_FORMAT, "no pre-tokenizer: only byte-level tokenizers, "
+		    "SentencePiece's BPE and WordPiece are supported");
+	/* It has the classes of characters in any case. */
+	none = sentence == 0 ? NULL : json_pack("{s:s, s:b, s:b}", "type", "ByteLevel",
+	    "add_prefix_space", 0, "use_regex", 0);
+	t->pre = pretoken_new(none != NULL ? none : json, err);
+	json_decref(none);
+	return t->pre == NULL ? -1 : 0;
+}
+
+static int
 read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
     json_t *const tree_of[NPARTS], struct hasher *hash, struct err *err)
 {
 	if (read_normalizer(t, tree_of[NORMALIZER], 0, err) < 0 ||
 	    read_decoder(t, tree_of[DECODER], err) < 0)
 		return -1;
-	if (json_is_null(tree_of[PRE]))
-		return err_set(err, ERR_FORMAT, "no pre-tokenizer: only byte-level and WordPiece "
-		    "tokenizers are supported");
-	if ((t->pre = pretoken_new(tree_of[PRE], err)) == NULL ||
+	if (read_pre(t, tree_of[PRE], err) < 0 ||
 	    hash_tree(hash, tree_of[NORMALIZER], err) < 0 ||
 	    hash_tree(hash, tree_of[PRE], err) < 0 ||
 	    vocab_load(t, part[MODEL].value, part[ADDED].value, hash, err) < 0 ||
@@ -452,6 +475,12 @@ tokenizer_id(const struct tokenizer *t, str token)
 
 	if (id >= 0)
 		return id;
+	if (t->sentence.on) {
+		sentence_text(&b, token, false);
+		id = b.failed ? -1 : strmap_find(&t->by_bytes, buf_str(&b));
+		buf_free(&b);
+		return id;
+	}
 	bytemap_init(&map);
 	while (p < end) {
 		int32_t c = utf8_next(&p, end);

@@ -9,6 +9,7 @@
 #include "token/bpe.h"
 #include "token/bytemap.h"
 #include "token/pretoken.h"
+#include "token/sentence.h"
 #include "token/strmap.h"
 #include "token/tokenizer.h"
 #include "token/wordpiece.h"
@@ -34,6 +35,7 @@ struct tokenizer {
 	struct bpe	 bpe;
 	bool		 ignore_merges;
 	struct wordpiece wordpiece;	/* in place of bpe */
+	struct sentence	 sentence;	/* how bpe begins, and spaces */
 	enum uni_form	 form;
 	struct bert_form bert;
 	struct pretoken	*pre;

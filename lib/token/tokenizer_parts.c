@@ -54,8 +54,21 @@ tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct
 			added[i] = (t->kind[i] & TOKEN_SPECIAL) != 0 ? ADDED_SPECIAL : ADDED_PLAIN;
 	*parts = (struct tokenizer_parts){ .n = t->n, .token = t->name, .added = added,
 	    .nfc = t->form == UNI_NFC, .ignore_merges = t->ignore_merges,
-	    .add_bos = t->add_bos, .bos_id = t->bos };
-	if (t->form == UNI_NFKC || !pretoken_parts(t->pre, &parts->pattern, &parts->digits))
-		return err_set(err, ERR_ARG, "a normalizer or pre-tokenizer that has no name");
+	    .add_bos = t->add_bos, .bos_id = t->bos, .sentence = t->sentence.on,
+	    .prefix = t->sentence.prefix };
+	if (t->wordpiece.on)
+		return err_set(err, ERR_ARG, "WordPiece has no form in GGUF here");
+	if (!t->sentence.on && (t->form != UNI_NONE && t->form != UNI_NFC))
+		return err_set(err, ERR_ARG, "a normalizer that has no name");
+	if (!t->sentence.on && !pretoken_parts(t->pre, &parts->pattern, &parts->digits))
+		return err_set(err, ERR_ARG, "a pre-tokenizer that has no name");
 	return list_merges(&t->bpe, parts, a, err);
+}
+
+int32_t
+tokenizer_merged(const struct tokenizer *t, const int32_t pair[2])
+{
+	const struct bpe_merge *m = bpe_find(&t->bpe, pair[0], pair[1]);
+
+	return m == NULL ? -1 : m->id;
 }

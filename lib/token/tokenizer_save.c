@@ -65,9 +65,13 @@ put_byte_level(struct buf *b, bool use_regex)
 static void
 put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
 {
-	bool own = t->pattern == SCAN_NONE || t->pattern == SCAN_GPT2;
+	bool own = t->sentence || t->pattern == SCAN_NONE || t->pattern == SCAN_GPT2;
 
 	buf_add(b, S("  \"pre_tokenizer\": "));
+	if (t->sentence) {
+		buf_add(b, S("null,\n"));
+		return;
+	}
 	if (t->digits || !own)
 		buf_add(b, S("{\"type\": \"Sequence\", \"pretokenizers\": [\n    "));
 	if (t->digits)
@@ -113,14 +117,19 @@ put_model(struct buf *b, const struct tokenizer_parts *t)
 {
 	struct buf tmp = { 0 };
 	struct bytemap map;
-	const char *comma = "";
+	const char *comma = "", *sentence = t->sentence ? "true" : "false";
 
 	bytemap_init(&map);
 	buf_fmt(b, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
-	    "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n"
-	    "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-	    "    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n    \"vocab\": {",
-	    t->ignore_merges ? "true" : "false");
+	    "    \"unk_token\": ");
+	if (t->sentence && t->unk.p != NULL)
+		json_quote(b, t->unk);
+	else
+		buf_add(b, S("null"));
+	buf_fmt(b, ",\n    \"continuing_subword_prefix\": null,\n"
+	    "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
+	    "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n    \"vocab\": {",
+	    sentence, sentence, t->ignore_merges ? "true" : "false");
 	for (int32_t i = 0; i < t->n; i++) {
 		if (t->token[i].p == NULL)
 			continue;
@@ -194,19 +203,51 @@ save_config(const struct tokenizer_parts *t, const char *dir, struct buf *b, str
 	return write_in(dir, "special_tokens_map.json", b, err);
 }
 
+#define MARK "\xe2\x96\x81"
+
+static void
+put_normalizer(struct buf *b, const struct tokenizer_parts *t)
+{
+	buf_add(b, S("  \"normalizer\": "));
+	if (!t->sentence) {
+		buf_add(b, t->nfc ? S("{\"type\": \"NFC\"},\n") : S("null,\n"));
+		return;
+	}
+	buf_add(b, S("{\"type\": \"Sequence\", \"normalizers\": ["));
+	if (t->prefix)
+		buf_add(b, S("{\"type\": \"Prepend\", \"prepend\": \"" MARK "\"}, "));
+	buf_add(b, S("{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \""
+	    MARK "\"}]},\n"));
+}
+
+static void
+put_decoder(struct buf *b, const struct tokenizer_parts *t)
+{
+	buf_add(b, S("  \"decoder\": "));
+	if (!t->sentence) {
+		put_byte_level(b, true);
+		buf_add(b, S(",\n"));
+		return;
+	}
+	buf_add(b, S("{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", "
+	    "\"pattern\": {\"String\": \"" MARK "\"}, \"content\": \" \"}, "
+	    "{\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}"));
+	if (t->prefix)
+		buf_add(b, S(", {\"type\": \"Strip\", \"content\": \" \", \"start\": 1, "
+		    "\"stop\": 0}"));
+	buf_add(b, S("]},\n"));
+}
+
 int
 tokenizer_text(const struct tokenizer_parts *t, struct buf *b, struct err *err)
 {
 	buf_add(b, S("{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
 	    "  \"padding\": null,\n"));
 	put_added(b, t);
-	buf_add(b, t->nfc ? S("  \"normalizer\": {\"type\": \"NFC\"},\n") :
-	    S("  \"normalizer\": null,\n"));
+	put_normalizer(b, t);
 	put_pre_tokenizer(b, t);
 	put_post_processor(b, t);
-	buf_add(b, S("  \"decoder\": "));
-	put_byte_level(b, true);
-	buf_add(b, S(",\n"));
+	put_decoder(b, t);
 	put_model(b, t);
 	buf_add(b, S("}\n"));
 	return buf_ok(b, err);

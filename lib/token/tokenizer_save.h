@@ -1,5 +1,5 @@
 /*
- * tokenizer_save - a byte-level BPE as Hugging Face's tokenizer files
+ * tokenizer_save - a BPE as Hugging Face's tokenizer files
  */
 #ifndef TOKEN_TOKENIZER_SAVE_H
 #define TOKEN_TOKENIZER_SAVE_H
@@ -23,6 +23,8 @@ struct tokenizer_parts {
 	bool	 digits;		/* every digit is a word, before the pattern cuts */
 	bool	 nfc;			/* text is normalized */
 	bool	 ignore_merges;		/* a word that is a token is that token */
+	bool	 sentence;		/* SentencePiece's BPE, not of bytes: sentence.h */
+	bool	 prefix;		/* a space comes before each text */
 	bool	 add_bos;		/* texts begin with bos: token number bos_id */
 	int32_t	 bos_id;
 	str	 bos, eos, unk, pad;	/* p NULL: none */
@@ -50,5 +52,8 @@ struct tokenizer;
 struct arena;
 int tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
     struct err *err);
+
+/* What two tokens become, or -1. */
+int32_t tokenizer_merged(const struct tokenizer *t, const int32_t pair[2]);
 
 #endif

@@ -3,6 +3,7 @@
  * megabytes, so they are read in place, without a tree; what is read here has
  * been checked by json_scan().
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -133,6 +134,21 @@ set_piece(struct reader *r, struct item *it)
 	r->to += it->bytes.n;
 }
 
+/* A token of SentencePiece: text, or <0x..> for a byte that stands for no character. */
+static void
+set_sentence(struct reader *r, struct item *it)
+{
+	int byte = sentence_byte(it->name);
+
+	it->bytes = (str){ r->to, byte < 0 ? sentence_bytes(r->to, it->name) : 1 };
+	if (byte >= 0)
+		*r->to = (char)byte;
+	else
+		it->kind = TOKEN_BYTES;
+	r->t->sentence.whole |= byte < 0 && sentence_inner(it->bytes);
+	r->to += it->bytes.n;
+}
+
 static int
 read_vocab(struct reader *r, str vocab, struct err *err)
 {
@@ -148,6 +164,8 @@ read_vocab(struct reader *r, str vocab, struct err *err)
 		it->kind = TOKEN_ODD;
 		if (r->t->wordpiece.on)
 			set_piece(r, it);
+		else if (r->t->sentence.on)
+			set_sentence(r, it);
 		else if (unmap(&r->map, it->name, r->to)) {
 			it->kind = TOKEN_BYTES;
 			it->bytes = (str){ r->to, chars(it->name) };
@@ -259,7 +277,8 @@ check_added(struct reader *r, struct err *err)
 		const struct item *it = &r->item[i];
 		int32_t id;
 
-		if ((it->kind & TOKEN_ADDED) == 0 || it->name.n > r->end - r->to ||
+		if (t->sentence.on || (it->kind & TOKEN_ADDED) == 0 ||
+		    it->name.n > r->end - r->to ||
 		    !unmap(&r->map, it->name, r->to))
 			continue;
 		id = strmap_find(&t->by_bytes, (str){ r->to, chars(it->name) });
@@ -339,9 +358,12 @@ part_id(struct reader *r, str part, bool plain, ptrdiff_t *n)
 		return -1;
 	if (!plain)
 		part = (str){ name, json_unescape(name, part) };
-	if (!unmap(&r->map, part, r->to))
+	if (r->t->sentence.on)
+		*n = sentence_bytes(r->to, part);
+	else if (unmap(&r->map, part, r->to))
+		*n = chars(part);
+	else
 		return -1;
-	*n = chars(part);
 	return strmap_find(&r->t->by_bytes, (str){ r->to, *n });
 }
 
@@ -392,9 +414,12 @@ read_merges(struct reader *r, str merges, struct err *err)
 			return -1;
 	}
 	for (int b = 0; b < 256; b++) {
-		char c = (char)b;
+		char c = (char)b, name[8];
 
-		r->t->bpe.byte_id[b] = strmap_find(&r->t->by_bytes, (str){ &c, 1 });
+		snprintf(name, sizeof(name), "<0x%02X>", (unsigned)b);
+		r->t->bpe.byte_id[b] = r->t->sentence.on ?
+		    strmap_find(&r->t->by_name, str_of(name)) :
+		    strmap_find(&r->t->by_bytes, (str){ &c, 1 });
 	}
 	return 0;
 }
@@ -488,10 +513,12 @@ int
 vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash,
     struct err *err)
 {
-	enum { TYPE, VOCAB, MERGES, IGNORE, UNKNOWN, PREFIX, LONGEST, DROPOUT, SUFFIX, N };
+	enum { TYPE, VOCAB, MERGES, IGNORE, UNKNOWN, PREFIX, LONGEST, FALLBACK, DROPOUT, SUFFIX,
+	    N };
 	static const char *const name[N] = {
 		"type", "vocab", "merges", "ignore_merges", "unk_token",
-		"continuing_subword_prefix", "max_input_chars_per_word", "dropout",
+		"continuing_subword_prefix", "max_input_chars_per_word", "byte_fallback",
+		"dropout",
 		"end_of_word_suffix",
 	};
 	struct reader r = { .t = t, .hash = hash };
@@ -521,6 +548,10 @@ vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash
 	if (pieces != pretoken_is_bert(t->pre) || (!pieces && (t->bert.on || t->wordpiece.decoder)))
 		return err_set(err, ERR_FORMAT, "parts of BERT's tokenizer go with WordPiece, and "
 		    "it with them only");
+	if (t->sentence.on && (pieces || m[FALLBACK].value.p == NULL ||
+	    !is_true(m[FALLBACK].value)))
+		return err_set(err, ERR_FORMAT, "spaces as U+2581 without byte_fallback are not "
+		    "supported");
 	t->ignore_merges = m[IGNORE].value.p != NULL && is_true(m[IGNORE].value);
 	ret = pieces ? read_wordpiece(&r, &m[UNKNOWN], &unknown, err) : 0;
 	if (ret == 0)

@@ -52,6 +52,22 @@ llm-tokenize -q -F ids -m "$tmp/back.gguf" "$tmp/text" >"$tmp/out"
 prints 'it tokenizes' <<'EOF'
 38 32 36 35
 EOF
+
+# SentencePiece's tokenizers have scores there, and merges in tokenizer.json.
+for kind in llama2 gemma
+do
+	llm-init -q -m "$data/tokenizer_json/good/$kind.json" --layers 1 --width 32 --heads 2 \
+	    --context 64 -o "$tmp/$kind"
+	exits 0 "a tokenizer as ${kind}'s" llm-convert -o "$tmp/$kind.gguf" "$tmp/$kind"
+	exits 0 'and back' llm-convert -o "$tmp/$kind.back" "$tmp/$kind.gguf"
+	for m in $kind $kind.gguf $kind.back
+	do
+		llm-tokenize -q -F ids -m "$tmp/$m" "$data/tokenizer_json/train.jsonl" >"$tmp/$m.ids"
+	done
+	test -s "$tmp/$kind.ids" && cmp "$tmp/$kind.ids" "$tmp/$kind.gguf.ids" &&
+	    cmp "$tmp/$kind.ids" "$tmp/$kind.back.ids"
+	result 'give the same tokens' $?
+done
 exits 0 'a file of another type' llm-convert -t bf16 -o "$tmp/half.gguf" "$tmp/back.gguf"
 test "$(wc -c <"$tmp/half.gguf")" -lt "$(wc -c <"$tmp/back.gguf")"
 result 'is smaller' $?

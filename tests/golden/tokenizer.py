@@ -54,6 +54,26 @@ def train(pre, size=400):
     return t
 
 
+def sentence(pre, prefix):
+    """SentencePiece's BPE: bytes are tokens of the vocabulary, spaces U+2581."""
+    t = Tokenizer(models.BPE(byte_fallback=True, unk_token='<unk>', fuse_unk=True))
+    space = [normalizers.Replace(' ', '\u2581')]
+    t.normalizer = normalizers.Sequence(space)
+    t.pre_tokenizer = pre
+    t.train_from_iterator(texts(), trainers.BpeTrainer(
+        vocab_size=700, show_progress=False,
+        special_tokens=['<unk>', '<s>', '</s>'] + ['<0x%02X>' % i for i in range(256)]))
+    d = json.loads(t.to_str())
+    d['added_tokens'] = d['added_tokens'][:3]
+    d['pre_tokenizer'] = None
+    t = Tokenizer.from_str(json.dumps(d))
+    t.normalizer = normalizers.Sequence([normalizers.Prepend('\u2581')] * prefix + space)
+    t.decoder = decoders.Sequence(
+        [decoders.Replace('\u2581', ' '), decoders.ByteFallback(), decoders.Fuse()] +
+        [decoders.Strip(' ', 1, 0)] * prefix)
+    return t
+
+
 def edit(t, change):
     d = json.loads(t.to_str())
     change(d)
@@ -88,6 +108,16 @@ made['bert'].post_processor = processors.BertProcessing(('[SEP]', 3), ('[CLS]', 
 made['bert-cased'] = edit(made['bert'], lambda d: d['normalizer'].update(
     lowercase=False, clean_text=False, handle_chinese_chars=False))
 made['bert-cased'].add_tokens([AddedToken('Caf\u00e9', normalized=True), '<think>'])
+made['llama2'] = sentence(pre_tokenizers.Metaspace(), True)
+made['llama2'].post_processor = processors.TemplateProcessing(
+    single='<s> $A', special_tokens=[('<s>', 1)])
+made['gemma'] = sentence(None, False)	# some tokens have a space inside
+made['gemma'].add_tokens([AddedToken('  ', normalized=False), '<think>'])
+made['mistral'] = sentence(pre_tokenizers.Metaspace(), True)
+made['mistral'].normalizer = None
+made['mistral'].pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme='first', split=False)
+made['mistral'].decoder = decoders.Metaspace(prepend_scheme='first', split=False)
+made['mistral'].add_special_tokens(['[INST]'])
 made['prefix'] = train(pre_tokenizers.ByteLevel(add_prefix_space=True))
 
 os.makedirs(os.path.join(OUT, 'good'), exist_ok=True)
@@ -98,7 +128,7 @@ for name, t in made.items():
     cases['special'][name] = [t.encode(x, add_special_tokens=False).ids for x in cases['texts']]
     t.encode_special_tokens = True
     cases['ids'][name] = [t.encode(x, add_special_tokens=False).ids for x in cases['texts']]
-for name in 'bert', 'bert-cased':
+for name in 'bert', 'bert-cased', 'llama2', 'gemma':
     cases['decoded'][name] = [made[name].decode(ids) for ids in cases['ids'][name]]
 with open(os.path.join(OUT, 'cases.json'), 'w') as f:
     json.dump(cases, f)

@@ -34,10 +34,6 @@ def check_real(path, sets):
     name = os.path.basename(path).split(".")[0]
     if name == "tokenizer":
         name = os.path.basename(os.path.dirname(path))
-    if name == "llama2":
-        refused(f"{name} is refused by name",
-                ["llm-tokenize", "-m", path, "-F", "ids", sets[1][1]], path, "not supported")
-        return
     peer = Tokenizer.from_buffer(subprocess.run(["zstd", "-dcf", path], check=True,
                                                 capture_output=True).stdout)
     for what, file, text in sets:

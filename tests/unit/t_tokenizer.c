@@ -16,7 +16,7 @@
 #define DATA "tests/data/tokenizer_json/"
 
 static const char *const names[] = { "gpt2", "llama3", "qwen2", "smollm2", "marks", "prefix",
-    "bert", "bert-cased" };
+    "bert", "bert-cased", "llama2", "gemma", "mistral" };
 
 static struct tokenizer *
 load(const char *name)
@@ -135,6 +135,17 @@ test_decode(const json_t *cases)
 	tokenizer_free(t);
 }
 
+static void
+test_ends(const char *name, int32_t bos, int32_t eos, bool adds_bos, bool adds_eos)
+{
+	struct tokenizer *t = load(name);
+
+	ok(t != NULL && tokenizer_bos(t) == bos && tokenizer_eos(t) == eos &&
+	    tokenizer_adds_bos(t) == adds_bos && tokenizer_adds_eos(t) == adds_eos,
+	    "the tokens around a text");
+	tokenizer_free(t);
+}
+
 /* WordPiece has lost spaces and case: its text is what the reference makes of the ids. */
 static void
 test_pieces(const json_t *cases, const char *name)
@@ -164,8 +175,6 @@ test_pieces(const json_t *cases, const char *name)
 			    json_string_value(json_array_get(want, (size_t)i)));
 	}
 	ok(n > 50 && same == n, "pieces are joined as the reference does");
-	ok(t != NULL && tokenizer_bos(t) == 2 && tokenizer_eos(t) == 3 && tokenizer_adds_bos(t),
-	    "and a text is between [CLS] and [SEP]");
 	buf_free(&out);
 	tokenizer_free(t);
 }
@@ -383,6 +392,12 @@ main(void)
 	test_golden(cases);
 	test_pieces(cases, "bert");
 	test_pieces(cases, "bert-cased");
+	test_ends("bert", 2, 3, true, true);
+	test_ends("bert-cased", 2, 3, true, true);
+	test_ends("llama2", 1, 2, true, false);
+	test_ends("gemma", 1, 2, false, false);
+	test_pieces(cases, "llama2");
+	test_pieces(cases, "gemma");
 	test_decode(cases);
 	test_broken();
 	test_facts();

@@ -1,0 +1,147 @@
+#include "token/sentence.h"
+
+#include <string.h>
+
+#define MARK "\xe2\x96\x81"	/* U+2581 */
+
+static bool
+is(const json_t *json, const char *key, const char *value)
+{
+	const char *s = json_string_value(json_object_get(json, key));
+
+	return s != NULL && strcmp(s, value) == 0;
+}
+
+int
+sentence_normalizer(struct sentence *s, const json_t *json, struct err *err)
+{
+	if (is(json, "type", "Prepend")) {
+		if (!is(json, "prepend", MARK))
+			return err_set(err, ERR_FORMAT, "Prepend of what is not U+2581 is not "
+			    "supported");
+		s->prefix = true;
+		return 1;
+	}
+	if (!is(json, "type", "Replace"))
+		return 0;
+	if (!is(json_object_get(json, "pattern"), "String", " ") || !is(json, "content", MARK))
+		return err_set(err, ERR_FORMAT, "Replace of what is no space is not supported");
+	s->on = true;
+	return 1;
+}
+
+int
+sentence_pre(struct sentence *s, const json_t *json, struct err *err)
+{
+	const json_t *scheme = json_object_get(json, "prepend_scheme");
+	const json_t *space = json_object_get(json, "add_prefix_space");
+
+	/* Without any, text is one word; and no space is left that Split could find. */
+	if (s->on && (json_is_null(json) || (is(json, "type", "Split") &&
+	    is(json_object_get(json, "pattern"), "String", " "))))
+		return 1;
+	if (!is(json, "type", "Metaspace"))
+		return 0;
+	if (!is(json, "replacement", MARK) || !json_is_false(json_object_get(json, "split")))
+		return err_set(err, ERR_FORMAT, "Metaspace that splits is not supported");
+	s->on = s->lacking = true;
+	s->first = is(json, "prepend_scheme", "first");
+	s->prefix = scheme != NULL ? !is(json, "prepend_scheme", "never") :
+	    !json_is_false(space);
+	return 1;
+}
+
+int
+sentence_decoder(struct sentence *s, const json_t *json, struct err *err)
+{
+	const json_t *list = json_object_get(json, "decoders"), *d;
+	size_t i;
+
+	if (is(json, "type", "Metaspace")) {
+		s->strip = !is(json, "prepend_scheme", "never");
+		return 1;
+	}
+	if (!is(json, "type", "Sequence"))
+		return 0;
+	json_array_foreach(list, i, d) {
+		if (is(d, "type", "Strip") && is(d, "content", " ") &&
+		    json_integer_value(json_object_get(d, "start")) == 1 &&
+		    json_integer_value(json_object_get(d, "stop")) == 0)
+			s->strip = true;
+		else if (!is(d, "type", "Fuse") && !is(d, "type", "ByteFallback") &&
+		    !(is(d, "type", "Replace") && is(d, "content", " ")))
+			return err_set(err, ERR_FORMAT, "a decoder of this Sequence is not "
+			    "supported");
+	}
+	return 1;
+}
+
+ptrdiff_t
+sentence_bytes(char *to, str name)
+{
+	ptrdiff_t n = 0;
+
+	for (ptrdiff_t i = 0; i < name.n; ) {
+		if (str_starts((str){ name.p + i, name.n - i }, S(MARK))) {
+			to[n++] = ' ';
+			i += 3;
+		} else {
+			to[n++] = name.p[i++];
+		}
+	}
+	return n;
+}
+
+int
+sentence_byte(str name)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const char *a, *b;
+
+	if (name.n != 6 || !str_starts(name, S("<0x")) || name.p[5] != '>')
+		return -1;
+	a = memchr(digits, name.p[3], 16);
+	b = memchr(digits, name.p[4], 16);
+	return a == NULL || b == NULL ? -1 : (int)((a - digits) * 16 + (b - digits));
+}
+
+bool
+sentence_inner(str s)
+{
+	for (ptrdiff_t i = 1; i < s.n; i++)
+		if (s.p[i] == ' ' && s.p[i - 1] != ' ')
+			return true;
+	return false;
+}
+
+void
+sentence_text(struct buf *to, str text, bool prefix)
+{
+	char *at = buf_room(to, text.n + 1);
+
+	if (at == NULL)
+		return;
+	if (prefix) {
+		*at++ = ' ';
+		to->n++;
+	}
+	to->n += sentence_bytes(at, text);
+}
+
+int
+sentence_words(const struct sentence *s, const char *p, const char *end, int32_t *cut, int max)
+{
+	const char *at = p;
+	int n = 0;
+
+	while (at < end && n < max) {
+		while (at < end && *at == ' ')
+			at++;
+		while (at < end && (*at != ' ' || s->whole))
+			at++;
+		cut[n++] = (int32_t)(at - p);
+		if (at - p > 1 << 29)
+			break;
+	}
+	return n;
+}

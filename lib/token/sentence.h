@@ -1,0 +1,43 @@
+/*
+ * sentence - BPE over characters, as SentencePiece has it
+ *
+ * A space is a part of the word behind it: U+2581 in vocabularies, a space
+ * here.  A character that has no token is its bytes, <0x00> to <0xFF>.  Kudo
+ * and Richardson, SentencePiece (2018).
+ */
+#ifndef TOKEN_SENTENCE_H
+#define TOKEN_SENTENCE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct sentence {
+	bool	on;
+	bool	prefix;		/* a space comes before each text, */
+	bool	first;		/* but not behind a token in it, */
+	bool	lacking;	/* nor when it has one, */
+	bool	strip;		/* and is cut off what ids become */
+	bool	whole;		/* some token has a space inside: text is one word */
+};
+
+/* A component of tokenizer.json into s: 1, 0 when it is not of this kind, -1. */
+int sentence_normalizer(struct sentence *s, const json_t *json, struct err *err);
+int sentence_pre(struct sentence *s, const json_t *json, struct err *err);
+int sentence_decoder(struct sentence *s, const json_t *json, struct err *err);
+
+/* What a token's name stands for, never longer than it; and the byte of <0x..>, or -1. */
+ptrdiff_t sentence_bytes(char *to, str name);
+int sentence_byte(str name);
+bool sentence_inner(str bytes);		/* has it a space behind another character? */
+
+/* Text with spaces for U+2581, and one before it when it is to be. */
+void sentence_text(struct buf *to, str text, bool prefix);
+
+/* Cut words off [p, end): word i ends at p + cut[i].  At most max; return how many. */
+int sentence_words(const struct sentence *s, const char *p, const char *end, int32_t *cut,
+    int max);
+
+#endif
