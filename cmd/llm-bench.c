@@ -4,7 +4,8 @@
  * peak: multiply-adds a second, and the speed of memory.  kernels: each one at
  * the shapes of a small model, beside the nearer of these limits.  step: whole
  * training steps of a model on random tokens, forward, backward and update,
- * beside the peak that was measured in the same run.  Prints TSV.  Memory: of a
+ * beside the peak that was measured in the same run.  infer: a prompt, and tokens
+ * one by one after it, beside the speed of memory.  Prints TSV.  Memory: of a
  * step, what llm-train needs for it; 1 GB for the kernels.
  */
 #include <stdio.h>
@@ -14,12 +15,13 @@
 
 #include "dev/profile.h"
 #include "dev/trials.h"
+#include "infer/pace.h"
 #include "tool/tool.h"
 #include "train/stepper.h"
 
 struct bench {
 	const char	*model, *device, *dtype, *recompute;
-	int64_t		 rows, context, threads, count;
+	int64_t		 rows, context, threads, count, prompt, tokens;
 	bool		 turns, quick;
 };
 
@@ -28,13 +30,18 @@ struct bench {
 
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_STR, AT(model), "NAME",
-	    "step: directory, or gpt2-124m, llama-30m, tiny (gpt2-124m)" },
+	    "step, infer: model, or gpt2-124m, llama-30m, tiny (gpt2-124m)" },
 	{ 'b', "batch", OPT_I64, AT(rows), "N", "step: sequences (4)", .min = 1, .max = 1e6 },
 	{ 'c', "context", OPT_I64, AT(context), "N", "step: tokens of each (64)",
 	    .min = 1, .max = 1e7 },
 	{ 'n', "count", OPT_I64, AT(count), "N", "runs, of which the median counts (5)",
 	    .min = 1, .max = RUNS },
-	{ 0, "turns", OPT_FLAG, AT(turns), .help = "step: one for each line of standard input" },
+	{ 0, "prompt", OPT_I64, AT(prompt), "N", "infer: tokens of the prompt (512)",
+	    .min = 1, .max = 1e7 },
+	{ 0, "tokens", OPT_I64, AT(tokens), "N", "infer: tokens after it (128)",
+	    .min = 0, .max = 1e7 },
+	{ 0, "turns", OPT_FLAG, AT(turns),
+	    .help = "step, infer: one for each line of standard input" },
 	{ 0, "dtype", OPT_STR, AT(dtype), "NAME", "step: compute in fp32, bf16 or fp16 (fp32)" },
 	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "step: none, cheap or block (none)" },
 	{ 0, "quick", OPT_FLAG, AT(quick), .help = "kernels: small ones, a moment each" },
@@ -45,8 +52,8 @@ static const struct opt opts[] = {
 };
 
 static const struct tool tool = {
-	.name = "llm-bench", .synopsis = "peak | kernels [name] | step",
-	.summary = "measure the machine, kernels and training steps", .opts = opts,
+	.name = "llm-bench", .synopsis = "peak | kernels [name] | step | infer",
+	.summary = "measure the machine, kernels, training and inference", .opts = opts,
 };
 
 static double
@@ -206,7 +213,7 @@ step(const struct bench *o)
 		tool_usage("%s", err.msg);
 	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
-	    stepper_model(&m, o->model, dev, &err) < 0 ||
+	    stepper_model(&m, o->model, dev, true, &err) < 0 ||
 	    (s = stepper_new(&m, &so, &err)) == NULL)
 		tool_fail(NULL, &err);
 	timed_step(s, &loss);
@@ -220,16 +227,83 @@ step(const struct bench *o)
 	team_free(team);
 }
 
+/* ---- inference ---- */
+
+static void
+infer_turns(struct pace *p)
+{
+	double prompt, tokens;
+	struct err err;
+	char line[64];
+
+	printf("ready\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		if (pace_run(p, &prompt, &tokens, &err) < 0)
+			tool_fail(NULL, &err);
+		printf("%.3f\t%.3f\n", prompt * 1e3, tokens * 1e3);
+		fflush(stdout);
+	}
+}
+
+static void
+infer_report(const struct bench *o, struct pace *p, double bytes, double read)
+{
+	double prompt[RUNS], tokens[RUNS], rate;
+	struct err err;
+
+	for (int64_t i = 0; i < o->count; i++)
+		if (pace_run(p, &prompt[i], &tokens[i], &err) < 0)
+			tool_fail(NULL, &err);
+	printf("name\tvalue\tunit\n");
+	printf("prompt\t%.1f\ttokens/s\n", (double)o->prompt / median(prompt, o->count));
+	if (o->tokens == 0)
+		return;
+	rate = (double)o->tokens / median(tokens, o->count);
+	printf("tokens\t%.1f\ttokens/s\n", rate);
+	printf("weights\t%.1f\tGB/s\n", rate * bytes * 1e-9);
+	printf("read\t%.1f\tGB/s\n", read * 1e-9);
+	printf("of the speed of memory\t%.1f\t%%\n", 100 * rate * bytes / read);
+}
+
+static void
+infer(const struct bench *o)
+{
+	struct model m = { .params = { .dev = NULL } };
+	struct dev_bandwidth b = { 0 };
+	struct team *team;
+	struct dev *dev;
+	struct pace *p;
+	struct err err;
+	double t;
+
+	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
+	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
+	    (!o->turns && dev_bandwidth(dev, &b, &err) < 0) ||
+	    stepper_model(&m, o->model, dev, false, &err) < 0 ||
+	    (p = pace_new(&m, o->prompt, o->tokens, &err)) == NULL ||
+	    pace_run(p, &t, &t, &err) < 0)
+		tool_fail(NULL, &err);
+	if (o->turns)
+		infer_turns(p);
+	else
+		infer_report(o, p, pace_bytes(&m), b.read);
+	pace_free(p);
+	model_free(&m);
+	dev_close(dev);
+	team_free(team);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct bench o = {
+	struct bench o = { .prompt = 512, .tokens = 128,
 	    .model = "gpt2-124m", .recompute = "none",
 	    .rows = 4, .context = 64, .count = 5, .dtype = "fp32" };
 	char **what = tool_start(&tool, argc, argv, &o);
 
 	if (what[0] == NULL)
-		tool_usage("measure what? (peak, kernels or step)");
+		tool_usage("measure what? (peak, kernels, step or infer)");
 	if (what[1] != NULL && (strcmp(what[0], "kernels") != 0 || what[2] != NULL))
 		tool_usage("one thing at a time: '%s'", what[1]);
 	if (strcmp(what[0], "peak") == 0)
@@ -238,7 +312,9 @@ main(int argc, char **argv)
 		kernels(&o, what[1]);
 	else if (strcmp(what[0], "step") == 0)
 		step(&o);
+	else if (strcmp(what[0], "infer") == 0)
+		infer(&o);
 	else
-		tool_usage("cannot measure '%s': peak, kernels or step", what[0]);
+		tool_usage("cannot measure '%s': peak, kernels, step or infer", what[0]);
 	return tool_finish(0);
 }

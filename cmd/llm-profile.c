@@ -72,7 +72,7 @@ main(int argc, char **argv)
 		tool_usage("%s", err.msg);
 	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
 	    (dev = dev_open(tool_device(o.device), team, 0, &err)) == NULL ||
-	    stepper_model(&m, o.model, dev, &err) < 0 ||
+	    stepper_model(&m, o.model, dev, true, &err) < 0 ||
 	    (s = stepper_new(&m, &so, &err)) == NULL)
 		tool_fail(NULL, &err);
 	steps(s, 1);			/* memory is touched for the first time */

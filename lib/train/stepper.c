@@ -36,7 +36,7 @@ stepper_adamw(void)
 }
 
 int
-stepper_model(struct model *m, const char *name, struct dev *dev, struct err *err)
+stepper_model(struct model *m, const char *name, struct dev *dev, bool grads, struct err *err)
 {
 	static const struct {
 		const char	*name;
@@ -64,9 +64,9 @@ stepper_model(struct model *m, const char *name, struct dev *dev, struct err *er
 		c.tied = known[i].tied;
 		if (config_complete(&c, 0, err) < 0)
 			return -1;
-		return model_init(m, &c, dev, true, 1, err);
+		return model_init(m, &c, dev, grads, 1, err);
 	}
-	return model_load(m, name, dev, true, err);
+	return model_load(m, name, dev, grads, err);
 }
 
 static void

@@ -22,11 +22,12 @@ struct stepper_options {
 struct train_options stepper_adamw(void);
 
 /*
- * Load a model directory to train it; or a model of random weights by its name,
+ * Load a model, to train it with grads; or one of random weights by its name,
  * "gpt2-124m", "llama-30m" or "tiny".  m is zeroed but for params.compute;
  * model_free() it also after a failure.
  */
-int stepper_model(struct model *m, const char *name, struct dev *dev, struct err *err);
+int stepper_model(struct model *m, const char *name, struct dev *dev, bool grads,
+    struct err *err);
 
 /* Borrows the model, which has gradients.  NULL with err filled. */
 struct stepper *stepper_new(struct model *m, const struct stepper_options *o, struct err *err);

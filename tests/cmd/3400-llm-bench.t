@@ -23,6 +23,21 @@ cut -f 2 out | sed 1d >first
 llm-bench -m m -b 2 -c 16 --turns -j 1 step <two | cut -f 2 | sed 1d | cmp -s - first
 result 'the loss is the same for any threads' $?
 
+exits 0 'inference' llm-bench -m m --prompt 20 --tokens 5 -n 3 infer
+awk -F '\t' '{ v[$1] = $2 } END { exit !(v["prompt"] > 0 && v["tokens"] > 0 && v["weights"] > 0 &&
+    v["read"] > 0) }' out
+result 'values that can be' $?
+exits 0 'a prompt alone' llm-bench -m m --prompt 20 --tokens 0 -n 1 infer
+! grep -q '^tokens' out
+result 'has no speed of tokens' $?
+exits 0 'in turn' sh -c 'llm-bench -m m --prompt 20 --tokens 5 --turns infer <two'
+awk -F '\t' 'NR == 1 { ready = $0 } NR > 1 { n += $1 > 0 && $2 > 0 } END {
+    exit !(ready == "ready" && n == 2) }' out
+result 'milliseconds of both, for each line' $?
+exits 2 'more than the context' llm-bench -m m --prompt 20 --tokens 13 infer
+grep -q '33 tokens in a context of 32' err
+result 'is told' $?
+
 exits 0 'the peak' llm-bench -j 1 peak
 awk -F '\t' '$1 == "fp32" { exit !($2 == 1 && $3 > 0.1 && $4 == "GFLOP/s") }' out
 result 'is a rate' $?

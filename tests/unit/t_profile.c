@@ -48,7 +48,7 @@ step(struct dev *dev)
 	json_t *doc;
 	int n;
 
-	if (stepper_model(&m, "tiny", dev, &err) < 0 ||
+	if (stepper_model(&m, "tiny", dev, true, &err) < 0 ||
 	    (s = stepper_new(&m, &o, &err)) == NULL || stepper_step(s, &loss[0], &err) < 0) {
 		ok(false, err.msg);
 		return;
