@@ -1,42 +1,9 @@
-#include "infer/engine.h"
+#include "infer/engine_impl.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum { GUESS_PASS = 32 };	/* tokens of a guess at once */
-
-/* A recorded forward: the model, or its first layers. */
-struct graph {
-	struct tape	*tape;
-	struct model_io	 io;
-};
-
-struct engine {
-	struct model	*model;
-	struct graph	 whole, early;
-	struct model_cache cache;
-	struct engine_options o;
-	int64_t		 max_blocks;	/* of one sequence */
-	int32_t		*unused;	/* cache blocks, a stack */
-	int64_t		 n_unused;
-	int32_t		*unused_slot;	/* of states, a stack */
-	int64_t		 n_unused_slot;
-	float		*logits;	/* (rows, V) */
-	/* one pass's inputs */
-	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
-	int32_t		*state_slot;
-};
-
-struct seq {
-	struct engine	*e;
-	int32_t		*token, *block;
-	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
-	int64_t		 guessed;		/* those that the first layers have computed */
-	int32_t		 slot;			/* of its states; -1: none */
-	int64_t		 base;			/* of positions that were computed */
-	int64_t		 want;			/* of how many last tokens to give logits */
-	int64_t		 at;			/* row of the last one's; -1: none */
-};
 
 /* ---- the cache ---- */
 
@@ -51,8 +18,9 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0)
 		return -1;
 	e->unused = calloc((size_t)blocks, sizeof(*e->unused));
+	e->holders = calloc((size_t)blocks, sizeof(*e->holders));
 	e->unused_slot = calloc((size_t)e->o.seqs, sizeof(*e->unused_slot));
-	if (e->unused == NULL || e->unused_slot == NULL)
+	if (e->unused == NULL || e->holders == NULL || e->unused_slot == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	while (blocks > 0)
 		e->unused[e->n_unused++] = (int32_t)--blocks;
@@ -89,6 +57,7 @@ free_parts(struct engine *e)
 	tape_free(e->early.tape);
 	model_cache_free(&e->cache);
 	free(e->unused);
+	free(e->holders);
 	free(e->unused_slot);
 	free(e->state_slot);
 	free(e->logits);
@@ -216,12 +185,33 @@ seq_new(struct engine *e, struct err *err)
 	return s;
 }
 
+static void
+put_block(struct engine *e, int32_t block)
+{
+	if (--e->holders[block] == 0)
+		e->unused[e->n_unused++] = block;
+}
+
+/* An unused block, or -1. */
+static int32_t
+take_block(struct engine *e, struct err *err)
+{
+	int32_t block;
+
+	if (e->n_unused == 0)
+		return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
+		    (long long)(e->cache.sizes.blocks * CACHE_BLOCK));
+	block = e->unused[--e->n_unused];
+	e->holders[block] = 1;
+	return block;
+}
+
 /* Give back the cache blocks beyond the first n tokens. */
 static void
 release(struct seq *s, int64_t n)
 {
 	while (s->n_block > (n + CACHE_BLOCK - 1) / CACHE_BLOCK)
-		s->e->unused[s->e->n_unused++] = s->block[--s->n_block];
+		put_block(s->e, s->block[--s->n_block]);
 }
 
 void
@@ -320,41 +310,101 @@ wanted(const struct seq *s)
 	return s->want < s->n ? s->want : s->n;
 }
 
-/* Cache blocks for all tokens, and a slot for states. */
-static int
-reserve(struct seq *s, struct err *err)
+/* Rows [from, from + n) of a layer's keys, values or states to those from to on. */
+static void
+copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t from, int64_t n)
 {
-	if (s->slot < 0 && config_recurrent(&s->e->model->config)) {
-		if (s->e->n_unused_slot == 0)
-			return err_set(err, ERR_LIMIT, "states of %lld sequences are all in use",
-			    (long long)s->e->o.seqs);
-		s->slot = s->e->unused_slot[--s->e->n_unused_slot];
+	int64_t bytes = dtype_bytes(x->type, x->shape[1]);
+	union dev_args a = { .copy = { .y = dptr_add(x->data, to * bytes),
+	    .x = dptr_add(x->data, from * bytes), .bytes = n * bytes } };
+
+	if (bytes > 0)
+		dev_launch(e->model->dev, K_COPY, &a);
+}
+
+static int
+take_slot(struct seq *s, struct err *err)
+{
+	if (s->e->n_unused_slot == 0)
+		return err_set(err, ERR_LIMIT, "states of %lld sequences are all in use",
+		    (long long)s->e->o.seqs);
+	s->slot = s->e->unused_slot[--s->e->n_unused_slot];
+	return 0;
+}
+
+/* The block where the first token that is not computed goes is to be its own. */
+static int
+own_block(struct seq *s, int64_t i, struct err *err)
+{
+	struct engine *e = s->e;
+	int32_t block;
+
+	if (e->holders[s->block[i]] == 1)
+		return 0;
+	if ((block = take_block(e, err)) < 0)
+		return -1;
+	for (int64_t l = 0; l < e->model->config.layers && s->done % CACHE_BLOCK > 0; l++) {
+		copy_rows(e, &e->cache.k[l], block * CACHE_BLOCK, s->block[i] * CACHE_BLOCK,
+		    CACHE_BLOCK);
+		copy_rows(e, &e->cache.v[l], block * CACHE_BLOCK, s->block[i] * CACHE_BLOCK,
+		    CACHE_BLOCK);
 	}
+	put_block(e, s->block[i]);
+	s->block[i] = block;
+	return 0;
+}
+
+int
+seq_reserve(struct seq *s, struct err *err)
+{
+	if (s->slot < 0 && config_recurrent(&s->e->model->config) && take_slot(s, err) < 0)
+		return -1;
+	for (int64_t i = s->done / CACHE_BLOCK; i < s->n_block && s->done < s->n; i++)
+		if (own_block(s, i, err) < 0)
+			return -1;
 	while (s->n_block * CACHE_BLOCK < s->n) {
-		if (s->e->n_unused == 0)
-			return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
-			    (long long)(s->e->cache.sizes.blocks * CACHE_BLOCK));
-		s->block[s->n_block++] = s->e->unused[--s->e->n_unused];
+		int32_t block = take_block(s->e, err);
+
+		if (block < 0)
+			return -1;
+		s->block[s->n_block++] = block;
 	}
 	return 0;
+}
+
+struct seq *
+seq_fork(const struct seq *s, struct err *err)
+{
+	struct engine *e = s->e;
+	struct seq *to = seq_new(e, err);
+
+	if (to == NULL || seq_push(to, s->token, s->n, err) < 0 ||
+	    (s->slot >= 0 && take_slot(to, err) < 0)) {
+		seq_free(to);
+		return NULL;
+	}
+	to->done = s->done;
+	to->guessed = s->guessed < s->done ? s->guessed : s->done;
+	to->base = s->base;
+	to->want = s->want;
+	to->n_block = (s->done + CACHE_BLOCK - 1) / CACHE_BLOCK;
+	for (int64_t i = 0; i < to->n_block; i++)
+		e->holders[to->block[i] = s->block[i]]++;
+	for (int64_t l = 0; l < e->model->config.layers && s->slot >= 0; l++) {
+		copy_rows(e, &e->cache.conv[l], to->slot, s->slot, 1);
+		copy_rows(e, &e->cache.scan[l], to->slot, s->slot, 1);
+	}
+	return to;
 }
 
 /*
  * Take the blocks that all pending tokens need, or none, before anything is
  * computed.  Tokens that are not pending and whose logits are wanted are computed
- * again: what that writes to the cache is what is there.  One whose
- * length has other rotary positions now is computed anew.
+ * again.  One whose length has other rotary positions now is computed anew.
  */
 static int
 prepare(struct seq *const *seq, int n, struct err *err)
 {
-	for (int i = 0; i < n; i++) {
-		if (reserve(seq[i], err) < 0) {
-			for (; i >= 0; i--)
-				release(seq[i], seq[i]->done);
-			return -1;
-		}
-	}
 	for (int i = 0; i < n; i++) {
 		int64_t base = model_rope_base(engine_config(seq[i]->e), seq[i]->n);
 
@@ -364,6 +414,13 @@ prepare(struct seq *const *seq, int n, struct err *err)
 		seq[i]->at = -1;
 		if (seq[i]->done > seq[i]->n - wanted(seq[i]))
 			take_back(seq[i], seq[i]->n - wanted(seq[i]));
+	}
+	for (int i = 0; i < n; i++) {
+		if (seq_reserve(seq[i], err) < 0) {
+			for (; i >= 0; i--)
+				release(seq[i], seq[i]->done);
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -460,7 +517,7 @@ engine_guess(struct engine *e, struct seq *s, struct err *err)
 	int64_t done = s->done, pending;
 
 	assert(e->early.tape != NULL && s->n > 0);
-	if (reserve(s, err) < 0)
+	if (seq_reserve(s, err) < 0)
 		return -1;
 	if (s->done < s->guessed)
 		s->done = s->guessed;

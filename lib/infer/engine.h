@@ -37,6 +37,21 @@ void engine_free(struct engine *e);		/* after its sequences */
 struct seq *seq_new(struct engine *e, struct err *err);
 void seq_free(struct seq *s);
 
+/*
+ * Another sequence with the same tokens, and what was computed of them: cache
+ * blocks are shared as long as both have the same tokens in them.
+ */
+struct seq *seq_fork(const struct seq *s, struct err *err);
+
+/*
+ * A sequence and what was computed of it to a file, llm-cache(5), and another
+ * one from it: of the same model and type of cache, or it is ERR_FORMAT.
+ */
+int seq_save(const struct seq *s, const char *path, struct err *err);
+struct seq *seq_load(struct engine *e, const char *path, struct err *err);
+struct in;
+struct seq *seq_read(struct engine *e, struct in *in, struct err *err);	/* from any bytes */
+
 /* Append tokens; ERR_LIMIT when the context would be passed. */
 int seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err);
 

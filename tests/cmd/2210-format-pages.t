@@ -16,6 +16,7 @@ same () {
 }
 
 same llm-shard.5 shard/good/tiny.shard
+same llm-cache.5 cache/good/tiny.cache
 same llm-model.5 safetensors/good/tiny.safetensors
 
 # shown PAGE FILE: the text of a file is on the page

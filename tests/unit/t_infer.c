@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "eval/logits.h"
 #include "fmt/safetensors.h"
 #include "infer/engine.h"
+#include "../lib/tiny.h"
 #include "../tap.h"
 
 enum { VOCAB = 61, CONTEXT = 64, LONG = 50 };
@@ -271,6 +273,162 @@ test_guess(struct rig *g)
 	    "all layers are no guess");
 }
 
+/* Forked after n tokens, of which `done' were computed, both go on, each with a text of its own. */
+static bool
+fork_agrees(struct rig *g, int64_t n, bool computed)
+{
+	struct engine *e = engine_of(g, 8, 2, 0);
+	struct seq *s[2] = { seq_of(e, g->text[0], n) };
+	float want[2][VOCAB];
+	struct err err;
+	bool good = !computed || engine_run(e, s, 1, &err) == 0;
+
+	if ((s[1] = seq_fork(s[0], &err)) == NULL)
+		die(&err);
+	good = good && seq_push(s[0], g->text[1] + n, LONG - n, &err) == 0 &&
+	    seq_push(s[1], g->text[0] + n, LONG - n, &err) == 0 && engine_run(e, s, 2, &err) == 0;
+	reference(g, LONG, want[1]);
+	good = good && same(s[1], want[1]);
+	seq_free(s[1]);
+	s[1] = seq_of(e, g->text[0], n);
+	good = good && seq_push(s[1], g->text[1] + n, LONG - n, &err) == 0 &&
+	    engine_run(e, &s[1], 1, &err) == 0;
+	memcpy(want[0], seq_logits(s[1]), sizeof(want[0]));
+	good = good && engine_run(e, &s[0], 1, &err) == 0 && same(s[0], want[0]);
+	seq_free(s[0]);
+	seq_free(s[1]);
+	engine_free(e);
+	return good;
+}
+
+static void
+test_fork(struct rig *g)
+{
+	struct engine *e = engine_of(g, 16, 2, 48);
+	struct seq *s[2] = { seq_of(e, g->text[0], 40) };
+	float want[VOCAB];
+	struct err err;
+	bool all = true;
+
+	for (int64_t n = 1; n <= 33; n += 4)
+		all &= fork_agrees(g, n, true) && fork_agrees(g, n, false);
+	ok(all, "a forked sequence and its source go on each on its own");
+	/* Of 5 blocks 3 are the one's; the other needs one more, and a copy of the third. */
+	reference(g, LONG, want);
+	ok(engine_run(e, s, 1, &err) == 0 && (s[1] = seq_fork(s[0], &err)) != NULL &&
+	    seq_push(s[1], g->text[0] + 40, LONG - 40, &err) == 0 &&
+	    engine_run(e, &s[1], 1, &err) == 0 && same(s[1], want),
+	    "they share blocks where a cache has no room for both");
+	seq_free(s[0]);
+	seq_truncate(s[1], 20);
+	ok(seq_push(s[1], g->text[0] + 20, LONG - 20, &err) == 0 &&
+	    engine_run(e, &s[1], 1, &err) == 0 && same(s[1], want),
+	    "and what was shared stays when the source goes");
+	seq_free(s[1]);
+	engine_free(e);
+}
+
+/* A file of a sequence, and one gone on with from it; n tokens of which some are pending. */
+static void
+test_saved(struct rig *g)
+{
+	char name[] = "/tmp/t_infer_cache.XXXXXX";
+	int fd = mkstemp(name);
+	struct engine *e = engine_of(g, 16, 2, 0), *other;
+	struct seq *s = seq_of(e, g->text[0], 37), *t;
+	struct rig h;
+	float want[VOCAB];
+	struct err err;
+
+	reference(g, LONG, want);
+	ok(engine_run(e, &s, 1, &err) == 0 && seq_push(s, g->text[0] + 37, 4, &err) == 0 &&
+	    seq_save(s, name, &err) == 0, "a sequence is saved");
+	t = seq_load(e, name, &err);
+	ok(t != NULL && seq_length(t) == 41 && seq_tokens(t)[40] == g->text[0][40] &&
+	    seq_push(t, g->text[0] + 41, LONG - 41, &err) == 0 &&
+	    engine_run(e, &t, 1, &err) == 0 && same(t, want), "what is loaded goes on alike");
+	seq_free(t);
+	seq_free(s);
+	engine_free(e);
+	other = engine_new(&g->m, &(struct engine_options){ .kv = g->kv == DTYPE_BF16 ? DTYPE_F16 :
+	    DTYPE_BF16 }, &err);
+	if (other == NULL)
+		die(&err);
+	ok(seq_load(other, name, &err) == NULL && err.code == ERR_FORMAT &&
+	    strstr(err.msg, "is asked for") != NULL, "a cache of another type");
+	engine_free(other);
+	rig_up(&h, &g->m.config, g->kv);
+	model_free(&h.m);
+	h.m = (struct model){ 0 };
+	if (model_init(&h.m, &g->m.config, h.dev, false, 8, &err) < 0)
+		die(&err);
+	e = engine_of(&h, 16, 2, 0);
+	ok(seq_load(e, name, &err) == NULL && strstr(err.msg, "another model") != NULL,
+	    "that of another model");
+	engine_free(e);
+	rig_down(&h);
+	close(fd);
+	unlink(name);
+}
+
+/* Which of the samples in a directory are read, and are not: all or none. */
+static void
+samples(struct engine *e, const char *dir, bool good)
+{
+	DIR *d = opendir(dir);
+	struct dirent *f;
+	int n = 0, bad = 0;
+
+	while (d != NULL && (f = readdir(d)) != NULL) {
+		char path[512];
+		struct err err = { 0 };
+		struct seq *s;
+
+		if (f->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, f->d_name);
+		s = seq_load(e, path, &err);
+		n++;
+		if ((s != NULL && engine_run(e, &s, 1, &err) == 0) != good) {
+			printf("# %s: %s\n", path, good ? err.msg : "is read");
+			bad++;
+		}
+		seq_free(s);
+	}
+	if (d != NULL)
+		closedir(d);
+	ok(n > 2 && bad == 0, dir);
+}
+
+static void
+test_samples(void)
+{
+	struct tiny t;
+	struct err err = { 0 };
+	char name[] = "/tmp/t_infer_tiny.XXXXXX", head[256] = "";
+	struct seq *s;
+	FILE *f;
+	bool good;
+
+	close(mkstemp(name));
+	good = tiny_open(&t, &err) == 0;
+
+	s = seq_of(t.e, (const int32_t[]){ 3, 1, 4 }, 3);
+	good = good && engine_run(t.e, &s, 1, &err) == 0 && seq_save(s, name, &err) == 0 &&
+	    (f = fopen(name, "rb")) != NULL && fread(head, 1, sizeof(head), f) == sizeof(head) &&
+	    fclose(f) == 0;
+	printf("# for tests/golden/cache.py: ");
+	for (int i = 15; i >= 0; i--)
+		printf("%02x", (unsigned char)head[128 + i]);
+	printf("\n");
+	ok(good, "a cache of the samples' model");
+	seq_free(s);
+	samples(t.e, "tests/data/cache/good", true);
+	samples(t.e, "tests/data/cache/bad", false);
+	tiny_close(&t);
+	unlink(name);
+}
+
 static void
 test_limits(struct rig *g)
 {
@@ -376,6 +534,8 @@ test_types(void)
 		test_single(&g);
 		test_sequences(&g);
 		test_limits(&g);
+		test_fork(&g);
+		test_saved(&g);
 		for (int64_t n = 1; n <= LONG; n += 7)
 			worst = fmax(worst, distance(&g, n));
 		printf("# %.1e\n", worst);
@@ -404,9 +564,12 @@ main(void)
 		if (!config_recurrent(configs[i]))
 			test_guess(&g);
 		test_limits(&g);
+		test_fork(&g);
+		test_saved(&g);
 		test_plain(&g);
 		rig_down(&g);
 	}
 	test_types();
+	test_samples();
 	return tap_done();
 }

@@ -1,0 +1,315 @@
+/* The state of a sequence to a file and back: llm-cache(5). */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "fmt/chunk.h"
+#include "infer/engine_impl.h"
+
+enum { KIND = 'K', FORMAT = 1, SAMPLE = 4096 };	/* SAMPLE: bytes of a parameter hashed */
+
+/* The payload of 'info', little-endian as all is. */
+struct info {
+	uint64_t	model[2];
+	char		type[8];
+	int64_t		computed, base;
+	int32_t		block_size, plain;
+};
+
+/* Hash the config, and the beginning of each parameter. */
+static int
+hash_model(const struct model *m, hash128 *hash, struct err *err)
+{
+	struct hasher *h = hasher_new(err);
+	json_t *doc = h == NULL ? NULL : config_write(&m->config, err);
+	char *text = doc == NULL ? NULL : json_dumps(doc, JSON_COMPACT | JSON_SORT_KEYS);
+	char sample[SAMPLE];
+	int ret = text == NULL ? -1 : 0;
+
+	if (doc != NULL && text == NULL)
+		err_set(err, ERR_NOMEM, "out of memory");
+	if (text != NULL)
+		hasher_add(h, str_of(text));
+	for (int i = 0; i < m->params.n && ret == 0; i++) {
+		const struct param *p = &m->params.p[i];
+		int64_t bytes = dtype_bytes(p->type, p->n);
+
+		bytes = bytes < SAMPLE ? bytes : SAMPLE;
+		hasher_add(h, str_of(p->name));
+		hasher_add(h, str_of(dtype_name(p->type)));
+		dev_download(m->dev, sample, p->data, bytes);
+		if ((ret = dev_wait(m->dev, err)) == 0)
+			hasher_add(h, (str){ sample, bytes });
+	}
+	if (ret == 0)
+		*hash = hasher_end(h);
+	free(text);
+	json_decref(doc);
+	hasher_free(h);
+	return ret;
+}
+
+static int
+info_of(const struct engine *e, struct info *info, struct err *err)
+{
+	hash128 h;
+
+	if (hash_model(e->model, &h, err) < 0)
+		return -1;
+	*info = (struct info){ .model = { h.lo, h.hi }, .block_size = CACHE_BLOCK,
+		.plain = e->o.plain };
+	snprintf(info->type, sizeof(info->type), "%s", dtype_name(e->cache.sizes.type));
+	return 0;
+}
+
+/* ---- what a sequence has on the device ---- */
+
+/* Rows of one tensor of a layer: blocks of keys and values, or its slot of states. */
+struct part {
+	const char	*id;
+	const struct tensor *x;
+	bool		 blocks;
+};
+
+enum { PARTS = 4 };
+
+static void
+parts_of(const struct engine *e, int64_t layer, struct part part[PARTS])
+{
+	const struct model_cache *c = &e->cache;
+
+	part[0] = (struct part){ "keys", &c->k[layer], true };
+	part[1] = (struct part){ "vals", &c->v[layer], true };
+	part[2] = (struct part){ "conv", &c->conv[layer], false };
+	part[3] = (struct part){ "scan", &c->scan[layer], false };
+}
+
+static int64_t
+blocks_of(const struct seq *s)
+{
+	return (s->done + CACHE_BLOCK - 1) / CACHE_BLOCK;
+}
+
+static int64_t
+part_bytes(const struct seq *s, const struct part *p)
+{
+	int64_t rows = p->blocks ? blocks_of(s) * CACHE_BLOCK : s->slot >= 0;
+
+	return rows * dtype_bytes(p->x->type, p->x->shape[1]);
+}
+
+/* All of a part from or to host memory. */
+static int
+move(const struct seq *s, const struct part *p, char *host, bool up, struct err *err)
+{
+	struct dev *dev = s->e->model->dev;
+	int64_t row = dtype_bytes(p->x->type, p->x->shape[1]);
+	int64_t rows = p->blocks ? CACHE_BLOCK : 1, n = p->blocks ? blocks_of(s) : 1;
+
+	for (int64_t i = 0; i < n; i++) {
+		dptr at = dptr_add(p->x->data, (p->blocks ? s->block[i] : s->slot) * rows * row);
+
+		if (up)
+			dev_upload(dev, at, host + i * rows * row, rows * row);
+		else
+			dev_download(dev, host + i * rows * row, at, rows * row);
+	}
+	return dev_wait(dev, err);
+}
+
+/* ---- to a file ---- */
+
+static int
+write_parts(const struct seq *s, struct chunk_writer *w, struct err *err)
+{
+	for (int64_t l = 0; l < s->e->model->config.layers; l++) {
+		struct part part[PARTS];
+
+		parts_of(s->e, l, part);
+		for (int i = 0; i < PARTS; i++) {
+			int64_t bytes = part_bytes(s, &part[i]), arg[4] = { l };
+			char *p;
+			int ret;
+
+			if (bytes == 0)
+				continue;
+			if ((p = malloc((size_t)bytes)) == NULL)
+				return err_set(err, ERR_NOMEM, "out of memory");
+			ret = move(s, &part[i], p, false, err);
+			if (ret == 0)
+				ret = chunk_put(w, part[i].id, arg, (str){ p, bytes }, err);
+			free(p);
+			if (ret < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+int
+seq_save(const struct seq *s, const char *path, struct err *err)
+{
+	struct out *out;
+	struct chunk_writer w = { 0 };
+	struct info info;
+
+	if (info_of(s->e, &info, err) < 0)
+		return -1;
+	info.computed = s->done;
+	info.base = s->base;
+	if ((out = out_open(path, (struct codec_spec){ 0 }, err)) == NULL)
+		return -1;
+	if (chunk_begin(&w, out, KIND, FORMAT, FORMAT, err) < 0 ||
+	    chunk_put(&w, "info", NULL, (str){ (char *)&info, sizeof(info) }, err) < 0 ||
+	    chunk_put(&w, "toks", NULL, (str){ (char *)s->token, s->n * 4 }, err) < 0 ||
+	    write_parts(s, &w, err) < 0 || chunk_finish(&w, err) < 0) {
+		out_abort(out);
+		return -1;
+	}
+	return out_commit(out, err);
+}
+
+/* ---- and back ---- */
+
+struct loading {
+	struct chunk_reader r;
+	struct buf	 b;
+	struct seq	*s;
+};
+
+/* The payload of the next chunk, of this id and between these many bytes. */
+static const char *
+need(struct loading *l, const char *id, int64_t least, int64_t most, int64_t *bytes,
+    struct err *err)
+{
+	struct chunk c;
+	const void *p;
+	int rc;
+
+	while ((rc = chunk_next(&l->r, &c, err)) == 1 && memcmp(c.id, id, 4) != 0)
+		if (chunk_unknown(&l->r, &c, err) != 0)
+			return NULL;
+	if (rc < 0)
+		return NULL;
+	if (rc == 0 || c.length < least || c.length > most) {
+		err_set(err, ERR_FORMAT, "byte %lld: not the '%s' of this model's cache",
+		    (long long)c.at, id);
+		return NULL;
+	}
+	l->b.limit = most + CHUNK_ALIGN;
+	*bytes = c.length;
+	return chunk_payload(&l->r, &c, true, &l->b, &p, err) == 0 ? p : NULL;
+}
+
+static int
+read_info(struct loading *l, struct info *got, struct err *err)
+{
+	struct info ours;
+	int64_t n;
+	const char *p = need(l, "info", sizeof(*got), SAMPLE, &n, err);
+
+	if (p == NULL || info_of(l->s->e, &ours, err) < 0)
+		return -1;
+	memcpy(got, p, sizeof(*got));
+	if (memcmp(got->model, ours.model, sizeof(ours.model)) != 0)
+		return err_set(err, ERR_FORMAT, "the cache of another model");
+	if (memcmp(got->type, ours.type, sizeof(ours.type)) != 0 || got->plain != ours.plain)
+		return err_set(err, ERR_FORMAT, "a cache of %.8s, where %s is asked for", got->type,
+		    ours.type);
+	if (got->block_size != ours.block_size)
+		return err_set(err, ERR_FORMAT, "a cache in blocks of %d", got->block_size);
+	return 0;
+}
+
+static int
+read_tokens(struct loading *l, struct err *err)
+{
+	const struct config *c = &l->s->e->model->config;
+	int64_t n;
+	const char *p = need(l, "toks", 0, c->context * 4, &n, err);
+
+	if (p == NULL ||
+	    (n > 0 && seq_push(l->s, (const int32_t *)(const void *)p, n / 4, err) < 0))
+		return -1;
+	for (int64_t i = 0; i < l->s->n; i++)
+		if (l->s->token[i] < 0 || l->s->token[i] >= c->vocab)
+			return err_set(err, ERR_FORMAT, "token %d in a vocabulary of %lld",
+			    l->s->token[i], (long long)c->vocab);
+	return 0;
+}
+
+static int
+read_parts(struct loading *l, struct err *err)
+{
+	struct seq *s = l->s;
+
+	for (int64_t i = 0; i < s->e->model->config.layers; i++) {
+		struct part part[PARTS];
+
+		parts_of(s->e, i, part);
+		for (int j = 0; j < PARTS; j++) {
+			int64_t bytes = part_bytes(s, &part[j]);
+			char *p;
+
+			if (bytes == 0)
+				continue;
+			p = (char *)need(l, part[j].id, bytes, bytes, &bytes, err);
+			if (p == NULL || move(s, &part[j], p, true, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+read_seq(struct loading *l, struct err *err)
+{
+	struct seq *s = l->s;
+	struct chunk c;
+	struct info info;
+	int rc = chunk_start(&l->r, err);
+
+	if (rc == 0)
+		err_set(err, ERR_FORMAT, "an empty file is no cache");
+	if (rc <= 0 || read_info(l, &info, err) < 0 || read_tokens(l, err) < 0)
+		return -1;
+	if (info.computed < 0 || info.computed > s->n)
+		return err_set(err, ERR_FORMAT, "%lld of %lld tokens are computed",
+		    (long long)info.computed, (long long)s->n);
+	/* Blocks for all, which nothing is in yet. */
+	if (s->n > 0 && seq_reserve(s, err) < 0)
+		return -1;
+	s->base = info.base;
+	s->done = info.computed;
+	if (read_parts(l, err) < 0)
+		return -1;
+	while ((rc = chunk_next(&l->r, &c, err)) == 1)
+		if (chunk_unknown(&l->r, &c, err) != 0)
+			return -1;
+	return rc;
+}
+
+struct seq *
+seq_read(struct engine *e, struct in *in, struct err *err)
+{
+	struct loading l = { .r = { .in = in, .name = "cache", .kind = KIND, .version = FORMAT },
+		.s = seq_new(e, err) };
+
+	if (l.s != NULL && read_seq(&l, err) < 0) {
+		seq_free(l.s);
+		l.s = NULL;
+	}
+	buf_free(&l.b);
+	return l.s;
+}
+
+struct seq *
+seq_load(struct engine *e, const char *path, struct err *err)
+{
+	struct in *in = in_open(path, err);
+	struct seq *s = in == NULL ? NULL : seq_read(e, in, err);
+
+	if (in != NULL)
+		in_close(in);
+	return s;
+}
