@@ -6,7 +6,7 @@
  * What is in a and in b, or in a and not in b: both are matched at once, and
  * every pair of states that a text can lead to becomes a state of the product.
  */
-#define PAIRS_MAX	32768
+#define PAIRS_MAX	16384
 
 struct pair {
 	int32_t	a, b;		/* sets */
@@ -22,7 +22,7 @@ struct product {
 	int32_t		*slot;		/* number + 1; a power of two of them */
 };
 
-enum { SLOTS = 1 << 17 };
+enum { SLOTS = 1 << 16 };
 
 static struct constraint *
 side(struct emitter *m, const struct expr *e, struct grammar **g)
@@ -81,12 +81,16 @@ static int
 emit_pair(struct product *p, int32_t number, int32_t next)
 {
 	struct pair at = p->pair[number];
+	const uint8_t *a = p->a->g->class_of, *b = p->b->g->class_of;
 	bool b_done = p->b->s.set[at.b].done;
 	int32_t run = -1, first = 0, to, all = 1;
 
 	if (p->a->s.set[at.a].done && b_done != p->minus)
 		all = next;
 	for (int byte = 0; byte <= 256; byte++, run = to) {
+		to = run;
+		if (byte > 0 && byte < 256 && a[byte] == a[byte - 1] && b[byte] == b[byte - 1])
+			continue;
 		to = byte < 256 ? pair_next(p, &at, byte) : -1;
 		if (to < -1)
 			return -1;

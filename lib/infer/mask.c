@@ -196,8 +196,11 @@ matcher_mask(struct matcher *m, uint64_t *mask, int64_t n, struct err *err)
 		if (add_group(c, c->s.config + i, end - i, mask, err) < 0)
 			return -1;
 	}
-	for (int32_t i = 0; s.done && i < t->n_eos; i++)
-		mask[t->eos[i] >> 6] |= (uint64_t)1 << (t->eos[i] & 63);
+	for (int32_t i = 0; i < t->n_eos; i++) {
+		uint64_t bit = (uint64_t)1 << (t->eos[i] & 63), *word = &mask[t->eos[i] >> 6];
+
+		*word = s.done ? *word | bit : *word & ~bit;
+	}
 	for (int64_t i = 0; i < (n + 63) / 64; i++)
 		if (mask[i] != 0)
 			return 1;

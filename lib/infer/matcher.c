@@ -210,6 +210,9 @@ matcher_token(struct matcher *m, int32_t id, struct err *err)
 	str text = token_trie_text(c->trie, id);
 	int32_t set = SET_DEAD, other;
 
+	for (int32_t i = 0; i < c->trie->n_eos; i++)
+		if (id == c->trie->eos[i])
+			return 0;
 	if (constraint_collect(c, err) < 0)
 		return -1;
 	if (text.n > 0 && (set = run(c, m->set, text, err)) < 0)

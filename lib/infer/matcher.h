@@ -41,7 +41,7 @@ void matcher_end(struct matcher *m);
 /*
  * Go on by bytes, or by a token.  Return 1; or 0, and it stays where it is, when
  * no text of the grammar goes on so; or -1: ERR_LIMIT, there are too many ways
- * to read the text.
+ * to read the text.  An end of text is no token of a text.
  */
 int matcher_bytes(struct matcher *m, str bytes, struct err *err);
 int matcher_token(struct matcher *m, int32_t id, struct err *err);

@@ -9,7 +9,7 @@
  * no other text of so few is, so that what is compared as text here compares
  * alike as numbers anywhere.
  */
-enum { DIGITS = 15, FRACTION = 6, MULTIPLE_MAX = 1000 };
+enum { DIGITS = 15, FRACTION = 6, MULTIPLE_MAX = 500 };
 
 /* A bound's absolute value: digits before the point and after it. */
 struct bound {

@@ -9,12 +9,14 @@
 const struct opt grammar_options[] = {
 	{ 0, "grammar", OPT_STR, AT(gbnf), "FILE", "texts are of this grammar, in GBNF" },
 	{ 0, "regex", OPT_STR, AT(regex), "RE", "texts are of this regular expression" },
+	{ 0, "schema", OPT_STR, AT(schema), "FILE", "texts are instances of this JSON schema" },
 	{ 0 }
 };
 
 static struct grammar *
 read_grammar(const struct grammar_opts *o, const struct tokenizer *tok, struct err *err)
 {
+	const char *path = o->schema != NULL ? o->schema : o->gbnf;
 	struct grammar *g = NULL;
 	struct arena a;
 	str source;
@@ -26,9 +28,13 @@ read_grammar(const struct grammar_opts *o, const struct tokenizer *tok, struct e
 	}
 	if (arena_init(&a, 2 * GRAMMAR_TEXT_MAX, err) < 0)
 		return NULL;
-	source = file_slurp(&a, o->gbnf, GRAMMAR_TEXT_MAX, err);
-	if (source.p != NULL && (g = grammar_gbnf(source, tok, err)) == NULL)
-		err_wrap(err, "%s", o->gbnf);
+	source = file_slurp(&a, path, GRAMMAR_TEXT_MAX, err);
+	if (source.p != NULL) {
+		g = o->schema == NULL ? grammar_gbnf(source, tok, err) :
+		    grammar_schema(source, &(struct schema_options){ 0 }, err);
+		if (g == NULL)
+			err_wrap(err, "%s", path);
+	}
 	arena_free(&a);
 	return g;
 }
@@ -39,10 +45,10 @@ grammar_begin(struct grammar_opts *o, const struct config *c, const struct token
 	int32_t eos[1 + CONFIG_EOS_MORE], n = 0;
 	struct err err;
 
-	if (o->gbnf == NULL && o->regex == NULL)
+	if (o->gbnf == NULL && o->regex == NULL && o->schema == NULL)
 		return NULL;
-	if (o->gbnf != NULL && o->regex != NULL)
-		tool_usage("one of --grammar and --regex");
+	if ((o->gbnf != NULL) + (o->regex != NULL) + (o->schema != NULL) > 1)
+		tool_usage("one of --grammar, --regex and --schema");
 	if (c->eos >= 0)
 		eos[n++] = c->eos;
 	for (int i = 0; i < c->n_eos_more; i++)

@@ -8,7 +8,7 @@
 #include "tool/tool.h"
 
 struct grammar_opts {
-	const char	*gbnf, *regex;
+	const char	*gbnf, *regex, *schema;
 	/* what is made of it */
 	struct grammar	*grammar;
 	struct token_trie *trie;

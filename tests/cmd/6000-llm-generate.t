@@ -221,6 +221,19 @@ grep -q "^llm-generate: broken: line 1: " err
 result 'is told with its line' $?
 exits 2 'a grammar that is not there' llm-generate -m $model -p The --grammar nothing
 exits 2 'two grammars' llm-generate -m $model -p The --grammar dates --regex a
+cat >schema <<'END'
+{ "type": "object", "properties": { "name": { "enum": ["ls", "cat"] },
+    "n": { "type": "integer", "minimum": 10, "maximum": 20 } },
+  "required": ["name", "n"], "additionalProperties": false }
+END
+exits 0 '--schema' llm-generate -m $model -p The --texts 20 -T 3 --schema schema -n 60
+! grep -vEqx '\{|\}|[ 	]*|[ 	]*\{?[ 	]*("name": ?"(ls|cat)")?(,[ 	]*)?("n": ?(1[0-9]|20))?[ 	]*}?' out &&
+    grep -q '"n": *1' out
+result 'all texts are of it' $?
+echo '{ "properties": { "a": { "not": {} , "if": 1 } } }' >broken
+exits 2 'a schema that cannot be honoured' llm-generate -m $model -p The --schema broken
+grep -q "^llm-generate: broken: schema #/properties/a: 'if' is not supported$" err
+result 'is told with its place' $?
 
 # ---- records ----
 
