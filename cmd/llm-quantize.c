@@ -25,13 +25,16 @@ struct job {
 	struct quantize_options o;
 	const char	*type, *output, *imatrix, *calibrate, *report, *device, *field;
 	const char	*rule[RULES];
-	int64_t		 threads, context, tokens;
-	bool		 quiet, verbose;
+	int64_t		 threads, context, tokens, memory;
+	bool		 gptq, quiet, verbose;
 	/* at work */
 	const char	*path;
 	struct team	*team;
 	struct imatrix	*im;
+	struct dev	*dev;		/* with --calibrate, as is */
+	struct model	 m;
 	struct inputs	*in;
+	struct buf	 text;		/* tokens that GPTQ runs again */
 	int64_t		 seen, done, total;	/* tokens; bytes written, of all */
 	struct progress	 progress;
 };
@@ -61,11 +64,14 @@ static const struct opt opts[] = {
 	{ 0, "allow-requantize", OPT_FLAG, AT(o.again), NULL, "quantize what is already" },
 	{ 0, "imatrix", OPT_STR, AT(imatrix), "FILE", "importance of columns" },
 	{ 0, "calibrate", OPT_STR, AT(calibrate), "FILE", "text to learn the importance from" },
+	{ 0, "gptq", OPT_FLAG, AT(gptq), NULL, "let errors make up for each other, with --calibrate" },
 	{ 'f', "field", OPT_STR, AT(field), "KEY", "key of the text in records (text)" },
 	{ 'n', "tokens", OPT_I64, AT(tokens), "N", "of the text, at most (65536)",
 	    .min = 1, .max = 1e12 },
 	{ 0, "context", OPT_I64, AT(context), "N", "tokens of a piece of text (512)",
 	    .min = 2, .max = 1e6 },
+	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "gptq: for sums of inputs at a time (1G)",
+	    .min = 1 << 20, .max = 1e15 },
 	{ 0, "report", OPT_STR, AT(report), "FILE", "write what became of each tensor" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
@@ -106,6 +112,8 @@ each(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes, struct e
 		if (inputs_run(j->in, token + at, piece, err) < 0 ||
 		    imatrix_collect(j->im, j->in, err) < 0)
 			return -1;
+		if (j->gptq)
+			buf_add(&j->text, (str){ (const char *)(token + at), piece * 4 });
 		j->seen += piece;
 		show(j, "tokens", j->seen, j->tokens);
 	}
@@ -116,9 +124,7 @@ static void
 calibrate(struct job *j)
 {
 	struct documents d = { .each = each, .ctx = j };
-	struct model m = { .dev = NULL };
 	struct tokenizer *tokenizer;
-	struct dev *dev;
 	struct err err;
 
 	if (j->field != NULL)
@@ -126,20 +132,17 @@ calibrate(struct job *j)
 	d.tokenizer = tokenizer = model_tokenizer(j->path, &err);
 	if (tokenizer == NULL && err.code != ERR_IO)
 		tool_fail(NULL, &err);
-	if ((dev = dev_open(tool_device(j->device), j->team, 0, &err)) == NULL ||
-	    model_load(&m, j->path, dev, false, &err) < 0)
+	if ((j->dev = dev_open(tool_device(j->device), j->team, 0, &err)) == NULL ||
+	    model_load(&j->m, j->path, j->dev, false, &err) < 0)
 		tool_fail(NULL, &err);
-	if (j->context > m.config.context)
-		j->context = m.config.context;
+	if (j->context > j->m.config.context)
+		j->context = j->m.config.context;
 	if ((j->im = imatrix_new(&err)) == NULL ||
-	    (j->in = inputs_new(&m, j->context, &err)) == NULL ||
-	    documents_each(&d, j->calibrate, &err) < 0)
+	    (j->in = inputs_new(&j->m, j->context, &err)) == NULL ||
+	    documents_each(&d, j->calibrate, &err) < 0 || buf_ok(&j->text, &err) < 0)
 		tool_fail(NULL, &err);
 	if (j->seen == 0)
 		tool_die("%s: no text", j->calibrate);
-	inputs_free(j->in);
-	model_free(&m);
-	dev_close(dev);
 	tokenizer_free(tokenizer);
 	tool_progress(NULL, j->quiet, j->verbose);
 }
@@ -184,6 +187,9 @@ quantize(struct job *j)
 	j->o.type = j->type != NULL ? j->type : "q4_k_m";
 	j->o.rule = j->rule;
 	j->o.imatrix = j->im;
+	if (j->gptq && (j->o.grams = grams_new(j->in, (const uint32_t *)(void *)j->text.p,
+	    j->text.n / 4, j->context, j->memory, &err)) == NULL)
+		tool_fail(NULL, &err);
 	if (export_open(&x, j->path, &err) < 0 ||
 	    (q = quantize_plan(&x, &j->o, j->team, &err)) == NULL)
 		tool_fail(NULL, &err);
@@ -201,12 +207,13 @@ quantize(struct job *j)
 		put_report(j, q);
 	quantize_free(q);
 	export_close(&x);
+	grams_free(j->o.grams);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct job j = { .tokens = 65536, .context = 512 };
+	struct job j = { .tokens = 65536, .context = 512, .memory = (int64_t)1 << 30 };
 	char **files = tool_start(&tool, argc, argv, &j);
 	bool types = j.type != NULL || j.o.bits > 0;
 	struct err err;
@@ -217,6 +224,8 @@ main(int argc, char **argv)
 		tool_usage("no -o FILE");
 	if (j.imatrix != NULL && j.calibrate != NULL)
 		tool_usage("--imatrix and --calibrate");
+	if (j.gptq && (!types || j.calibrate == NULL))
+		tool_usage("--gptq needs a type and --calibrate FILE");
 	if (!types && j.calibrate == NULL)
 		tool_usage("no -t NAME, --bits N or --calibrate FILE");
 	j.path = *files;
@@ -232,6 +241,11 @@ main(int argc, char **argv)
 	else if (imatrix_save(j.im, j.output, j.calibrate, j.seen, &err) < 0)
 		tool_fail(NULL, &err);
 	imatrix_free(j.im);
+	inputs_free(j.in);
+	model_free(&j.m);
+	if (j.dev != NULL)
+		dev_close(j.dev);
+	buf_free(&j.text);
 	team_free(j.team);
 	return tool_finish(0);
 }

@@ -24,4 +24,9 @@ void quant_decode(dtype t, float *y, const void *x, int64_t n);
  */
 void quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight);
 
+/* How many levels an element has, and set those of the blocks at x: from 0 on, scales kept. */
+int quant_levels(dtype t);
+bool quant_even(dtype t);	/* of blocks whose levels are evenly spaced: all but IQ4 */
+void quant_pack(dtype t, void *x, const uint8_t *q, int64_t n);
+
 #endif

@@ -21,6 +21,9 @@ typedef void quant_encoder(uint8_t *x, const float *y, const float *w);
 struct quant_simd {
 	/* w of n <= QUANT_BLOCK_MAX elements from the importance of columns, or NULL. */
 	void		(*weigh)(float *w, const float *y, const float *weight, int n);
+	/* y[0..n) += a x, and the same of four rows. */
+	void		(*axpy)(float *y, float a, const float *x, int64_t n);
+	void		(*axpy_4)(float *const y[4], const float a[4], const float *x, int64_t n);
 	quant_encoder	*encode[DTYPE_COUNT];
 };
 
@@ -28,5 +31,7 @@ extern const struct quant_simd quant_simd_base;
 #ifdef __x86_64__
 extern const struct quant_simd quant_simd_avx2, quant_simd_avx512;
 #endif
+
+const struct quant_simd *quant_simd(void);
 
 #endif

@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/quant.h"
+#include "base/gptq.h"
 #include "model/gguf_impl.h"
 
 #define RULES_MAX	64
 #define TASK		((int64_t)1 << 15)	/* elements of a task, whole rows */
+#define DAMP		0.01	/* of the mean square, as GPTQ has it */
 #define SAMPLE		((int64_t)1 << 16)	/* elements that tell a tensor's sensitivity */
 
 struct rule {
@@ -34,6 +35,8 @@ struct quantize {
 	float		*y;		/* its elements */
 	float		*weight;	/* of columns, of each of its matrices */
 	char		*seen;		/* the matrices that weight has something of */
+	struct gptq	 gptq;		/* of one of its matrices; n 0: none */
+	int64_t		 gptq_mat;	/* which; -1: not asked for yet */
 	double		*error, *size;	/* sums of a task's */
 	double		 held_error, held_size;
 };
@@ -75,69 +78,108 @@ hold(struct quantize *q, int i, struct err *err)
 	for (int64_t m = 0; e != NULL && m < mats; m++)
 		q->seen[m] = imatrix_mean(e, m, mats, cols, q->weight + m * cols);
 	q->tensor[i].weighted = e != NULL && q->seen[0];
+	gptq_free(&q->gptq);
+	q->gptq_mat = -1;
 	q->held_error = q->held_size = 0;
 	q->held = i;
 	return 0;
 }
 
-/* Rows [row, row + rows) of the tensor that is held. */
+/* GPTQ for a matrix of the tensor that is held, where its inputs are known. */
+static int
+hold_gptq(struct quantize *q, dtype type, int64_t mat, struct err *err)
+{
+	const struct gguf_tensor *t = &q->x->tensor[q->held];
+	int64_t cols = cols_of(t);
+	float *h;
+	int got;
+
+	if (q->o->grams == NULL || q->gptq_mat == mat || !quant_even(type))
+		return 0;
+	gptq_free(&q->gptq);
+	if ((h = malloc((size_t)(cols * cols) * sizeof(*h))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	got = grams_get(q->o->grams, t->name, mat, cols, h, err);
+	if (got > 0)
+		got = gptq_init(&q->gptq, h, cols, DAMP, q->team, err);
+	free(h);
+	q->gptq_mat = mat;
+	return got < 0 ? err_wrap(err, "tensor '%s'", t->name) : 0;
+}
+
+/* Rows [row, row + rows) of the tensor that is held, of one matrix. */
 struct encode {
 	struct quantize	*q;
 	dtype		 type;
-	int64_t		 row, rows, step, cols, per_mat;
+	int64_t		 row, rows, step, cols;
+	const float	*weight;	/* of its columns, or NULL */
+	const struct gptq *gptq;	/* or NULL */
 	char		*to;
 };
 
+/* What a row lost: the sums of the errors' squares and of the elements'. */
 static void
-encode_row(const struct encode *e, int64_t row, char *to, float *back, double *error, double *size)
+measure_row(const struct encode *e, const float *y, const float *back, double *error,
+    double *size)
 {
-	const struct quantize *q = e->q;
-	int64_t mat = row / e->per_mat;
-	const float *y = q->y + row * e->cols, *w = NULL;
-
-	if (q->seen[mat])
-		w = q->weight + mat * e->cols;
-	if (dtype_block(e->type) > 1) {
-		quant_encode(e->type, to, y, e->cols, w);
-		quant_decode(e->type, back, to, e->cols);
-	} else {
-		dtype_convert(to, e->type, y, DTYPE_F32, e->cols);
-		dtype_convert(back, DTYPE_F32, to, e->type, e->cols);
-	}
 	for (int64_t i = 0; i < e->cols; i++) {
-		double d = (double)back[i] - (double)y[i], wi = w != NULL ? (double)w[i] : 1;
+		double d = (double)back[i] - (double)y[i];
+		double w = e->weight != NULL ? (double)e->weight[i] : 1;
 
-		*error += wi * d * d;
-		*size += wi * (double)y[i] * (double)y[i];
+		*error += w * d * d;
+		*size += w * (double)y[i] * (double)y[i];
 	}
+}
+
+/* Encode n rows from y on to p, and decode them to back. */
+static int
+encode_some(const struct encode *e, const float *y, int64_t n, char *p, float *back)
+{
+	struct err err;
+
+	if (dtype_block(e->type) == 1) {
+		dtype_convert(p, e->type, y, DTYPE_F32, n * e->cols);
+		dtype_convert(back, DTYPE_F32, p, e->type, n * e->cols);
+		return 0;
+	}
+	if (e->gptq != NULL) {
+		if (gptq_encode(e->gptq, e->type, p, y, n, &err) < 0)
+			return -1;
+	} else {
+		for (int64_t i = 0; i < n; i++)
+			quant_encode(e->type, p + i * dtype_bytes(e->type, e->cols),
+			    y + i * e->cols, e->cols, e->weight);
+	}
+	quant_decode(e->type, back, p, n * e->cols);
+	return 0;
 }
 
 static void
 encode_rows(void *ctx, int64_t task, int member)
 {
 	struct encode *e = ctx;
-	int64_t from = task * e->step, to = from + e->step < e->rows ? from + e->step : e->rows;
-	int64_t bytes = dtype_bytes(e->type, e->cols);
-	float *back = malloc((size_t)e->cols * sizeof(*back));
+	int64_t from = task * e->step, n = e->step < e->rows - from ? e->step : e->rows - from;
+	const float *y = e->q->y + (e->row + from) * e->cols;
+	float *back = malloc((size_t)(n * e->cols) * sizeof(*back));
 	double error = 0, size = 0;
 
 	(void)member;
-	for (int64_t i = from; i < to && back != NULL; i++)
-		encode_row(e, e->row + i, e->to + i * bytes, back, &error, &size);
 	/* What could not be, and elements that are no numbers, are told by the sums. */
-	e->q->error[task] = back != NULL ? error : (double)NAN;
+	if (back == NULL || encode_some(e, y, n, e->to + from * dtype_bytes(e->type, e->cols),
+	    back) < 0)
+		error = (double)NAN;
+	for (int64_t i = 0; i < n && !isnan(error); i++)
+		measure_row(e, y + i * e->cols, back + i * e->cols, &error, &size);
+	e->q->error[task] = error;
 	e->q->size[task] = size;
 	free(back);
 }
 
-/* Encode rows of the held tensor to p; the sums of errors are added. */
+/* Encode rows of one matrix of the held tensor to p; the sums of errors are added. */
 static int
-encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, struct err *err)
+encode_mat(struct quantize *q, struct encode *e, struct err *err)
 {
-	const struct gguf_tensor *t = &q->x->tensor[q->held];
-	int64_t cols = cols_of(t), step = cols < TASK ? TASK / cols : 1;
-	int64_t tasks = (rows + step - 1) / step;
-	struct encode e = { q, type, row, rows, step, cols, t->n / cols / mats_of(t), p };
+	int64_t tasks = (e->rows + e->step - 1) / e->step;
 	double error = 0;
 
 	free(q->error);
@@ -146,15 +188,40 @@ encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, struc
 	q->size = calloc((size_t)tasks, sizeof(double));
 	if (q->error == NULL || q->size == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	team_run(q->team, tasks, encode_rows, &e);
+	team_run(q->team, tasks, encode_rows, e);
 	for (int64_t i = 0; i < tasks; i++) {
 		error += q->error[i];
 		q->held_size += q->size[i];
 	}
 	if (!isfinite(error))
 		return err_set(err, ERR_FORMAT, "tensor '%s' has elements that are no numbers or "
-		    "too large for %s", t->name, dtype_name(type));
+		    "too large for %s", q->tensor[q->held].name, dtype_name(e->type));
 	q->held_error += error;
+	return 0;
+}
+
+/* Encode rows of the held tensor, of any of its matrices. */
+static int
+encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, bool gptq,
+    struct err *err)
+{
+	const struct gguf_tensor *t = &q->x->tensor[q->held];
+	struct encode e = { .q = q, .type = type, .row = row, .to = p, .cols = cols_of(t) };
+	int64_t per_mat = t->n / e.cols / mats_of(t), end = row + rows;
+
+	e.step = e.cols < TASK ? TASK / e.cols : 1;
+	for (; e.row < end; e.row += e.rows) {
+		int64_t mat = e.row / per_mat, last = (mat + 1) * per_mat;
+
+		e.rows = (end < last ? end : last) - e.row;
+		e.weight = q->seen[mat] ? q->weight + mat * e.cols : NULL;
+		if (gptq && hold_gptq(q, type, mat, err) < 0)
+			return -1;
+		e.gptq = gptq && q->gptq.n > 0 ? &q->gptq : NULL;
+		if (encode_mat(q, &e, err) < 0)
+			return -1;
+		e.to += e.rows * dtype_bytes(type, e.cols);
+	}
 	return 0;
 }
 
@@ -271,7 +338,7 @@ measure(struct quantize *q, int i, double *cost, struct err *err)
 			continue;
 		q->held_error = q->held_size = 0;
 		for (int64_t s = 0; s < sample && ret == 0; s++)
-			ret = encode(q, ladder[k], s * rows / sample, 1, p, err);
+			ret = encode(q, ladder[k], s * rows / sample, 1, p, false, err);
 		cost[k] = q->held_size > 0 ? q->held_error / q->held_size : 0;
 	}
 	q->held_error = q->held_size = 0;
@@ -441,6 +508,7 @@ quantize_free(struct quantize *q)
 	free(q->y);
 	free(q->weight);
 	free(q->seen);
+	gptq_free(&q->gptq);
 	free(q->error);
 	free(q->size);
 	free(q);
@@ -468,7 +536,7 @@ fill(void *ctx, int i, int64_t at, void *p, int64_t n, struct err *err)
 	struct quantize_tensor *out = &q->tensor[i];
 	int64_t row = dtype_bytes(out->to, cols_of(t));
 
-	if (hold(q, i, err) < 0 || encode(q, out->to, at / row, n / row, p, err) < 0)
+	if (hold(q, i, err) < 0 || encode(q, out->to, at / row, n / row, p, true, err) < 0)
 		return -1;
 	if (at + n < out->bytes)
 		return 0;

@@ -11,6 +11,7 @@
 
 #include "base/team.h"
 #include "model/export.h"
+#include "model/grams.h"
 #include "model/imatrix.h"
 
 struct quantize_options {
@@ -21,6 +22,7 @@ struct quantize_options {
 	const char	**rule;		/* "REGEX=TYPE", the first that matches counts */
 	int		 n_rules;
 	const struct imatrix *imatrix;	/* or NULL */
+	struct grams	*grams;		/* GPTQ by these sums (base/gptq.h); or NULL */
 };
 
 struct quantize_tensor {

@@ -81,9 +81,23 @@ result 'which makes a difference' $((! $?))
 exits 0 'both at once' llm-quantize --calibrate train.jsonl -n 2k --context 32 -t q4_0 -o once.gguf wide
 cmp by.gguf once.gguf
 result 'are the same' $?
+exits 0 '--gptq' llm-quantize --calibrate train.jsonl -n 2k --context 32 --gptq -t q4_0 -o gptq.gguf wide
+cmp -s gptq.gguf once.gguf
+result 'makes a difference' $((! $?))
+exits 0 'with little memory' llm-quantize --calibrate train.jsonl -n 2k --context 32 --gptq --memory 1M \
+    -j 1 -t q4_0 -o little.gguf wide
+cmp gptq.gguf little.gguf
+result 'it is the same' $?
+# kl FILE: its divergence from the model
+kl () {
+	llm-eval -t kl -m "$1" --reference wide valid.jsonl | sed 's/.*"kl": \([0-9.e-]*\),.*/\1/'
+}
+echo "$(kl gptq.gguf) $(kl without.gguf)" | awk '{ print "# " $0; exit !($1 < $2) }'
+result 'and is nearer to the model' $?
+exits 2 '--gptq without a text' llm-quantize --gptq -t q4_0 -o none.gguf wide
 exits 0 'of experts' llm-init -q -a mixtral -m tok --layers 1 --width 64 --heads 2 --ffn 64 \
     --experts 4 --context 64 -o moe
-exits 0 'too' llm-quantize --calibrate train.jsonl -n 200 -t q4_0 -o t.gguf moe
+exits 0 'too' llm-quantize --calibrate train.jsonl -n 200 --gptq -t q4_0 -o t.gguf moe
 exits 0 'are read' llm-generate -m t.gguf -p The -n 1 -T 0
 
 exits 2 'what is quantized' llm-quantize -t q8_0 -o none.gguf small.gguf

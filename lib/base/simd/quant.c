@@ -7,6 +7,7 @@
  * the largest has the outermost integer; then, in turns, each part takes the
  * best integers around its own, and the block the d of least squares.
  */
+#include "base/quant_pack_impl.h"
 #include "base/simd/quant_fit_impl.h"
 
 #include <string.h>
@@ -38,24 +39,6 @@ put_scale(uint8_t *x, float d)
 	if (fabsf(d) < 0x1p-14f && fabsf(stored) < fabsf(d))
 		stored = put_half(x, stored + (d > 0 ? 0x1p-24f : -0x1p-24f));
 	return stored;
-}
-
-static void
-put_nibbles(uint8_t *x, const uint8_t q[32])
-{
-	for (int i = 0; i < 16; i++)
-		x[i] = (uint8_t)((q[i] & 15) | q[i + 16] << 4);
-}
-
-/* Bit shift of 32 elements. */
-static void
-put_bits(uint8_t *x, const uint8_t q[32], int shift)
-{
-	uint32_t bits = 0;
-
-	for (int i = 0; i < 32; i++)
-		bits |= (uint32_t)(q[i] >> shift & 1) << i;
-	memcpy(x, &bits, sizeof(bits));
 }
 
 /*
@@ -158,7 +141,7 @@ encode_q4_0(uint8_t *x, const float *y, const float *w)
 	uint8_t q[32];
 
 	scaled_32(x, q, y, w, &g);
-	put_nibbles(x + 2, q);
+	pack_q4_0(x, q);
 }
 
 static void
@@ -167,7 +150,7 @@ encode_q4_1(uint8_t *x, const float *y, const float *w)
 	uint8_t q[32];
 
 	affine_32(x, q, y, w, 15);
-	put_nibbles(x + 4, q);
+	pack_q4_1(x, q);
 }
 
 static void
@@ -177,8 +160,7 @@ encode_q5_0(uint8_t *x, const float *y, const float *w)
 	uint8_t q[32];
 
 	scaled_32(x, q, y, w, &g);
-	put_bits(x + 2, q, 4);
-	put_nibbles(x + 6, q);
+	pack_q5_0(x, q);
 }
 
 static void
@@ -187,8 +169,7 @@ encode_q5_1(uint8_t *x, const float *y, const float *w)
 	uint8_t q[32];
 
 	affine_32(x, q, y, w, 31);
-	put_bits(x + 4, q, 4);
-	put_nibbles(x + 8, q);
+	pack_q5_1(x, q);
 }
 
 static void
@@ -210,7 +191,7 @@ encode_iq4_nl(uint8_t *x, const float *y, const float *w)
 	float d = put_scale(x, fit_fine_scale(&g, y, w).d);
 
 	fit_levels(&g, q, y, d, 0);
-	put_nibbles(x + 2, q);
+	pack_q4_0(x, q);
 }
 
 /* ---- blocks of 256: a scale ---- */
@@ -261,18 +242,6 @@ scaled_256(uint8_t *x, int *s, uint8_t *q, const float *y, const float *w,
 		fit_levels(g, q + j * g->n, y + j * g->n, d * (float)s[j], 0);
 }
 
-/* The scales are what follows the low bits of q in runs of 32, two bits each. */
-static void
-put_twos(uint8_t *x, const uint8_t *q, int shift)
-{
-	for (int i = 0; i < 64; i++) {
-		const uint8_t *p = q + i / 32 * 128 + i % 32;
-
-		x[i] = (uint8_t)((p[0] >> shift & 3) | (p[32] >> shift & 3) << 2 |
-		    (p[64] >> shift & 3) << 4 | (p[96] >> shift & 3) << 6);
-	}
-}
-
 static void
 encode_q3_k(uint8_t *x, const float *y, const float *w)
 {
@@ -280,11 +249,9 @@ encode_q3_k(uint8_t *x, const float *y, const float *w)
 	uint8_t q[BLOCK], *scale = x + 96;
 	int s[PARTS];
 
-	memset(x, 0, 108);
+	memset(x + 96, 0, 12);
 	scaled_256(x + 108, s, q, y, w, &g, -32, 31);
-	for (int i = 0; i < BLOCK; i++)
-		x[i % 32] |= (uint8_t)(q[i] >> 2 << i / 32);
-	put_twos(x + 32, q, 0);
+	pack_q3_k(x, q);
 	for (int j = 0; j < 16; j++) {
 		int v = s[j] + 32;
 
@@ -301,12 +268,7 @@ encode_q6_k(uint8_t *x, const float *y, const float *w)
 	int s[PARTS];
 
 	scaled_256(x + 208, s, q, y, w, &g, -128, 127);
-	for (int i = 0; i < 128; i++) {
-		const uint8_t *p = q + i / 64 * 128 + i % 64;
-
-		x[i] = (uint8_t)((p[0] & 15) | p[64] << 4);
-	}
-	put_twos(x + 128, q, 4);
+	pack_q6_k(x, q);
 	for (int j = 0; j < 16; j++)
 		x[192 + j] = (uint8_t)(int8_t)s[j];
 }
@@ -325,8 +287,8 @@ encode_iq4_xs(uint8_t *x, const float *y, const float *w)
 
 		x[4 + j / 2] |= (uint8_t)((v & 15) << j % 2 * 4);
 		x[2 + j / 4] |= (uint8_t)(v >> 4 << j % 4 * 2);
-		put_nibbles(x + 8 + j * 16, q + j * 32);
 	}
+	pack_iq4_xs(x, q);
 }
 
 /* ---- blocks of 256: a scale and a least value ---- */
@@ -433,7 +395,7 @@ encode_q2_k(uint8_t *x, const float *y, const float *w)
 	affine_256(x + 80, s, l, q, y, w, &g, 15);
 	for (int j = 0; j < 16; j++)
 		x[j] = (uint8_t)(s[j] | l[j] << 4);
-	put_twos(x + 16, q, 0);
+	pack_q2_k(x, q);
 }
 
 /* Eight pairs of 6 bits in 12 bytes. */
@@ -448,16 +410,6 @@ put_sixes(uint8_t *x, const int *s, const int *l)
 }
 
 static void
-put_pairs(uint8_t *x, const uint8_t *q)
-{
-	for (int i = 0; i < 128; i++) {
-		const uint8_t *p = q + i / 32 * 64 + i % 32;
-
-		x[i] = (uint8_t)((p[0] & 15) | p[32] << 4);
-	}
-}
-
-static void
 encode_q4_k(uint8_t *x, const float *y, const float *w)
 {
 	const struct fit_grid g = { 32, 0, 15, .affine = true };
@@ -466,7 +418,7 @@ encode_q4_k(uint8_t *x, const float *y, const float *w)
 
 	affine_256(x, s, l, q, y, w, &g, 63);
 	put_sixes(x + 4, s, l);
-	put_pairs(x + 16, q);
+	pack_q4_k(x, q);
 }
 
 static void
@@ -478,13 +430,37 @@ encode_q5_k(uint8_t *x, const float *y, const float *w)
 
 	affine_256(x, s, l, q, y, w, &g, 63);
 	put_sixes(x + 4, s, l);
-	memset(x + 16, 0, 32);
-	for (int i = 0; i < BLOCK; i++)
-		x[16 + i % 32] |= (uint8_t)(q[i] >> 4 << i / 32);
-	put_pairs(x + 48, q);
+	pack_q5_k(x, q);
 }
 
-const struct quant_simd JOIN(quant_simd, ISA) = { weigh, {
+static void
+axpy(float *y, float a, const float *x, int64_t n)
+{
+	int64_t i = 0;
+
+	for (; i + VW <= n; i += VW)
+		vstore(y + i, vload(y + i) + vset(a) * vload(x + i));
+	for (; i < n; i++)
+		y[i] += a * x[i];
+}
+
+static void
+axpy_4(float *const y[4], const float a[4], const float *x, int64_t n)
+{
+	int64_t i = 0;
+
+	for (; i + VW <= n; i += VW) {
+		vf v = vload(x + i);
+
+		for (int r = 0; r < 4; r++)
+			vstore(y[r] + i, vload(y[r] + i) + vset(a[r]) * v);
+	}
+	for (; i < n; i++)
+		for (int r = 0; r < 4; r++)
+			y[r][i] += a[r] * x[i];
+}
+
+const struct quant_simd JOIN(quant_simd, ISA) = { weigh, axpy, axpy_4, {
 	[DTYPE_Q4_0] = encode_q4_0, [DTYPE_Q4_1] = encode_q4_1, [DTYPE_Q5_0] = encode_q5_0,
 	[DTYPE_Q5_1] = encode_q5_1, [DTYPE_Q8_0] = encode_q8_0, [DTYPE_Q2_K] = encode_q2_k,
 	[DTYPE_Q3_K] = encode_q3_k, [DTYPE_Q4_K] = encode_q4_k, [DTYPE_Q5_K] = encode_q5_k,
