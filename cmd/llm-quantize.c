@@ -12,30 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/progress.h"
 #include "base/stream.h"
-#include "eval/documents.h"
-#include "model/inputs.h"
 #include "model/quantize.h"
-#include "tool/tool.h"
+#include "tool/calibrate.h"
 
 enum { RULES = 64 };
 
 struct job {
 	struct quantize_options o;
-	const char	*type, *output, *imatrix, *calibrate, *report, *device, *field;
+	struct calibrate calibrate;
+	const char	*type, *output, *report, *device;
 	const char	*rule[RULES];
-	int64_t		 threads, context, tokens, memory;
+	int64_t		 threads, memory;
 	bool		 gptq, quiet, verbose;
 	/* at work */
 	const char	*path;
 	struct team	*team;
-	struct imatrix	*im;
 	struct dev	*dev;		/* with --calibrate, as is */
 	struct model	 m;
-	struct inputs	*in;
-	struct buf	 text;		/* tokens that GPTQ runs again */
-	int64_t		 seen, done, total;	/* tokens; bytes written, of all */
+	int64_t		 done, total;	/* bytes written, of all */
 	struct progress	 progress;
 };
 
@@ -62,14 +57,9 @@ static const struct opt opts[] = {
 	    .call = add_rule },
 	{ 0, "pure", OPT_FLAG, AT(o.pure), NULL, "one type for all, not a mix" },
 	{ 0, "allow-requantize", OPT_FLAG, AT(o.again), NULL, "quantize what is already" },
-	{ 0, "imatrix", OPT_STR, AT(imatrix), "FILE", "importance of columns" },
-	{ 0, "calibrate", OPT_STR, AT(calibrate), "FILE", "text to learn the importance from" },
-	{ 0, "gptq", OPT_FLAG, AT(gptq), NULL, "let errors make up for each other, with --calibrate" },
-	{ 'f', "field", OPT_STR, AT(field), "KEY", "key of the text in records (text)" },
-	{ 'n', "tokens", OPT_I64, AT(tokens), "N", "of the text, at most (65536)",
-	    .min = 1, .max = 1e12 },
-	{ 0, "context", OPT_I64, AT(context), "N", "tokens of a piece of text (512)",
-	    .min = 2, .max = 1e6 },
+	CALIBRATE_OPTIONS(struct job, calibrate),
+	{ 0, "gptq", OPT_FLAG, AT(gptq), NULL,
+	    "let errors make up for each other, with --calibrate" },
 	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "gptq: for sums of inputs at a time (1G)",
 	    .min = 1 << 20, .max = 1e15 },
 	{ 0, "report", OPT_STR, AT(report), "FILE", "write what became of each tensor" },
@@ -87,75 +77,30 @@ static const struct tool tool = {
 };
 
 static void
-show(struct job *j, const char *unit, int64_t done, int64_t total)
-{
-	char line[200];
-
-	if (!progress_due(&j->progress))
-		return;
-	progress_line(&j->progress, line, sizeof(line), done, unit, done, total);
-	tool_progress(line, j->quiet, j->verbose);
-}
-
-/* ---- the importance of columns ---- */
-
-static int
-each(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes, struct err *err)
-{
-	struct job *j = ctx;
-
-	(void)source_bytes;
-	for (int64_t at = 0; at < n && j->seen < j->tokens; at += j->context) {
-		int64_t left = n - at < j->tokens - j->seen ? n - at : j->tokens - j->seen;
-		int64_t piece = left < j->context ? left : j->context;
-
-		if (inputs_run(j->in, token + at, piece, err) < 0 ||
-		    imatrix_collect(j->im, j->in, err) < 0)
-			return -1;
-		if (j->gptq)
-			buf_add(&j->text, (str){ (const char *)(token + at), piece * 4 });
-		j->seen += piece;
-		show(j, "tokens", j->seen, j->tokens);
-	}
-	return 0;
-}
-
-static void
 calibrate(struct job *j)
 {
-	struct documents d = { .each = each, .ctx = j };
-	struct tokenizer *tokenizer;
 	struct err err;
 
-	if (j->field != NULL)
-		d.field = str_of(j->field);
-	d.tokenizer = tokenizer = model_tokenizer(j->path, &err);
-	if (tokenizer == NULL && err.code != ERR_IO)
-		tool_fail(NULL, &err);
+	j->calibrate.keep = j->gptq;
+	j->calibrate.quiet = j->quiet;
+	j->calibrate.verbose = j->verbose;
 	if ((j->dev = dev_open(tool_device(j->device), j->team, 0, &err)) == NULL ||
 	    model_load(&j->m, j->path, j->dev, false, &err) < 0)
 		tool_fail(NULL, &err);
-	if (j->context > j->m.config.context)
-		j->context = j->m.config.context;
-	if ((j->im = imatrix_new(&err)) == NULL ||
-	    (j->in = inputs_new(&j->m, j->context, &err)) == NULL ||
-	    documents_each(&d, j->calibrate, &err) < 0 || buf_ok(&j->text, &err) < 0)
-		tool_fail(NULL, &err);
-	if (j->seen == 0)
-		tool_die("%s: no text", j->calibrate);
-	tokenizer_free(tokenizer);
-	tool_progress(NULL, j->quiet, j->verbose);
+	calibrate_run(&j->calibrate, &j->m, j->path);
 }
-
-/* ---- types ---- */
 
 static void
 wrote(void *ctx, const struct quantize_tensor *t)
 {
 	struct job *j = ctx;
+	char line[200];
 
 	j->done += t->bytes;
-	show(j, "bytes", j->done, j->total);
+	if (!progress_due(&j->progress))
+		return;
+	progress_line(&j->progress, line, sizeof(line), j->done, "bytes", j->done, j->total);
+	tool_progress(line, j->quiet, j->verbose);
 }
 
 static void
@@ -179,6 +124,7 @@ put_report(const struct job *j, const struct quantize *q)
 static void
 quantize(struct job *j)
 {
+	struct calibrate *c = &j->calibrate;
 	struct export x = { .n = 0 };
 	struct quantize *q;
 	int64_t elements = 0;
@@ -186,9 +132,9 @@ quantize(struct job *j)
 
 	j->o.type = j->type != NULL ? j->type : "q4_k_m";
 	j->o.rule = j->rule;
-	j->o.imatrix = j->im;
-	if (j->gptq && (j->o.grams = grams_new(j->in, (const uint32_t *)(void *)j->text.p,
-	    j->text.n / 4, j->context, j->memory, &err)) == NULL)
+	j->o.imatrix = c->im;
+	if (j->gptq && (j->o.grams = grams_new(c->in, (const uint32_t *)(void *)c->run.p,
+	    c->run.n / 4, c->context, j->memory, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if (export_open(&x, j->path, &err) < 0 ||
 	    (q = quantize_plan(&x, &j->o, j->team, &err)) == NULL)
@@ -213,7 +159,7 @@ quantize(struct job *j)
 int
 main(int argc, char **argv)
 {
-	struct job j = { .tokens = 65536, .context = 512, .memory = (int64_t)1 << 30 };
+	struct job j = { .calibrate = CALIBRATE_DEFAULTS, .memory = (int64_t)1 << 30 };
 	char **files = tool_start(&tool, argc, argv, &j);
 	bool types = j.type != NULL || j.o.bits > 0;
 	struct err err;
@@ -222,30 +168,29 @@ main(int argc, char **argv)
 		tool_usage(*files == NULL ? "no model" : "more than one model");
 	if (j.output == NULL)
 		tool_usage("no -o FILE");
-	if (j.imatrix != NULL && j.calibrate != NULL)
+	if (j.calibrate.imatrix != NULL && j.calibrate.text != NULL)
 		tool_usage("--imatrix and --calibrate");
-	if (j.gptq && (!types || j.calibrate == NULL))
+	if (j.gptq && (!types || j.calibrate.text == NULL))
 		tool_usage("--gptq needs a type and --calibrate FILE");
-	if (!types && j.calibrate == NULL)
+	if (!types && j.calibrate.text == NULL)
 		tool_usage("no -t NAME, --bits N or --calibrate FILE");
 	j.path = *files;
 	progress_start(&j.progress, 0.5);
 	if ((j.team = team_new(tool_threads(j.threads, 0), &err)) == NULL)
 		tool_fail(NULL, &err);
-	if (j.imatrix != NULL && (j.im = imatrix_load(j.imatrix, &err)) == NULL)
-		tool_fail(NULL, &err);
-	if (j.calibrate != NULL)
+	if (j.calibrate.imatrix != NULL)
+		calibrate_load(&j.calibrate);
+	if (j.calibrate.text != NULL)
 		calibrate(&j);
 	if (types)
 		quantize(&j);
-	else if (imatrix_save(j.im, j.output, j.calibrate, j.seen, &err) < 0)
+	else if (imatrix_save(j.calibrate.im, j.output, j.calibrate.text, j.calibrate.seen,
+	    &err) < 0)
 		tool_fail(NULL, &err);
-	imatrix_free(j.im);
-	inputs_free(j.in);
+	calibrate_free(&j.calibrate);
 	model_free(&j.m);
 	if (j.dev != NULL)
 		dev_close(j.dev);
-	buf_free(&j.text);
 	team_free(j.team);
 	return tool_finish(0);
 }
