@@ -2,9 +2,8 @@
  * Products with quantized weights.
  *
  * Activations are rounded first, by all threads; then each takes some panels of
- * the weights, unpacks QK of k and multiplies all rows by them.  A panel is
- * used while it is in the first cache, and one of few rows costs little more
- * than reading it.
+ * the weights, unpacks QK of k and multiplies all rows by them, while they are
+ * in the first cache.  Very few rows go another way (qfew.c), to the same bits.
  *
  * Against the stored direction (dx = dy w) weights become floats, some columns
  * at a time, and the product is that of floats.
@@ -23,6 +22,7 @@ enum {
 struct span {
 	const uint8_t *b;
 	int64_t	 from, rows;
+	int64_t	 height;		/* rows of a strip */
 	int64_t	 first_strip, first_item;
 };
 
@@ -70,9 +70,9 @@ round_task(void *ctx, int64_t task, int member)
 
 		while (x < s->first_strip)
 			s--;
-		at = (x - s->first_strip) * QT;
+		at = (x - s->first_strip) * s->height;
 		OF_ISA(qround)(&mm->form, p->a_type, cpu_ptr(p->a), p->lda, s->from + at,
-		    min64(QT, s->rows - at), mm->k, strip_at(mm, s->from + at));
+		    min64(s->height, s->rows - at), mm->k, strip_at(mm, s->from + at));
 	}
 }
 
@@ -83,13 +83,16 @@ struct desk {
 	struct qpanel	 panel;
 	uint8_t		*pad;
 	float		*sums;		/* (rows, QW) */
+	struct qfew	 few;
+	const struct span *ordered;	/* whose rows few has */
 };
 
 static int64_t
 desk_bytes(const struct k_matmul *p, int64_t rows)
 {
 	return line_up(QK * QW) + 2 * line_up(QK / 16 * QW * 4) +
-	    line_up(VW * dtype_bytes(p->b_type, QK)) + line_up(rows * QW * 4);
+	    line_up(VW * dtype_bytes(p->b_type, QK)) + line_up(rows * QW * 4) +
+	    QFEW * blocks_of(p->k.cap, QS) * (QS + VW * (int64_t)sizeof(vi));
 }
 
 static struct desk
@@ -107,6 +110,11 @@ desk_of(const struct qmm *mm, int member)
 	d.pad = (uint8_t *)at;
 	at += line_up(VW * dtype_bytes(mm->p->b_type, QK));
 	d.sums = (float *)(void *)at;
+	at += line_up(mm->rows * QW * 4);
+	d.few = (struct qfew){ .type = mm->p->b_type, .form = mm->form, .k = mm->k,
+		.words = qwords(&mm->form, mm->k), .a = (vu *)(void *)at, .pad = d.pad,
+		.sums = (vi *)(void *)(at + QFEW * blocks_of(mm->k, QS) * QS) };
+	d.ordered = NULL;
 	return d;
 }
 
@@ -132,23 +140,58 @@ finish(dtype type, const struct k_matmul *p, const float *sums, int64_t row, int
 		}
 }
 
+/*
+ * Unpack [k0, k0 + k) of a panel of n rows at b.  What is needed after that is
+ * fetched: the same of k of the next panel, where this one ends here.
+ */
+static void
+unpack(const struct qmm *mm, const struct desk *d, const uint8_t *b, int64_t n, int64_t k0,
+    int64_t k)
+{
+	dtype type = mm->p->b_type;
+	struct qpanel to = d->panel;
+	int64_t parts = QS / mm->form.part, next = k0 + k < mm->k ? k0 + k : 0;
+	struct qsoon soon = qsoon_of(b + (next == 0 ? QW * mm->ld : 0) + dtype_bytes(type, next),
+	    mm->ld, QW, dtype_bytes(type, min64(k, mm->k - next)));
+
+	for (int64_t at = k0; at < k0 + k; at += QS) {
+		OF_ISA(qunpack)(type, b + dtype_bytes(type, at), mm->ld, n,
+		    min64(QS, k0 + k - at), &to, d->pad, &soon);
+		to.q += QS / 4 * QW;
+		to.d += parts * QW;
+		to.m += parts * QW;
+	}
+}
+
+#ifdef __AVX512VNNI__
+static void
+multiply_few(const struct qmm *mm, struct desk *d, const struct span *s, int64_t panel)
+{
+	int64_t j = panel * QW;
+
+	if (d->ordered != s) {
+		d->few.n = s->rows;
+		d->few.strip = strip_at(mm, s->from);
+		OF_ISA(qfew_order)(&d->few);
+		d->ordered = s;
+	}
+	OF_ISA(qfew)(&d->few, s->b + j * mm->ld, mm->ld, min64(QW, mm->p->n - j), d->sums);
+}
+#endif
+
 /* Rows [at, at + rows) of a span times one panel. */
 static void
 multiply_panel(const struct qmm *mm, const struct desk *d, const struct span *s, int64_t at,
     int64_t rows, int64_t panel)
 {
-	const struct k_matmul *p = mm->p;
-	int64_t j = panel * QW, n = min64(QW, p->n - j), per = qwords(&mm->form, QB);
-	const uint8_t *b = s->b + j * mm->ld, *ahead = b + QW * mm->ld;
+	int64_t j = panel * QW, n = min64(QW, mm->p->n - j), per = qwords(&mm->form, QB);
+	int64_t step = rows <= QT ? 2 * QS : QK;
 	struct qtile t = { .b = d->panel };
 
-	for (int64_t k0 = 0; k0 < mm->k; k0 += QK) {
-		int64_t before = dtype_bytes(p->b_type, k0);
-
-		t.k = min64(QK, mm->k - k0);
+	for (int64_t k0 = 0; k0 < mm->k; k0 += step) {
+		t.k = min64(step, mm->k - k0);
 		t.first = k0 == 0;
-		OF_ISA(qunpack)(p->b_type, b + before, mm->ld, n, t.k, &d->panel, d->pad,
-		    ahead + QW * before);
+		unpack(mm, d, s->b + j * mm->ld, n, k0, t.k);
 		for (int64_t i = 0; i < rows; i += QT) {
 			int64_t height = min64(QT, rows - i);
 
@@ -159,8 +202,6 @@ multiply_panel(const struct qmm *mm, const struct desk *d, const struct span *s,
 	}
 	if (mm->k == 0)
 		memset(d->sums, 0, (size_t)(rows * QW * 4));
-#define FINISH(type) finish(type, p, d->sums, s->from + at, rows, j, n)
-	EACH_TYPE(p->c_type, FINISH);
 }
 
 /* Items are panels, for some rows after the other. */
@@ -169,6 +210,7 @@ panel_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct qmm *mm = job->args;
+	const struct k_matmul *p = mm->p;
 	struct desk d = desk_of(mm, member);
 	const struct span *s = mm->span + mm->spans - 1;
 	int64_t x = cpu_from(job, task);
@@ -176,13 +218,22 @@ panel_task(void *ctx, int64_t task, int member)
 	while (x < s->first_item)
 		s--;
 	for (; x < cpu_to(job, task); x++) {
-		int64_t at;
+		int64_t at, rows, panel;
 
 		while (s + 1 < mm->span + mm->spans && x >= s[1].first_item)
 			s++;
 		at = (x - s->first_item) / mm->panels * mm->rows;
-		multiply_panel(mm, &d, s, at, min64(mm->rows, s->rows - at),
-		    (x - s->first_item) % mm->panels);
+		rows = min64(mm->rows, s->rows - at);
+		panel = (x - s->first_item) % mm->panels;
+#ifdef __AVX512VNNI__
+		if (s->rows <= QFEW)
+			multiply_few(mm, &d, s, panel);
+		else
+#endif
+			multiply_panel(mm, &d, s, at, rows, panel);
+#define FINISH(type) finish(type, p, d.sums, s->from + at, rows, panel * QW,	\
+    min64(QW, p->n - panel * QW))
+		EACH_TYPE(p->c_type, FINISH);
 	}
 }
 
@@ -220,8 +271,9 @@ add_span(struct qmm *mm, const uint8_t *b, int64_t from, int64_t rows)
 {
 	if (rows == 0 || mm->panels == 0)
 		return;
-	mm->span[mm->spans++] = (struct span){ b, from, rows, mm->strips, mm->items };
-	mm->strips += blocks_of(rows, QT);
+	mm->span[mm->spans++] = (struct span){ b, from, rows, rows <= QFEW ? 1 : QT, mm->strips,
+	    mm->items };
+	mm->strips += blocks_of(rows, rows <= QFEW ? 1 : QT);
 	mm->items += blocks_of(rows, mm->rows) * mm->panels;
 }
 

@@ -5,10 +5,6 @@
  */
 #include "dev/cpu/simd/qpanel.h"
 
-#ifdef __SSSE3__
-#include <tmmintrin.h>
-#endif
-
 /* ---- rows to lanes ---- */
 
 #if VW == 16
@@ -23,38 +19,84 @@
 #define LOW_PAIR(i) (i), (i) + 1, VW + (i), VW + (i) + 1
 #define HIGH_PAIR(i) (i) + 2, (i) + 3, VW + (i) + 2, VW + (i) + 3
 
-/* 16 bytes of each fourth row. */
-INLINE vu
-fourth_rows(const uint8_t *p, int64_t ld)
+/*
+ * VW rows: the first of each four, and from one to the next.  While they are
+ * taken what is needed soon is fetched, some lines at a time: of many at once
+ * some would be dropped.
+ */
+struct rows {
+	const uint8_t	*four[VW / 4];
+	int64_t		 ld, ld3;	/* ld3: three times ld */
+	int		 lines;		/* to fetch each time */
+	struct qsoon	 soon;
+};
+
+INLINE const uint8_t *
+row_at(const uint8_t *four, const struct rows *r, int i)
 {
+	return i == 0 ? four : i == 1 ? four + r->ld : i == 2 ? four + 2 * r->ld : four + r->ld3;
+}
+
+/* Addresses are these and an offset, and are not made anew. */
+INLINE struct rows
+rows_of(const uint8_t *p, int64_t ld, const struct qsoon *soon)
+{
+	struct rows r = { .ld = ld, .ld3 = 3 * ld, .soon = *soon };
+
+	for (int i = 0; i < VW / 4; i++) {
+		r.four[i] = p + 4 * i * ld;
+		__asm__("" : "+r"(r.four[i]));
+	}
+	__asm__("" : "+r"(r.ld3));
+	return r;
+}
+
+INLINE void
+fetch(struct rows *r)
+{
+	struct qsoon *s = &r->soon;
+
+	UNROLL
+	for (int i = 0; i < r->lines; i++) {
+		__builtin_prefetch(s->at);
+		s->at += s->step;
+		if (s->at >= s->end)
+			qsoon_row(s);
+	}
+}
+
+/* 16 bytes of row i of each four. */
+INLINE vu
+of_fours(const struct rows *r, int i, int64_t at)
+{
+#define LOAD(g) _mm_loadu_si128((const void *)(row_at(r->four[g], r, i) + at))
 #if VW == 16
-	__m512i x = _mm512_castsi128_si512(_mm_loadu_si128((const void *)p));
+	__m512i x = _mm512_castsi128_si512(LOAD(0));
 
-	x = _mm512_inserti32x4(x, _mm_loadu_si128((const void *)(p + 4 * ld)), 1);
-	x = _mm512_inserti32x4(x, _mm_loadu_si128((const void *)(p + 8 * ld)), 2);
-	return (vu)_mm512_inserti32x4(x, _mm_loadu_si128((const void *)(p + 12 * ld)), 3);
+	x = _mm512_inserti32x4(x, LOAD(1), 1);
+	x = _mm512_inserti32x4(x, LOAD(2), 2);
+	return (vu)_mm512_inserti32x4(x, LOAD(3), 3);
 #elif VW == 8
-	__m256i x = _mm256_castsi128_si256(_mm_loadu_si128((const void *)p));
-
-	return (vu)_mm256_inserti128_si256(x, _mm_loadu_si128((const void *)(p + 4 * ld)), 1);
+	return (vu)_mm256_inserti128_si256(_mm256_castsi128_si256(LOAD(0)), LOAD(1), 1);
 #else
 	vu x;
 
-	(void)ld;
-	memcpy(&x, p, sizeof(x));
+	memcpy(&x, row_at(r->four[0], r, i) + at, sizeof(x));
 	return x;
 #endif
+#undef LOAD
 }
 
 /* x[k] = the k-th word of 16 bytes of each row */
 INLINE void
-take16(const uint8_t *p, int64_t ld, vu x[4])
+take16(struct rows *r, int64_t at, vu x[4])
 {
-	vu a = fourth_rows(p, ld), b = fourth_rows(p + ld, ld);
-	vu c = fourth_rows(p + 2 * ld, ld), d = fourth_rows(p + 3 * ld, ld);
+	vu a = of_fours(r, 0, at), b = of_fours(r, 1, at);
+	vu c = of_fours(r, 2, at), d = of_fours(r, 3, at);
 	vu ab = __builtin_shufflevector(a, b, EACH_LANE(LOW));
 	vu cd = __builtin_shufflevector(c, d, EACH_LANE(LOW));
 
+	fetch(r);
 	x[0] = __builtin_shufflevector(ab, cd, EACH_LANE(LOW_PAIR));
 	x[1] = __builtin_shufflevector(ab, cd, EACH_LANE(HIGH_PAIR));
 	ab = __builtin_shufflevector(a, b, EACH_LANE(HIGH));
@@ -64,10 +106,10 @@ take16(const uint8_t *p, int64_t ld, vu x[4])
 }
 
 INLINE void
-take32(const uint8_t *p, int64_t ld, vu x[8])
+take32(struct rows *r, int64_t at, vu x[8])
 {
-	take16(p, ld, x);
-	take16(p + 16, ld, x + 4);
+	take16(r, at, x);
+	take16(r, at + 16, x + 4);
 }
 
 INLINE uint32_t
@@ -81,9 +123,9 @@ word(const uint8_t *p)
 
 /* A word of each row. */
 INLINE vu
-take4(const uint8_t *p, int64_t ld)
+take4(struct rows *r, int64_t at)
 {
-#define ROW(i) word(p + (i) * ld)
+#define ROW(i) word(row_at(r->four[(i) / 4], r, (i) % 4) + at)
 #if VW == 16
 	return (vu){ ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8),
 	    ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15) };
@@ -165,11 +207,11 @@ put_float(float *d, int part, vf x)
 
 /* Elements of 16 bytes: the low halves of all, then the high ones. */
 INLINE void
-unpack_fours(const uint8_t *p, int64_t ld, uint32_t *q)
+unpack_fours(struct rows *r, int64_t at, uint32_t *q)
 {
 	vu x[4];
 
-	take16(p, ld, x);
+	take16(r, at, x);
 	UNROLL
 	for (int k = 0; k < 4; k++) {
 		put(q, k, nibbles(x[k]));
@@ -178,11 +220,11 @@ unpack_fours(const uint8_t *p, int64_t ld, uint32_t *q)
 }
 
 INLINE void
-unpack_fives(const uint8_t *p, int64_t ld, vu high, uint32_t *q)
+unpack_fives(struct rows *r, int64_t at, vu high, uint32_t *q)
 {
 	vu x[4];
 
-	take16(p, ld, x);
+	take16(r, at, x);
 	UNROLL
 	for (int k = 0; k < 4; k++) {
 		put(q, k, nibbles(x[k]) | fifths(high >> 4 * k));
@@ -191,87 +233,61 @@ unpack_fives(const uint8_t *p, int64_t ld, vu high, uint32_t *q)
 }
 
 INLINE void
-unpack_q4_0(const uint8_t *p, int64_t ld, const struct qpanel *to)
+scales_of_d(struct rows *r, const struct qpanel *to)
 {
-	put_float(to->d, 0, low_half(take4(p, ld)));
-	unpack_fours(p + 2, ld, to->q);
+	put_float(to->d, 0, low_half(take4(r, 0)));
 }
 
 INLINE void
-unpack_q4_1(const uint8_t *p, int64_t ld, const struct qpanel *to)
+scales_of_dm(struct rows *r, const struct qpanel *to)
 {
-	vu dm = take4(p, ld);
+	vu dm = take4(r, 0);
 
 	put_float(to->d, 0, low_half(dm));
 	put_float(to->m, 0, high_half(dm));
-	unpack_fours(p + 4, ld, to->q);
 }
 
 INLINE void
-unpack_q5_0(const uint8_t *p, int64_t ld, const struct qpanel *to)
+unpack_q4_0(struct rows *r, const struct qpanel *to)
 {
-	put_float(to->d, 0, low_half(take4(p, ld)));
-	unpack_fives(p + 6, ld, take4(p + 2, ld), to->q);
+	unpack_fours(r, 2, to->q);
 }
 
 INLINE void
-unpack_q5_1(const uint8_t *p, int64_t ld, const struct qpanel *to)
+unpack_q4_1(struct rows *r, const struct qpanel *to)
 {
-	vu dm = take4(p, ld);
-
-	put_float(to->d, 0, low_half(dm));
-	put_float(to->m, 0, high_half(dm));
-	unpack_fives(p + 8, ld, take4(p + 4, ld), to->q);
+	unpack_fours(r, 4, to->q);
 }
 
 INLINE void
-unpack_q8_0(const uint8_t *p, int64_t ld, const struct qpanel *to)
+unpack_q5_0(struct rows *r, const struct qpanel *to)
+{
+	unpack_fives(r, 6, take4(r, 2), to->q);
+}
+
+INLINE void
+unpack_q5_1(struct rows *r, const struct qpanel *to)
+{
+	unpack_fives(r, 8, take4(r, 4), to->q);
+}
+
+INLINE void
+unpack_q8_0(struct rows *r, const struct qpanel *to)
 {
 	vu x[8];
 
-	put_float(to->d, 0, low_half(take4(p, ld)));
-	take32(p + 2, ld, x);
+	take32(r, 2, x);
 	UNROLL
 	for (int k = 0; k < 8; k++)
 		put(to->q, k, x[k] ^ 0x80808080);
 }
 
-/* The 16 values of IQ4, plus 128. */
-static const uint8_t iq4_value[16] = {
-	1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241
-};
-
-/* The value of each byte of x, 0 to 15. */
-INLINE vu
-iq4_values(vu x)
-{
-#if VW == 16
-	return (vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(
-	    _mm_loadu_si128((const void *)iq4_value)), (__m512i)x);
-#elif VW == 8
-	return (vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(
-	    _mm_loadu_si128((const void *)iq4_value)), (__m256i)x);
-#elif defined(__SSSE3__)
-	return (vu)_mm_shuffle_epi8(_mm_loadu_si128((const void *)iq4_value), (__m128i)x);
-#elif defined(__ARM_NEON)
-	return (vu)vqtbl1q_u8(vld1q_u8(iq4_value), (uint8x16_t)x);
-#else
-	uint8_t b[4 * VW];
-
-	memcpy(b, &x, sizeof(b));
-	for (size_t i = 0; i < sizeof(b); i++)
-		b[i] = iq4_value[b[i]];
-	memcpy(&x, b, sizeof(b));
-	return x;
-#endif
-}
-
 INLINE void
-unpack_iq4(const uint8_t *p, int64_t ld, uint32_t *q)
+unpack_iq4(struct rows *r, int64_t at, uint32_t *q)
 {
 	vu x[4];
 
-	take16(p, ld, x);
+	take16(r, at, x);
 	UNROLL
 	for (int k = 0; k < 4; k++) {
 		put(q, k, iq4_values(nibbles(x[k])));
@@ -280,16 +296,15 @@ unpack_iq4(const uint8_t *p, int64_t ld, uint32_t *q)
 }
 
 INLINE void
-unpack_iq4_nl(const uint8_t *p, int64_t ld, const struct qpanel *to)
+unpack_iq4_nl(struct rows *r, const struct qpanel *to)
 {
-	put_float(to->d, 0, low_half(take4(p, ld)));
-	unpack_iq4(p + 2, ld, to->q);
+	unpack_iq4(r, 2, to->q);
 }
 
 INLINE void
-unpack_iq4_xs(const uint8_t *p, int64_t ld, const struct qpanel *to)
+scales_of_iq4_xs(struct rows *r, const struct qpanel *to)
 {
-	vu head = take4(p, ld), low = take4(p + 4, ld);
+	vu head = take4(r, 0), low = take4(r, 4);
 	vf d = low_half(head);
 
 	UNROLL
@@ -297,18 +312,25 @@ unpack_iq4_xs(const uint8_t *p, int64_t ld, const struct qpanel *to)
 		vu scale = (low >> 4 * part & 15) | (head >> (16 + 2 * part) & 3) << 4;
 
 		put_float(to->d, part, d * (byte_of(scale, 0) - 32));
-		unpack_iq4(p + 8 + 16 * part, ld, to->q + 8 * part * QW);
 	}
+}
+
+INLINE void
+unpack_iq4_xs(struct rows *r, const struct qpanel *to)
+{
+	UNROLL
+	for (int part = 0; part < 8; part++)
+		unpack_iq4(r, 8 + 16 * part, to->q + 8 * part * QW);
 }
 
 /* The d and m of eight parts, from the first 16 bytes of a block. */
 INLINE void
-scales_of_k45(const uint8_t *p, int64_t ld, const struct qpanel *to)
+scales_of_k45(struct rows *r, const struct qpanel *to)
 {
 	vu x[4], scale[2], least[2];
 	vf d, m;
 
-	take16(p, ld, x);
+	take16(r, 0, x);
 	d = low_half(x[0]);
 	m = -high_half(x[0]);
 	scale[0] = x[1] & 0x3f3f3f3f;
@@ -323,15 +345,14 @@ scales_of_k45(const uint8_t *p, int64_t ld, const struct qpanel *to)
 }
 
 INLINE void
-unpack_q4_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
+unpack_q4_k(struct rows *r, const struct qpanel *to)
 {
-	scales_of_k45(p, ld, to);
 	UNROLL
 	for (int two = 0; two < 4; two++) {
 		uint32_t *q = to->q + 16 * two * QW;
 		vu x[8];
 
-		take32(p + 16 + 32 * two, ld, x);
+		take32(r, 16 + 32 * two, x);
 		UNROLL
 		for (int k = 0; k < 8; k++) {
 			put(q, k, nibbles(x[k]));
@@ -341,18 +362,17 @@ unpack_q4_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
 }
 
 INLINE void
-unpack_q5_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
+unpack_q5_k(struct rows *r, const struct qpanel *to)
 {
 	vu high[8];
 
-	scales_of_k45(p, ld, to);
-	take32(p + 16, ld, high);
+	take32(r, 16, high);
 	UNROLL
 	for (int two = 0; two < 4; two++) {
 		uint32_t *q = to->q + 16 * two * QW;
 		vu x[8];
 
-		take32(p + 48 + 32 * two, ld, x);
+		take32(r, 48 + 32 * two, x);
 		UNROLL
 		for (int k = 0; k < 8; k++) {
 			put(q, k, nibbles(x[k]) | ones(high[k] >> 2 * two) << 4);
@@ -362,23 +382,28 @@ unpack_q5_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
 }
 
 INLINE void
-unpack_q6_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
+scales_of_q6_k(struct rows *r, const struct qpanel *to)
 {
 	vu scale[4];
-	vf d = low_half(take4(p + 206, ld) >> 16);
+	vf d = high_half(take4(r, 206));
 
-	take16(p + 192, ld, scale);
+	take16(r, 192, scale);
 	UNROLL
 	for (int part = 0; part < 16; part++)
 		put_float(to->d, part, d * signed_byte_of(scale[part / 4], part % 4));
+}
+
+INLINE void
+unpack_q6_k(struct rows *r, const struct qpanel *to)
+{
 	UNROLL
 	for (int half = 0; half < 2; half++) {
 		uint32_t *q = to->q + 32 * half * QW;
 		vu low[2][8], high[8];
 
-		take32(p + 64 * half, ld, low[0]);
-		take32(p + 64 * half + 32, ld, low[1]);
-		take32(p + 128 + 32 * half, ld, high);
+		take32(r, 64 * half, low[0]);
+		take32(r, 64 * half + 32, low[1]);
+		take32(r, 128 + 32 * half, high);
 		UNROLL
 		for (int k = 0; k < 8; k++) {
 			put(q, k, nibbles(low[0][k]) | twos(high[k]) << 4);
@@ -389,26 +414,26 @@ unpack_q6_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
 	}
 }
 
-/* Two bits of each of 256 elements in 64 bytes; a third in 32 bytes at high, or NULL. */
+/* Two bits of each of 256 elements in 64 bytes; a third in 32 bytes at high, or -1. */
 INLINE void
-unpack_twos(const uint8_t *p, const uint8_t *high, int64_t ld, uint32_t *to)
+unpack_twos(struct rows *r, int64_t at, int64_t high, uint32_t *to)
 {
 	vu third[8];
 
-	if (high != NULL)
-		take32(high, ld, third);
+	if (high >= 0)
+		take32(r, high, third);
 	UNROLL
 	for (int half = 0; half < 2; half++) {
 		vu x[8];
 
-		take32(p + 32 * half, ld, x);
+		take32(r, at + 32 * half, x);
 		UNROLL
 		for (int part = 0; part < 4; part++)
 			UNROLL
 			for (int k = 0; k < 8; k++) {
 				vu q = twos(x[k] >> 2 * part);
 
-				if (high != NULL)
+				if (high >= 0)
 					q |= ones(third[k] >> (4 * half + part)) << 2;
 				put(to, 32 * half + 8 * part + k, q);
 			}
@@ -416,28 +441,33 @@ unpack_twos(const uint8_t *p, const uint8_t *high, int64_t ld, uint32_t *to)
 }
 
 INLINE void
-unpack_q2_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
+scales_of_q2_k(struct rows *r, const struct qpanel *to)
 {
-	vu scale[4], dm = take4(p + 80, ld);
+	vu scale[4], dm = take4(r, 80);
 	vf d = low_half(dm), m = -high_half(dm);
 
-	take16(p, ld, scale);
+	take16(r, 0, scale);
 	UNROLL
 	for (int part = 0; part < 16; part++) {
 		put_float(to->d, part, d * byte_of(nibbles(scale[part / 4]), part % 4));
 		put_float(to->m, part, m * byte_of(nibbles(scale[part / 4] >> 4), part % 4));
 	}
-	unpack_twos(p + 16, NULL, ld, to->q);
 }
 
 INLINE void
-unpack_q3_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
+unpack_q2_k(struct rows *r, const struct qpanel *to)
+{
+	unpack_twos(r, 16, -1, to->q);
+}
+
+INLINE void
+scales_of_q3_k(struct rows *r, const struct qpanel *to)
 {
 	vu x[4], s[3];
 	vf d;
 
 	/* The last 14 of these are 12 of scales and d. */
-	take16(p + 94, ld, x);
+	take16(r, 94, x);
 	d = high_half(x[3]);
 	for (int i = 0; i < 3; i++)
 		s[i] = x[i] >> 16 | x[i + 1] << 16;
@@ -448,86 +478,122 @@ unpack_q3_k(const uint8_t *p, int64_t ld, const struct qpanel *to)
 
 		put_float(to->d, part, d * (byte_of(scale, part % 4) - 32));
 	}
-	unpack_twos(p + 32, p, ld, to->q);
+}
+
+INLINE void
+unpack_q3_k(struct rows *r, const struct qpanel *to)
+{
+	unpack_twos(r, 32, 0, to->q);
 }
 
 /* ---- all types ---- */
 
-/* k elements of VW rows */
-struct some_rows {
-	const uint8_t	*p, *ahead;
-	int64_t		 ld, k, fetch;	/* fetch: bytes of ahead for a block */
-	struct qpanel	 to;
-};
-
+/* Name, elements and bytes of a block, how often 16 bytes are taken; and its form. */
 #define ALL_TYPES(f)							\
-	f(Q4_0, q4_0, 32, 18, 8, 32, false)				\
-	f(Q4_1, q4_1, 32, 20, 0, 32, true)				\
-	f(Q5_0, q5_0, 32, 22, 16, 32, false)				\
-	f(Q5_1, q5_1, 32, 24, 0, 32, true)				\
-	f(Q8_0, q8_0, 32, 34, 128, 32, false)				\
-	f(Q2_K, q2_k, 256, 84, 0, 16, true)				\
-	f(Q3_K, q3_k, 256, 110, 4, 16, false)				\
-	f(Q4_K, q4_k, 256, 144, 0, 32, true)				\
-	f(Q5_K, q5_k, 256, 176, 0, 32, true)				\
-	f(Q6_K, q6_k, 256, 210, 32, 16, false)				\
-	f(IQ4_NL, iq4_nl, 32, 18, 128, 32, false)			\
-	f(IQ4_XS, iq4_xs, 256, 136, 128, 32, false)
+	f(Q4_0, q4_0, 32, 18, 1, d, 8, 32, false)				\
+	f(Q4_1, q4_1, 32, 20, 1, dm, 0, 32, true)				\
+	f(Q5_0, q5_0, 32, 22, 1, d, 16, 32, false)				\
+	f(Q5_1, q5_1, 32, 24, 1, dm, 0, 32, true)				\
+	f(Q8_0, q8_0, 32, 34, 2, d, 128, 32, false)			\
+	f(Q2_K, q2_k, 256, 84, 5, q2_k, 0, 16, true)				\
+	f(Q3_K, q3_k, 256, 110, 7, q3_k, 4, 16, false)			\
+	f(Q4_K, q4_k, 256, 144, 9, k45, 0, 32, true)				\
+	f(Q5_K, q5_k, 256, 176, 11, k45, 0, 32, true)			\
+	f(Q6_K, q6_k, 256, 210, 13, q6_k, 32, 16, false)			\
+	f(IQ4_NL, iq4_nl, 32, 18, 1, d, 128, 32, false)			\
+	f(IQ4_XS, iq4_xs, 256, 136, 8, iq4_xs, 128, 32, false)
 
-#define ROWS(type, name, block, bytes, zero, part, least)		\
+#define ROWS(type, name, block, bytes, takes, scales, zero, part, least)	\
 static void								\
-rows_##name(const struct some_rows *r)					\
+rows_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,	\
+    struct qsoon *soon)							\
 {									\
-	struct qpanel to = r->to;					\
-	const uint8_t *p = r->p, *ahead = r->ahead;			\
+	struct rows r = rows_of(p, ld, soon);				\
 									\
-	for (int64_t k = 0; k < r->k; k += block) {			\
-		for (int64_t i = 0; i < r->fetch; i += 64)		\
-			__builtin_prefetch(ahead + i, 0, 2);		\
-		unpack_##name(p, r->ld, &to);				\
-		p += bytes;						\
-		ahead += r->fetch;					\
+	r.lines = (bytes * VW + 64 * takes - 1) / (64 * takes);		\
+	for (; k > 0; k -= block) {					\
+		scales_of_##scales(&r, &to);				\
+		unpack_##name(&r, &to);					\
+		for (int i = 0; i < VW / 4; i++)			\
+			r.four[i] += bytes;				\
 		to.q += block / 4 * QW;					\
 		to.d += block / part * QW;				\
 		to.m += least ? block / part * QW : 0;			\
 	}								\
+	*soon = r.soon;							\
 }
 ALL_TYPES(ROWS)
+
+#define SCALES(type, name, block, bytes, takes, scales, zero, part, least)	\
+static void								\
+scales_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to)	\
+{									\
+	struct qsoon none = { .at = p, .end = p + 1 };			\
+	struct rows r = rows_of(p, ld, &none);				\
+									\
+	for (; k > 0; k -= block) {					\
+		scales_of_##scales(&r, &to);				\
+		for (int i = 0; i < VW / 4; i++)			\
+			r.four[i] += bytes;				\
+		to.d += block / part * QW;				\
+		to.m += least ? block / part * QW : 0;			\
+	}								\
+}
+ALL_TYPES(SCALES)
 
 struct qform
 OF_ISA(qform)(dtype t)
 {
-#define FORM(type, name, block, bytes, zero, part, least)		\
+#define FORM(type, name, block, bytes, takes, scales, zero, part, least)	\
 	[DTYPE_##type] = { zero, part, least },
 	static const struct qform form[DTYPE_COUNT] = { ALL_TYPES(FORM) };
 
 	return form[t];
 }
 
+/* VW rows of k at p, or n < VW of them in pad, the others zeros. */
+static const uint8_t *
+whole_rows(const uint8_t *p, int64_t *ld, int64_t n, int64_t bytes, uint8_t *pad)
+{
+	if (n >= VW)
+		return p;
+	memset(pad, 0, (size_t)(VW * bytes));
+	for (int64_t i = 0; i < n; i++)
+		memcpy(pad + i * bytes, p + i * *ld, (size_t)bytes);
+	*ld = bytes;
+	return pad;
+}
+
 void
 OF_ISA(qunpack)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
-    const struct qpanel *to, uint8_t *pad, const uint8_t *ahead)
+    const struct qpanel *to, uint8_t *pad, struct qsoon *soon)
 {
-#define NAME(type, name, block, bytes, zero, part, least)		\
+	typedef void rows_fn(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,
+	    struct qsoon *soon);
+#define NAME(type, name, block, bytes, takes, scales, zero, part, least)	\
 	[DTYPE_##type] = rows_##name,
-	static void (*const rows[DTYPE_COUNT])(const struct some_rows *) = { ALL_TYPES(NAME) };
-	int64_t bytes = dtype_bytes(t, k);
-	struct some_rows r = { p, ahead, ld, k, VW * dtype_bytes(t, dtype_block(t)), *to };
+	static rows_fn *const rows[DTYPE_COUNT] = { ALL_TYPES(NAME) };
+	struct qpanel at = *to;
 
 	for (int64_t i = 0; i < n; i += VW) {
-		if (n - i < VW) {
-			/* A whole group of rows, of which some are zeros. */
-			memset(pad, 0, (size_t)(VW * bytes));
-			for (int64_t j = 0; j < n - i; j++)
-				memcpy(pad + j * bytes, r.p + j * ld, (size_t)bytes);
-			r.p = pad;
-			r.ld = bytes;
-		}
-		rows[t](&r);
-		r.p += VW * ld;
-		r.ahead += VW * bytes;
-		r.to.q += VW;
-		r.to.d += VW;
-		r.to.m += VW;
+		p = whole_rows(p, &ld, n - i, dtype_bytes(t, k), pad);
+		rows[t](p, ld, k, at, soon);
+		p += VW * ld;
+		at.q += VW;
+		at.d += VW;
+		at.m += VW;
 	}
+}
+
+void
+OF_ISA(qscales)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
+    const struct qpanel *to, uint8_t *pad)
+{
+#define SCALES_NAME(type, name, block, bytes, takes, scales, zero, part, least)	\
+	[DTYPE_##type] = scales_##name,
+	static void (*const scales[DTYPE_COUNT])(const uint8_t *p, int64_t ld, int64_t k,
+	    struct qpanel to) = { ALL_TYPES(SCALES_NAME) };
+
+	p = whole_rows(p, &ld, n, dtype_bytes(t, k), pad);
+	scales[t](p, ld, k, *to);
 }

@@ -14,10 +14,15 @@
 
 #include "dev/cpu/simd/tile.h"
 
+#ifdef __SSSE3__
+#include <tmmintrin.h>
+#endif
+
 enum {
 	QW = 2 * VW,			/* rows of a panel */
 	QT = VW == 16 ? 6 : 4,		/* most rows of a strip */
-	QK = 768,			/* of k unpacked at a time: whole blocks of any type */
+	QS = 256,			/* of k unpacked at a time: whole blocks of any type, */
+	QK = 3 * QS,			/* and until many rows are multiplied by it */
 	QB = 32,			/* of k that activations have one scale for */
 };
 
@@ -43,12 +48,43 @@ struct qpanel {
 };
 
 /*
+ * What is needed soon: some bytes of each of some rows, ld apart.  Each line is
+ * fetched once, with the row that it begins in; then it goes no further.
+ */
+struct qsoon {
+	const uint8_t	*at, *end;	/* end: of the bytes of this row */
+	int64_t		 ld, bytes, step, rows;
+};
+
+static inline void
+qsoon_row(struct qsoon *s)
+{
+	if (--s->rows <= 0) {
+		s->at -= s->step;
+		s->step = 0;
+		s->end = s->at + 1;
+	} else {
+		s->end += s->ld;
+		s->at = s->end - s->bytes;
+		s->at += -(uintptr_t)s->at & 63;
+	}
+}
+
+static inline struct qsoon
+qsoon_of(const uint8_t *p, int64_t ld, int64_t rows, int64_t bytes)
+{
+	const uint8_t *first = p + (-(uintptr_t)p & 63);
+
+	return (struct qsoon){ first, p + bytes, ld, bytes, 64, rows };
+}
+
+/*
  * Unpack k elements of n <= QW rows at p, ld bytes apart; what further rows
- * have is undefined.  pad is room for VW rows; the bytes from ahead on are
- * fetched, as many as are unpacked.
+ * have is undefined.  About as much is fetched of what is needed soon.  pad is
+ * room for VW rows of k.
  */
 void OF_ISA(qunpack)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
-    const struct qpanel *to, uint8_t *pad, const uint8_t *ahead);
+    const struct qpanel *to, uint8_t *pad, struct qsoon *soon);
 
 /* Words of one row of a strip of k elements. */
 static inline int64_t
@@ -70,6 +106,61 @@ struct qtile {
 	bool		 first;
 };
 void OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n);
+
+/* The scales of n <= VW rows alone. */
+void OF_ISA(qscales)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
+    const struct qpanel *to, uint8_t *pad);
+
+/*
+ * Few rows: those of a are strips of one row, words apart.  sums (n, QW) of n
+ * rows of b, QW at most, are the same as from a panel.
+ */
+#ifdef __AVX512VNNI__
+enum { QFEW = 3 };
+#else
+enum { QFEW = 0 };		/* no such way here */
+#endif
+struct qfew {
+	dtype		 type;
+	struct qform	 form;
+	int64_t		 k, n, words;
+	const uint32_t	*strip;
+	vu		*a;	/* room for n times k bytes, in whole QS: set by qfew_order() */
+	vi		*sums;	/* and for n times k / QS times VW vectors */
+	uint8_t		*pad;
+};
+void OF_ISA(qfew_order)(const struct qfew *w);
+void OF_ISA(qfew)(const struct qfew *w, const uint8_t *b, int64_t ld, int64_t n, float *sums);
+
+/* The 16 values of IQ4, plus 128. */
+static const uint8_t iq4_value[16] = {
+	1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241
+};
+
+/* The value of each byte of x, 0 to 15. */
+INLINE vu
+iq4_values(vu x)
+{
+#if VW == 16
+	return (vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(
+	    _mm_loadu_si128((const void *)iq4_value)), (__m512i)x);
+#elif VW == 8
+	return (vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(
+	    _mm_loadu_si128((const void *)iq4_value)), (__m256i)x);
+#elif defined(__SSSE3__)
+	return (vu)_mm_shuffle_epi8(_mm_loadu_si128((const void *)iq4_value), (__m128i)x);
+#elif defined(__ARM_NEON)
+	return (vu)vqtbl1q_u8(vld1q_u8(iq4_value), (uint8x16_t)x);
+#else
+	uint8_t b[4 * VW];
+
+	memcpy(b, &x, sizeof(b));
+	for (size_t i = 0; i < sizeof(b); i++)
+		b[i] = iq4_value[b[i]];
+	memcpy(&x, b, sizeof(b));
+	return x;
+#endif
+}
 
 /* K_MATMUL and K_GROUPED where b is of blocks. */
 void OF_ISA(qmatmul)(struct cpu *c, const struct k_matmul *p);

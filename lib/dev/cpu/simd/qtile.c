@@ -3,84 +3,81 @@
 
 /* ---- rounding ---- */
 
-/* The largest lane. */
-INLINE int32_t
-top(vi x)
-{
-	int32_t m;
+/* VW times QB elements of a row, a lane for each: words as dot() takes them, and the rest. */
+struct rounded {
+	uint32_t word[8 * QWORDS][VW];
+	float	start[2][VW];		/* or int32_t: see round_some() */
+	float	scale[VW];
+};
 
-#define FOLD(w) do {							\
-	vi y = __builtin_shuffle(x, viota() ^ (w));			\
-	x = (x & (x > y)) | (y & ~(x > y));				\
-} while (0)
-#if VW >= 16
-	FOLD(8);
-#endif
-#if VW >= 8
-	FOLD(4);
-#endif
-	FOLD(2);
-	FOLD(1);
-	m = x[0];
-	return m;
+/* x[e] = element e of each of n <= VW times QB from at on; zeros for those that are not. */
+INLINE void
+turned(dtype type, const void *a, int64_t at, int64_t n, vf x[QB])
+{
+	UNROLL
+	for (int e = 0; e < QB; e += VW) {
+		for (int b = 0; b < VW; b++)
+			x[e + b] = b < n ? vget(type, a, at + b * QB + e, VW) : (vf){ 0 };
+		turn(x + e);
+	}
 }
 
-/* A part of a row: its integers and their sums, by 16. */
-struct rounded {
-	int8_t	q[QB];
-	int32_t	sum[2];
-	float	scale;
-};
+INLINE vi
+larger(vi x, vi y)
+{
+	return (x & (x > y)) | (y & ~(x > y));
+}
+
+INLINE void
+put_words(const vi q[4], uint32_t to[QWORDS][VW])
+{
+#ifdef __AVX512VNNI__
+	vi x = (q[0] & 255) | (q[1] & 255) << 8 | (q[2] & 255) << 16 | q[3] << 24;
+
+	memcpy(to[0], &x, sizeof(x));
+#else
+	vi even = (q[0] & 65535) | q[2] << 16, odd = (q[1] & 65535) | q[3] << 16;
+
+	memcpy(to[0], &even, sizeof(even));
+	memcpy(to[1], &odd, sizeof(odd));
+#endif
+}
 
 /*
  * Bits of magnitudes are compared, so a NaN is the largest, and the scale is
  * what makes a row of results NaN then.
  */
 INLINE void
-round_part(dtype type, const void *a, int64_t at, struct rounded *r)
+round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t n,
+    struct rounded *r)
 {
-	enum { N = QB / VW };
-	vf x[N], inverse;
-	vi most = { 0 };
-	int32_t bits;
-	float m;
+	vf x[QB], most, inverse, scale;
+	vi size = { 0 }, sum[2] = { { 0 }, { 0 } };
 
+	turned(type, a, at, n, x);
 	UNROLL
-	for (int i = 0; i < N; i++) {
-		vi size;
+	for (int e = 0; e < QB; e++)
+		size = larger(size, (vi)x[e] & INT32_MAX);
+	most = (vf)size;
+	scale = most / 127;
+	inverse = vsel(most > 0x1p-100f, 127 / most, (vf){ 0 });
+	for (int e = 0; e < QB; e += 4) {
+		vi q[4];
 
-		x[i] = vget(type, a, at + i * VW, VW);
-		size = (vi)x[i] & INT32_MAX;
-		most = (most & (most > size)) | (size & ~(most > size));
-	}
-	bits = top(most);
-	memcpy(&m, &bits, sizeof(m));
-	r->scale = m / 127;
-	inverse = vset(m > 0x1p-100f ? 127 / m : 0);
-	UNROLL
-	for (int i = 0; i < N; i++) {
 		/* To nearest: what is added leaves no place for a fraction. */
-		vi q = (vi)(x[i] * inverse + 0x1.8p23f) - 0x4b400000;
-
-		for (int j = 0; j < VW; j++)
-			r->q[i * VW + j] = (int8_t)q[j];
+		UNROLL
+		for (int j = 0; j < 4; j++) {
+			q[j] = (vi)(x[e + j] * inverse + 0x1.8p23f) - 0x4b400000;
+			sum[e / 16] += q[j];
+		}
+		put_words(q, r->word + e / 4 * QWORDS);
 	}
-	r->sum[0] = r->sum[1] = 0;
-	for (int i = 0; i < QB; i++)
-		r->sum[i / 16] += r->q[i];
-}
-
-/* A word of four bytes, as dot() takes it. */
-INLINE void
-put_bytes(uint32_t *to, int64_t stride, const int8_t *q)
-{
-#ifdef __AVX512VNNI__
-	(void)stride;
-	memcpy(to, q, sizeof(*to));
-#else
-	to[0] = (uint16_t)q[0] | (uint32_t)(uint16_t)q[2] << 16;
-	to[stride] = (uint16_t)q[1] | (uint32_t)(uint16_t)q[3] << 16;
-#endif
+	if (f->part == QB)
+		sum[0] += sum[1];
+	for (int i = 0; i < 2; i++)
+		vstore(r->start[i], f->least ? scale * __builtin_convertvector(sum[i], vf) :
+		    (vf)(sum[i] * -f->zero));
+	vstore(r->scale, scale);
 }
 
 /*
@@ -92,28 +89,28 @@ INLINE void
 round_rows(dtype type, const struct qform *f, const void *a, int64_t ld, int64_t row,
     int64_t n, int64_t k, uint32_t *strip)
 {
-	int64_t step = n * qwords(f, QB), words = f->part / 4 * QWORDS;
+	int64_t step = n * qwords(f, QB);
+	int parts = QB / f->part, words = f->part / 4 * QWORDS;
 
 	for (int64_t i = 0; i < n; i++) {
 		uint32_t *to = strip + i;
 
-		for (int64_t l = 0; l < k; l += QB, to += step) {
+		for (int64_t l = 0; l < k; l += VW * QB) {
+			int64_t some = min64(VW, (k - l) / QB);
 			struct rounded r;
-			uint32_t *at = to;
 
-			round_part(type, a, (row + i) * ld + l, &r);
-			for (int part = 0; part < QB / f->part; part++) {
-				int32_t sum = f->part == QB ? r.sum[0] + r.sum[1] : r.sum[part];
-				int32_t start = -f->zero * sum;
-				float times = r.scale * (float)sum;
+			round_some(type, f, a, (row + i) * ld + l, some, &r);
+			for (int b = 0; b < some; b++, to += step) {
+				uint32_t *at = to;
 
-				memcpy(at, f->least ? (void *)&times : (void *)&start, 4);
-				for (int j = 0; j < f->part / 4; j++)
-					put_bytes(at + (1 + j * QWORDS) * n, n,
-					    r.q + part * f->part + 4 * j);
-				at += (1 + words) * n;
+				for (int p = 0; p < parts; p++) {
+					memcpy(at, &r.start[p][b], 4);
+					at += n;
+					for (int w = 0; w < words; w++, at += n)
+						*at = r.word[p * words + w][b];
+				}
+				memcpy(at, &r.scale[b], 4);
 			}
-			memcpy(at, &r.scale, 4);
 		}
 	}
 }
