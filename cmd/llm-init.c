@@ -154,7 +154,7 @@ no_architecture(const char *name)
 	char list[512];
 	size_t n = 0;
 
-	for (int i = 0; i < ARCH_COUNT && n < sizeof(list); i++)
+	for (int i = 0; i < ARCH_ENCODERS && n < sizeof(list); i++)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i > 0 ? ", " : "",
 		    arch_name((enum arch)i));
 	tool_usage("no architecture '%s': %s", name, list);

@@ -14,6 +14,7 @@ static const struct arch_family *const families[ARCH_COUNT] = {
 	[ARCH_MAMBA] = &arch_mamba, [ARCH_JAMBA] = &arch_jamba,
 	[ARCH_MIXTRAL] = &arch_mixtral, [ARCH_QWEN3_MOE] = &arch_qwen3_moe,
 	[ARCH_DEEPSEEK_V2] = &arch_deepseek_v2, [ARCH_DEEPSEEK_V3] = &arch_deepseek_v3,
+	[ARCH_BERT] = &arch_bert,
 };
 
 const struct arch_names llama_names = {

@@ -249,6 +249,9 @@ walk(struct decl *d, const struct config *c)
 	decl_linear(d, d->names->embed, d->std, c->vocab, c->width, false);
 	if (d->names->positions != NULL)
 		decl_linear(d, d->names->positions, d->std, c->context, c->width, false);
+	if (d->names->segments != NULL)
+		decl_linear(d, d->names->segments, d->std, c->segments, c->width, false);
+	decl_norm(d, d->names->embed_norm, c->width);
 	d->hidden = true;
 	for (int64_t i = 0; i < c->layers; i++)
 		decl_layer(d, i);

@@ -143,6 +143,15 @@ drop(struct build *b, struct tensor *x)
 	    b->m->seed, b->drops++);
 }
 
+/* h + x, where the norm of that name is of x, or of the sum in encoders. */
+static struct tensor *
+sum(struct build *b, struct tensor *h, struct tensor *x, const char *name)
+{
+	if (b->c->encoder)
+		return norm(b, op_add(b->t, h, drop(b, x)), name);
+	return op_add(b->t, h, drop(b, norm(b, x, name)));
+}
+
 struct tensor *
 decoder_layer(struct build *b, struct tensor *h, int64_t i)
 {
@@ -155,12 +164,12 @@ decoder_layer(struct build *b, struct tensor *h, int64_t i)
 	else
 		x = b->c->mixer[i] == MIXER_LATENT ? latent_attention(b, x, i) :
 		    attention(b, x, i);
-	h = op_add(b->t, h, drop(b, norm(b, x, n->post_mixer)));
+	h = sum(b, h, x, n->post_mixer);
 	if (b->c->mlp[i] == MLP_NONE)
 		return h;
 	x = norm(b, h, n->pre_mlp);
 	x = b->c->mlp[i] == MLP_EXPERTS ? experts(b, x) : mlp(b, x);
-	return op_add(b->t, h, drop(b, norm(b, x, n->post_mlp)));
+	return sum(b, h, x, n->post_mlp);
 }
 
 /* What transformers multiplies embeddings by: in the type of weights. */
@@ -187,7 +196,10 @@ trunk(struct build *b)
 	if (b->names->positions != NULL)
 		h = op_add(t, h, op_embed(t, weight(b, b->names->positions, ".weight"),
 		    b->io->pos, 1));
-	h = drop(b, h);
+	if (b->io->segment != NULL)
+		h = op_add(t, h, op_embed(t, weight(b, b->names->segments, ".weight"),
+		    b->io->segment, 1));
+	h = drop(b, norm(b, h, b->names->embed_norm));
 	for (int64_t i = 0; i < b->layers; i++) {
 		snprintf(name, sizeof(name), "layer %" PRId64, i);
 		tape_block(t, name);
@@ -233,7 +245,9 @@ begin(struct build *b, int64_t positions)
 	*io = (struct model_io){ .config = c, .token = token_input(b, "token", DTYPE_I32),
 	    .pos = token_input(b, "pos", DTYPE_I32),
 	    .cu_seqlens = seq_input(b, "cu_seqlens", 1) };
-	b->mask[0] = (struct op_mask){ .cu_seqlens = io->cu_seqlens, .causal = true,
+	if (b->names->segments != NULL)
+		io->segment = token_input(b, "segment", DTYPE_I32);
+	b->mask[0] = (struct op_mask){ .cu_seqlens = io->cu_seqlens, .causal = !c->encoder,
 	    .scale = 1 / sqrt(c->attn_scalar > 0 ? c->attn_scalar : (double)c->head_dim),
 	    .softcap = c->attn_softcap };
 	b->mask[1] = b->mask[0];
@@ -270,6 +284,14 @@ minus_one(struct build *b)
 	return x;
 }
 
+/* An encoder says nothing about the next token. */
+static int
+decodes(const struct config *c, struct err *err)
+{
+	return !c->encoder ? 0 : err_set(err, ERR_ARG, "%s is an encoder: it has no next token, "
+	    "only embeddings", arch_name(c->arch));
+}
+
 int
 model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigned head_flags,
     struct err *err)
@@ -279,7 +301,7 @@ model_record_score(struct model *m, struct tape *t, struct model_io *io, unsigne
 	struct tensor *h, *minus;
 	int64_t routers;
 
-	if (begin(&b, positions) < 0 || (minus = minus_one(&b)) == NULL)
+	if (decodes(b.c, err) < 0 || begin(&b, positions) < 0 || (minus = minus_one(&b)) == NULL)
 		return -1;
 	io->target = token_input(&b, "target", DTYPE_I32);
 	if (tape_backward_on(t) && !(head_flags & MODEL_NO_DLOGP))
@@ -326,7 +348,7 @@ model_record_logits(struct model *m, struct tape *t, int64_t max_rows, struct mo
 {
 	struct build b = { .m = m, .c = &m->config, .t = t, .io = io, .err = err };
 
-	if (begin(&b, b.c->context) < 0)
+	if (decodes(b.c, err) < 0 || begin(&b, b.c->context) < 0)
 		return -1;
 	wanted_logits(&b, max_rows);
 	return 0;
@@ -337,7 +359,7 @@ record_generate(struct build *b, int64_t max_blocks, int64_t max_rows)
 {
 	struct model_io *io = b->io;
 
-	if (begin(b, b->c->context) < 0)
+	if (decodes(b->c, b->err) < 0 || begin(b, b->c->context) < 0)
 		return -1;
 	io->slot = token_input(b, "slot", DTYPE_I32);
 	io->key_len = seq_input(b, "key_len", 0);
@@ -350,6 +372,18 @@ record_generate(struct build *b, int64_t max_blocks, int64_t max_rows)
 		b->mask[i].block_size = b->cache->sizes.block_size;
 	}
 	wanted_logits(b, max_rows);
+	return 0;
+}
+
+int
+model_record_hidden(struct model *m, struct tape *t, struct model_io *io, struct err *err)
+{
+	struct build b = { .m = m, .c = &m->config, .t = t, .io = io, .err = err };
+
+	if (begin(&b, b.c->context) < 0)
+		return -1;
+	io->hidden = trunk(&b);
+	tape_output(t, io->hidden);
 	return 0;
 }
 

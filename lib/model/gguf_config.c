@@ -187,7 +187,8 @@ find_family(const struct reading *r, str name, enum arch *arch)
 		return 0;
 	}
 	for (int i = 0; i < ARCH_COUNT; i++)
-		if (str_eq(name, str_of(arch_family((enum arch)i)->gguf))) {
+		if (arch_family((enum arch)i)->gguf != NULL &&
+		    str_eq(name, str_of(arch_family((enum arch)i)->gguf))) {
 			*arch = (enum arch)i;
 			return 0;
 		}
@@ -541,6 +542,8 @@ gguf_config_write(struct gguf_keys *k, const struct config *c, struct err *err)
 {
 	const char *family = arch_family(c->arch)->gguf;
 
+	if (family == NULL)
+		return err_set(err, ERR_ARG, "%s as GGUF is not supported", arch_name(c->arch));
 	if ((LATENT & 1u << c->arch) != 0 && !c->rope_interleaved)
 		return err_set(err, ERR_ARG, "rope that does not turn neighbours has no form in "
 		    "GGUF's %s", family);

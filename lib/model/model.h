@@ -1,8 +1,8 @@
 /*
  * model - a decoder built from its config.json, its weights in and out
  *
- * One decoder serves every architecture; what differs is data in struct
- * config.  A model owns its parameters on one device; tapes built from it
+ * One decoder serves every architecture, encoders of text too; what differs is
+ * data in struct config.  A model owns its parameters on one device; tapes built from it
  * share them.  A model directory is Hugging Face's layout: config.json,
  * generation_config.json, model.safetensors (or sharded), tokenizer files.
  */
@@ -16,7 +16,8 @@
 enum arch {
 	ARCH_LLAMA, ARCH_GPT2, ARCH_MISTRAL, ARCH_QWEN2, ARCH_QWEN3, ARCH_GEMMA, ARCH_GEMMA2,
 	ARCH_GEMMA3, ARCH_PHI3, ARCH_OLMO2, ARCH_MAMBA, ARCH_JAMBA, ARCH_MIXTRAL,
-	ARCH_QWEN3_MOE, ARCH_DEEPSEEK_V2, ARCH_DEEPSEEK_V3, ARCH_COUNT
+	ARCH_QWEN3_MOE, ARCH_DEEPSEEK_V2, ARCH_DEEPSEEK_V3, ARCH_BERT,
+	ARCH_COUNT, ARCH_ENCODERS = ARCH_BERT	/* which come last */
 };
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
@@ -70,6 +71,8 @@ struct config {
 	bool		gated;		/* act(gate) * up */
 	bool		qkv_bias, out_bias, ffn_bias;
 	bool		tied;		/* the head is the embedding */
+	bool		encoder;	/* tokens see all others, norms follow sums, no head */
+	int64_t		segments;	/* of an encoder's texts: embeddings for each */
 	double		norm_eps, norm_plus;		/* norms multiply by w + norm_plus */
 	bool		embed_scaled;	/* embeddings are multiplied by sqrt(width) */
 	double		attn_scalar;	/* scores are divided by its root; 0: head_dim */
@@ -249,6 +252,7 @@ int64_t model_rope_base(const struct config *c, int64_t length);
 struct model_io {
 	const struct config *config;
 	struct tensor	*token, *pos;		/* (T) int32 */
+	struct tensor	*segment;		/* (T) int32, of encoders; NULL */
 	struct tensor	*cu_seqlens;		/* (S + 1) int32 */
 	/* training and scoring: */
 	struct tensor	*target, *dlogp;	/* (T); dlogp NULL without gradients */
@@ -270,6 +274,8 @@ struct model_io {
 	struct tensor	*state_slot;		/* (S) int32: of a sequence's states in the cache */
 	struct tensor	*row;			/* (R) int32: tokens whose logits are wanted */
 	struct tensor	*logits;		/* (R, V) */
+	/* embedding: */
+	struct tensor	*hidden;		/* (T, width), behind the last norm */
 };
 
 /*
@@ -286,6 +292,9 @@ int model_record_score(struct model *m, struct tape *t, struct model_io *io, uns
 /* Record whole sequences without a cache: logits of up to max_rows of their tokens. */
 int model_record_logits(struct model *m, struct tape *t, int64_t max_rows, struct model_io *io,
     struct err *err);
+
+/* Record whole sequences, and what the model makes of each token: no head. */
+int model_record_hidden(struct model *m, struct tape *t, struct model_io *io, struct err *err);
 
 /* Record generation: logits of up to max_rows tokens, keys and values through a cache. */
 int model_record_generate(struct model *m, struct tape *t, const struct model_cache *cache,

@@ -60,7 +60,7 @@ int config_write_tokens(const struct config *c, json_t *o, struct err *err);
  * is how layers differ: norms before or after, fused projections, no gate.
  */
 struct arch_names {
-	const char	*embed, *positions, *final_norm;
+	const char	*embed, *positions, *segments, *embed_norm, *final_norm;
 	const char	*layer;		/* a prefix, with %lld for its number */
 	const char	*pre_mixer, *post_mixer, *pre_mlp, *post_mlp;	/* norms of width */
 	const char	*q, *k, *v, *qkv, *out, *q_norm, *k_norm;
@@ -75,7 +75,7 @@ struct arch_names {
 struct arch_family {
 	const char	*name;		/* for people */
 	const char	*model_type, *class_name;
-	const char	*gguf;		/* general.architecture of llama.cpp */
+	const char	*gguf;		/* general.architecture of llama.cpp; NULL: not supported */
 	const struct arch_names *names;
 	/* Keys that change a result for others (config.c), and that read() takes care of. */
 	const char *const *honours;
@@ -96,7 +96,7 @@ const struct arch_family *arch_of_type(const char *model_type);
 
 extern const struct arch_family arch_llama, arch_gpt2, arch_mistral, arch_qwen2, arch_qwen3,
     arch_gemma, arch_gemma2, arch_gemma3, arch_phi3, arch_olmo2, arch_mamba, arch_jamba,
-    arch_mixtral, arch_qwen3_moe, arch_deepseek_v2, arch_deepseek_v3;
+    arch_mixtral, arch_qwen3_moe, arch_deepseek_v2, arch_deepseek_v3, arch_bert;
 extern const struct arch_names llama_names;
 
 /* ---- declaring parameters, or only counting them ---- */

@@ -36,7 +36,7 @@ fill_in(struct config *c)
 	if (c->head_dim == 0)
 		c->head_dim = c->width / c->heads;
 	if (c->kv_heads == 0)
-		c->kv_heads = c->arch == ARCH_GPT2 ? c->heads : divisor(c->heads, c->heads / 2);
+		c->kv_heads = c->pos == POS_LEARNED ? c->heads : divisor(c->heads, c->heads / 2);
 	if (c->ffn == 0)
 		c->ffn = c->gated ? (c->width * 8 / 3 + 63) / 64 * 64 : 4 * c->width;
 	if (c->context == 0)

@@ -453,6 +453,12 @@ tokenizer_eos(const struct tokenizer *t)
 	return t->eos;
 }
 
+int32_t
+tokenizer_unknown(const struct tokenizer *t)
+{
+	return t->wordpiece.on ? t->wordpiece.unknown : -1;
+}
+
 bool
 tokenizer_adds_bos(const struct tokenizer *t)
 {

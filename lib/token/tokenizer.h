@@ -37,6 +37,7 @@ int32_t tokenizer_vocab(const struct tokenizer *t);	/* highest id + 1 */
 hash128 tokenizer_fingerprint(const struct tokenizer *t);
 int32_t tokenizer_bos(const struct tokenizer *t);	/* -1: none */
 int32_t tokenizer_eos(const struct tokenizer *t);
+int32_t tokenizer_unknown(const struct tokenizer *t);	/* what stands for odd words; -1: none */
 bool tokenizer_adds_bos(const struct tokenizer *t);	/* its template puts one before a text */
 bool tokenizer_adds_eos(const struct tokenizer *t);
 int32_t tokenizer_id(const struct tokenizer *t, str token);	/* by content, or -1 */

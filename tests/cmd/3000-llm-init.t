@@ -109,9 +109,9 @@ exits 2 'sizes past all limits' \
     llm-init --vocab 2147483647 --layers 4096 --width 2147483647 --dry-run
 : >"$tmp/empty.json"
 exits 2 'an empty config' llm-init -c "$tmp/empty.json" -o "$tmp/x"
-sed 's/"llama"/"bert"/' "$tmp/llama/config.json" >"$tmp/bad.json"
+sed 's/"llama"/"t5"/' "$tmp/llama/config.json" >"$tmp/bad.json"
 exits 2 'a config of another kind' llm-init -c "$tmp/bad.json" -o "$tmp/x"
-grep -q "bad.json: model_type 'bert' is not supported" "$tmp/err"
+grep -q "bad.json: model_type 't5' is not supported" "$tmp/err"
 result 'which is named' $?
 exits 2 'a full disk for the report' sh -c 'llm-init -n 5M --vocab 4096 --dry-run >/dev/full'
 test ! -e "$tmp/x"

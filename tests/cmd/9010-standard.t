@@ -24,6 +24,7 @@ with () {
 	llm-shard)	set -- -F json train.shard ;;
 	llm-eval)	set -- -t perplexity -m run/latest valid.shard ;;
 	llm-generate)	set -- -n 4 -T 0 -p The -m run/latest ;;
+	llm-embed)	set -- -m run/latest valid.jsonl ;;
 	llm-plot)	set -- run/log.jsonl ;;
 	llm-sweep)	set -- -n 3 --batch 64 -t grid --rates 1e-3 -m model train.shard ;;
 	llm-bench)	set -- -n 1 -b 1 -c 8 step -m model ;;

@@ -1,0 +1,435 @@
+#include "infer/embed.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "fmt/safetensors.h"
+
+struct embedder {
+	struct embed_options o;
+	struct tokenizer *tok;
+	int64_t		 width, before, after;	/* ids around a text */
+	double		*sum;			/* (width) */
+	/* a table */
+	struct st_file	*file;
+	const struct st_tensor *table, *scale, *map;	/* of each id: its weight, its row; NULL */
+	/* a model */
+	struct model	 model;
+	struct tape	*tape;
+	struct model_io	 io;
+	int64_t		 pass;
+	int32_t		*pos, *cu;
+	float		*hidden;		/* (pass, width) */
+};
+
+/* ---- what is beside a model ---- */
+
+/* A JSON file of the directory, or NULL when it is not there or none. */
+static json_t *
+beside(const char *dir, const char *name)
+{
+	char path[MODEL_PATH];
+	struct err ignored;
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= MODEL_PATH ||
+	    stat(path, &st) < 0)
+		return NULL;
+	return json_doc_load(path, &ignored);
+}
+
+static enum pooling
+pooling_beside(const char *dir)
+{
+	json_t *doc = beside(dir, "1_Pooling/config.json");
+	enum pooling p = POOL_MEAN;
+
+	if (json_is_true(json_object_get(doc, "pooling_mode_cls_token")))
+		p = POOL_CLS;
+	else if (json_is_true(json_object_get(doc, "pooling_mode_lasttoken")))
+		p = POOL_LAST;
+	json_decref(doc);
+	return p;
+}
+
+/* Is there a module that normalizes, or a table's word that it is? */
+static bool
+normalized_beside(const char *dir)
+{
+	json_t *doc = beside(dir, "modules.json"), *module, *config = beside(dir, "config.json");
+	bool found = json_is_true(json_object_get(config, "normalize"));
+	size_t i;
+
+	json_array_foreach(doc, i, module) {
+		const char *type = json_string_value(json_object_get(module, "type"));
+
+		found |= type != NULL && str_ends(str_of(type), S(".Normalize"));
+	}
+	json_decref(doc);
+	json_decref(config);
+	return found;
+}
+
+static int64_t
+longest_beside(const char *dir)
+{
+	json_t *doc = beside(dir, "sentence_bert_config.json");
+	int64_t n = (int64_t)json_integer_value(json_object_get(doc, "max_seq_length"));
+
+	json_decref(doc);
+	return n;
+}
+
+static int
+settle(struct embedder *e, const char *path, int64_t context, struct err *err)
+{
+	int64_t most = longest_beside(path);
+
+	if (e->o.pooling == POOL_AUTO)
+		e->o.pooling = pooling_beside(path);
+	if (e->o.normalize < 0)
+		e->o.normalize = normalized_beside(path);
+	if (most < 1 || most > context)
+		most = context < EMBED_MOST ? context : EMBED_MOST;
+	if (e->o.most == 0)
+		e->o.most = most;
+	if (e->o.most > context)
+		return err_set(err, ERR_ARG, "%s: texts of %lld tokens in a context of %lld", path,
+		    (long long)e->o.most, (long long)context);
+	if (e->o.most <= e->before + e->after)
+		return err_set(err, ERR_ARG, "texts of %lld tokens have no room for words",
+		    (long long)e->o.most);
+	return 0;
+}
+
+/* ---- tables ---- */
+
+bool
+embed_is_table(const char *path)
+{
+	json_t *doc = beside(path, "config.json");
+	const char *type = json_string_value(json_object_get(doc, "model_type"));
+	bool table = type != NULL && strcmp(type, "model2vec") == 0;
+
+	json_decref(doc);
+	return table;
+}
+
+static bool
+is_vector(const struct st_tensor *t, int64_t n)
+{
+	return t == NULL || (t->ndim == 1 && t->shape[0] >= n);
+}
+
+/* Numbers of the table as floats; whole ones are as they are, for a scale is normalized away. */
+static bool
+readable(dtype type)
+{
+	return type == DTYPE_F64 || type == DTYPE_F32 || type == DTYPE_F16 || type == DTYPE_BF16 ||
+	    type == DTYPE_I8;
+}
+
+static int
+open_table(struct embedder *e, const char *path, struct err *err)
+{
+	const int64_t context = 512;	/* what model2vec looks at */
+	int64_t n = tokenizer_vocab(e->tok);
+
+	if ((e->file = st_open(path, err)) == NULL)
+		return -1;
+	if ((e->table = st_find(e->file, "embeddings")) == NULL)
+		e->table = st_find(e->file, "embedding.weight");
+	e->scale = st_find(e->file, "weights");
+	e->map = st_find(e->file, "mapping");
+	if (e->table == NULL || e->table->ndim != 2 || e->table->shape[1] < 1 ||
+	    !readable(e->table->type) || (e->map == NULL && e->table->shape[0] < n))
+		return err_set(err, ERR_FORMAT, "%s: no table of floats for %lld tokens", path,
+		    (long long)n);
+	if (!is_vector(e->scale, n) || !is_vector(e->map, n) ||
+	    (e->scale != NULL && e->scale->type != DTYPE_F32 && e->scale->type != DTYPE_F64) ||
+	    (e->map != NULL && e->map->type != DTYPE_I64))
+		return err_set(err, ERR_FORMAT, "%s: weights or mapping are not of %lld tokens",
+		    path, (long long)n);
+	e->width = e->table->shape[1];
+	if (e->o.pooling != POOL_AUTO && e->o.pooling != POOL_MEAN && e->o.pooling != POOL_NONE)
+		return err_set(err, ERR_ARG, "%s: a table has no first or last token that knows "
+		    "the text: mean or none", path);
+	if (e->o.most == 0)
+		e->o.most = context;
+	return settle(e, path, INT32_MAX, err);
+}
+
+/* The vector of one token. */
+static int
+look_up(const struct embedder *e, int32_t id, float *to, struct err *err)
+{
+	const struct st_tensor *t = e->table;
+	int64_t row = id, size = dtype_size(t->type) * e->width;
+	double scale = 1;
+	float weight;
+
+	if (e->map != NULL)
+		memcpy(&row, (const char *)e->map->data + 8 * (int64_t)id, 8);
+	if (row < 0 || row >= t->shape[0])
+		return err_set(err, ERR_FORMAT, "token %d is mapped to row %lld of %lld", id,
+		    (long long)row, (long long)t->shape[0]);
+	if (e->scale != NULL && e->scale->type == DTYPE_F64) {
+		memcpy(&scale, (const char *)e->scale->data + 8 * (int64_t)id, 8);
+	} else if (e->scale != NULL) {
+		memcpy(&weight, (const char *)e->scale->data + 4 * (int64_t)id, 4);
+		scale = (double)weight;
+	}
+	if (t->type == DTYPE_I8) {
+		const int8_t *from = (const int8_t *)t->data + row * size;
+
+		for (int64_t i = 0; i < e->width; i++)
+			to[i] = (float)from[i];
+	} else {
+		dtype_convert(to, DTYPE_F32, (const char *)t->data + row * size, t->type, e->width);
+	}
+	for (int64_t i = 0; scale != 1 && i < e->width; i++)
+		to[i] = (float)(scale * (double)to[i]);
+	return 0;
+}
+
+/* ---- models ---- */
+
+static int
+open_model(struct embedder *e, const char *path, struct dev *dev, struct err *err)
+{
+	struct model *m = &e->model;
+
+	if (model_load(m, path, dev, false, err) < 0 ||
+	    settle(e, path, m->config.context, err) < 0)
+		return -1;
+	if (tokenizer_vocab(e->tok) > m->config.vocab)
+		return err_set(err, ERR_FORMAT, "%s: the tokenizer has %d tokens, the model %lld",
+		    path, tokenizer_vocab(e->tok), (long long)m->config.vocab);
+	e->width = m->config.width;
+	e->pass = e->o.most > EMBED_PASS ? e->o.most : EMBED_PASS;
+	e->pos = calloc((size_t)e->pass, sizeof(*e->pos));
+	e->cu = calloc(EMBED_SEQS + 1, sizeof(*e->cu));
+	e->hidden = calloc((size_t)(e->pass * e->width), sizeof(*e->hidden));
+	if (e->pos == NULL || e->cu == NULL || e->hidden == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if ((e->tape = tape_new(dev, e->pass, EMBED_SEQS, params_tape(&m->params), err)) == NULL ||
+	    model_record_hidden(m, e->tape, &e->io, err) < 0 || tape_plan(e->tape, err) < 0)
+		return -1;
+	if (e->io.segment != NULL)	/* all zeros still */
+		tape_upload(e->tape, e->io.segment, e->pos, e->pass);
+	return dev_wait(dev, err);
+}
+
+/* What the model makes of n texts, which fit into a pass. */
+static int
+forward(struct embedder *e, const int32_t *id, const int32_t *cu, int64_t n, struct err *err)
+{
+	int32_t tokens = cu[n] - cu[0];
+
+	for (int64_t i = 0; i <= n; i++)
+		e->cu[i] = cu[i] - cu[0];
+	for (int64_t i = 0; i < n; i++) {
+		int32_t len = cu[i + 1] - cu[i];
+		int32_t base = (int32_t)model_rope_base(&e->model.config, len);
+
+		for (int32_t k = 0; k < len; k++)
+			e->pos[e->cu[i] + k] = base + k;
+	}
+	tape_set_counts(e->tape, tokens, (int32_t)n);
+	tape_upload(e->tape, e->io.token, id + cu[0], tokens);
+	tape_upload(e->tape, e->io.pos, e->pos, tokens);
+	tape_upload(e->tape, e->io.cu_seqlens, e->cu, n + 1);
+	tape_forward(e->tape, 0, -1);
+	tape_download(e->tape, e->io.hidden, e->hidden, tokens * e->width);
+	return dev_wait(e->model.dev, err);
+}
+
+/* ---- pooling ---- */
+
+/* The n-th part of the sum, as it is to be given. */
+static void
+finish(const struct embedder *e, int64_t n, float *to)
+{
+	double norm = 0;
+
+	for (int64_t i = 0; i < e->width; i++) {
+		e->sum[i] /= n > 0 ? (double)n : 1;
+		norm += e->sum[i] * e->sum[i];
+	}
+	/* What is shorter than this is nothing, as in PyTorch. */
+	norm = e->o.normalize ? fmax(sqrt(norm), 1e-12) : 1;
+	for (int64_t i = 0; i < e->width; i++)
+		to[i] = (float)(e->sum[i] / norm);
+}
+
+/* rows (n, width) of a text to its vector, or its vectors. */
+static void
+pool(const struct embedder *e, const float *row, int64_t n, float *to)
+{
+	int64_t from = 0, end = n;
+	bool each = e->o.pooling == POOL_NONE;
+
+	if (e->o.pooling == POOL_CLS)
+		end = n > 0;
+	else if (e->o.pooling == POOL_LAST)
+		from = n > 0 ? n - 1 : 0;
+	memset(e->sum, 0, (size_t)e->width * sizeof(*e->sum));
+	for (int64_t k = from; k < end; k++) {
+		for (int64_t i = 0; i < e->width; i++)
+			e->sum[i] += (double)row[k * e->width + i];
+		if (each) {
+			finish(e, 1, to + k * e->width);
+			memset(e->sum, 0, (size_t)e->width * sizeof(*e->sum));
+		}
+	}
+	if (!each)
+		finish(e, end - from, to);
+}
+
+static float *
+place(const struct embedder *e, const int32_t *cu, int64_t text, float *out)
+{
+	return out + e->width * (e->o.pooling == POOL_NONE ? cu[text] - cu[0] : text);
+}
+
+static int
+run_table(struct embedder *e, const int32_t *id, const int32_t *cu, int64_t n, float *out,
+    struct err *err)
+{
+	float *row = NULL, *more;
+	int64_t cap = 0;
+	int ret = 0;
+
+	for (int64_t i = 0; i < n && ret == 0; i++) {
+		int64_t len = cu[i + 1] - cu[i];
+
+		if (len > cap) {
+			cap = 2 * len;
+			more = realloc(row, (size_t)(cap * e->width) * sizeof(*row));
+			if (more == NULL) {
+				ret = err_set(err, ERR_NOMEM, "out of memory");
+				break;
+			}
+			row = more;
+		}
+		for (int64_t k = 0; k < len && ret == 0; k++)
+			ret = look_up(e, id[cu[i] + k], row + k * e->width, err);
+		if (ret == 0)
+			pool(e, row, len, place(e, cu, i, out));
+	}
+	free(row);
+	return ret;
+}
+
+int
+embed_run(struct embedder *e, const int32_t *id, const int32_t *cu, int64_t n, float *out,
+    struct err *err)
+{
+	if (e->table != NULL)
+		return run_table(e, id, cu, n, out, err);
+	for (int64_t i = 0, to; i < n; i = to) {
+		for (to = i; to < n && to - i < EMBED_SEQS && cu[to + 1] - cu[i] <= e->pass; )
+			to++;
+		assert(to > i);
+		if (cu[to] > cu[i] && forward(e, id, cu + i, to - i, err) < 0)
+			return -1;
+		for (int64_t k = i; k < to; k++)
+			pool(e, e->hidden + (cu[k] - cu[i]) * e->width, cu[k + 1] - cu[k],
+			    place(e, cu, k, out));
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+int
+embed_ids(const struct embedder *e, struct encoder *enc, str text, struct ids *ids,
+    struct err *err)
+{
+	int64_t start = ids->n, most = e->o.most - e->before - e->after, n = start;
+	int32_t unknown = tokenizer_unknown(e->tok);
+
+	if (ids_room(ids, 2, err) < 0)
+		return -1;
+	if (e->before)
+		ids->id[ids->n++] = tokenizer_bos(e->tok);
+	n = ids->n;
+	if (encode(enc, text, 0, ids, err) < 0 || ids_room(ids, 1, err) < 0)
+		return -1;
+	/* A table has nothing to say about words that it does not know. */
+	if (e->table != NULL) {
+		int64_t to = n;
+
+		for (int64_t i = n; i < ids->n; i++)
+			if (ids->id[i] != unknown)
+				ids->id[to++] = ids->id[i];
+		ids->n = to;
+	}
+	if (ids->n - n > most)
+		ids->n = n + most;
+	if (e->after)
+		ids->id[ids->n++] = tokenizer_eos(e->tok);
+	return 0;
+}
+
+struct embedder *
+embed_open(const char *path, struct dev *dev, const struct embed_options *o, struct err *err)
+{
+	struct embedder *e = calloc(1, sizeof(*e));
+	bool table = embed_is_table(path);
+
+	if (e == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	e->o = *o;
+	if ((e->tok = model_tokenizer(path, err)) == NULL)
+		goto fail;
+	e->before = !table && tokenizer_adds_bos(e->tok);
+	e->after = !table && tokenizer_adds_eos(e->tok);
+	if ((table ? open_table(e, path, err) : open_model(e, path, dev, err)) < 0)
+		goto fail;
+	if ((e->sum = calloc((size_t)e->width, sizeof(*e->sum))) != NULL)
+		return e;
+	err_set(err, ERR_NOMEM, "out of memory");
+fail:
+	embed_close(e);
+	return NULL;
+}
+
+void
+embed_close(struct embedder *e)
+{
+	if (e == NULL)
+		return;
+	tape_free(e->tape);
+	model_free(&e->model);
+	st_close(e->file);
+	tokenizer_free(e->tok);
+	free(e->pos);
+	free(e->cu);
+	free(e->hidden);
+	free(e->sum);
+	free(e);
+}
+
+int64_t
+embed_width(const struct embedder *e)
+{
+	return e->width;
+}
+
+const struct embed_options *
+embed_settings(const struct embedder *e)
+{
+	return &e->o;
+}
+
+const struct tokenizer *
+embed_tokenizer(const struct embedder *e)
+{
+	return e->tok;
+}
