@@ -85,8 +85,8 @@ result 'only tokenizer.model: said so' $?
 with my_own_key '{"deep": [1, null]}'
 exits 0 'a key that nobody knows' llm-eval -m "$dir" "$tmp/text.jsonl"
 prints 'which changes nothing' <"$tmp/good.json"
-with model_type '"bert"'
-refused 'an architecture' config.json "model_type 'bert' is not supported"
+with model_type '"t5"'
+refused 'an architecture' config.json "model_type 't5' is not supported"
 with sliding_window 128
 refused 'a window' config.json "'sliding_window' is not supported"
 with quantization_config '{"bits": 4}'
