@@ -205,16 +205,40 @@ vsign(vf a, vf b)
 	return (vf)((vi)a | ((vi)b & INT32_MIN));
 }
 
+/* x with lanes i and i ^ w exchanged, w a power of two below VW. */
+INLINE vf
+vswap(vf x, int w)
+{
+#if VW == 16
+	switch (w) {
+	case 8:		return (vf)_mm512_shuffle_f32x4((__m512)x, (__m512)x, 0x4e);
+	case 4:		return (vf)_mm512_shuffle_f32x4((__m512)x, (__m512)x, 0xb1);
+	case 2:		return (vf)_mm512_permute_ps((__m512)x, 0x4e);
+	default:	return (vf)_mm512_permute_ps((__m512)x, 0xb1);
+	}
+#elif VW == 8
+	switch (w) {
+	case 4:		return (vf)_mm256_permute2f128_ps((__m256)x, (__m256)x, 1);
+	case 2:		return (vf)_mm256_permute_ps((__m256)x, 0x4e);
+	default:	return (vf)_mm256_permute_ps((__m256)x, 0xb1);
+	}
+#else
+	vf y;
+
+	for (int i = 0; i < VW; i++)
+		y[i] = x[i ^ w];
+	return y;
+#endif
+}
+
+/* The sum of all elements: of halves, of their halves, and so on. */
 INLINE float
 vsum(vf x)
 {
-	float t[VW];
-
-	vstore(t, x);
+	UNROLL
 	for (int w = VW / 2; w > 0; w /= 2)
-		for (int i = 0; i < w; i++)
-			t[i] += t[i + w];
-	return t[0];
+		x += vswap(x, w);
+	return x[0];
 }
 
 /* The first and the last half of a vector as doubles. */
@@ -250,13 +274,10 @@ vhigh(vf x)
 INLINE float
 vtop(vf x)
 {
-	float t[VW], m;
-
-	vstore(t, x);
-	m = t[0];
-	for (int i = 1; i < VW; i++)
-		m = t[i] > m ? t[i] : m;
-	return m;
+	UNROLL
+	for (int w = VW / 2; w > 0; w /= 2)
+		x = vmax(x, vswap(x, w));
+	return x[0];
 }
 
 #endif

@@ -50,20 +50,28 @@ struct place {
 	float	*mine;
 };
 
-/* Where a row of key j of k or v, of ld, is, in elements; -1: nowhere. */
-static inline int64_t
-key_at(const struct place *p, int64_t ld, int64_t d, int64_t j)
+/* Keys that lie evenly: n rows, step elements apart, from at on; -1: they are nowhere. */
+struct stretch {
+	int64_t	at, step, n;
+};
+
+/* The first of the n keys from j on, in k or v, of ld. */
+static inline struct stretch
+stretch_of(const struct place *p, int64_t ld, int64_t d, int64_t j, int64_t n)
 {
 	const struct k_attention *a = p->f->a;
 	const struct span *s = &p->b->span;
 	const int32_t *table = cpu_i32(a->block_table);
-	int64_t block;
+	int64_t block, in, step;
 
 	if (table == NULL)
-		return (s->row + j) * ld + p->kh * d;
+		return (struct stretch){ (s->row + j) * ld + p->kh * d, ld, n };
 	block = table[s->seq * a->max_blocks + j / a->block_size];
-	return block < 0 ? -1 : ((block * a->kv_heads + p->kh) * a->block_size +
-	    j % a->block_size) * (ld / a->kv_heads);
+	in = j % a->block_size;
+	step = ld / a->kv_heads;
+	return (struct stretch){ block < 0 ? -1 :
+	    ((block * a->kv_heads + p->kh) * a->block_size + in) * step, step,
+	    min64(n, a->block_size - in) };
 }
 
 /* to (n, d) = rows of the keys [j0, j0 + n) as floats. */
@@ -71,12 +79,52 @@ INLINE void
 rows_of(dtype type, const struct place *p, float *to, const void *x, int64_t ld, int64_t d,
     int64_t j0, int64_t n)
 {
-	for (int64_t j = j0; j < j0 + n; j++, to += d) {
-		int64_t row = key_at(p, ld, d, j);
+	for (int64_t j = 0; j < n;) {
+		struct stretch r = stretch_of(p, ld, d, j0 + j, n - j);
 
-		for (int64_t e = 0; e < d; e += VW)
-			vstore_to(to + e, row < 0 ? (vf){ 0 } : cget(type, x, row + e, d - e),
-			    d - e);
+		j += r.n;
+		if (r.at < 0) {
+			memset(to, 0, (size_t)(r.n * d) * sizeof(*to));
+			to += r.n * d;
+			continue;
+		}
+		for (int64_t i = 0; i < r.n; i++, to += d, r.at += r.step) {
+			int64_t e = 0;
+
+			for (; e + VW <= d; e += VW)
+				vstore(to + e, cget(type, x, r.at + e, VW));
+			if (e < d)
+				vstore_n(to + e, cget(type, x, r.at + e, d - e), d - e);
+		}
+	}
+}
+
+/* to (d, BK) = VW keys, at these places, as columns; zeros where there are none. */
+INLINE void
+turn_keys(dtype type, float *to, const void *x, const int64_t at[VW], int64_t d)
+{
+	bool all = d % VW == 0;
+
+	for (int i = 0; i < VW; i++)
+		all &= at[i] >= 0;
+	for (int64_t e = 0; e < d; e += VW, to += VW * BK) {
+		vf t[VW];
+
+		if (all) {
+			UNROLL
+			for (int i = 0; i < VW; i++)
+				t[i] = cget(type, x, at[i] + e, VW);
+			turn(t);
+			UNROLL
+			for (int i = 0; i < VW; i++)
+				vstore(to + i * BK, t[i]);
+			continue;
+		}
+		for (int i = 0; i < VW; i++)
+			t[i] = at[i] < 0 ? (vf){ 0 } : cget(type, x, at[i] + e, d - e);
+		turn(t);
+		for (int i = 0; i < VW && e + i < d; i++)
+			vstore(to + i * BK, t[i]);
 	}
 }
 
@@ -87,20 +135,18 @@ columns_of(dtype type, const struct place *p, float *to, int64_t j0, int64_t n)
 	const struct k_attention *a = p->f->a;
 
 	for (int64_t j = 0; j < BK; j += VW) {
-		int64_t row[VW];
+		int64_t at[VW], i = 0;
 
-		for (int64_t i = 0; i < VW; i++)
-			row[i] = j + i < n ? key_at(p, a->ldk, a->d_qk, j0 + j + i) : -1;
-		for (int64_t e = 0; e < a->d_qk; e += VW) {
-			vf t[VW];
+		while (i < VW && j + i < n) {
+			struct stretch r = stretch_of(p, a->ldk, a->d_qk, j0 + j + i,
+			    min64(VW - i, n - j - i));
 
-			for (int64_t i = 0; i < VW; i++)
-				t[i] = row[i] < 0 ? (vf){ 0 } :
-				    cget(type, cpu_ptr(a->k), row[i] + e, a->d_qk - e);
-			turn(t);
-			for (int64_t i = 0; i < VW && e + i < a->d_qk; i++)
-				vstore(to + (e + i) * BK + j, t[i]);
+			for (int64_t l = 0; l < r.n; l++)
+				at[i++] = r.at < 0 ? -1 : r.at + l * r.step;
 		}
+		while (i < VW)
+			at[i++] = -1;
+		turn_keys(type, to + j, cpu_ptr(a->k), at, a->d_qk);
 	}
 }
 
@@ -112,12 +158,9 @@ bias_of(const struct place *p, int64_t j0, int64_t n)
 
 	if (p->f->a->bias.at == 0)
 		return NULL;
-	for (int64_t j = 0; j < BK; j++) {
-		/* As if rows had one element a head. */
-		int64_t at = j < n ? key_at(p, p->f->a->kv_heads, 1, j0 + j) : -1;
-
-		to[j] = at < 0 ? 0 : cpu_f32(p->f->a->bias)[at];
-	}
+	memset(to, 0, BK * sizeof(*to));
+	/* As if rows had one element a head. */
+	rows_of(DTYPE_F32, p, to, cpu_ptr(p->f->a->bias), p->f->a->kv_heads, 1, j0, n);
 	return to;
 }
 
@@ -377,6 +420,22 @@ clear(const struct forward *f, float *state)
 	}
 }
 
+/* Fetch keys and values from j on, which the next block is: heads lie apart in a cache. */
+static void
+fetch(const struct place *p, dptr x, int64_t ld, int64_t d, int64_t j, int64_t n)
+{
+	while (n > 0) {
+		struct stretch r = stretch_of(p, ld, d, j, n);
+		const char *from = (char *)cpu_ptr(x) + dtype_bytes(p->f->a->kv_type, r.at);
+
+		for (int64_t b = 0; r.at >= 0 && b < dtype_bytes(p->f->a->kv_type, r.n * r.step);
+		    b += 64)
+			__builtin_prefetch(from + b, 0, 2);
+		j += r.n;
+		n -= r.n;
+	}
+}
+
 /* state = the sums over the keys [j, to). */
 static void
 attend_keys(const struct place *p, float *state, int64_t j, int64_t to)
@@ -396,6 +455,10 @@ attend_keys(const struct place *p, float *state, int64_t j, int64_t to)
 
 		if (passed(a, s->pos + p->b->from, j, n))
 			continue;
+		if (few && a->block_table.at != 0 && j + BK < s->nk) {
+			fetch(p, a->k, a->ldk, a->d_qk, j + BK, min64(BK, s->nk - j - BK));
+			fetch(p, a->v, a->ldv, a->d_v, j + BK, min64(BK, s->nk - j - BK));
+		}
 		bias = bias_of(p, j, n);
 #define CALL(type) rows_of(type, p, p->mine + f->values, cpu_ptr(a->v), a->ldv, a->d_v, j, n)
 		EACH_CACHED(a->kv_type, CALL);

@@ -11,8 +11,22 @@
 
 enum { QUANT = 32 };			/* elements of a block */
 
-typedef int8_t vb __attribute__((vector_size(VW)));
-typedef int8_t vb_mem __attribute__((vector_size(VW), aligned(1), may_alias));
+/* VW bytes as integers. */
+INLINE vi
+bytes_widen(const uint8_t *p)
+{
+#if VW == 16
+	return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+#elif VW == 8
+	return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+#else
+	vi x;
+
+	for (int i = 0; i < VW; i++)
+		x[i] = (int8_t)p[i];
+	return x;
+#endif
+}
 
 /* A block's scale, in all lanes. */
 INLINE vf
@@ -31,16 +45,14 @@ block_scale(const uint8_t *block)
 INLINE vf
 cget_q8(const uint8_t *block, int64_t at)
 {
-	vb q = *(const vb_mem *)(block + 2 + at);
-
-	return block_scale(block) * __builtin_convertvector(__builtin_convertvector(q, vi), vf);
+	return block_scale(block) * __builtin_convertvector(bytes_widen(block + 2 + at), vf);
 }
 
 /* Low halves of 16 bytes are elements 0 to 15, high halves the others. */
 INLINE vf
 cget_q4(const uint8_t *block, int64_t at)
 {
-	vi q = __builtin_convertvector(*(const vb_mem *)(block + 2 + at % 16), vi);
+	vi q = bytes_widen(block + 2 + at % 16);
 
 	q = (at < 16 ? q & 15 : q >> 4 & 15) - 8;
 	return block_scale(block) * __builtin_convertvector(q, vf);

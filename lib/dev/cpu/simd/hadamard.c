@@ -3,23 +3,6 @@
 
 #include "dev/cpu/simd/simd.h"
 
-/* x with lanes i and i ^ h exchanged. */
-INLINE vf
-exchange(vf x, int h)
-{
-#if VW == 16
-	return (vf)_mm512_permutexvar_ps((__m512i)(viota() ^ h), (__m512)x);
-#elif VW == 8
-	return (vf)_mm256_permutevar8x32_ps((__m256)x, (__m256i)(viota() ^ h));
-#else
-	vf y;
-
-	for (int i = 0; i < VW; i++)
-		y[i] = x[i ^ h];
-	return y;
-#endif
-}
-
 static void
 transform(float *x, int64_t n, float scale)
 {
@@ -27,8 +10,9 @@ transform(float *x, int64_t n, float scale)
 	for (int64_t i = 0; i < n; i += VW) {
 		vf v = vload(x + i) * scale;
 
+		UNROLL
 		for (int h = 1; h < VW; h *= 2)
-			v = exchange(v, h) + vsel((viota() & h) != 0, -v, v);
+			v = vswap(v, h) + vsel((viota() & h) != 0, -v, v);
 		vstore(x + i, v);
 	}
 	for (int64_t h = VW; h < n; h *= 2)
