@@ -12,17 +12,20 @@
 #include <string.h>
 
 #include "base/stream.h"
+#include "infer/chat.h"
+#include "model/chat.h"
 #include "model/merge.h"
 #include "tool/cache.h"
 #include "tool/draft.h"
 #include "tool/grammar.h"
 #include "tool/prompts.h"
+#include "tool/talk.h"
 #include "tool/texts.h"
 
 struct gen {
-	const char	*model, *adapter, *prompt, *device;
+	const char	*model, *adapter, *prompt, *system, *device;
 	int64_t		 threads, parallel;
-	bool		 echo, json, verbose;
+	bool		 echo, json, chat, verbose;
 	struct texts_opts how;
 	struct cache_opts cache;
 	struct prompts	 records;
@@ -33,6 +36,7 @@ struct gen {
 	struct dev	*dev;
 	struct model	 m;
 	struct tokenizer *tok;
+	struct template	*template;	/* NULL without --chat */
 	struct engine	*engine;
 	struct scheduler *scheduler;
 	struct request	 request;	/* as the options have it */
@@ -55,6 +59,8 @@ static const struct opt opts[] = {
 	{ 'm', "model", OPT_STR, AT(model), "DIR", "model directory or checkpoint" },
 	{ 0, "adapter", OPT_STR, AT(adapter), "DIR", "adapter of the model to put into it" },
 	{ 'p', "prompt", OPT_STR, AT(prompt), "TEXT", "text to continue (standard input)" },
+	{ 0, "chat", OPT_FLAG, AT(chat), .help = "answer messages, by the model's template" },
+	{ 0, "system", OPT_STR, AT(system), "TEXT", "chat: what the model is told first" },
 	{ 0, "texts", OPT_I64, AT(records.texts), "N",
 	    "texts for each prompt, each from its own draw (1)", .min = 1, .max = 1e6 },
 	TEXTS_OPTIONS(struct gen, how),
@@ -156,10 +162,36 @@ one_prompt(struct gen *g, struct arena *a)
 		tool_fail(NULL, &err);
 }
 
+/* ---- messages ---- */
+
+static void
+chat(struct gen *g)
+{
+	struct talk t = { .template = g->template, .tok = g->tok, .engine = g->engine,
+	    .scheduler = g->scheduler, .request = g->request, .messages = json_array(),
+	    .verbose = g->verbose };
+	struct err err;
+
+	if (t.messages == NULL)
+		tool_die("out of memory");
+	if ((t.seq = seq_new(g->engine, &err)) == NULL || (g->system != NULL &&
+	    chat_say(t.messages, "system", str_of(g->system), &err) < 0) ||
+	    (t.out = out_open(g->records.io.output, (struct codec_spec){ 0 }, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (talk_run(&t, g->prompt, &err) < 0) {
+		out_abort(t.out);
+		tool_fail(NULL, &err);
+	}
+	if (out_commit(t.out, &err) < 0)
+		tool_fail(NULL, &err);
+	seq_free(t.seq);
+	json_decref(t.messages);
+}
+
 /* ---- all of it ---- */
 
 static void
-open_model(struct gen *g)
+open_model(struct gen *g, bool records)
 {
 	struct err err;
 
@@ -170,6 +202,10 @@ open_model(struct gen *g)
 	if (model_load(&g->m, g->model, g->dev, false, &err) < 0 ||
 	    (g->adapter != NULL && adapter_merge(&g->m, g->adapter, 1, &err) < 0) ||
 	    (g->tok = model_tokenizer(g->model, &err)) == NULL)
+		tool_fail(NULL, &err);
+	/* Records may have messages, and need none. */
+	if ((g->chat || records) && (g->template = template_load(g->model, NULL, &err)) == NULL &&
+	    g->chat)
 		tool_fail(NULL, &err);
 	if (tokenizer_vocab(g->tok) > g->m.config.vocab)
 		tool_die("%s: the tokenizer has %d tokens, the model %lld", g->model,
@@ -194,6 +230,9 @@ open_engine(struct gen *g)
 	g->records.tok = g->tok;
 	g->records.scheduler = g->scheduler;
 	g->records.request = &g->request;
+	g->records.template = g->template;
+	g->records.system = g->system;
+	g->records.chat = g->chat;
 	g->records.context = g->m.config.context;
 	g->records.io.verbose = g->verbose;
 }
@@ -208,6 +247,7 @@ close_all(struct gen *g)
 	grammar_end(&g->grammar);
 	engine_free(g->engine);
 	model_free(&g->m);
+	template_free(g->template);
 	tokenizer_free(g->tok);
 	dev_close(g->dev);
 	team_free(g->team);
@@ -227,9 +267,13 @@ main(int argc, char **argv)
 		tool_usage("no -m DIR");
 	if (*files != NULL && g.prompt != NULL)
 		tool_usage("'%s': the prompts are in records, or -p's", *files);
+	if (g.system != NULL && !g.chat)
+		tool_usage("--system is for --chat");
+	if (g.chat && (g.json || g.echo || g.records.texts > 1) && *files == NULL)
+		tool_usage("--chat writes answers alone: no -F jsonl, --echo or --texts");
 	if (arena_init(&a, (ptrdiff_t)1 << 30, &err) < 0)
 		tool_fail(NULL, &err);
-	open_model(&g);
+	open_model(&g, *files != NULL);
 	if (*files == NULL && (!g.json || g.records.texts < g.parallel))
 		g.parallel = g.json ? g.records.texts : 1;
 	open_engine(&g);
@@ -238,7 +282,10 @@ main(int argc, char **argv)
 	if (*files != NULL) {
 		status = prompts_main(&tool, &g.records, files);
 	} else {
-		one_prompt(&g, &a);
+		if (g.chat)
+			chat(&g);
+		else
+			one_prompt(&g, &a);
 		status = tool_finish(0);
 	}
 	close_all(&g);

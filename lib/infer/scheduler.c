@@ -370,3 +370,16 @@ scheduler_finish(struct scheduler *s, struct err *err)
 			return -1;
 	return 0;
 }
+
+int
+scheduler_stop(struct scheduler *s, struct err *err)
+{
+	for (int i = 0; i < s->n; i++) {
+		s->text[i].report.end = TEXT_BROKEN_OFF;
+		if (finish(&s->text[i], err) < 0)
+			return -1;
+		s->text[i].over = true;
+	}
+	leave(s);
+	return 0;
+}

@@ -83,4 +83,7 @@ int scheduler_running(const struct scheduler *s);
 int scheduler_step(struct scheduler *s, struct err *err);
 int scheduler_finish(struct scheduler *s, struct err *err);
 
+/* Break all off where they are.  As scheduler_step(). */
+int scheduler_stop(struct scheduler *s, struct err *err);
+
 #endif

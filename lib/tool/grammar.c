@@ -9,7 +9,7 @@
 const struct opt grammar_options[] = {
 	{ 0, "grammar", OPT_STR, AT(gbnf), "FILE", "texts are of this grammar, in GBNF" },
 	{ 0, "regex", OPT_STR, AT(regex), "RE", "texts are of this regular expression" },
-	{ 0, "schema", OPT_STR, AT(schema), "FILE", "texts are instances of this JSON schema" },
+	{ 0, "json-schema", OPT_STR, AT(schema), "FILE", "texts are JSON of this schema" },
 	{ 0 }
 };
 
@@ -48,7 +48,7 @@ grammar_begin(struct grammar_opts *o, const struct config *c, const struct token
 	if (o->gbnf == NULL && o->regex == NULL && o->schema == NULL)
 		return NULL;
 	if ((o->gbnf != NULL) + (o->regex != NULL) + (o->schema != NULL) > 1)
-		tool_usage("one of --grammar, --regex and --schema");
+		tool_usage("one of --grammar, --regex and --json-schema");
 	if (c->eos >= 0)
 		eos[n++] = c->eos;
 	for (int i = 0; i < c->n_eos_more; i++)

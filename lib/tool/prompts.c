@@ -1,6 +1,7 @@
 #include "tool/prompts.h"
 
 #include "base/progress.h"
+#include "infer/chat.h"
 
 static int
 write_line(void *ctx, str answer, struct err *err)
@@ -20,6 +21,52 @@ struct asked {
 	bool		 seeded;	/* by the record: then its place does not matter */
 };
 
+/* The messages of a record, or its text as one; NULL with err filled. */
+static json_t *
+messages_of(const struct prompts *p, const struct record *r, str value, struct err *err)
+{
+	json_t *messages;
+
+	if (value.p != NULL) {
+		if (value.p[0] != '[') {
+			err_set(err, ERR_FORMAT, "not an array");
+			return NULL;
+		}
+		return json_doc(value, err);
+	}
+	if ((messages = json_array()) == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	if ((p->system != NULL && chat_say(messages, "system", str_of(p->system), err) < 0) ||
+	    chat_say(messages, "user", r->text, err) < 0) {
+		json_decref(messages);
+		return NULL;
+	}
+	return messages;
+}
+
+/* The prompt of a record, from its text or its messages. */
+static int
+read_prompt(const struct prompts *p, const struct record *r, struct ids *ids, struct err *err)
+{
+	str value = r->member[REQUEST_KEYS].value;
+	json_t *messages;
+	int ret;
+
+	if (value.p == NULL && r->text.p == NULL)
+		return err_set(err, ERR_FORMAT, "no key '%.*s'", STR_ARG(r->field));
+	if (value.p == NULL && !p->chat)
+		return prompt_tokens(p->tok, r->text, ids, err);
+	if (p->template == NULL)
+		return err_set(err, ERR_FORMAT, "messages, and the model has no chat template");
+	if ((messages = messages_of(p, r, value, err)) == NULL)
+		return err_wrap(err, "key 'messages'");
+	ret = chat_prompt(p->template, p->tok, messages, ids, err);
+	json_decref(messages);
+	return ret;
+}
+
 static int
 map(const void *ctx, void *state, struct record *r, struct err *err)
 {
@@ -29,7 +76,7 @@ map(const void *ctx, void *state, struct record *r, struct err *err)
 	int32_t *prompt;
 
 	ids->n = 0;
-	if (q == NULL || prompt_tokens(p->tok, r->text, ids, err) < 0 ||
+	if (q == NULL || read_prompt(p, r, ids, err) < 0 ||
 	    (prompt = arena_new(r->scratch, int32_t, ids->n, err)) == NULL)
 		return RECORD_BAD;
 	memcpy(prompt, ids->id, (size_t)ids->n * sizeof(*prompt));
@@ -125,13 +172,16 @@ report(const struct prompts *p, double start)
 int
 prompts_main(const struct tool *tool, struct prompts *p, char **files)
 {
-	struct records_job job = { .ctx = p, .field = filter_field(&p->io),
-	    .keys = request_keys, .nkeys = REQUEST_KEYS, .map = map, .sink = sink,
+	str keys[REQUEST_KEYS + 1];
+	struct records_job job = { .ctx = p, .field = filter_field(&p->io), .optional = true,
+	    .keys = keys, .nkeys = REQUEST_KEYS + 1, .map = map, .sink = sink,
 	    .settle = settle, .state_size = sizeof(struct ids), .state_free = free_ids };
 	double start = progress_now();
 	struct err err;
 	int status;
 
+	memcpy(keys, request_keys, sizeof(request_keys));
+	keys[REQUEST_KEYS] = S("messages");
 	p->io.ctx = p;
 	p->io.begin = begin;
 	p->io.end = end;

@@ -226,12 +226,12 @@ cat >schema <<'END'
     "n": { "type": "integer", "minimum": 10, "maximum": 20 } },
   "required": ["name", "n"], "additionalProperties": false }
 END
-exits 0 '--schema' llm-generate -m $model -p The --texts 20 -T 3 --schema schema -n 60
+exits 0 '--json-schema' llm-generate -m $model -p The --texts 20 -T 3 --json-schema schema -n 60
 ! grep -vEqx '\{|\}|[ 	]*|[ 	]*\{?[ 	]*("name": ?"(ls|cat)")?(,[ 	]*)?("n": ?(1[0-9]|20))?[ 	]*}?' out &&
     grep -q '"n": *1' out
 result 'all texts are of it' $?
 echo '{ "properties": { "a": { "not": {} , "if": 1 } } }' >broken
-exits 2 'a schema that cannot be honoured' llm-generate -m $model -p The --schema broken
+exits 2 'a schema that cannot be honoured' llm-generate -m $model -p The --json-schema broken
 grep -q "^llm-generate: broken: schema #/properties/a: 'if' is not supported$" err
 result 'is told with its place' $?
 
@@ -358,6 +358,100 @@ result 'no answers' $?
 exits 2 'a missing file' llm-generate -m $model nothing.jsonl
 exits 2 '-p and a file' llm-generate -m $model -p The prompts
 exits 2 'a full disk' sh -c "llm-generate -m $model -n 4 prompts >/dev/full"
+
+# ---- messages ----
+
+cp -RL $model talker
+cat >talker/chat_template.jinja <<'END'
+{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<it>
+END
+exits 0 'a message' llm-generate -m talker --chat -p 'kernel' -T 0 -n 10
+cp out answer
+printf '<user>kernel<it>' | llm-generate -m talker -T 0 -n 10 >rendered
+cmp -s rendered answer
+result 'is continued as the template has it' $?
+exits 0 'a system message' llm-generate -m talker --chat --system fast -p 'kernel' -T 0 -n 10
+printf '<system>fast<user>kernel<it>' | llm-generate -m talker -T 0 -n 10 >rendered
+prints 'goes before it' <rendered
+exits 0 'lines' sh -c "printf 'kernel\n\nfile' | llm-generate -m talker --chat -T 0 -n 4 -v"
+printf '<user>kernel<it>' | llm-generate -m talker -T 0 -n 4 >rendered
+head -c "$(($(wc -c <rendered)))" out | cmp -s - rendered
+result 'are answered' $?
+{ printf '<user>kernel<assistant>'; head -c -1 rendered; printf '<user>file<it>'; } >second
+llm-generate -m talker -T 0 -n 4 -p "$(cat second)" >>rendered
+prints 'with what was said before' <rendered
+awk '/ tokens of / { n++; if (n == 2) exit !($2 < $5) }' err
+result 'which is not computed again' $?
+exits 0 'no lines' sh -c ': | llm-generate -m talker --chat'
+test ! -s out
+result 'no answers' $?
+exits 0 'a long conversation' sh -c "yes 'the file' | head -n 12 |
+    llm-generate -m talker --chat --ignore-eos -n 8"
+grep -q '^llm-generate: the first [0-9]* messages are forgotten: the context of 64 tokens is full$' err
+result 'forgets its beginning, and says so' $?
+exits 0 'a message that is no UTF-8' sh -c "printf 'a\\377\nkernel\n' |
+    llm-generate -m talker --chat -T 0 -n 10"
+grep -q '^llm-generate: a message that is no UTF-8 at byte 1$' err
+result 'is passed over' $?
+prints 'and the next is answered' <answer
+
+# An interrupt ends the answer, and not the conversation.
+llm-init -q -m tok --layers 4 --width 256 --context 100k -o slow
+cp talker/chat_template.jinja slow
+mkfifo lines
+llm-generate -m slow --chat --ignore-eos -n 90k -j 1 <lines >said 2>err &
+pid=$!
+exec 9>lines
+echo kernel >&9
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
+do
+	test -s said && break
+	sleep 0.2
+done
+kill -INT $pid
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
+do
+	test "$(tail -c 1 said | od -An -tx1 | tr -d ' ')" = 0a && break
+	sleep 0.2
+done
+before=$(wc -c <said)
+echo file >&9
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
+do
+	test "$(wc -c <said)" -gt "$before" && break
+	sleep 0.2
+done
+kill -INT $pid
+exec 9>&-
+wait $pid
+result 'an interrupt ends an answer, the end of the input all of it' $?
+test "$(wc -c <said)" -gt "$before"
+result 'the next message was answered' $?
+rm -rf slow
+
+cat >asks <<'END'
+{"messages":[{"role":"user","content":"kernel"}],"max_tokens":10}
+{"text":"kernel","max_tokens":10}
+END
+exits 0 'messages in records' llm-generate -m talker -T 0 --chat asks
+test "$(sed 's/.*"completion"/"completion"/' out | sort -u | wc -l)" -eq 1
+result 'and texts, are messages' $?
+exits 0 'messages without --chat' llm-generate -m talker -T 0 asks
+test "$(sed 's/.*"completion"/"completion"/' out | sort -u | wc -l)" -eq 2
+result 'are messages, and texts are not' $?
+for what in '"messages":7' '"messages":[7]' '"messages":[{"role":"user"'
+do
+	echo "{$what}" >one
+	exits 2 "$what" llm-generate -m talker one
+done
+head -n 1 asks >one
+exits 2 'messages to a model without a template' llm-generate -m $model one
+grep -q '^llm-generate: one:1: messages, and the model has no chat template$' err
+result 'says so' $?
+exits 2 'a conversation with it' llm-generate -m $model --chat -p The
+exits 2 'a system message without --chat' llm-generate -m talker --system The -p The
+exits 2 '--chat and records of one prompt' llm-generate -m talker --chat -p The -F jsonl
+exits 2 'an answer to a full disk' sh -c "llm-generate -m talker --chat -p The -n 4 >/dev/full"
 
 exits 0 'a full context' llm-generate -m $model -p 'The kernel' -n 1000 --ignore-eos -F jsonl
 test "$(field end)" = '"context"'
