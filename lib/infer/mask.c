@@ -37,8 +37,8 @@ set_bits(const struct token_trie *t, int32_t node, uint64_t *bits)
 
 /*
  * Judge the nodes from first to end, which lie below one that a set stands at;
- * depth is that one's.  Nodes where the floor was reached go to open, if given.
- * Return their number; *deep rises to the deepest stack.
+ * depth is that one's.  Those below where the floor was reached go to open, if
+ * given.  Return their number; *deep rises to the deepest stack.
  */
 static int32_t
 walk(struct constraint *c, int32_t first, int32_t end, int depth, int32_t set, uint64_t *bits,
@@ -58,8 +58,9 @@ walk(struct constraint *c, int32_t first, int32_t end, int depth, int32_t set, u
 			continue;
 		}
 		set_bits(c->trie, at, bits);
-		if (open != NULL && c->s.set[next].open)
-			open[n_open++] = at;
+		for (int32_t v = at + 1; open != NULL && c->s.set[next].open && v < node[at].next;
+		    v = node[v].next)
+			open[n_open++] = v;
 		if (c->s.set[next].depth > *deep)
 			*deep = c->s.set[next].depth;
 		c->stack[node[at].depth] = next;
@@ -105,6 +106,22 @@ cut(struct constraint *c, int32_t frame, int32_t *call, struct err *err)
 	return top;
 }
 
+/* Nodes in the order of their bytes, for what goes on there takes few of those. */
+static void
+sort_open(const struct token_node *node, const int32_t *open, int32_t n, struct base *b)
+{
+	int32_t at[256], *first = b->first;
+
+	for (int32_t i = 0; i < n; i++)
+		first[node[open[i]].byte + 1]++;
+	for (int i = 0; i < 256; i++) {
+		first[i + 1] += first[i];
+		at[i] = first[i];
+	}
+	for (int32_t i = 0; i < n; i++)
+		b->open[at[node[open[i]].byte]++] = open[i];
+}
+
 /* The mask of a set that stands on the floor, made when it is first asked for. */
 static const struct base *
 base_of(struct constraint *c, int32_t set, struct err *err)
@@ -121,17 +138,16 @@ base_of(struct constraint *c, int32_t set, struct err *err)
 	if ((b.bits = arena_new(&c->masks, uint64_t, words(c), err)) == NULL ||
 	    (n = walk(c, 0, c->trie->n, 0, set, b.bits, c->open, &b.depth, err)) < 0)
 		return NULL;
-	if ((b.open = arena_new(&c->masks, int32_t, n, err)) == NULL)
+	if ((b.open = arena_new(&c->masks, int32_t, n, err)) == NULL ||
+	    (b.first = arena_new(&c->masks, int32_t, 257, err)) == NULL)
 		return NULL;
-	if (n > 0)
-		memcpy(b.open, c->open, (size_t)n * sizeof(*b.open));
-	b.n_open = n;
+	sort_open(c->trie->node, c->open, n, &b);
 	c->base[c->n_bases] = b;
 	c->s.set[set].base = ++c->n_bases;
 	return &c->base[c->n_bases - 1];
 }
 
-/* Nodes where the group came to the floor go on with what lies below it. */
+/* Where the group came to the floor, what lies below it goes on. */
 static int
 go_below(struct constraint *c, const struct base *b, int32_t call, uint64_t *mask, struct err *err)
 {
@@ -140,12 +156,20 @@ go_below(struct constraint *c, const struct base *b, int32_t call, uint64_t *mas
 
 	if (set < 0)
 		return -1;
-	for (int32_t i = 0; i < b->n_open; i++) {
-		const struct token_node *v = &c->trie->node[b->open[i]];
+	for (int byte = 0; byte < 256; byte++) {
+		int32_t next = SET_DEAD;
 
-		if (walk(c, b->open[i] + 1, v->next, v->depth, set, mask, NULL, &deep,
-		    err) < 0)
+		if (b->first[byte] < b->first[byte + 1] &&
+		    (next = set_next(c, set, (uint8_t)byte, err)) < 0)
 			return -1;
+		for (int32_t i = b->first[byte]; next != SET_DEAD && i < b->first[byte + 1]; i++) {
+			const struct token_node *v = &c->trie->node[b->open[i]];
+
+			set_bits(c->trie, b->open[i], mask);
+			if (walk(c, b->open[i] + 1, v->next, v->depth, next, mask, NULL, &deep,
+			    err) < 0)
+				return -1;
+		}
 	}
 	return 0;
 }
@@ -172,7 +196,7 @@ add_group(struct constraint *c, const place *group, int32_t n, uint64_t *mask, s
 	}
 	for (int64_t i = 0; i < words(c); i++)
 		mask[i] |= b->bits[i];
-	return b->n_open == 0 ? 0 : go_below(c, b, call, mask, err);
+	return b->first[256] == 0 ? 0 : go_below(c, b, call, mask, err);
 }
 
 int

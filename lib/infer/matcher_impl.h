@@ -97,8 +97,8 @@ struct closure {
 /* A mask of what one group of configurations allows, whatever lies below it. */
 struct base {
 	uint64_t	*bits;
-	int32_t		*open;		/* nodes where it came to the floor */
-	int32_t		 n_open;
+	int32_t		*open;		/* nodes below those where it came to the floor */
+	int32_t		*first;		/* of each byte; first[256] is their number */
 	int32_t		 depth;		/* that a token came to above the floor */
 };
 

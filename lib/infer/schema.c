@@ -390,7 +390,7 @@ compile(struct schema *s, struct err *err)
 struct grammar *
 grammar_schema(str source, const struct schema_options *o, struct err *err)
 {
-	struct schema s = { .o = *o, .any = -1, .string = -1, .key = -1, .path.limit = 1 << 20 };
+	struct schema s = { .o = *o, .any = -1, .path.limit = 1 << 20 };
 	struct grammar *g = NULL;
 
 	if (source.n > GRAMMAR_TEXT_MAX) {

@@ -23,7 +23,8 @@ struct schema {
 	int		 nest;
 	int64_t		 work;		/* schemas looked at */
 	const struct expr *space, *colon, *comma;
-	int32_t		 any, string, key;	/* rules, when they are there; or -1 */
+	const struct expr *key;		/* any key, when it is there */
+	int32_t		 any;		/* the rule of any value, or -1 */
 };
 
 /* Types as bits. */

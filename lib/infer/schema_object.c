@@ -146,23 +146,37 @@ read_properties(struct schema *s, json_t *flat, struct object *o)
  * one dialect of patterns takes for a line's end and another does not.
  */
 static const struct expr *
-any_key(struct schema *s)
+key_text(struct schema *s)
 {
 	struct chars *not = chars_new(&s->b);
 
-	if (s->key < 0) {
-		chars_add(&s->b, not, 0, 0x1f);
-		chars_add(&s->b, not, '"', '"');
-		chars_add(&s->b, not, '\\', '\\');
-		chars_add(&s->b, not, 0x7f, 0x9f);
-		chars_add(&s->b, not, 0x2028, 0x2029);
-		chars_sort(not);
-		if ((s->key = builder_rule(&s->b, S("key"), 0)) < 0)
-			return NULL;
-		s->b.rule[s->key].body = expr_repeat(&s->b,
-		    expr_chars(&s->b, chars_not(&s->b, not)), 1, REPEAT_INF);
-	}
-	return expr_call(&s->b, s->key);
+	chars_add(&s->b, not, 0, 0x1f);
+	chars_add(&s->b, not, '"', '"');
+	chars_add(&s->b, not, '\\', '\\');
+	chars_add(&s->b, not, 0x7f, 0x9f);
+	chars_add(&s->b, not, 0x2028, 0x2029);
+	chars_sort(not);
+	return expr_repeat(&s->b, expr_chars(&s->b, chars_not(&s->b, not)), 1, REPEAT_INF);
+}
+
+/* A key and its closing quote as a rule, which so ends in one place. */
+static const struct expr *
+key_rule(struct schema *s, const struct expr *e)
+{
+	int32_t rule = builder_rule(&s->b, S("key"), 0);
+
+	if (rule < 0 || e == NULL)
+		return NULL;
+	s->b.rule[rule].body = seq(s, e, expr_text(&s->b, "\""));
+	return expr_call(&s->b, rule);
+}
+
+static const struct expr *
+any_key(struct schema *s)
+{
+	if (s->key == NULL)
+		s->key = key_rule(s, key_text(s));
+	return s->key;
 }
 
 /* All keys that are none of the names, and in and out of patterns, as a rule. */
@@ -172,18 +186,17 @@ other_key(struct schema *s, json_t *flat, const char *in)
 	json_t *named = schema_keep(s, json_object()), *v;
 	json_t *patterns = json_object_get(flat, "patternProperties");
 	json_t *names = json_object_get(flat, "propertyNames");
-	const struct expr *e = any_key(s), *not = expr_none(&s->b);
+	const struct expr *e, *not = expr_none(&s->b);
 	const char *name;
 	struct buf key = { 0 };
-	int32_t rule;
 	size_t i;
 
 	json_object_update(named, json_object_get(flat, "properties"));
 	json_array_foreach(json_object_get(flat, "required"), i, v)
 		json_object_set_new(named, json_string_value(v), json_true());
-	if (e == NULL || (json_object_size(named) == 0 && patterns == NULL && names == NULL))
-		return e;
-	e = s->b.rule[s->key].body;
+	if (json_object_size(named) == 0 && patterns == NULL && names == NULL)
+		return any_key(s);
+	e = key_text(s);
 	json_object_foreach(named, name, v) {
 		buf_reset(&key);
 		json_quote(&key, str_of(name));
@@ -202,25 +215,19 @@ other_key(struct schema *s, json_t *flat, const char *in)
 	}
 	if (not == NULL || e == NULL)
 		return NULL;
-	if (not->op != EXPR_NONE)
-		e = expr_minus(&s->b, e, not);
-	if ((rule = builder_rule(&s->b, S("other key"), 0)) < 0)
-		return NULL;
-	s->b.rule[rule].body = e;
-	return expr_call(&s->b, rule);
+	return key_rule(s, not->op == EXPR_NONE ? e : expr_minus(&s->b, e, not));
 }
 
 static const struct expr *
 other_member(struct schema *s, json_t *flat, const char *in, json_t *value)
 {
-	const struct expr *quote = expr_text(&s->b, "\"");
 	const char *keyword = in != NULL ? "patternProperties" : "additionalProperties";
 	ptrdiff_t mark = schema_down(s, keyword, 0);
 	const struct expr *e;
 
 	if (in != NULL)
 		schema_down(s, in, 0);
-	e = seq(s, seq(s, quote, seq(s, other_key(s, flat, in), quote)), s->colon);
+	e = seq(s, seq(s, expr_text(&s->b, "\""), other_key(s, flat, in)), s->colon);
 	e = seq(s, e, schema_value(s, value));
 	schema_up(s, mark);
 	return e;
