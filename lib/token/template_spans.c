@@ -75,13 +75,15 @@ template_render_spans(const struct template *t, const struct template_input *in,
 	ptrdiff_t start = out->n;
 	int ret = template_render(t, in, out, spans, err);
 	size_t n = json_array_size(in->messages);
+	str whole = S("");
 
+	if (ret == 0 && out->n > start)
+		whole = (str){ out->p + start, out->n - start };
 	for (size_t i = 0; !t->marks && ret == 0 && i < n; i++) {
 		const json_t *role = json_object_get(json_array_get(in->messages, i), "role");
 
 		if (json_is_string(role) && strcmp(json_string_value(role), "assistant") == 0)
-			ret = find_span(&p, in->messages, i,
-			    (str){ out->p + start, out->n - start }, spans);
+			ret = find_span(&p, in->messages, i, whole, spans);
 	}
 	if (ret < 0)
 		out->n = start;
