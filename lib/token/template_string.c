@@ -208,7 +208,7 @@ BUILTIN(s_removesuffix)
 
 /* ---- finding ---- */
 
-/* The last place of what in s, or -1. */
+/* The last place of what in s, or -1.  Callers count a step for four places. */
 static ptrdiff_t
 find_last(str s, str what)
 {
@@ -226,7 +226,7 @@ place(struct run *r, const struct value *self, const struct value *what, bool la
 	str t;
 
 	if (tpl_arg_str(r, what, "find", &t) < 0 ||
-	    tpl_work(r, self->s.n + (last ? self->s.n * (t.n / 16) : 0)) < 0)
+	    tpl_work(r, last ? 4 * self->s.n * (1 + t.n / 64) : self->s.n) < 0)
 		return -1;
 	at = last ? find_last(self->s, t) : tpl_find_text(self->s, t, 0);
 	*i = at < 0 ? -1 : utf8_count((str){ self->s.p, at });
@@ -392,7 +392,7 @@ BUILTIN(s_rsplit)	/* sep, maxsplit */
 	    (pieces.list = tpl_list_new(r, 0)) == NULL)
 		return -1;
 	for (; most != 0; most--) {
-		if (tpl_work(r, s.n * (1 + sep.n / 16)) < 0)
+		if (tpl_work(r, 4 * s.n * (1 + sep.n / 64)) < 0)
 			return -1;
 		if ((at = find_last(s, sep)) < 0)
 			break;
@@ -457,7 +457,7 @@ partition(struct run *r, str s, const struct value *by, bool last, struct value 
 	str sep;
 
 	if (l == NULL || tpl_arg_str(r, by, "partition", &sep) < 0 ||
-	    tpl_work(r, s.n * (1 + sep.n / 16)) < 0)
+	    tpl_work(r, 4 * s.n * (1 + sep.n / 64)) < 0)
 		return -1;
 	at = last ? find_last(s, sep) : tpl_find_text(s, sep, 0);
 	l->at[0] = tpl_str_value(at < 0 ? last ? S("") : s : (str){ s.p, at });

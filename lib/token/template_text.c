@@ -154,6 +154,8 @@ write_repr(struct run *r, struct buf *b, const struct value *v)
 int
 tpl_write(struct run *r, struct buf *b, const struct value *v)
 {
+	if (tpl_work(r, 0) < 0)
+		return -1;
 	switch (v->kind) {
 	case V_MISSING: case V_UNDEFINED:
 		return 0;
@@ -341,6 +343,8 @@ json_value(struct run *r, struct buf *b, const struct value *v, const struct jso
 {
 	int ret;
 
+	if (tpl_work(r, 0) < 0)
+		return -1;
 	switch (v->kind) {
 	case V_NONE:
 		buf_add(b, S("null"));
