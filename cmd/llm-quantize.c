@@ -58,6 +58,7 @@ static const struct opt opts[] = {
 	{ 0, "pure", OPT_FLAG, AT(o.pure), NULL, "one type for all, not a mix" },
 	{ 0, "allow-requantize", OPT_FLAG, AT(o.again), NULL, "quantize what is already" },
 	CALIBRATE_OPTIONS(struct job, calibrate),
+	{ 0, "awq", OPT_FLAG, AT(o.awq), NULL, "scale columns by their inputs before rounding" },
 	{ 0, "gptq", OPT_FLAG, AT(gptq), NULL,
 	    "let errors make up for each other, with --calibrate" },
 	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "gptq: for sums of inputs at a time (1G)",
@@ -170,6 +171,8 @@ main(int argc, char **argv)
 		tool_usage("no -o FILE");
 	if (j.calibrate.imatrix != NULL && j.calibrate.text != NULL)
 		tool_usage("--imatrix and --calibrate");
+	if (j.o.awq && (!types || (j.calibrate.text == NULL && j.calibrate.imatrix == NULL)))
+		tool_usage("--awq needs a type, and --calibrate FILE or --imatrix FILE");
 	if (j.gptq && (!types || j.calibrate.text == NULL))
 		tool_usage("--gptq needs a type and --calibrate FILE");
 	if (!types && j.calibrate.text == NULL)

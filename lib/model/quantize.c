@@ -28,6 +28,7 @@ struct quantize {
 	int		 n_rules;
 	struct quantize_tensor *tensor;
 	struct gguf_tensor *out;	/* the same, with types as in files */
+	struct fold	*fold;		/* of each */
 	quantize_done	*done;
 	void		*ctx;
 	/* the tensor that is worked on */
@@ -55,6 +56,21 @@ mats_of(const struct gguf_tensor *t)
 
 /* ---- a tensor's rows ---- */
 
+/* Scale the elements, and the importance of columns whose inputs are scaled back. */
+static void
+apply_fold(struct quantize *q, int i)
+{
+	const struct fold *f = &q->fold[i];
+	int64_t cols = cols_of(&q->x->tensor[i]), n = q->x->tensor[i].n;
+
+	for (int64_t k = 0; k < n && f->cols != NULL; k++)
+		q->y[k] *= f->cols[k % cols];
+	for (int64_t k = 0; k < n && f->rows != NULL; k++)
+		q->y[k] *= f->rows[k / cols];
+	for (int64_t k = 0; k < cols && f->cols != NULL && q->seen[0]; k++)
+		q->weight[k] /= f->cols[k] * f->cols[k];
+}
+
 /* Decode a tensor, and the importance of its columns. */
 static int
 hold(struct quantize *q, int i, struct err *err)
@@ -77,6 +93,7 @@ hold(struct quantize *q, int i, struct err *err)
 		return -1;
 	for (int64_t m = 0; e != NULL && m < mats; m++)
 		q->seen[m] = imatrix_mean(e, m, mats, cols, q->weight + m * cols);
+	apply_fold(q, i);
 	q->tensor[i].weighted = e != NULL && q->seen[0];
 	gptq_free(&q->gptq);
 	q->gptq_mat = -1;
@@ -90,6 +107,7 @@ static int
 hold_gptq(struct quantize *q, dtype type, int64_t mat, struct err *err)
 {
 	const struct gguf_tensor *t = &q->x->tensor[q->held];
+	const struct fold *f = &q->fold[q->held];
 	int64_t cols = cols_of(t);
 	float *h;
 	int got;
@@ -100,6 +118,8 @@ hold_gptq(struct quantize *q, dtype type, int64_t mat, struct err *err)
 	if ((h = malloc((size_t)(cols * cols) * sizeof(*h))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	got = grams_get(q->o->grams, t->name, mat, cols, h, err);
+	for (int64_t k = 0; k < cols * cols && got > 0 && f->cols != NULL; k++)
+		h[k] /= f->cols[k / cols] * f->cols[k % cols];
 	if (got > 0)
 		got = gptq_init(&q->gptq, h, cols, DAMP, q->team, err);
 	free(h);
@@ -453,6 +473,18 @@ choose_by_budget(struct quantize *q, struct err *err)
 
 /* ---- the whole ---- */
 
+/* AWQ: what is scaled is written anew, norms too. */
+static int
+scale(struct quantize *q, struct err *err)
+{
+	q->held = -1;
+	if (awq_fold(q->x, q->tensor, q->o->imatrix, q->model.layers, q->y, q->fold, err) < 0)
+		return -1;
+	for (int i = 0; i < q->x->n; i++)
+		q->tensor[i].changed |= q->fold[i].cols != NULL || q->fold[i].rows != NULL;
+	return 0;
+}
+
 static int
 plan(struct quantize *q, struct err *err)
 {
@@ -465,14 +497,17 @@ plan(struct quantize *q, struct err *err)
 		return err_set(err, ERR_ARG, "'%s': no such type", q->o->type);
 	q->tensor = calloc(n + 1, sizeof(*q->tensor));
 	q->out = calloc(n + 1, sizeof(*q->out));
+	q->fold = calloc(n + 1, sizeof(*q->fold));
 	q->y = malloc((size_t)q->x->most * sizeof(*q->y) + 1);
-	if (q->tensor == NULL || q->out == NULL || q->y == NULL)
+	if (q->tensor == NULL || q->out == NULL || q->y == NULL || q->fold == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	know_model(q);
 	for (int i = 0; i < q->x->n; i++)
 		if (choose(q, i, err) < 0)
 			return -1;
-	return q->o->bits > 0 ? choose_by_budget(q, err) : 0;
+	if (q->o->bits > 0 && choose_by_budget(q, err) < 0)
+		return -1;
+	return q->o->awq ? scale(q, err) : 0;
 }
 
 struct quantize *
@@ -503,6 +538,11 @@ quantize_free(struct quantize *q)
 		return;
 	for (int i = 0; i < q->n_rules; i++)
 		regfree(&q->rule[i].regex);
+	for (int i = 0; i < q->x->n && q->fold != NULL; i++) {
+		free(q->fold[i].cols);
+		free(q->fold[i].rows);
+	}
+	free(q->fold);
 	free(q->tensor);
 	free(q->out);
 	free(q->y);

@@ -22,6 +22,7 @@ struct quantize_options {
 	const char	**rule;		/* "REGEX=TYPE", the first that matches counts */
 	int		 n_rules;
 	const struct imatrix *imatrix;	/* or NULL */
+	bool		 awq;		/* inputs and columns are scaled (AWQ), with imatrix */
 	struct grams	*grams;		/* GPTQ by these sums (base/gptq.h); or NULL */
 };
 

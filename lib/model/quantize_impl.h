@@ -29,6 +29,15 @@ dtype mix_type(const struct mix *m, const struct mix_model *model, const char *n
 /* t, or what stands in for it where rows are no whole blocks of it. */
 dtype mix_fitting(dtype t, int64_t cols);
 
+/* What a tensor's columns and rows are multiplied with before anything else; NULL: nothing. */
+struct fold {
+	float	*cols, *rows;
+};
+
+/* Fill fold, one a tensor, by the inputs' sizes; y has room for the largest. */
+int awq_fold(struct export *x, const struct quantize_tensor *tensor, const struct imatrix *im,
+    int64_t layers, float *y, struct fold *fold, struct err *err);
+
 /* Of a type by its name in any case, "q4_k"; NONE. */
 dtype mix_dtype(str name);
 

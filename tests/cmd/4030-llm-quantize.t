@@ -94,6 +94,18 @@ kl () {
 }
 echo "$(kl gptq.gguf) $(kl without.gguf)" | awk '{ print "# " $0; exit !($1 < $2) }'
 result 'and is nearer to the model' $?
+exits 0 '--awq' llm-quantize --imatrix im --awq -t q4_0 -o awq.gguf wide
+cmp -s awq.gguf by.gguf
+result 'makes a difference' $((! $?))
+echo "$(kl awq.gguf) $(kl without.gguf)" | awk '{ print "# " $0; exit !($1 < $2) }'
+result 'and is nearer to the model' $?
+exits 0 'of a GPT-2, with biases' llm-init -q -a gpt2 -m tok --layers 2 --width 64 --heads 2 \
+    --context 64 -o gpt2
+exits 0 'and --gptq' llm-quantize --calibrate train.jsonl -n 1k --awq --gptq -t q8_0 -o t.gguf gpt2
+llm-eval -t kl -m t.gguf --reference gpt2 valid.jsonl | sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' >out
+awk '{ print "# " $0; exit !($1 < 1e-4) }' out
+result 'is the same model, but for eight bits' $?
+exits 2 '--awq without importance' llm-quantize --awq -t q4_0 -o none.gguf wide
 exits 2 '--gptq without a text' llm-quantize --gptq -t q4_0 -o none.gguf wide
 exits 0 'of experts' llm-init -q -a mixtral -m tok --layers 1 --width 64 --heads 2 --ffn 64 \
     --experts 4 --context 64 -o moe
