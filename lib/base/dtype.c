@@ -1,5 +1,7 @@
 #include "base/dtype.h"
 
+#include <strings.h>
+
 static const struct {
 	const char	*name;
 	int		 size;		/* of an element, or of a block */
@@ -51,6 +53,16 @@ dtype_of(str name)
 {
 	for (int t = DTYPE_F64; t < DTYPE_COUNT; t++)
 		if (str_eq(name, str_of(types[t].name)))
+			return (dtype)t;
+	return DTYPE_NONE;
+}
+
+dtype
+dtype_parse(str name)
+{
+	for (int t = DTYPE_F64; t < DTYPE_COUNT; t++)
+		if ((ptrdiff_t)strlen(types[t].name) == name.n &&
+		    strncasecmp(name.p, types[t].name, (size_t)name.n) == 0)
 			return (dtype)t;
 	return DTYPE_NONE;
 }

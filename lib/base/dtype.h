@@ -35,6 +35,9 @@ int64_t dtype_bytes(dtype t, int64_t n);
 const char *dtype_name(dtype t);
 dtype dtype_of(str name);
 
+/* The same, letters of any case. */
+dtype dtype_parse(str name);
+
 static inline float
 bf16_to_f32(uint16_t h)
 {

@@ -13,7 +13,7 @@ static const char *const kernel_names[K_COUNT] = {
 	[K_ROPE] = "rope", [K_HADAMARD] = "hadamard",
 	[K_ATTENTION] = "attention", [K_ATTENTION_BWD] = "attention_bwd",
 	[K_ACT] = "act", [K_ACT_BWD] = "act_bwd", [K_GLU] = "glu", [K_GLU_BWD] = "glu_bwd",
-	[K_DROPOUT] = "dropout", [K_SOFTCAP] = "softcap",
+	[K_FAKE_QUANT] = "fake_quant", [K_DROPOUT] = "dropout", [K_SOFTCAP] = "softcap",
 	[K_XENT] = "xent", [K_XENT_BWD] = "xent_bwd",
 	[K_CONV] = "conv", [K_CONV_BWD] = "conv_bwd", [K_SCAN] = "scan",
 	[K_SCAN_BWD] = "scan_bwd", [K_DOT] = "dot", [K_SUMSQ] = "sumsq",

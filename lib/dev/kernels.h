@@ -35,7 +35,7 @@ enum dev_kernel {
 	K_MOMENTUM, K_NORMALIZE, K_UPDATE, K_EMA, K_SWAP,
 	K_ROUTE, K_ROUTE_BWD, K_ROUTE_SORT, K_ROUTE_SUM, K_BALANCE, K_BALANCE_BIAS,
 	K_COMBINE, K_COMBINE_BWD, K_SLICE,
-	K_SCALE, K_SCALE_BWD,
+	K_SCALE, K_SCALE_BWD, K_FAKE_QUANT,
 	K_COUNT
 };
 
@@ -371,6 +371,7 @@ union dev_args {
 	struct k_slice slice;
 	struct k_scale scale;
 	struct k_scale_bwd scale_bwd;
+	struct k_fake_quant fake_quant;
 };
 
 /* "matmul", for messages and profiles. */

@@ -137,4 +137,7 @@ struct k_ema { dptr y, x, step; int64_t n; double decay; };
 /* a and b change places, and p_out, when not 0, becomes a copy of a in p_type */
 struct k_swap { dptr a, b, p_out; dtype p_type; int64_t n; };
 
+/* y (rows, C) = x as blocks (base/quant.h) give it back; F32 */
+struct k_fake_quant { dptr y, x; dtype type, blocks; int64_t rows, c; };
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "model/adapter_impl.h"
 #include "model/inputs.h"
+#include "model/quantize_impl.h"
 
 /* ---- parameters by name ---- */
 
@@ -20,6 +21,15 @@ weight(struct build *b, const char *name, const char *suffix)
 	return p != NULL ? &p->t : NULL;
 }
 
+/* As it will be when it is quantized; rows that are no blocks of any type stay. */
+static struct tensor *
+fake_quant(struct build *b, struct tensor *w)
+{
+	dtype type = mix_fitting(b->m->fake_quant, w->shape[1]);
+
+	return dtype_block(type) > 1 ? op_fake_quant(b->t, w, type) : w;
+}
+
 struct tensor *
 linear(struct build *b, struct tensor *x, const char *name)
 {
@@ -27,6 +37,8 @@ linear(struct build *b, struct tensor *x, const char *name)
 
 	if (b->m->inputs != NULL)
 		inputs_note(b->m->inputs, b->t, x, w, NULL);
+	if (b->m->fake_quant != DTYPE_NONE && w != NULL)
+		w = fake_quant(b, w);
 	if (b->m->adapter == NULL)
 		return op_linear(b->t, x, w, bias);
 	return adapter_linear(b->m->adapter, b->t, &b->m->params, x, w, bias);

@@ -153,6 +153,7 @@ struct model {
 	int		 n_weights, cap_weights;
 	double		 dropout;	/* embd_pdrop and resid_pdrop, in tapes that train */
 	uint64_t	 seed;		/* of dropout */
+	dtype		 fake_quant;	/* what layers' matrices are rounded to; NONE: nothing */
 	double		 z_loss;	/* op_head()'s, when a score tape is recorded */
 	struct dev	*dev;		/* NULL: weights are in the files alone */
 	struct sources	*files;		/* that they came from */

@@ -100,13 +100,11 @@ mix_file_type(const struct mix *m)
 dtype
 mix_dtype(str name)
 {
-	for (int i = 0; i < MIXES; i++) {
-		const char *type = dtype_name(mixes[i].base);
+	dtype t = dtype_parse(name);
 
-		if ((ptrdiff_t)strlen(type) == name.n &&
-		    strncasecmp(type, name.p, (size_t)name.n) == 0)
-			return mixes[i].base;
-	}
+	for (int i = 0; i < MIXES; i++)
+		if (mixes[i].base == t)
+			return t;
 	return DTYPE_NONE;
 }
 

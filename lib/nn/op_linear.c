@@ -103,7 +103,7 @@ op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bia
 	if (!is_matrix(x) || !is_matrix(w) || x->shape[1] != w->shape[1])
 		return tape_fail(t, "linear: x %s and w %s do not fit", shape_text(x).s,
 		    shape_text(w).s);
-	if (w->param == NULL || !is_activation(t, x))
+	if ((w->param == NULL && w->rows != ROWS_FIXED) || !is_activation(t, x))
 		return tape_fail(t, "linear: x is no activation or w no parameter");
 	if (bias != NULL && (bias->ndim != 1 || bias->shape[0] != w->shape[0] ||
 	    bias->param == NULL || bias->type != tape_wide(t)))

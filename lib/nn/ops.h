@@ -16,6 +16,12 @@ struct tensor *op_embed(struct tape *t, struct tensor *w, struct tensor *id, dou
 /* (T, N) = x (T, K) w^T + bias; w (N, K); bias (N) or NULL */
 struct tensor *op_linear(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *bias);
 
+/*
+ * (N, K) = w as blocks of this type give it back, to train for them; the gradient
+ * passes straight through.  fp32 alone.
+ */
+struct tensor *op_fake_quant(struct tape *t, struct tensor *w, dtype blocks);
+
 /* (R, V) = x w^T, in wide numbers: the head of what generates, the choice of experts. */
 struct tensor *op_logits(struct tape *t, struct tensor *x, struct tensor *w);
 

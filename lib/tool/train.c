@@ -56,6 +56,8 @@ const struct opt train_options[] = {
 	    .min = 0, .max = 1e9 },
 	{ 0, "dropout", OPT_F64, AT(dropout), "P", "of embeddings and residuals of GPT-2 (0)",
 	    .min = 0, .max = 0.99 },
+	{ 0, "fake-quant", OPT_STR, AT(fake_quant), "TYPE",
+	    "train for weights of this type: q4_0, q8_0, q4_k ..." },
 	{ 0, "z-loss", OPT_F64, AT(z_loss), "X", "weight of the squared log-sum-exp (0)",
 	    .min = 0, .max = 1e3 },
 	{ 0, "spike", OPT_F64, AT(spike), "X", "deviations above the median that skip a step, "
@@ -106,7 +108,7 @@ static const char *const kept_by_all[] = {
 	"model", "steps", "epochs", "batch", "batch-ramp", "micro", "dtype", "optimizer",
 	"moments", "lr", "schedule", "warmup", "min-lr", "decay-part", "beta1", "beta2", "eps",
 	"ema", "z-loss", "weight-decay", "clip", "spike", "aux-loss", "router-z-loss",
-	"dropout",
+	"dropout", "fake-quant",
 	"balance-rate", "mtp", "weights", "no-shuffle", "seed", "valid", "valid-every",
 	"patience", "save-every", "save-time", "keep", "sample-every", "prompt", NULL
 };
@@ -276,6 +278,12 @@ read_options(struct train *o, struct train_options *to)
 	    recompute_parse(o->recompute, &to->recompute, &err) < 0 ||
 	    schedule_parse(o->schedule, &to->schedule.shape, &err) < 0)
 		tool_usage("%s", err.msg);
+	if (o->fake_quant != NULL &&
+	    dtype_block(to->fake_quant = dtype_parse(str_of(o->fake_quant))) == 1)
+		tool_usage("--fake-quant %s: no type of blocks", o->fake_quant);
+	if (o->fake_quant != NULL && (o->m.adapter != NULL || o->m.params.compute == DTYPE_BF16 ||
+	    o->m.params.compute == DTYPE_F16))
+		tool_usage("--fake-quant trains whole models in fp32");
 }
 
 static struct trainer *

@@ -18,7 +18,7 @@
 struct train {
 	/* settings of the run, kept in run.json */
 	const char	*model, *valid, *dtype, *optimizer, *moments, *schedule, *weights, *prompt;
-	const char	*ramp;
+	const char	*ramp, *fake_quant;
 	int64_t		 steps, batch, micro, warmup, seed;
 	double		 epochs, rate, floor, decay_part;
 	double		 beta1, beta2, eps, decay, clip, spike, ema, z_loss, dropout;

@@ -138,6 +138,7 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 	}
 	model->z_loss = o->z_loss;
 	model->dropout = o->dropout;
+	model->fake_quant = o->fake_quant;
 	model->seed = o->seed;
 	if ((t->tape = record(model, model->dev, cap, &t->o, flags, &t->io, err)) == NULL ||
 	    tape_plan(t->tape, err) < 0)
@@ -247,6 +248,7 @@ train_memory(struct model *m, struct dev *dev, const struct train_options *o,
 		return -1;
 	m->z_loss = own.z_loss;
 	m->dropout = own.dropout;
+	m->fake_quant = own.fake_quant;
 	*r = (struct train_memory){ .host = PROGRAM_BYTES,
 	    .parameters = params_bytes(&m->params, false),
 	    .optimizer = optim_bytes(&m->params, o) };

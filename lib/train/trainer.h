@@ -47,6 +47,7 @@ struct train_options {
 	double	z_loss;		/* of the mean over targets of the square of log-sum-exp */
 	double	dropout;	/* where an architecture has it, after embeddings and layers */
 	uint64_t seed;		/* of dropout */
+	dtype	fake_quant;	/* train for weights in blocks of this type; NONE */
 	double	clip;		/* global gradient norm; 0: none */
 	double	spike;		/* deviations above the median that skip a step; 0: none */
 	/* of experts (train/balance.h); negative: the config's factor, the family's rate */

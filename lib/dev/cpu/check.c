@@ -244,6 +244,7 @@ main_type(int kernel, const union dev_args *a)
 	case K_GLU:		return a->glu.type;
 	case K_GLU_BWD:		return a->glu_bwd.type;
 	case K_DROPOUT:		return a->dropout.type;
+	case K_FAKE_QUANT:	return a->fake_quant.type;
 	case K_XENT:		return a->xent.type;
 	case K_XENT_BWD:	return a->xent_bwd.f.type;
 	case K_CONV:		return a->conv.type;
@@ -270,6 +271,8 @@ serves(int kernel, dtype t)
 {
 	if (kernel == K_FILL)
 		return is_float(t) || t == DTYPE_I32;
+	if (kernel == K_FAKE_QUANT)
+		return t == DTYPE_F32;
 	if (kernel == K_ROUTE || kernel == K_ROUTE_BWD || kernel == K_ROUTE_SUM)
 		return t == DTYPE_F32;
 	return is_active(t);
@@ -292,6 +295,11 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 	case K_EMBED_BWD:
 		if (a->embed_bwd.dw_type != DTYPE_NONE && a->embed_bwd.dw_type != t)
 			return bad_type(c, kernel, a->embed_bwd.dw_type, err);
+		return 0;
+	case K_FAKE_QUANT:
+		if (dtype_block(a->fake_quant.blocks) == 1 ||
+		    a->fake_quant.c % dtype_block(a->fake_quant.blocks) != 0)
+			return bad_shape(kernel, "rows are no whole blocks", err);
 		return 0;
 	case K_DROPOUT:
 		if (!(a->dropout.p >= 0 && a->dropout.p < 1))

@@ -22,7 +22,7 @@ cpu_kernel OF_ISA(k_rmsnorm), OF_ISA(k_rmsnorm_bwd), OF_ISA(k_layernorm), OF_ISA
 cpu_kernel OF_ISA(k_rope), OF_ISA(k_hadamard), OF_ISA(k_attention), OF_ISA(k_attention_bwd);
 cpu_kernel OF_ISA(k_act), OF_ISA(k_act_bwd), OF_ISA(k_glu), OF_ISA(k_glu_bwd),
     OF_ISA(k_softcap);
-cpu_kernel OF_ISA(k_dropout);
+cpu_kernel OF_ISA(k_dropout), OF_ISA(k_fake_quant);
 cpu_kernel OF_ISA(k_xent), OF_ISA(k_xent_bwd);
 cpu_kernel OF_ISA(k_conv), OF_ISA(k_conv_bwd), OF_ISA(k_scan), OF_ISA(k_scan_bwd);
 cpu_kernel OF_ISA(k_dot), OF_ISA(k_sumsq), OF_ISA(k_guard);

@@ -44,6 +44,7 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 		[K_GLU] = OF_ISA(k_glu),
 		[K_GLU_BWD] = OF_ISA(k_glu_bwd),
 		[K_DROPOUT] = OF_ISA(k_dropout),
+		[K_FAKE_QUANT] = OF_ISA(k_fake_quant),
 		[K_XENT] = OF_ISA(k_xent),
 		[K_XENT_BWD] = OF_ISA(k_xent_bwd),
 		[K_CONV] = OF_ISA(k_conv),
