@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/stream.h"
 #include "infer/chat.h"
@@ -23,7 +24,7 @@
 #include "tool/texts.h"
 
 struct gen {
-	const char	*model, *adapter, *prompt, *system, *device;
+	const char	*model, *adapter, *prompt, *system, *kept, *device;
 	int64_t		 threads, parallel;
 	bool		 echo, json, chat, verbose;
 	struct texts_opts how;
@@ -67,6 +68,8 @@ static const struct opt opts[] = {
 	{ 0, "echo", OPT_FLAG, AT(echo), .help = "write the prompt too" },
 	{ 'F', "format", OPT_CALL, AT(json), "NAME", "text, or jsonl: a record a text (text)",
 	    .call = set_format },
+	{ 0, "prompt-cache", OPT_STR, AT(kept), "FILE",
+	    "keep what was read here, and begin with it" },
 	GRAMMAR_OPTIONS(struct gen, grammar),
 	DRAFT_OPTIONS(struct gen, draft),
 	FILTER_RECORD_OPTIONS(struct gen, records.io),
@@ -86,6 +89,30 @@ static const struct tool tool = {
 	.name = "llm-generate", .synopsis = "-m DIR [file ...]",
 	.summary = "continue texts with a model", .opts = opts,
 };
+
+/* ---- what was read before ---- */
+
+static struct seq *
+load_seq(const struct gen *g)
+{
+	struct err err;
+	struct seq *s = g->kept != NULL && access(g->kept, F_OK) == 0 ?
+	    seq_load(g->engine, g->kept, &err) : seq_new(g->engine, &err);
+
+	if (s == NULL)
+		tool_fail(NULL, &err);
+	return s;
+}
+
+static void
+save_seq(const struct gen *g, struct seq *s)
+{
+	struct err err;
+
+	if (g->kept != NULL && seq_save(s, g->kept, &err) < 0)
+		tool_fail(NULL, &err);
+	seq_free(s);
+}
 
 /* ---- one prompt ---- */
 
@@ -129,11 +156,14 @@ plain(struct gen *g, str prompt, struct err *err)
 	r.write = write_text;
 	r.done = end_text;
 	r.ctx = g;
+	r.seq = load_seq(g);
 	for (; ret == 0 && r.stream < (uint64_t)g->records.texts; r.stream++)
 		if ((g->echo && write_text(g, prompt, err) < 0) ||
 		    scheduler_add(g->scheduler, &r, err) < 0 ||
 		    scheduler_finish(g->scheduler, err) < 0)
 			ret = -1;
+	if (ret == 0 && seq_keep(r.seq, r.prompt, r.n) > 0)
+		save_seq(g, r.seq);
 	ids_free(&ids);
 	return ret;
 }
@@ -174,7 +204,8 @@ chat(struct gen *g)
 
 	if (t.messages == NULL)
 		tool_die("out of memory");
-	if ((t.seq = seq_new(g->engine, &err)) == NULL || (g->system != NULL &&
+	t.seq = load_seq(g);
+	if ((g->system != NULL &&
 	    chat_say(t.messages, "system", str_of(g->system), &err) < 0) ||
 	    (t.out = out_open(g->records.io.output, (struct codec_spec){ 0 }, &err)) == NULL)
 		tool_fail(NULL, &err);
@@ -184,7 +215,7 @@ chat(struct gen *g)
 	}
 	if (out_commit(t.out, &err) < 0)
 		tool_fail(NULL, &err);
-	seq_free(t.seq);
+	save_seq(g, t.seq);
 	json_decref(t.messages);
 }
 
@@ -267,6 +298,8 @@ main(int argc, char **argv)
 		tool_usage("no -m DIR");
 	if (*files != NULL && g.prompt != NULL)
 		tool_usage("'%s': the prompts are in records, or -p's", *files);
+	if (g.kept != NULL && (*files != NULL || g.json))
+		tool_usage("--prompt-cache is for one text after the other, not for records");
 	if (g.system != NULL && !g.chat)
 		tool_usage("--system is for --chat");
 	if (g.chat && (g.json || g.echo || g.records.texts > 1) && *files == NULL)

@@ -453,6 +453,33 @@ exits 2 'a system message without --chat' llm-generate -m talker --system The -p
 exits 2 '--chat and records of one prompt' llm-generate -m talker --chat -p The -F jsonl
 exits 2 'an answer to a full disk' sh -c "llm-generate -m talker --chat -p The -n 4 >/dev/full"
 
+# ---- what was read before ----
+
+exits 0 '--prompt-cache' llm-generate -m $model -p 'The kernel' -T 0 -n 20 --prompt-cache kept
+prints 'the same text' <greedy
+test -s kept
+result 'and a file' $?
+exits 0 'with what is in it' llm-generate -m $model -p 'The kernel' -T 0 -n 20 --prompt-cache kept
+prints 'the same text' <greedy
+exits 0 'drawn' llm-generate -m $model -p 'The kernel' -s 5 -n 20 --prompt-cache kept
+prints 'the same text' <drawn
+exits 0 'a longer prompt' llm-generate -m $model -p 'The kernel and a file' -T 0 -n 20
+cp out longer
+exits 0 'goes on from there' llm-generate -m $model -p 'The kernel and a file' -T 0 -n 20 \
+    --prompt-cache kept --early-exit 1 --draft-always
+prints 'the same text' <longer
+exits 0 'another one' llm-generate -m $model -p 'The kernel' -T 0 -n 20 --prompt-cache kept
+prints 'does not depend on it' <greedy
+exits 0 'a conversation' llm-generate -m talker --chat -p 'kernel' -T 0 -n 10 --prompt-cache talk
+exits 0 'is gone on with' llm-generate -m talker --chat -p 'kernel' -T 0 -n 10 --prompt-cache talk \
+    -v
+prints 'the same answer' <answer
+grep -q '^llm-generate: 1 tokens of ' err
+result 'one token is computed again' $?
+exits 2 'of another model' llm-generate -m other -p The --prompt-cache kept
+exits 2 'a file that is none' llm-generate -m $model -p The --prompt-cache prompts
+exits 2 'for records' llm-generate -m $model --prompt-cache kept prompts
+
 exits 0 'a full context' llm-generate -m $model -p 'The kernel' -n 1000 --ignore-eos -F jsonl
 test "$(field end)" = '"context"'
 result 'ends the text' $?
