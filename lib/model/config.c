@@ -12,7 +12,7 @@
 #define NONE ((double)NAN)		/* no value is neutral */
 
 /*
- * Keys of other models, quantizers and forks that change what is computed.
+ * Keys of other models and forks that change what is computed.
  * Absent, null and the value given here mean that they do not; a family
  * honours those that it reads.
  */
@@ -25,7 +25,7 @@ static const struct {
 	{ "embedding_multiplier", 1 }, { "final_logit_softcapping", 0 },
 	{ "is_encoder_decoder", 0 }, { "logits_scaling", 1 }, { "logit_scale", 1 },
 	{ "no_rope_layer_interval", 0 }, { "num_experts", 0 }, { "num_local_experts", 0 },
-	{ "partial_rotary_factor", 1 }, { "qk_norm", 0 }, { "quantization_config", NONE },
+	{ "partial_rotary_factor", 1 }, { "qk_norm", 0 },
 	{ "query_pre_attn_scalar", NONE }, { "residual_multiplier", 1 },
 	{ "rope_interleaved", 0 }, { "scale_attn_by_inverse_layer_idx", 0 },
 	{ "scale_attn_weights", 1 }, { "sliding_window", NONE }, { "use_qk_norm", 0 },

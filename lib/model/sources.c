@@ -1,6 +1,7 @@
 #include "model/sources_impl.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -24,7 +25,20 @@ drop_ahead(struct config *c, const struct st_file *f)
 static int
 open_directory(struct sources *f, const char *path, struct config *c, struct err *err)
 {
-	if (config_load(c, path, err) < 0 || (f->st = st_open(path, err)) == NULL)
+	char file[MODEL_PATH + 16];
+	json_t *doc;
+	int ret;
+
+	if (config_load(c, path, err) < 0)
+		return -1;
+	snprintf(file, sizeof(file), "%s/config.json", path);
+	if ((doc = json_doc_load(file, err)) == NULL)
+		return -1;
+	ret = packing_read(&f->packing, doc, err);
+	json_decref(doc);
+	if (ret < 0)
+		return err_wrap(err, "%s", file);
+	if ((f->st = st_open(path, err)) == NULL)
 		return -1;
 	drop_ahead(c, f->st);
 	return 0;
@@ -71,6 +85,7 @@ sources_close(struct sources *f)
 	st_close(f->st);
 	gguf_close(f->gguf);
 	free(f->source);
+	free(f->packed);
 	free(f);
 }
 
@@ -175,6 +190,8 @@ sources_read(const struct sources *f, const struct model *m, int weight, float *
 	    c->heads * (c->head_dim - c->rope_dims) * c->kv_rank : w->n;
 	float *x = y;
 
+	if (s->form == FORM_PACKED)
+		return packing_decode(s->packed, y, err);
 	if (s->form == FORM_TURNED || s->form == FORM_HALVES || s->form == FORM_LATENT)
 		x = malloc((size_t)w->n * sizeof(*x));
 	if (x == NULL)

@@ -9,6 +9,7 @@
 #define MODEL_SOURCES_IMPL_H
 
 #include "model/model_impl.h"
+#include "model/packing_impl.h"
 
 enum form {
 	FORM_SAME,
@@ -17,12 +18,14 @@ enum form {
 	FORM_PLUS,		/* w + 1 */
 	FORM_RATES,		/* -exp(w) */
 	FORM_LATENT,		/* a head's keys transposed, and in other, its values */
+	FORM_PACKED,		/* quantized, in several tensors */
 };
 
 struct source {
 	enum form	 form;
 	dtype		 type, other_type;
 	const void	*data, *other;
+	const struct packed *packed;
 };
 
 struct st_file;
@@ -32,6 +35,8 @@ struct sources {
 	struct st_file	*st;
 	struct gguf	*gguf;
 	struct source	*source;	/* one a weight, after sources_match() */
+	struct packing	 packing;	/* of a directory's */
+	struct packed	*packed;	/* one a weight, where it is */
 };
 
 /* Open what is at path, and read the config: of a directory, or a GGUF file.  NULL or -1. */

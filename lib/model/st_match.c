@@ -22,7 +22,7 @@ struct matching {
 	const struct arch_family *family;
 	struct entry	*entry;		/* sorted by name */
 	int		 n;
-	struct source	*source;
+	struct sources	*to;
 };
 
 static void
@@ -112,7 +112,7 @@ match_weight(const struct matching *g, int i, const struct st_tensor *s, struct 
 	    s->type != DTYPE_BF16)
 		return err_set(err, ERR_FORMAT, "tensor '%s' is %s: not supported", s->name,
 		    dtype_name(s->type));
-	g->source[i] = (struct source){ .form = w->turned ? FORM_TURNED : w->pairs ?
+	g->to->source[i] = (struct source){ .form = w->turned ? FORM_TURNED : w->pairs ?
 	    FORM_HALVES : FORM_SAME, .type = s->type, .data = s->data };
 	return 0;
 }
@@ -144,12 +144,48 @@ is_tied_copy(const struct matching *g, const struct entry *e)
 	    memcmp(like->tensor->data, e->tensor->data, (size_t)e->tensor->bytes) == 0;
 }
 
+static const struct st_tensor *
+find_part(void *ctx, const char *name)
+{
+	struct entry *e = find(ctx, name);
+
+	if (e == NULL)
+		return NULL;
+	e->used = true;
+	return e->tensor;
+}
+
+/* A matrix that is quantized: 1, 0 when it is not, or -1. */
+static int
+match_packed(const struct matching *g, int i, const struct entry *e, struct err *err)
+{
+	const struct weight *w = &g->m->weight[i];
+	struct packed *p = &g->to->packed[i];
+	int got;
+
+	if (w->ndim != 2 || w->turned || w->pairs || (e != NULL &&
+	    e->tensor->type != DTYPE_I8 && e->tensor->type != DTYPE_F8_E4M3 &&
+	    e->tensor->type != DTYPE_F8_E5M2))
+		return 0;
+	got = packing_match(p, &g->to->packing, w->name, w->shape[0], w->shape[1], find_part,
+	    (void *)(uintptr_t)g, err);
+	if (got > 0)
+		g->to->source[i] = (struct source){ .form = FORM_PACKED, .type = DTYPE_F32,
+		    .packed = p };
+	return got;
+}
+
 static int
 match_entries(const struct matching *g, struct err *err)
 {
 	for (int i = 0; i < g->m->n_weights; i++) {
 		struct entry *e = find(g, g->m->weight[i].name);
+		int packed = match_packed(g, i, e, err);
 
+		if (packed < 0)
+			return -1;
+		if (packed > 0)
+			continue;
 		if (e == NULL)
 			return err_set(err, ERR_FORMAT, "no tensor '%s'", g->m->weight[i].name);
 		if (match_weight(g, i, e->tensor, err) < 0)
@@ -169,8 +205,14 @@ match_entries(const struct matching *g, struct err *err)
 int
 st_match(struct sources *f, struct model *m, struct err *err)
 {
-	struct matching g = { .m = m, .family = arch_family(m->config.arch), .source = f->source };
-	int ret = make_entries(&g, f->st, err) < 0 ? -1 : match_entries(&g, err);
+	struct matching g = { .m = m, .family = arch_family(m->config.arch), .to = f };
+	int ret = -1;
+
+	f->packed = calloc((size_t)m->n_weights, sizeof(*f->packed));
+	if (f->packed == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (make_entries(&g, f->st, err) == 0)
+		ret = match_entries(&g, err);
 
 	free(g.entry);
 	return ret;

@@ -90,7 +90,7 @@ refused 'an architecture' config.json "model_type 't5' is not supported"
 with sliding_window 128
 refused 'a window' config.json "'sliding_window' is not supported"
 with quantization_config '{"bits": 4}'
-refused 'quantized weights' config.json "'quantization_config' is not supported"
+refused 'quantized weights' config.json "'quantization_config': this quant_method is not supported"
 with rope_scaling '{"type": "dynamic"}'
 refused 'rope scaling' config.json "'rope_scaling': type 'dynamic' is not supported"
 with hidden_act '"mish"'

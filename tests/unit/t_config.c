@@ -276,7 +276,6 @@ test_experts(void)
 	refused(MOE("deepseek_v3", V3 ", \"n_group\": 7"), "groups do not fit 256");
 	refused(MOE("deepseek_v3", V3 ", \"topk_group\": 9"), "groups do not fit 256");
 	refused(MOE("deepseek_v3", V3 ", \"num_nextn_predict_layers\": 5"), "predict ahead");
-	refused(MOE("deepseek_v3", V3 ", \"quantization_config\": {}"), "'quantization_config'");
 }
 
 static void
@@ -302,7 +301,6 @@ test_refused(void)
 	refused("{" LLAMA ", \"eos_token_id\": [1,2,3,4,5,6,7,8,9]}", "at most 8");
 	refused("{" LLAMA ", \"eos_token_id\": \"x\"}", "'eos_token_id'");
 	refused("{" LLAMA ", \"sliding_window\": 4096}", "'sliding_window'");
-	refused("{" LLAMA ", \"quantization_config\": {\"bits\": 4}}", "'quantization_config'");
 	refused("{" LLAMA ", \"layer_types\": [\"full_attention\", \"sliding_attention\"]}",
 	    "'layer_types'");
 	refused("{" LLAMA ", \"rope_interleaved\": true}", "'rope_interleaved'");

@@ -1,0 +1,44 @@
+/*
+ * packing_impl - weights in safetensors that other programs have quantized
+ *
+ * A weight is several tensors then: integers or FP8, scales, and perhaps zeros
+ * and an order of columns.  All are checked before they are used.
+ */
+#ifndef MODEL_PACKING_IMPL_H
+#define MODEL_PACKING_IMPL_H
+
+#include "model/model_impl.h"
+
+/* What quantization_config says of all weights. */
+struct packing {
+	int64_t	bits;
+	int64_t	block[2];	/* rows and columns of one scale, 0: by the tensors */
+	bool	less_one;	/* zeros are stored less one: GPTQ's first format */
+	bool	symmetric, interleaved;
+};
+
+/* Nothing where config.json has none; an error for what is not supported. */
+int packing_read(struct packing *p, const json_t *config, struct err *err);
+
+struct st_tensor;
+
+struct packed {
+	enum { PACKED_PLAIN, PACKED_ROWS, PACKED_GPTQ, PACKED_AWQ } kind;
+	char		 module[NN_NAME];
+	int64_t		 n, k;			/* of the weight */
+	int64_t		 bits, groups, block[2];
+	bool		 less_one;
+	const struct st_tensor *q, *scale, *zero, *order;
+};
+
+/* The tensor of a name, which is then a part of the model, or NULL. */
+typedef const struct st_tensor *packing_find(void *ctx, const char *name);
+
+/* Find the parts of weight name (n, k): 1, 0 when it is not quantized, or -1. */
+int packing_match(struct packed *w, const struct packing *p, const char *name, int64_t n,
+    int64_t k, packing_find *find, void *ctx, struct err *err);
+
+/* All of its n k elements. */
+int packing_decode(const struct packed *w, float *y, struct err *err);
+
+#endif
