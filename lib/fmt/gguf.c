@@ -14,6 +14,7 @@
 #define KEY_BYTES	13	/* the least that a key and its value take, */
 #define TENSOR_BYTES	33	/* and a tensor's line */
 #define ALIGNMENT_MAX	((int64_t)1 << 20)
+#define PARTS_MAX	1024
 
 struct gguf {
 	struct arena	 mem;
@@ -22,6 +23,8 @@ struct gguf {
 	int64_t		 nkeys;
 	struct gguf_tensor *tensor;	/* sorted by name */
 	int64_t		 ntensors;
+	struct gguf	**part;		/* the others of a model in several files */
+	int64_t		 nparts;
 };
 
 /* A place in the bytes of a file.  What does not fit in is cut short. */
@@ -360,8 +363,8 @@ gguf_is(const char *path)
 	return is;
 }
 
-struct gguf *
-gguf_open(const char *path, struct err *err)
+static struct gguf *
+open_one(const char *path, struct err *err)
 {
 	struct gguf *f;
 	str bytes;
@@ -377,11 +380,102 @@ gguf_open(const char *path, struct err *err)
 	return f;
 }
 
+/* ---- a model in several files: NAME-00001-of-00003.gguf and so on ---- */
+
+/* Which part of how many a file is; false when it is the whole. */
+static bool
+is_part(const struct gguf *f, int64_t *no, int64_t *count)
+{
+	return gguf_int(gguf_find_key(f, "split.count"), count) && *count > 1 &&
+	    gguf_int(gguf_find_key(f, "split.no"), no);
+}
+
+/* Open part i beside the first. */
+static struct gguf *
+open_part(const char *first, int64_t i, int64_t count, struct err *err)
+{
+	char end[32], path[4096];
+	int64_t no, of;
+	struct gguf *g;
+	str name = str_of(first);
+
+	snprintf(end, sizeof(end), "-%05d-of-%05d.gguf", 1, (int)count);
+	if (!str_ends(name, str_of(end)) || name.n >= (ptrdiff_t)sizeof(path)) {
+		err_set(err, ERR_FORMAT, "%s: the first of %" PRId64 " files is not named so: "
+		    "NAME%s", first, count, end);
+		return NULL;
+	}
+	snprintf(path, sizeof(path), "%.*s-%05d-of-%05d.gguf",
+	    (int)(name.n - (ptrdiff_t)strlen(end)), first, (int)i + 1, (int)count);
+	if ((g = open_one(path, err)) == NULL)
+		return NULL;
+	if (is_part(g, &no, &of) && no == i && of == count)
+		return g;
+	err_set(err, ERR_FORMAT, "%s: not part %" PRId64 " of %" PRId64, path, i + 1, count);
+	gguf_close(g);
+	return NULL;
+}
+
+/* All tensors of all parts in one list. */
+static int
+join_tensors(struct gguf *f, struct err *err)
+{
+	struct gguf_tensor *all;
+	int64_t n = f->ntensors;
+
+	for (int64_t i = 0; i < f->nparts; i++)
+		n += f->part[i]->ntensors;
+	if (n > INT32_MAX || (all = arena_new(&f->mem, struct gguf_tensor, n, err)) == NULL)
+		return n > INT32_MAX ? err_set(err, ERR_LIMIT, "too many tensors") : -1;
+	memcpy(all, f->tensor, (size_t)f->ntensors * sizeof(*all));
+	n = f->ntensors;
+	for (int64_t i = 0; i < f->nparts; i++) {
+		memcpy(all + n, f->part[i]->tensor,
+		    (size_t)f->part[i]->ntensors * sizeof(*all));
+		n += f->part[i]->ntensors;
+	}
+	f->tensor = all;
+	f->ntensors = n;
+	return sort_tensors(f, err);
+}
+
+static int
+open_parts(struct gguf *f, const char *path, struct err *err)
+{
+	int64_t no, count;
+
+	if (!is_part(f, &no, &count))
+		return 0;
+	if (no != 0 || count > PARTS_MAX)
+		return err_set(err, ERR_FORMAT, "%s: part %" PRId64 " of %" PRId64 ": the first "
+		    "is to be opened, of at most %d", path, no + 1, count, PARTS_MAX);
+	if ((f->part = calloc((size_t)count, sizeof(*f->part))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int64_t i = 1; i < count; i++)
+		if ((f->part[f->nparts++] = open_part(path, i, count, err)) == NULL)
+			return -1;
+	return join_tensors(f, err) < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
+struct gguf *
+gguf_open(const char *path, struct err *err)
+{
+	struct gguf *f = open_one(path, err);
+
+	if (f == NULL || open_parts(f, path, err) == 0)
+		return f;
+	gguf_close(f);
+	return NULL;
+}
+
 void
 gguf_close(struct gguf *f)
 {
 	if (f == NULL)
 		return;
+	for (int64_t i = 0; i < f->nparts; i++)
+		gguf_close(f->part[i]);
+	free(f->part);
 	arena_free(&f->mem);
 	if (f->map.p != NULL)
 		file_unmap(f->map);

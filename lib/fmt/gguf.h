@@ -8,7 +8,7 @@
  *
  * The gguf owns the mapping, keys and tensors; they go with gguf_close().  It
  * is immutable.  Limits: names of GGUF_NAME bytes, GGUF_DIMS dimensions, arrays
- * of plain values only, one file (no split models).
+ * of plain values only.
  */
 #ifndef FMT_GGUF_H
 #define FMT_GGUF_H
@@ -53,6 +53,7 @@ struct gguf;
 /* Does a file begin as one? */
 bool gguf_is(const char *path);
 
+/* One file, or the first of a model in several, which are opened too. */
 struct gguf *gguf_open(const char *path, struct err *err);
 
 /* The bytes of a file, which stay the caller's and must outlive it. */

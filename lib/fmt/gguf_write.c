@@ -101,7 +101,7 @@ gguf_put_array(struct gguf_keys *k, const char *key, enum gguf_type elem, const 
 void
 gguf_put_value(struct gguf_keys *k, const struct gguf_value *v)
 {
-	if (strcmp(v->key, "general.alignment") == 0)
+	if (strcmp(v->key, "general.alignment") == 0 || str_starts(str_of(v->key), S("split.")))
 		return;
 	if (v->type == GGUF_STRING) {
 		gguf_put_text(k, v->key, v->raw);

@@ -35,7 +35,7 @@ void gguf_put_texts(struct gguf_keys *k, const char *key, const str *s, int64_t 
 void gguf_put_array(struct gguf_keys *k, const char *key, enum gguf_type elem, const void *x,
     int64_t n);
 
-/* One that was read, of any type; general.alignment, which is the writer's, is left out. */
+/* One that was read, of any type, but for general.alignment and split.*: the writer's own. */
 void gguf_put_value(struct gguf_keys *k, const struct gguf_value *v);
 void gguf_keys_free(struct gguf_keys *k);
 

@@ -6,12 +6,14 @@ usage: gguf_files.py DATA   writes DATA/gguf/{good,bad}/ from DATA/model/llama-t
 good/types.gguf    a tensor of random blocks of each type, named as it, and what
                    gguf.quants makes of it as NAME.f32
 good/values.gguf   keys of all types
+good/split-*.gguf  one model in three files
 good/written.gguf  what tests/unit/t_gguf_write.c writes too
 good/llama.gguf    the model as llama.cpp's converter writes it, fp32, with a
                    tokenizer of 40 tokens
 """
 import json
 import os
+import shutil
 import struct
 import sys
 
@@ -96,6 +98,15 @@ def written(path):
     w.add_tensor("blocks", np.arange(102, dtype=np.uint8).reshape(3, 34), raw_dtype=Q.Q8_0)
     w.add_tensor("rows", np.arange(400, dtype=np.float32).reshape(10, 40))
     w.add_tensor("vector", np.array([0.5, 1.5, 2.5], dtype=np.float32))
+    finish(w)
+
+
+def split(path):
+    """Five tensors in three files; and files of which one is missing."""
+    w = GGUFWriter(path, "test", split_max_tensors=2)
+    w.add_uint32("u32", 7)
+    for i in range(5):
+        w.add_tensor("t%d" % i, np.full((i + 1, 3), i, dtype=np.float32))
     finish(w)
 
 
@@ -231,6 +242,10 @@ def main():
     types(os.path.join(good, "types.gguf"))
     values(os.path.join(good, "values.gguf"))
     written(os.path.join(good, "written.gguf"))
+    split(os.path.join(good, "split.gguf"))
+    for part in 1, 3:
+        name = "-%05d-of-00003.gguf" % part
+        shutil.copy(os.path.join(good, "split" + name), os.path.join(broken, "part" + name))
     llama(os.path.join(good, "llama.gguf"), os.path.join(sys.argv[1], "model", "llama-tied"))
 
     def put(name, data):

@@ -111,6 +111,33 @@ values(void)
 	gguf_close(f);
 }
 
+/* A model in several files is one, opened by its first. */
+static void
+parts(void)
+{
+	struct err e = { 0 };
+	struct gguf *f = gguf_open(DATA "good/split-00001-of-00003.gguf", &e);
+	int right = 0;
+	int64_t x = 0;
+
+	ok(f != NULL && gguf_count(f) == 5 && gguf_int(gguf_find_key(f, "u32"), &x) && x == 7,
+	    "three files of one model");
+	for (int i = 0; f != NULL && i < 5; i++) {
+		char name[8];
+		const struct gguf_tensor *t;
+
+		snprintf(name, sizeof(name), "t%d", i);
+		t = gguf_find(f, name);
+		right += t != NULL && t->shape[0] == i + 1 &&
+		    ((const float *)t->data)[t->n - 1] == (float)i;
+	}
+	ok(right == 5, "the tensors of all");
+	gguf_close(f);
+	f = gguf_open(DATA "good/split-00002-of-00003.gguf", &e);
+	ok(f == NULL && strstr(e.msg, "the first is to be opened") != NULL, "another is refused");
+	gguf_close(f);
+}
+
 static void
 broken(void)
 {
@@ -118,6 +145,7 @@ broken(void)
 	char path[512];
 	int n = 0, opened = 0;
 
+	/* Of the model in three files the second is missing. */
 	for (struct dirent *x; d != NULL && (x = readdir(d)) != NULL; ) {
 		struct err e = { 0 };
 		struct gguf *f;
@@ -166,6 +194,7 @@ main(void)
 {
 	decoding();
 	values();
+	parts();
 	broken();
 	cut();
 	return tap_done();
