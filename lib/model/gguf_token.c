@@ -45,6 +45,7 @@ struct conversion {
 	str		*token;
 	uint8_t		*added;
 	int32_t		(*merge)[2];
+	float		*score;
 	struct strmap	 by_name;
 	struct err	*err;
 };
@@ -204,21 +205,18 @@ merges_of_scores(struct conversion *c, const float *score)
 }
 
 static int
-read_scores(struct conversion *c)
+read_scores(struct conversion *c, bool merges)
 {
 	const struct gguf_value *v = gguf_find_key(c->f, KEY("scores"));
-	float *score;
-	int ret;
 
 	if (v == NULL || v->type != GGUF_ARRAY || v->elem != GGUF_F32 || v->n != c->parts.n)
 		return err_set(c->err, ERR_FORMAT, "key '" KEY("scores") "' is no list of a "
 		    "number for each token");
-	if ((score = malloc((size_t)v->n * sizeof(*score))) == NULL)
+	if ((c->score = malloc((size_t)v->n * sizeof(*c->score))) == NULL)
 		return err_set(c->err, ERR_NOMEM, "out of memory");
-	memcpy(score, v->raw.p, (size_t)v->raw.n);
-	ret = merges_of_scores(c, score);
-	free(score);
-	return ret;
+	memcpy(c->score, v->raw.p, (size_t)v->raw.n);
+	c->parts.score = c->score;
+	return merges ? merges_of_scores(c, c->score) : 0;
 }
 
 /* "a b": the space that parts them is never the first byte. */
@@ -272,13 +270,14 @@ read_role(struct conversion *c, const char *key, str *token, int32_t *id)
 	return 0;
 }
 
+/* merges: of SentencePiece's scores too, as tokenizer.json has them. */
 static int
-read_all(struct conversion *c)
+read_all(struct conversion *c, bool merges)
 {
 	struct tokenizer_parts *p = &c->parts;
 
 	if (read_kind(c) < 0 || read_tokens(c) < 0 ||
-	    (p->sentence ? read_scores(c) : read_merges(c)) < 0 ||
+	    (p->sentence ? read_scores(c, merges) : read_merges(c)) < 0 ||
 	    read_role(c, KEY("bos_token_id"), &p->bos, &p->bos_id) < 0 ||
 	    read_role(c, KEY("eos_token_id"), &p->eos, NULL) < 0 ||
 	    read_role(c, KEY("unknown_token_id"), &p->unk, NULL) < 0 ||
@@ -300,27 +299,15 @@ free_all(struct conversion *c)
 	free(c->token);
 	free(c->added);
 	free(c->merge);
+	free(c->score);
 	strmap_free(&c->by_name);
-}
-
-/* What was made is read again as any tokenizer: this checks all the rest. */
-static struct tokenizer *
-parse(const struct tokenizer_parts *p, struct err *err)
-{
-	struct buf text = { .n = 0 };
-	struct tokenizer *t = NULL;
-
-	if (tokenizer_text(p, &text, err) == 0)
-		t = tokenizer_parse(buf_str(&text), err);
-	buf_free(&text);
-	return t;
 }
 
 struct tokenizer *
 gguf_tokenizer(const struct gguf *f, struct err *err)
 {
 	struct conversion c = { .f = f, .err = err };
-	struct tokenizer *t = read_all(&c) < 0 ? NULL : parse(&c.parts, err);
+	struct tokenizer *t = read_all(&c, false) < 0 ? NULL : tokenizer_make(&c.parts, err);
 
 	free_all(&c);
 	return t;
@@ -333,7 +320,7 @@ gguf_tokens_save(const struct gguf *f, const char *dir, struct err *err)
 	struct tokenizer *back;
 	int ret = -1;
 
-	if (read_all(&c) == 0 && tokenizer_save(&c.parts, dir, err) == 0 &&
+	if (read_all(&c, true) == 0 && tokenizer_save(&c.parts, dir, err) == 0 &&
 	    (back = tokenizer_load(dir, err)) != NULL) {
 		tokenizer_free(back);
 		ret = 0;

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "token/strmap.h"
+
+#define TOKEN_BYTES_MAX	1024	/* of those that are made of others by their bytes */
 #define SHORT_WORD	48	/* scanning wins up to about here */
 
 int
@@ -23,6 +26,7 @@ void
 bpe_free(struct bpe *b)
 {
 	free(b->slot);
+	free(b->rank);
 	*b = (struct bpe){ 0 };
 }
 
@@ -38,12 +42,37 @@ bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
 	b->slot[i] = (struct bpe_merge){ pair, rank, id };
 }
 
+/* What two tokens become, by their bytes; rank UINT32_MAX: nothing. */
+static struct bpe_merge
+by_text(const struct bpe *b, int32_t left, int32_t right)
+{
+	str x = b->bytes[left], y = b->bytes[right];
+	char both[TOKEN_BYTES_MAX];
+	int32_t id = -1;
+
+	if (x.n + y.n <= (ptrdiff_t)sizeof(both)) {
+		memcpy(both, x.p, (size_t)x.n);
+		memcpy(both + x.n, y.p, (size_t)y.n);
+		id = strmap_find(b->by_bytes, (str){ both, x.n + y.n });
+	}
+	return (struct bpe_merge){ .rank = id < 0 ? UINT32_MAX : b->rank[id], .id = id };
+}
+
+static struct bpe_merge
+merge_of(const struct bpe *b, int32_t left, int32_t right)
+{
+	const struct bpe_merge *m;
+
+	if (b->rank != NULL)
+		return by_text(b, left, right);
+	m = bpe_find(b, left, right);
+	return m != NULL ? *m : (struct bpe_merge){ .rank = UINT32_MAX };
+}
+
 static uint32_t
 rank_of(const struct bpe *b, int32_t left, int32_t right)
 {
-	const struct bpe_merge *m = bpe_find(b, left, right);
-
-	return m == NULL ? UINT32_MAX : m->rank;
+	return merge_of(b, left, right).rank;
 }
 
 /* id[] holds n symbols; merge them in place. */
@@ -62,7 +91,7 @@ merge_short(const struct bpe *b, int32_t *id, int64_t n)
 				at = i;
 		if (rank[at] == UINT32_MAX)
 			break;
-		id[at] = bpe_find(b, id[at], id[at + 1])->id;
+		id[at] = merge_of(b, id[at], id[at + 1]).id;
 		n--;
 		memmove(id + at + 1, id + at + 2, (size_t)(n - at - 1) * sizeof(*id));
 		memmove(rank + at, rank + at + 1, (size_t)(n - at - 1) * sizeof(*rank));
@@ -164,14 +193,14 @@ merge_long(const struct bpe *b, struct bpe_scratch *s, int32_t *id, int64_t n,
 	while (l.nheap > 0) {
 		uint64_t top = heap_pop(&l);
 		int32_t at = (int32_t)(uint32_t)top, right = l.next[at];
-		const struct bpe_merge *m;
+		struct bpe_merge m;
 
 		if (l.sym[at] < 0 || right < 0)
 			continue;
-		m = bpe_find(b, l.sym[at], l.sym[right]);
-		if (m == NULL || m->rank != top >> 32)
+		m = merge_of(b, l.sym[at], l.sym[right]);
+		if (m.rank == UINT32_MAX || m.rank != top >> 32)
 			continue;	/* the pair it stood for is gone */
-		l.sym[at] = m->id;
+		l.sym[at] = m.id;
 		l.sym[right] = -1;
 		l.next[at] = l.next[right];
 		if (l.next[at] >= 0)

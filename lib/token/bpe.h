@@ -23,9 +23,18 @@ struct bpe_merge {
 	int32_t		id;		/* what the pair becomes */
 };
 
+struct strmap;
+
 struct bpe {
 	struct bpe_merge *slot;
 	int64_t		 nslots;	/* a power of two */
+	/*
+	 * In place of merges: two tokens become the one that has the bytes of both,
+	 * when there is one with a rank.  SentencePiece's, by score.
+	 */
+	const struct strmap *by_bytes;
+	const str	*bytes;		/* of each token */
+	uint32_t	*rank;		/* UINT32_MAX: never made */
 	int32_t		 byte_id[256];	/* -1: this byte has no token */
 };
 
@@ -36,6 +45,7 @@ void bpe_free(struct bpe *b);
 /* Add a merge; one that is there already takes the new rank. */
 void bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id);
 
+/* The merge of two tokens, of slots. */
 static inline const struct bpe_merge *
 bpe_find(const struct bpe *b, int32_t left, int32_t right)
 {

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/stream.h"
 #include "token/known.h"
+#include "token/tokenizer_save.h"
 
 /* tokenizer.json's members. */
 enum { ADDED, NORMALIZER, PRE, POST, DECODER, MODEL, NPARTS };
@@ -297,7 +298,8 @@ read_pre(struct tokenizer *t, const json_t *json, struct err *err)
 
 static int
 read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
-    json_t *const tree_of[NPARTS], struct hasher *hash, struct err *err)
+    json_t *const tree_of[NPARTS], const struct tokenizer_parts *from, struct hasher *hash,
+    struct err *err)
 {
 	if (read_normalizer(t, tree_of[NORMALIZER], 0, err) < 0 ||
 	    read_decoder(t, tree_of[DECODER], err) < 0)
@@ -305,15 +307,17 @@ read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
 	if (read_pre(t, tree_of[PRE], err) < 0 ||
 	    hash_tree(hash, tree_of[NORMALIZER], err) < 0 ||
 	    hash_tree(hash, tree_of[PRE], err) < 0 ||
-	    vocab_load(t, part[MODEL].value, part[ADDED].value, hash, err) < 0 ||
+	    (from != NULL ? vocab_take(t, from, hash, err) :
+	    vocab_load(t, part[MODEL].value, part[ADDED].value, hash, err)) < 0 ||
 	    read_post(t, tree_of[POST], 0, err) < 0)
 		return -1;
 	t->fingerprint = hasher_end(hash);
 	return 0;
 }
 
+/* From a file; its vocabulary and merges are those of parts, when these are there. */
 static int
-parse(struct tokenizer *t, str file, struct err *err)
+parse(struct tokenizer *t, str file, const struct tokenizer_parts *from, struct err *err)
 {
 	struct json_member part[NPARTS];
 	json_t *tree_of[NPARTS] = { NULL };
@@ -326,7 +330,7 @@ parse(struct tokenizer *t, str file, struct err *err)
 		if ((tree_of[i] = tree(&part[i], err)) == NULL)
 			goto out;
 	if ((hash = hasher_new(err)) != NULL)
-		ret = read_parts(t, part, tree_of, hash, err);
+		ret = read_parts(t, part, tree_of, from, hash, err);
 out:
 	hasher_free(hash);
 	for (int i = NORMALIZER; i <= DECODER; i++)
@@ -344,7 +348,33 @@ tokenizer_parse(str file, struct err *err)
 		return NULL;
 	}
 	t->bos = t->eos = -1;
-	if (parse(t, file, err) == 0 && read_ends(t, NULL, err) == 0)
+	if (parse(t, file, NULL, err) == 0 && read_ends(t, NULL, err) == 0)
+		return t;
+	tokenizer_free(t);
+	return NULL;
+}
+
+struct tokenizer *
+tokenizer_make(const struct tokenizer_parts *parts, struct err *err)
+{
+	struct tokenizer *t = calloc(1, sizeof(*t));
+	struct tokenizer_parts frame = *parts;
+	struct buf text = { .n = 0 };
+	int ret = -1;
+
+	/* What is small goes through its text; the lists, which are not, go straight. */
+	frame.n = 0;
+	frame.nmerges = 0;
+	if (t == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+	} else if (tokenizer_text(&frame, &text, err) == 0) {
+		t->bos = t->eos = -1;
+		ret = parse(t, buf_str(&text), parts, err);
+		if (ret == 0)
+			ret = read_ends(t, NULL, err);
+	}
+	buf_free(&text);
+	if (ret == 0)
 		return t;
 	tokenizer_free(t);
 	return NULL;
@@ -397,7 +427,7 @@ tokenizer_load(const char *path, struct err *err)
 	file = file_slurp(&arena, path, TOKENIZER_FILE_MAX, err);
 	if (file.p == NULL)
 		goto fail;
-	if (parse(t, file, err) < 0) {
+	if (parse(t, file, NULL, err) < 0) {
 		err_wrap(err, "%s", path);
 		goto fail;
 	}

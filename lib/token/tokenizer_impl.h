@@ -51,4 +51,9 @@ struct hasher;
 int vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash,
     struct err *err);
 
+/* The same from parts. */
+struct tokenizer_parts;
+int vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *hash,
+    struct err *err);
+
 #endif

@@ -19,6 +19,7 @@ struct tokenizer_parts {
 	bool	 bytes;			/* the others are bytes, not the characters for them */
 	const int32_t (*merge)[2];	/* nmerges pairs of ids, in order of rank */
 	int64_t	 nmerges;
+	const float *score;		/* of sentence, for tokenizer_make(): in place of merges */
 	enum scan pattern;
 	bool	 digits;		/* every digit is a word, before the pattern cuts */
 	bool	 nfc;			/* text is normalized */
@@ -43,12 +44,15 @@ int tokenizer_save(const struct tokenizer_parts *t, const char *dir, struct err 
 struct buf;
 int tokenizer_text(const struct tokenizer_parts *t, struct buf *text, struct err *err);
 
+/* What tokenizer_load() makes of what was saved, without the files.  NULL: failure. */
+struct tokenizer;
+struct tokenizer *tokenizer_make(const struct tokenizer_parts *t, struct err *err);
+
 /*
  * The parts that a tokenizer was made of, but for the roles of tokens and the
  * template, in an arena; all of it lives as long as both.  An error when it has
  * something that there is no part for.
  */
-struct tokenizer;
 struct arena;
 int tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
     struct err *err);

@@ -3,12 +3,14 @@
  * megabytes, so they are read in place, without a tree; what is read here has
  * been checked by json_scan().
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
 #include "base/json.h"
 #include "token/tokenizer_impl.h"
+#include "token/tokenizer_save.h"
 
 #define IDS_MAX	((int32_t)1 << 22)
 
@@ -85,8 +87,9 @@ chars(str s)
 	return n;
 }
 
+/* An item whose name is what was put at r->to, n bytes. */
 static int
-item_add(struct reader *r, str raw, double id, struct item **item, struct err *err)
+item_new(struct reader *r, ptrdiff_t n, double id, struct item **item, struct err *err)
 {
 	struct item *it;
 
@@ -105,9 +108,8 @@ item_add(struct reader *r, str raw, double id, struct item **item, struct err *e
 	}
 	it = &r->item[r->n++];
 	*it = (struct item){ .id = (int32_t)id };
-	/* A name and its bytes are never longer than what stands in the file. */
-	it->name = (str){ r->to, json_unescape(r->to, (str){ raw.p, raw.n }) };
-	r->to += it->name.n;
+	it->name = (str){ r->to, n };
+	r->to += n;
 	it->bytes = it->name;
 	if (it->id >= r->t->n)
 		r->t->n = it->id + 1;
@@ -149,6 +151,28 @@ set_sentence(struct reader *r, struct item *it)
 	r->to += it->bytes.n;
 }
 
+static void
+classify(struct reader *r, struct item *it)
+{
+	it->kind = TOKEN_ODD;
+	if (r->t->wordpiece.on) {
+		set_piece(r, it);
+	} else if (r->t->sentence.on) {
+		set_sentence(r, it);
+	} else if (unmap(&r->map, it->name, r->to)) {
+		it->kind = TOKEN_BYTES;
+		it->bytes = (str){ r->to, chars(it->name) };
+		r->to += it->bytes.n;
+	}
+}
+
+/* A name and its bytes are never longer than what stands in the file. */
+static int
+item_add(struct reader *r, str raw, double id, struct item **item, struct err *err)
+{
+	return item_new(r, json_unescape(r->to, (str){ raw.p, raw.n }), id, item, err);
+}
+
 static int
 read_vocab(struct reader *r, str vocab, struct err *err)
 {
@@ -161,16 +185,7 @@ read_vocab(struct reader *r, str vocab, struct err *err)
 	while ((got = json_next(vocab, &at, &m, err)) > 0) {
 		if (json_number(m.value, &id, err) < 0 || item_add(r, m.key, id, &it, err) < 0)
 			return -1;
-		it->kind = TOKEN_ODD;
-		if (r->t->wordpiece.on)
-			set_piece(r, it);
-		else if (r->t->sentence.on)
-			set_sentence(r, it);
-		else if (unmap(&r->map, it->name, r->to)) {
-			it->kind = TOKEN_BYTES;
-			it->bytes = (str){ r->to, chars(it->name) };
-			r->to += it->bytes.n;
-		}
+		classify(r, it);
 	}
 	return got;
 }
@@ -394,6 +409,18 @@ read_merge(struct reader *r, str element, uint32_t rank, struct err *err)
 	return 0;
 }
 
+static void
+set_byte_ids(struct tokenizer *t)
+{
+	for (int b = 0; b < 256; b++) {
+		char c = (char)b, name[8];
+
+		snprintf(name, sizeof(name), "<0x%02X>", (unsigned)b);
+		t->bpe.byte_id[b] = t->sentence.on ? strmap_find(&t->by_name, str_of(name)) :
+		    strmap_find(&t->by_bytes, (str){ &c, 1 });
+	}
+}
+
 static int
 read_merges(struct reader *r, str merges, struct err *err)
 {
@@ -413,14 +440,7 @@ read_merges(struct reader *r, str merges, struct err *err)
 		if (read_merge(r, element, rank++, err) < 0)
 			return -1;
 	}
-	for (int b = 0; b < 256; b++) {
-		char c = (char)b, name[8];
-
-		snprintf(name, sizeof(name), "<0x%02X>", (unsigned)b);
-		r->t->bpe.byte_id[b] = r->t->sentence.on ?
-		    strmap_find(&r->t->by_name, str_of(name)) :
-		    strmap_find(&r->t->by_bytes, (str){ &c, 1 });
-	}
+	set_byte_ids(r->t);
 	return 0;
 }
 
@@ -558,6 +578,111 @@ vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash
 		ret = read_all(&r, &m[VOCAB], &m[MERGES], added_tokens, err);
 	if (ret == 0 && pieces)
 		ret = find_unknown(t, unknown, err);
+	free(r.item);
+	buf_free(&r.text);
+	return ret;
+}
+
+/* ---- from parts ---- */
+
+static int
+take_tokens(struct reader *r, const struct tokenizer_parts *p, struct err *err)
+{
+	struct item *it;
+
+	for (int added = 0; added < 2; added++)
+		for (int32_t i = 0; i < p->n; i++) {
+			str s = p->token[i];
+
+			if (s.p == NULL || (added && p->added[i] == ADDED_NOT))
+				continue;
+			memcpy(r->to, s.p, (size_t)s.n);
+			if (item_new(r, s.n, i, &it, err) < 0)
+				return -1;
+			if (!added)
+				classify(r, it);
+			else
+				it->kind = p->added[i] == ADDED_SPECIAL ?
+				    TOKEN_ADDED | TOKEN_SPECIAL : TOKEN_ADDED;
+		}
+	return 0;
+}
+
+static int
+take_merges(struct reader *r, const struct tokenizer_parts *p, struct err *err)
+{
+	struct tokenizer *t = r->t;
+
+	if (bpe_init(&t->bpe, p->nmerges, err) < 0)
+		return -1;
+	for (int64_t i = 0; i < p->nmerges; i++) {
+		str x = t->bytes[p->merge[i][0]], y = t->bytes[p->merge[i][1]];
+		int32_t id = -1;
+
+		buf_reset(&r->text);
+		buf_add(&r->text, x);
+		buf_add(&r->text, y);
+		if (buf_ok(&r->text, err) < 0)
+			return -1;
+		id = strmap_find(&t->by_bytes, buf_str(&r->text));
+		if (id < 0)
+			return err_set(err, ERR_FORMAT, "merge %" PRId64 ", of '%.*s' and '%.*s': "
+			    "not in the vocabulary", i + 1, (int)(x.n < 99 ? x.n : 99), x.p,
+			    (int)(y.n < 99 ? y.n : 99), y.p);
+		bpe_add(&t->bpe, p->merge[i][0], p->merge[i][1], (uint32_t)i, id);
+		hasher_add(r->hash, (str){ (const char *)p->merge[i], 8 });
+	}
+	return 0;
+}
+
+/* Ranks that fall as scores rise: the bits of floats in their order. */
+static int
+take_scores(struct reader *r, const struct tokenizer_parts *p, struct err *err)
+{
+	struct bpe *b = &r->t->bpe;
+	uint32_t u;
+
+	if (bpe_init(b, 0, err) < 0)
+		return -1;
+	if ((b->rank = malloc((size_t)r->t->n * sizeof(*b->rank))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < r->t->n; i++) {
+		memcpy(&u, &p->score[i], sizeof(u));
+		u = u & 0x80000000 ? u : 0x7fffffff - u;
+		b->rank[i] = p->added[i] != ADDED_NOT || u == UINT32_MAX ||
+		    p->score[i] != p->score[i] ? UINT32_MAX : u;
+	}
+	b->by_bytes = &r->t->by_bytes;
+	b->bytes = r->t->bytes;
+	hasher_add(r->hash, (str){ (const char *)p->score, p->n * 4 });
+	return 0;
+}
+
+int
+vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *hash,
+    struct err *err)
+{
+	struct reader r = { .t = t, .hash = hash };
+	ptrdiff_t room = 64;
+	int ret = -1;
+
+	for (int32_t i = 0; i < p->n; i++)
+		room += 3 * p->token[i].n + 1;
+	t->ignore_merges = p->ignore_merges;
+	bytemap_init(&r.map);
+	if ((t->pool = malloc((size_t)room)) == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+	} else {
+		r.to = t->pool;
+		r.end = r.to + room;
+		if (take_tokens(&r, p, err) == 0 && place_items(&r, err) == 0 &&
+		    check_added(&r, err) == 0 && index_added(t, err) == 0) {
+			hash_tokens(t, hash);
+			ret = p->score != NULL ? take_scores(&r, p, err) : take_merges(&r, p, err);
+		}
+	}
+	if (ret == 0)
+		set_byte_ids(t);
 	free(r.item);
 	buf_free(&r.text);
 	return ret;
