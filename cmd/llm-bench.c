@@ -84,19 +84,21 @@ median(double *x, int64_t n)
 static void
 peak(const struct bench *o)
 {
-	int most = tool_threads(o->threads, 0);
 	struct dev_bandwidth b;
 	struct team *team;
 	struct dev *dev;
 	struct err err;
 
 	printf("name\tthreads\tvalue\tunit\n");
-	for (int n = 1; n <= most; n += n < most ? most - 1 : 1) {
+	for (int n = 1, all = tool_threads(o->threads, 0); n <= all; n += n < all ? all - 1 : 1) {
 		if ((team = team_new(n, &err)) == NULL ||
 		    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
 		    dev_bandwidth(dev, &b, &err) < 0)
 			tool_fail(NULL, &err);
-		printf("fp32\t%d\t%.1f\tGFLOP/s\n", n, dev_info(dev)->peak_f32 * 1e-9);
+		printf("fp32\t%d\t%.1f\tGFLOP/s\n", n, dev_peak(dev, DTYPE_F32) * 1e-9);
+		if (dev_info(dev)->peak_bf16 > 0 && dev_info(dev)->peak_int8 > 0)
+			printf("bf16\t%d\t%.1f\tGFLOP/s\nint8\t%d\t%.1f\tGOP/s\n", n,
+			    dev_peak(dev, DTYPE_BF16) * 1e-9, n, dev_peak(dev, DTYPE_Q8_0) * 1e-9);
 		printf("read\t%d\t%.1f\tGB/s\n", n, b.read * 1e-9);
 		printf("write\t%d\t%.1f\tGB/s\n", n, b.write * 1e-9);
 		printf("copy\t%d\t%.1f\tGB/s\n", n, b.copy * 1e-9);
@@ -108,14 +110,15 @@ peak(const struct bench *o)
 /* ---- kernels ---- */
 
 struct limits {
-	double	peak, memory;
+	struct dev *dev;
+	double	memory;
 };
 
 static void
 print_trial(void *ctx, const struct trial *t)
 {
 	const struct limits *l = ctx;
-	double limit = profile_limit(&t->cost, l->peak, l->memory);
+	double limit = profile_limit(&t->cost, dev_peak(l->dev, t->weights), l->memory);
 	bool flops = t->cost.flops > 0;
 
 	printf("%s\t%s\t%.4f\t%.1f\t%s\t%.0f\n", t->name, t->shape, t->seconds * 1e3,
@@ -126,9 +129,9 @@ print_trial(void *ctx, const struct trial *t)
 static void
 kernels(const struct bench *o, const char *only)
 {
-	struct trials_options to = { .tokens = o->quick ? 128 : 1024,
-	    .seconds = o->quick ? 0.001 : 0.2, .only = only, .each = print_trial };
 	struct limits l;
+	struct trials_options to = { .ctx = &l, .tokens = o->quick ? 128 : 1024,
+	    .seconds = o->quick ? 0.001 : 0.2, .only = only, .each = print_trial };
 	struct dev_bandwidth b;
 	struct team *team;
 	struct dev *dev;
@@ -140,8 +143,7 @@ kernels(const struct bench *o, const char *only)
 	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
 	    dev_bandwidth(dev, &b, &err) < 0)
 		tool_fail(NULL, &err);
-	l = (struct limits){ dev_info(dev)->peak_f32, b.read > b.copy ? b.read : b.copy };
-	to.ctx = &l;
+	l = (struct limits){ dev, b.read > b.copy ? b.read : b.copy };
 	printf("kernel\tshape\tms\trate\tunit\tof the limit %%\n");
 	if (trials_run(dev, &to, &err) < 0)
 		tool_fail(NULL, &err);

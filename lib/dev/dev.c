@@ -64,6 +64,16 @@ dev_info(struct dev *dev)
 	return &dev->info;
 }
 
+double
+dev_peak(struct dev *dev, dtype weights)
+{
+	const struct dev_info *info = dev_info(dev);
+
+	if (dtype_block(weights) > 1 && info->peak_int8 > 0)
+		return info->peak_int8;
+	return weights == DTYPE_BF16 && info->peak_bf16 > 0 ? info->peak_bf16 : info->peak_f32;
+}
+
 int
 dev_bandwidth(struct dev *dev, struct dev_bandwidth *b, struct err *err)
 {

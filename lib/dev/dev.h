@@ -59,6 +59,7 @@ struct dev_info {
 	char		name[64];	/* "cpu:avx2", "cuda:0" */
 	int64_t		memory;		/* bytes a program may use */
 	double		peak_f32;	/* FLOP/s of matrix products, measured once; 0: unknown */
+	double		peak_bf16, peak_int8;	/* of instructions for these; 0: none */
 };
 
 /*
@@ -70,6 +71,9 @@ struct dev_info {
 struct dev *dev_open(const char *name, struct team *team, unsigned flags, struct err *err);
 void dev_close(struct dev *dev);
 const struct dev_info *dev_info(struct dev *dev);	/* measures the peak on first use */
+
+/* FLOP/s of products with weights of a type: of the instructions that they ask for. */
+double dev_peak(struct dev *dev, dtype weights);
 
 /* Bytes a second that all threads read, write, and copy (both counted) beyond the caches. */
 struct dev_bandwidth {

@@ -132,6 +132,8 @@ measure(struct bench *b, int kernel, const union dev_args *a)
 		t.seconds = at < t.seconds ? at : t.seconds;
 	}
 	dev_cost(b->dev, kernel, a, &t.cost);
+	t.weights = kernel == K_MATMUL ? a->matmul.b_type :
+	    kernel == K_GROUPED ? a->grouped.p.b_type : DTYPE_NONE;
 	if (b->shape[0] == '\0')
 		t.shape = t.cost.shape;
 	b->o->each(b->o->ctx, &t);
@@ -166,6 +168,41 @@ linear(struct bench *b, int64_t out, int64_t in, int64_t groups)
 			    .stride = out * in,
 			    .offset = ints(b, groups + 1, 1, t / groups, t + 1) };
 		measure(b, groups > 1 ? K_GROUPED : K_MATMUL, &a);
+	}
+	finish(b);
+}
+
+/* n elements in blocks; bytes that are small make every fp16 number finite. */
+static dptr
+blocks_of(struct bench *b, int64_t n, dtype type)
+{
+	int64_t bytes = dtype_bytes(type, n), step = sizeof(b->piece[0]);
+	dptr p = take(b, bytes);
+
+	for (int64_t i = 0; i < step; i++)
+		b->piece[0][i] = (char)rng_below(1, 1, (uint64_t)i, 64);
+	for (int64_t i = 0; i < bytes && p.at != 0; i += step)
+		dev_upload(b->dev, dptr_add(p, i), b->piece[0],
+		    bytes - i < step ? bytes - i : step);
+	return p;
+}
+
+/* y = x w^T with quantized weights: a prompt, and a token, for which they come from memory. */
+static void
+quantized(struct bench *b, int64_t out, int64_t in, dtype type)
+{
+	int64_t t = b->o->tokens;
+	dtype ty = b->o->type;
+	union dev_args a = { .matmul = { .c = act(b, out), .a = act(b, in),
+	    .b = blocks_of(b, out * in, type), .k = { .cap = in }, .n = out, .lda = in, .ldb = in,
+	    .ldc = out, .tb = true, .c_type = ty, .a_type = ty, .b_type = type, .alpha = 1 } };
+	int64_t rows[] = { t / 2, 8, 1 };
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(b->shape, sizeof(b->shape), "%s %" PRId64 "x%" PRId64 ", %" PRId64
+		    " rows", dtype_name(type), out, in, rows[i]);
+		a.matmul.m.cap = rows[i];
+		measure(b, K_MATMUL, &a);
 	}
 	finish(b);
 }
@@ -348,12 +385,15 @@ trials_run(struct dev *dev, const struct trials_options *o, struct err *err)
 	struct bench b = { .dev = dev, .o = o, .err = err };
 	struct dim t = { .cap = o->tokens };
 	int64_t chunk = o->tokens < 1024 ? o->tokens / 4 : 256;
+	static const dtype type[] = { DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q8_0 };
 
 	linear(&b, WIDTH, WIDTH, 1);
 	linear(&b, 3 * WIDTH, WIDTH, 1);
 	linear(&b, 4 * WIDTH, WIDTH, 1);
 	linear(&b, WIDTH, 4 * WIDTH, 1);
 	linear(&b, WIDTH, WIDTH, EXPERTS);
+	for (int i = 0; i < 4; i++)
+		quantized(&b, o->tokens * 32, 2048, type[i]);
 	for (int64_t len = 64; len <= o->tokens; len *= 4)
 		attention(&b, len, 12, 12, 64);
 	attention(&b, o->tokens, 12, 4, 64);

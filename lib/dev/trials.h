@@ -14,6 +14,7 @@ struct trial {
 	const char	*shape;
 	double		 seconds;	/* the best of several runs */
 	struct dev_cost	 cost;
+	dtype		 weights;	/* of products: their type, else NONE */
 };
 
 struct trials_options {

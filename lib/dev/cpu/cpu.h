@@ -37,6 +37,8 @@ struct cpu_isa {
 	cpu_kernel	*kernel[K_COUNT];
 	double		(*spin)(int64_t n);	/* n rounds of multiply-adds */
 	int64_t		 spin_flops;		/* in one round */
+	/* The same of instructions that add products of 2 bf16, or of 4 bytes; or NULL. */
+	double		(*spin_bf16)(int64_t n), (*spin_int8)(int64_t n);
 	double		(*read)(const float *x, int64_t n);	/* n floats, alone */
 };
 

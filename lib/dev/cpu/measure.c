@@ -20,31 +20,41 @@ enum { SPIN_ROUNDS = 20000 };
 static void
 spin_task(void *ctx, int64_t task, int member)
 {
-	struct cpu *c = ctx;
+	double (*const *spin)(int64_t n) = ctx;
 	volatile double sink;
 
 	(void)task;
 	(void)member;
-	sink = c->isa->spin(SPIN_ROUNDS);
+	sink = (*spin)(SPIN_ROUNDS);
 	(void)sink;
 }
 
-/* Multiply-adds as fast as all threads go, best of a few short runs. */
+/* As fast as all threads go, best of a few short runs. */
+static double
+spin_rate(struct dev *dev, double (*spin)(int64_t n), int64_t flops)
+{
+	int64_t tasks = team_size(dev->team) * 4;
+	double best = 0;
+
+	for (int run = 0; run < 8 && spin != NULL; run++) {
+		double t = seconds(), rate;
+
+		team_run(dev->team, tasks, spin_task, &spin);
+		t = seconds() - t;
+		rate = (double)(tasks * SPIN_ROUNDS * flops) / t;
+		best = rate > best ? rate : best;
+	}
+	return best;
+}
+
 void
 cpu_measure(struct dev *dev, struct dev_info *info)
 {
-	struct cpu *c = (struct cpu *)dev;
-	int64_t tasks = team_size(dev->team) * 4;
+	const struct cpu_isa *isa = ((struct cpu *)dev)->isa;
 
-	for (int run = 0; run < 8; run++) {
-		double t = seconds(), rate;
-
-		team_run(dev->team, tasks, spin_task, c);
-		t = seconds() - t;
-		rate = (double)(tasks * SPIN_ROUNDS * c->isa->spin_flops) / t;
-		if (rate > info->peak_f32)
-			info->peak_f32 = rate;
-	}
+	info->peak_f32 = spin_rate(dev, isa->spin, isa->spin_flops);
+	info->peak_bf16 = spin_rate(dev, isa->spin_bf16, 2 * isa->spin_flops);
+	info->peak_int8 = spin_rate(dev, isa->spin_int8, 4 * isa->spin_flops);
 }
 
 /* Far more than caches hold; tasks of some pages. */

@@ -20,6 +20,32 @@ OF_ISA(spin)(int64_t n)
 	return (double)vsum(sum);
 }
 
+/* In place, whatever the compiler thinks of it. */
+#define SPIN_IN_PLACE(name, instruction)				\
+double									\
+OF_ISA(name)(int64_t n)							\
+{									\
+	vf acc[SPIN_CHAINS], sum = { 0 };				\
+	vi x = viset(0x01010101);					\
+									\
+	for (int j = 0; j < SPIN_CHAINS; j++)				\
+		acc[j] = vset((float)j);				\
+	for (int64_t i = 0; i < n * SPIN_STEPS; i++) {			\
+		UNROLL							\
+		for (int j = 0; j < SPIN_CHAINS; j++)			\
+			__asm__(instruction " %1, %1, %0" : "+v"(acc[j]) : "v"(x));	\
+	}								\
+	for (int j = 0; j < SPIN_CHAINS; j++)				\
+		sum += acc[j];						\
+	return (double)vsum(sum);					\
+}
+#ifdef __AVX512BF16__
+SPIN_IN_PLACE(spin_bf16, "vdpbf16ps")
+#endif
+#ifdef __AVX512VNNI__
+SPIN_IN_PLACE(spin_int8, "vpdpbusd")
+#endif
+
 double
 OF_ISA(read)(const float *x, int64_t n)
 {

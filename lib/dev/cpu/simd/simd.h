@@ -37,6 +37,7 @@ cpu_kernel OF_ISA(k_scale), OF_ISA(k_scale_bwd);
 /* n rounds of SPIN_CHAINS independent chains of multiply-adds. */
 enum { SPIN_CHAINS = 12, SPIN_STEPS = 16 };
 double OF_ISA(spin)(int64_t n);
+double OF_ISA(spin_bf16)(int64_t n), OF_ISA(spin_int8)(int64_t n);
 double OF_ISA(read)(const float *x, int64_t n);
 
 /* dtype_convert(), in vectors where both are of F32, BF16 and F16. */

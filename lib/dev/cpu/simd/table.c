@@ -14,6 +14,7 @@
 #define ISA_STRING(x) ISA_STRING2(x)
 
 cpu_kernel OF_PRODUCTS(k_matmul), OF_PRODUCTS(k_grouped);
+double OF_PRODUCTS(spin_bf16)(int64_t n), OF_PRODUCTS(spin_int8)(int64_t n);
 
 extern const struct cpu_isa OF_PRODUCTS(cpu_isa);
 const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
@@ -76,5 +77,11 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 	},
 	.spin = OF_ISA(spin),
 	.spin_flops = (int64_t)2 * VW * SPIN_CHAINS * SPIN_STEPS,
+#ifdef __AVX512BF16__
+	.spin_bf16 = OF_PRODUCTS(spin_bf16),
+#endif
+#ifdef __AVX512VNNI__
+	.spin_int8 = OF_PRODUCTS(spin_int8),
+#endif
 	.read = OF_ISA(read),
 };
