@@ -128,8 +128,11 @@ attention(struct build *b, struct tensor *x, int64_t layer)
 		k = rmsnorm(b, k, n->k_norm);
 	}
 	if (c->pos == POS_ROPE) {
-		q = op_rope(b->t, q, b->io->pos, rope, c->heads, c->rope_interleaved);
-		k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, c->rope_interleaved);
+		/* Then heads are as those of other files, to the last bit. */
+		enum rope_order order = c->rope_interleaved ? TURN_TO_HALVES : TURN_HALVES;
+
+		q = op_rope(b->t, q, b->io->pos, rope, c->heads, order);
+		k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, order);
 	}
 	return linear(b, attend(b, layer, q, k, v), n->out);
 }

@@ -49,7 +49,7 @@ static const struct op_kind rope_tail = { "rope", backward, .cheap = true };
 
 static struct tensor *
 record(struct tape *t, const struct op_kind *kind, struct tensor *x, struct tensor *pos,
-    struct tensor *table, int64_t heads, bool interleaved)
+    struct tensor *table, int64_t heads, enum rope_order order)
 {
 	struct tensor *y;
 	struct op *op;
@@ -77,7 +77,8 @@ record(struct tape *t, const struct op_kind *kind, struct tensor *x, struct tens
 	op->out[0] = y;
 	op->f.rope = (struct k_rope){ .type = x->type, .heads = heads, .d = d,
 	    .rot = table->shape[1], .ldx = x->shape[1], .ldy = x->shape[1],
-	    .positions = table->shape[0], .interleaved = interleaved };
+	    .positions = table->shape[0], .interleaved = order == TURN_PAIRS,
+	    .to_halves = order == TURN_TO_HALVES };
 	turn(t, op, mem_of(y), mem_of(x), false);
 	op->flops = 3.0 * (double)(x->shape[0] * x->shape[1]);
 	op->flops_backward = op->flops;
@@ -87,14 +88,14 @@ record(struct tape *t, const struct op_kind *kind, struct tensor *x, struct tens
 
 struct tensor *
 op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
-    int64_t heads, bool interleaved)
+    int64_t heads, enum rope_order order)
 {
-	return record(t, &rope, x, pos, table, heads, interleaved);
+	return record(t, &rope, x, pos, table, heads, order);
 }
 
 struct tensor *
 op_rope_tail(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
-    int64_t heads, bool interleaved)
+    int64_t heads, enum rope_order order)
 {
-	return record(t, &rope_tail, x, pos, table, heads, interleaved);
+	return record(t, &rope_tail, x, pos, table, heads, order);
 }

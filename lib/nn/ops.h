@@ -34,13 +34,16 @@ struct tensor *op_rmsnorm(struct tape *t, struct tensor *x, struct tensor *w, do
 struct tensor *op_layernorm(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *b,
     double eps);
 
+/* Where a pair lies in a head: apart by half, side by side, or first so and then apart. */
+enum rope_order { TURN_HALVES, TURN_PAIRS, TURN_TO_HALVES };
+
 /* x (T, heads * d) turned by pos (T) int32; table (positions, rot) from rope_table(). */
 struct tensor *op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
-    int64_t heads, bool interleaved);
+    int64_t heads, enum rope_order order);
 
 /* The same of the last rot elements of each head, not the first. */
 struct tensor *op_rope_tail(struct tape *t, struct tensor *x, struct tensor *pos,
-    struct tensor *table, int64_t heads, bool interleaved);
+    struct tensor *table, int64_t heads, enum rope_order order);
 
 /* Each n elements of x turned by the Walsh-Hadamard matrix over the root of n, a power of two. */
 struct tensor *op_hadamard(struct tape *t, struct tensor *x, int64_t n);

@@ -247,14 +247,19 @@ static void
 rope_head(const struct k_rope *a, double *y, const double *x, const double *row)
 {
 	int64_t half = a->rot / 2;
+	bool x_pairs = a->interleaved || (a->to_halves && !a->inverse);
+	bool y_pairs = a->interleaved || (a->to_halves && a->inverse);
+	double in[1024];
 
+	memcpy(in, x, (size_t)(a->rot) * sizeof(*in));
 	for (int64_t i = 0; i < half; i++) {
-		int64_t p = a->interleaved ? 2 * i : i, q = a->interleaved ? p + 1 : i + half;
+		int64_t p = x_pairs ? 2 * i : i, q = x_pairs ? p + 1 : i + half;
+		int64_t to_p = y_pairs ? 2 * i : i, to_q = y_pairs ? to_p + 1 : i + half;
 		double c = row[i], s = a->inverse ? -row[half + i] : row[half + i];
-		double u = x[p], v = x[q];
+		double u = in[p], v = in[q];
 
-		y[p] = u * c - v * s;
-		y[q] = u * s + v * c;
+		y[to_p] = u * c - v * s;
+		y[to_q] = u * s + v * c;
 	}
 	for (int64_t i = a->rot; i < a->d; i++)
 		y[i] = x[i];

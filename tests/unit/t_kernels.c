@@ -365,7 +365,8 @@ rope_args(struct kit *k, union dev_args *a)
 	int64_t d = r->c + 3, heads = r->v % 4 + 1, rot = r->c / 2 * 2;
 
 	a->rope = (struct k_rope){ AT(0), AT(1), AT(2), AT(3), k->type, dim_of(k, r), heads, d,
-		rot, heads * d + 1, heads * d + 2, 50, r->flag, r->add };
+		rot, heads * d + 1, heads * d + 2, 50, r->flag, r->add,
+		!r->flag && r->v / 4 % 2 != 0 };
 }
 
 static void

@@ -417,7 +417,7 @@ t_hadamard(void)
 }
 
 static void
-t_rope(int64_t rot, bool interleaved, bool tail)
+t_rope(int64_t rot, enum rope_order order, bool tail)
 {
 	static const int32_t pos[5] = { 0, 1, 2, 0, 3 };
 	struct graph g = graph(40, 5, 2);
@@ -436,9 +436,10 @@ t_rope(int64_t rot, bool interleaved, bool tail)
 		}
 	table = tape_const(g.t, "table", DTYPE_F64, 2, (int64_t[]){ 4, rot }, angle);
 	seed(&g, (tail ? op_rope_tail : op_rope)(g.t, p(&g, 0), input(&g, DTYPE_I32, 5, pos),
-	    table, 3, interleaved));
+	    table, 3, order));
 	free(angle);
-	check(&g, interleaved ? "rope, interleaved" : rot < 6 ? "rope of a part" : "rope");
+	check(&g, order == TURN_PAIRS ? "rope, interleaved" : order == TURN_TO_HALVES ?
+	    "rope, from pairs to halves" : rot < 6 ? "rope of a part" : "rope");
 }
 
 static void
@@ -721,10 +722,11 @@ main(void)
 	t_row_norm();
 	t_acts();
 	t_hadamard();
-	t_rope(6, false, false);
-	t_rope(4, false, false);
-	t_rope(6, true, false);
-	t_rope(4, true, true);
+	t_rope(6, TURN_HALVES, false);
+	t_rope(6, TURN_TO_HALVES, false);
+	t_rope(4, TURN_HALVES, false);
+	t_rope(6, TURN_PAIRS, false);
+	t_rope(4, TURN_PAIRS, true);
 	t_attentions();
 	t_conv("conv", 4, true);
 	t_conv("conv without bias", 3, false);

@@ -153,6 +153,8 @@ check_rope(const struct k_rope *a, struct err *err)
 {
 	if (a->rot < 0 || a->rot > a->d || a->rot % 2 != 0)
 		return bad_shape(K_ROPE, "rot is odd or larger than d", err);
+	if (a->to_halves && a->rot > 1024)
+		return bad_shape(K_ROPE, "more than 1024 elements change places", err);
 	if (a->ldx < a->heads * a->d || a->ldy < a->heads * a->d)
 		return bad_shape(K_ROPE, "rows overlap", err);
 	return 0;

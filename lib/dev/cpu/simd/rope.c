@@ -3,6 +3,8 @@
 
 #include "dev/cpu/simd/simd.h"
 
+enum { ROPE_MOST = 1024 };	/* elements of a head, where they change places */
+
 /* One head, at the elements `from' of x and `to' of y. */
 INLINE void
 turn_halves(dtype type, void *y, int64_t to, const void *x, int64_t from, const float *cs,
@@ -56,6 +58,36 @@ turn_pairs(dtype type, void *y, int64_t to, const void *x, int64_t from, const f
 	}
 }
 
+/* From pairs to halves, or back; a head at once, for y may be x. */
+INLINE void
+turn_to_halves(dtype type, void *y, int64_t to, const void *x, int64_t from, const float *cs,
+    float sign, int64_t half)
+{
+	float all[ROPE_MOST], first[ROPE_MOST / 2], second[ROPE_MOST / 2];
+	bool back = sign < 0;
+
+	for (int64_t i = 0; i < 2 * half; i += VW)
+		vstore_to(all + i, vget(type, x, from + i, 2 * half - i), 2 * half - i);
+	for (int64_t i = 0; i < half; i++) {
+		first[i] = all[back ? i : 2 * i];
+		second[i] = all[back ? half + i : 2 * i + 1];
+	}
+	for (int64_t i = 0; i < half; i += VW) {
+		int64_t n = half - i;
+		vf a = vload_to(first + i, n), b = vload_to(second + i, n);
+		vf c = vload_to(cs + i, n), s = vload_to(cs + half + i, n) * sign;
+
+		vstore_to(first + i, a * c - b * s, n);
+		vstore_to(second + i, a * s + b * c, n);
+	}
+	for (int64_t i = 0; i < half; i++) {
+		all[back ? 2 * i : i] = first[i];
+		all[back ? 2 * i + 1 : half + i] = second[i];
+	}
+	for (int64_t i = 0; i < 2 * half; i += VW)
+		vput(type, y, to + i, vload_to(all + i, 2 * half - i), 2 * half - i);
+}
+
 INLINE void
 turn_row(dtype type, const struct k_rope *a, int64_t t)
 {
@@ -68,7 +100,9 @@ turn_row(dtype type, const struct k_rope *a, int64_t t)
 	for (int64_t h = 0; h < a->heads; h++) {
 		int64_t from = t * a->ldx + h * a->d, to = t * a->ldy + h * a->d;
 
-		if (a->interleaved)
+		if (a->to_halves)
+			turn_to_halves(type, y, to, x, from, cs, sign, half);
+		else if (a->interleaved)
 			turn_pairs(type, y, to, x, from, cs, sign, half);
 		else
 			turn_halves(type, y, to, x, from, cs, sign, half);
