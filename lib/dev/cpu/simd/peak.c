@@ -20,7 +20,10 @@ OF_ISA(spin)(int64_t n)
 	return (double)vsum(sum);
 }
 
-/* In place, whatever the compiler thinks of it. */
+/*
+ * In place, whatever the compiler thinks of it; its loops are unrolled, or the
+ * chains would be kept in memory.
+ */
 #define SPIN_IN_PLACE(name, instruction)				\
 double									\
 OF_ISA(name)(int64_t n)							\
@@ -28,13 +31,19 @@ OF_ISA(name)(int64_t n)							\
 	vf acc[SPIN_CHAINS], sum = { 0 };				\
 	vi x = viset(0x01010101);					\
 									\
+	UNROLL								\
 	for (int j = 0; j < SPIN_CHAINS; j++)				\
 		acc[j] = vset((float)j);				\
 	for (int64_t i = 0; i < n * SPIN_STEPS; i++) {			\
 		UNROLL							\
-		for (int j = 0; j < SPIN_CHAINS; j++)			\
-			__asm__(instruction " %1, %1, %0" : "+v"(acc[j]) : "v"(x));	\
+		for (int j = 0; j < SPIN_CHAINS; j++) {			\
+			vf a = acc[j];					\
+									\
+			__asm__(instruction " %1, %1, %0" : "+v"(a) : "v"(x));	\
+			acc[j] = a;					\
+		}							\
 	}								\
+	UNROLL								\
 	for (int j = 0; j < SPIN_CHAINS; j++)				\
 		sum += acc[j];						\
 	return (double)vsum(sum);					\
