@@ -42,9 +42,10 @@ exits 0 'the peak' llm-bench -j 1 peak
 awk -F '\t' '$1 == "fp32" { exit !($2 == 1 && $3 > 0.1 && $4 == "GFLOP/s") }' out
 result 'is a rate' $?
 
+# Products: three each of four layers, and three each of four quantized types.
 exits 0 'kernels' llm-bench --quick kernels
 awk -F '\t' 'NR > 1 { n[$1]++; if (!($3 > 0 && $4 > 0)) bad = 1 } END {
-    exit bad || n["matmul"] != 12 || n["grouped"] != 3 || n["attention_bwd"] < 2 || n["scan"] != 1 }' out
+    exit bad || n["matmul"] != 24 || n["grouped"] != 3 || n["attention_bwd"] < 2 || n["scan"] != 1 }' out
 result 'products, attention, recurrences, at some speed' $?
 exits 0 'some, in bf16' llm-bench --quick --dtype bf16 kernels rms
 test "$(cut -f 1 out | tr '\n' ' ')" = 'kernel rmsnorm rmsnorm_bwd '
