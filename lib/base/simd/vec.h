@@ -235,9 +235,12 @@ vswap(vf x, int w)
 INLINE float
 vsum(vf x)
 {
-	UNROLL
-	for (int w = VW / 2; w > 0; w /= 2)
-		x += vswap(x, w);
+	if (VW > 8)
+		x += vswap(x, VW / 2);
+	if (VW > 4)
+		x += vswap(x, 4);
+	x += vswap(x, 2);
+	x += vswap(x, 1);
 	return x[0];
 }
 
@@ -274,9 +277,12 @@ vhigh(vf x)
 INLINE float
 vtop(vf x)
 {
-	UNROLL
-	for (int w = VW / 2; w > 0; w /= 2)
-		x = vmax(x, vswap(x, w));
+	if (VW > 8)
+		x = vmax(x, vswap(x, VW / 2));
+	if (VW > 4)
+		x = vmax(x, vswap(x, 4));
+	x = vmax(x, vswap(x, 2));
+	x = vmax(x, vswap(x, 1));
 	return x[0];
 }
 
