@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.join(HERE, '..', '..', 'bin')
 SMOL = os.path.join(HERE, '..', '..', 'obj', 'models', 'smollm2.gguf')
 # Of the prompt: so many times llama.cpp's.
-GOAL = {'q4_0': 2.2, 'q4_k': 2.5, 'q6_k': 3, 'q8_0': 3, 'bf16': 2, 'f16': 2}
+GOAL = {'q4_0': 2.2, 'q4_k_s': 2.5, 'q6_k': 3, 'q8_0': 3, 'bf16': 2, 'f16': 2}
 # Of tokens: the lesser of so many times llama.cpp's, and a part of the speed of memory.
 TOKEN_GOAL, READ_GOAL, BUSY_GOAL = 1.25, 0.85, 3
 failed = False
