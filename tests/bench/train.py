@@ -222,7 +222,7 @@ def products(threads):
         return
     with hold():
         out = subprocess.run([PROFILE, '-m', f'{MODELS}/gpt2', '-b', '4', '-c',
-                              '64' if QUICK else '1024', '-n', '1', '-j', str(threads)],
+                              '64' if QUICK else '1024', '-n', '5', '-j', str(threads)],
                              check=True, text=True, stdout=subprocess.PIPE).stdout
         top = peak(threads)
     got = float(re.search(r'^all\tmatmul\t.*?([0-9.]+) GFLOP/s', out, re.M)[1]) * 1e9
