@@ -149,7 +149,7 @@ fit_best_scale(struct fit_tries *t, struct fit *best)
 INLINE struct fit
 fit_scale(const struct fit_grid *g, const float *y, const float *w)
 {
-	struct fit_tries t;
+	struct fit_tries t = { .m = { 0 } };
 	struct fit best = { 0 };
 	float far = fit_extreme(y, g->n), step = 0.6f / (4 + 0.5f * (g->iq4 ? 8 : g->hi));
 
@@ -166,7 +166,7 @@ fit_scale(const struct fit_grid *g, const float *y, const float *w)
 INLINE struct fit
 fit_fine_scale(const struct fit_grid *g, const float *y, const float *w)
 {
-	struct fit_tries t;
+	struct fit_tries t = { .m = { 0 } };
 	struct fit best = fit_scale(g, y, w);
 	float d = best.d;
 
