@@ -277,6 +277,22 @@ static const struct {
 	{ "logits", logits },
 };
 
+/* Options of one task are no options of another. */
+static void
+check_options(const struct eval *e)
+{
+	static const struct {
+		const char	*option, *task;
+	} own[] = {
+		{ "kv", "perplexity" }, { "stride", "perplexity" }, { "reference", "kl" },
+		{ "order", "ngram" }, { "train", "ngram" },
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (tool_given(own[i].option) && strcmp(e->task, own[i].task) != 0)
+			tool_usage("--%s goes with -t %s", own[i].option, own[i].task);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -289,6 +305,7 @@ main(int argc, char **argv)
 			break;
 	if (i == sizeof(tasks) / sizeof(tasks[0]))
 		tool_usage("unknown task '%s': perplexity, kl, ngram or logits", e.task);
+	check_options(&e);
 	tasks[i].run(&e, files);
 	ngram_free(e.ngram);
 	tokenizer_free(e.tokenizer);

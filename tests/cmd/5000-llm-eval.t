@@ -42,6 +42,13 @@ result 'the same loss but for the order of sums' $?
 test "$(value targets out)" = "$(value targets docs.json)"
 result 'of as many tokens' $?
 exits 2 'no such type of a cache' llm-eval --kv q5 -m $model valid.docs
+for option in 'kl --kv f16' 'logits --stride 4' 'perplexity --order 2' 'ngram --reference run/latest'
+do
+	# shellcheck disable=SC2086 # words are wanted
+	exits 2 "an option of another task: $option" llm-eval -m $model -t $option valid.docs
+	grep -q ': --[a-z]* goes with -t [a-z]*$' "$tmp/err"
+	result 'is named' $?
+done
 exits 0 'the records' llm-eval -m $model valid.jsonl
 prints 'the same as the shard of them' <docs.json
 exits 0 'compressed records' sh -c 'gzip <valid.jsonl >valid.gz && llm-eval -m run/latest valid.gz'
