@@ -8,13 +8,14 @@ each line of its input, and answers with the milliseconds of both, so that they 
 in turn.  HOLD is a command that keeps other work off the machine while its
 arguments run.
 """
-import contextlib
 import os
 import re
 import statistics
 import subprocess
 import sys
 import time
+
+from machine import hold
 
 QUICK = '--quick' in sys.argv
 MODELS, PYTHON, PATTERN, *TYPES = [a for a in sys.argv[1:] if a != '--quick']
@@ -28,22 +29,6 @@ GOAL = {'q4_0': 2.2, 'q4_k_s': 2.5, 'q6_k': 3, 'q8_0': 3, 'bf16': 2, 'f16': 2}
 # Of tokens: the lesser of so many times llama.cpp's, and a part of the speed of memory.
 TOKEN_GOAL, READ_GOAL, BUSY_GOAL = 1.25, 0.85, 3
 failed = False
-
-
-@contextlib.contextmanager
-def hold():
-    """The machine to ourselves, where HOLD can do that."""
-    if not os.environ.get('HOLD'):
-        yield
-        return
-    p = subprocess.Popen([os.environ['HOLD'], 'sh', '-c', 'echo held; exec cat >/dev/null'],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    p.stdout.readline()
-    try:
-        yield
-    finally:
-        p.stdin.close()
-        p.wait()
 
 
 def wanted(name):

@@ -10,7 +10,6 @@ the same.  Rows whose names do not have PATTERN (a regular expression) are
 passed over.  HOLD is a command that keeps other work off the machine while its
 arguments run.
 """
-import contextlib
 import os
 import re
 import select
@@ -18,6 +17,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+from machine import hold
 
 QUICK = '--quick' in sys.argv
 BENCH, MODELS, LLMC, PYTHON, *rest = [a for a in sys.argv[1:] if a != '--quick']
@@ -34,22 +35,6 @@ failed = False
 
 def say(*words):
     print('#', *words, flush=True)
-
-
-@contextlib.contextmanager
-def hold():
-    """The machine to ourselves, where HOLD can do that."""
-    if not os.environ.get('HOLD'):
-        yield
-        return
-    p = subprocess.Popen([os.environ['HOLD'], 'sh', '-c', 'echo held; exec cat >/dev/null'],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    p.stdout.readline()
-    try:
-        yield
-    finally:
-        p.stdin.close()
-        p.wait()
 
 
 class Contestant:
