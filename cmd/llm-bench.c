@@ -20,7 +20,7 @@
 #include "train/stepper.h"
 
 struct bench {
-	const char	*model, *device, *dtype, *recompute;
+	const char	*model, *device, *dtype, *recompute, *moments;
 	int64_t		 rows, context, threads, count, prompt, tokens;
 	bool		 turns, quick;
 };
@@ -43,6 +43,7 @@ static const struct opt opts[] = {
 	{ 0, "turns", OPT_FLAG, AT(turns),
 	    .help = "step, infer: one for each line of standard input" },
 	{ 0, "dtype", OPT_STR, AT(dtype), "NAME", "step: compute in fp32, bf16 or fp16 (fp32)" },
+	{ 0, "moments", OPT_STR, AT(moments), "TYPE", "step: of AdamW: fp32, bf16 or 8bit (fp32)" },
 	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "step: none, cheap or block (none)" },
 	{ 0, "quick", OPT_FLAG, AT(quick), .help = "kernels: small ones, a moment each" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
@@ -211,6 +212,7 @@ step(const struct bench *o)
 	double loss;
 
 	if (recompute_parse(o->recompute, &so.train.recompute, &err) < 0 ||
+	    moments_parse(o->moments, &so.train.moments, &err) < 0 ||
 	    compute_parse(o->dtype, &m.params.compute, &err) < 0)
 		tool_usage("%s", err.msg);
 	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
@@ -222,7 +224,7 @@ step(const struct bench *o)
 	if (o->turns)
 		take_turns(s);
 	else
-		report(o, s, dev_info(dev)->peak_f32);
+		report(o, s, dev_peak(dev, m.params.compute));
 	stepper_free(s);
 	model_free(&m);
 	dev_close(dev);
@@ -299,9 +301,8 @@ infer(const struct bench *o)
 int
 main(int argc, char **argv)
 {
-	struct bench o = { .prompt = 512, .tokens = 128,
-	    .model = "gpt2-124m", .recompute = "none",
-	    .rows = 4, .context = 64, .count = 5, .dtype = "fp32" };
+	struct bench o = { .prompt = 512, .tokens = 128, .model = "gpt2-124m", .dtype = "fp32",
+	    .recompute = "none", .moments = "fp32", .rows = 4, .context = 64, .count = 5 };
 	char **what = tool_start(&tool, argc, argv, &o);
 
 	if (what[0] == NULL)

@@ -13,7 +13,7 @@
 #include "train/stepper.h"
 
 struct profiling {
-	const char	*model, *output, *device, *dtype, *recompute;
+	const char	*model, *output, *device, *dtype, *recompute, *moments;
 	int64_t		 rows, context, threads, count;
 };
 
@@ -26,6 +26,7 @@ static const struct opt opts[] = {
 	{ 'c', "context", OPT_I64, AT(context), "N", "tokens of each (64)", .min = 1, .max = 1e7 },
 	{ 'n', "count", OPT_I64, AT(count), "N", "steps (3)", .min = 1, .max = 1e6 },
 	{ 0, "dtype", OPT_STR, AT(dtype), "NAME", "compute in fp32, bf16 or fp16 (fp32)" },
+	{ 0, "moments", OPT_STR, AT(moments), "TYPE", "of AdamW: fp32, bf16 or 8bit (fp32)" },
 	{ 0, "recompute", OPT_STR, AT(recompute), "WHAT", "none, cheap or block (none)" },
 	{ 'o', "output", OPT_STR, AT(output), "FILE", "write a trace for chrome://tracing too" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
@@ -54,7 +55,7 @@ int
 main(int argc, char **argv)
 {
 	struct profiling o = { .model = "gpt2-124m", .rows = 4, .context = 64, .count = 3,
-	    .dtype = "fp32", .recompute = "none" };
+	    .dtype = "fp32", .recompute = "none", .moments = "fp32" };
 	char **rest = tool_start(&tool, argc, argv, &o);
 	struct stepper_options so = { .rows = o.rows, .context = o.context,
 	    .train = stepper_adamw() };
@@ -68,6 +69,7 @@ main(int argc, char **argv)
 	if (*rest != NULL)
 		tool_usage("no file is read: '%s'", *rest);
 	if (recompute_parse(o.recompute, &so.train.recompute, &err) < 0 ||
+	    moments_parse(o.moments, &so.train.moments, &err) < 0 ||
 	    compute_parse(o.dtype, &m.params.compute, &err) < 0)
 		tool_usage("%s", err.msg);
 	if ((team = team_new(tool_threads(o.threads, 0), &err)) == NULL ||
@@ -81,7 +83,7 @@ main(int argc, char **argv)
 	steps(s, o.count);
 	printf("# %s, %lld x %lld tokens, %s, %lld steps\n", o.model, (long long)o.rows,
 	    (long long)o.context, o.dtype, (long long)o.count);
-	if (profile_report(p, o.output, stdout, &err) < 0)
+	if (profile_report(p, m.params.compute, o.output, stdout, &err) < 0)
 		tool_fail(NULL, &err);
 	stepper_free(s);
 	model_free(&m);

@@ -69,9 +69,8 @@ struct moment { dptr at, scale; };	/* scale: U8's, one a block; else 0 */
 
 /*
  * One parameter's update with step->scale, lr and skip.  A skipped step changes
- * nothing, whatever its gradient holds.  The gradient is zeroed in any case:
- * the next step adds to it.  p_out: a copy in p_type for compute when the
- * master is kept apart, or 0.
+ * nothing, whatever its gradient holds.  p_out: a copy in p_type for compute
+ * when the master is kept apart, or 0.
  *
  * AdamW (arXiv 1711.05101), bias-corrected, decoupled decay.
  */
@@ -113,8 +112,8 @@ struct k_adafactor {
 
 /*
  * Nesterov momentum as Muon has it: m = beta m + (1 - beta) g, then
- * y = beta m + (1 - beta) g, with g times step->scale, which is zeroed.  A
- * skipped step leaves m and gives y = 0.
+ * y = beta m + (1 - beta) g, with g times step->scale.  A skipped step leaves
+ * m and gives y = 0.
  */
 struct k_momentum {
 	dptr	y, g, step;

@@ -270,7 +270,8 @@ profile_trace(const struct profile *p, struct buf *out)
 }
 
 int
-profile_report(struct profile *p, const char *trace, FILE *table, struct err *err)
+profile_report(struct profile *p, dtype compute, const char *trace, FILE *table,
+    struct err *err)
 {
 	struct buf out = { .p = NULL };
 	struct dev_bandwidth b;
@@ -279,7 +280,7 @@ profile_report(struct profile *p, const char *trace, FILE *table, struct err *er
 
 	profile_stop(p);
 	if ((ret = dev_bandwidth(p->dev, &b, err)) == 0) {
-		peak = dev_info(p->dev)->peak_f32;
+		peak = dev_peak(p->dev, compute);
 		memory = b.read > b.copy ? b.read : b.copy;
 		buf_fmt(&out, "# %s, %d threads: %.1f ms, %.1f of it in kernels\n"
 		    "# the limit: %.1f GFLOP/s, %.1f GB/s\n", dev_info(p->dev)->name,

@@ -54,9 +54,11 @@ void profile_table(struct profile *p, double peak, double bandwidth, struct buf 
 void profile_trace(const struct profile *p, struct buf *out);
 
 /*
- * Stop; measure the device; write the table, behind two comments, to a stream,
+ * Stop; measure the device (its peak is that of products in compute, a matrix's
+ * type); write the table, behind two comments, to a stream,
  * and the trace to a file unless its name is NULL.  Frees the profile.
  */
-int profile_report(struct profile *p, const char *trace, FILE *table, struct err *err);
+int profile_report(struct profile *p, dtype compute, const char *trace, FILE *table,
+    struct err *err);
 
 #endif

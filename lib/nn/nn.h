@@ -223,4 +223,11 @@ int64_t tape_scratch(const struct tape *t, struct dev *dev);
 void tape_forward(struct tape *t, int from, int to);
 void tape_backward(struct tape *t, int from, int to);
 
+/*
+ * Queue: the gradients of parameters that the tape adds to become zero.  Soon:
+ * a forward and a backward pass follow, whose first products overwrite
+ * gradients, which are neither cleared nor read for it.
+ */
+void tape_zero_grads(struct tape *t, bool soon);
+
 #endif

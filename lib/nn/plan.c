@@ -301,6 +301,40 @@ tape_layout(struct tape *t, struct err *err)
 	return place_slots(t, err);
 }
 
+/* ---- gradients of parameters ---- */
+
+/* Does this launch give all of the gradient as its result? */
+static bool
+writes_grad(const struct tape *t, const struct use *u)
+{
+	const struct launch *l = &t->launch[u->launch];
+	const struct k_matmul *m = &l->a.matmul;
+
+	return l->kernel == K_MATMUL && u->field == offsetof(union dev_args, matmul.c) &&
+	    m->add && m->ldc == m->n && u->m.at == 0 && m->m.cap * m->n == u->m.param->n;
+}
+
+/* Which gradients the tape adds to, in the order of time, and what is first to write one. */
+static void
+find_grads(struct tape *t)
+{
+	for (int i = 0; i < t->n_uses; i++) {
+		const struct use *u = &t->use[i];
+		int k = 0;
+
+		if (u->m.slot >= 0 || u->m.other != NULL || !u->m.grad)
+			continue;
+		while (k < t->n_grads && t->grad[k].p != u->m.param)
+			k++;
+		if (k < t->n_grads)
+			continue;
+		if (!tape_grow(t, &t->grad, t->n_grads, &t->grads_cap, sizeof(*t->grad)))
+			return;
+		t->grad[t->n_grads++] = (struct grad){ u->m.param, writes_grad(t, u) };
+		t->launch[u->launch].first = t->grad[k].overwritten;
+	}
+}
+
 /* ---- addresses ---- */
 
 static int
@@ -361,6 +395,11 @@ tape_plan(struct tape *t, struct err *err)
 		return err_wrap(err, "%" PRId64 " bytes of activations", t->bytes);
 	if (set_addresses(t, err) < 0)
 		return -1;
+	find_grads(t);
+	if (tape_failed(t)) {
+		*err = t->err;
+		return -1;
+	}
 	for (int i = 0; i < t->n_launches; i++)
 		if (dev_check(t->dev, t->launch[i].kernel, &t->launch[i].a, err) < 0)
 			return -1;

@@ -63,6 +63,7 @@ tape_free(struct tape *t)
 	free(t->slot);
 	free(t->block);
 	free(t->count);
+	free(t->grad);
 	arena_free(&t->arena);
 	free(t);
 }
@@ -651,11 +652,34 @@ tape_zero(struct tape *t, struct tensor *x)
 	dev_launch(t->dev, K_FILL, &a);
 }
 
+void
+tape_zero_grads(struct tape *t, bool soon)
+{
+	for (int i = 0; i < t->n_grads; i++) {
+		const struct param *p = t->grad[i].p;
+
+		if (!soon || !t->grad[i].overwritten)
+			dev_launch(t->dev, K_FILL, &(union dev_args){ .fill = {
+			    .y = p->grad, .type = DTYPE_F32, .n = p->n } });
+	}
+	t->fresh = soon;
+}
+
 static void
 run(struct tape *t, int from, int to)
 {
-	for (int i = from; i < to; i++)
-		dev_launch(t->dev, t->launch[i].kernel, &t->launch[i].a);
+	for (int i = from; i < to; i++) {
+		const struct launch *l = &t->launch[i];
+
+		if (t->fresh && l->first) {
+			union dev_args a = l->a;
+
+			a.matmul.add = false;
+			dev_launch(t->dev, l->kernel, &a);
+		} else {
+			dev_launch(t->dev, l->kernel, &l->a);
+		}
+	}
 }
 
 void
@@ -678,4 +702,6 @@ tape_backward(struct tape *t, int from, int to)
 		dev_mark(t->dev, "backward", t->block[i].name);
 		run(t, t->block[i].backward, t->block[i].backward_end);
 	}
+	if (from == 0)
+		t->fresh = false;
 }

@@ -30,6 +30,7 @@ struct launch {
 	int		 kernel;
 	int		 block;		/* -1: of a backward pass */
 	bool		 cheap, once;	/* its op's */
+	bool		 first;		/* a product, the first to write a parameter's gradient */
 	union dev_args	 a;
 };
 
@@ -37,6 +38,12 @@ struct launch {
 struct use {
 	int		 launch, field;
 	struct mem	 m;
+};
+
+/* A parameter whose gradient the tape adds to. */
+struct grad {
+	const struct param *p;
+	bool		 overwritten;	/* by a launch that is first */
 };
 
 struct block {
@@ -69,8 +76,10 @@ struct tape {
 	struct block	*block;
 	struct count	*count;
 	int32_t		*count_host;
+	struct grad	*grad;
 	int		 n_launches, launches_cap, n_uses, uses_cap, n_slots, slots_cap;
-	int		 n_blocks, blocks_cap, n_counts, counts_cap;
+	int		 n_blocks, blocks_cap, n_counts, counts_cap, n_grads, grads_cap;
+	bool		 fresh;		/* what is first overwrites gradients */
 	dptr		 memory;
 	int64_t		 bytes;
 };

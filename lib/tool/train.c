@@ -378,7 +378,8 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 	tool_progress(NULL, o->quiet, o->verbose);
 	if (ret < 0)
 		tool_fail(o->output, &err);
-	if (profile != NULL && profile_report(profile, o->profile, stderr, &err) < 0)
+	if (profile != NULL && profile_report(profile, o->m.params.compute, o->profile,
+	    stderr, &err) < 0)
 		tool_fail(NULL, &err);
 	sampling_free(o->sampling);
 	trainer_free(t);

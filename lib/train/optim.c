@@ -262,8 +262,6 @@ record(struct optim *o)
 {
 	struct params *ps = o->params;
 
-	launches_add(&o->clear, K_FILL, &(union dev_args){ .fill = {
-	    .y = ps->grad, .type = DTYPE_F32, .n = ps->grad_n } });
 	launches_add(&o->update, K_COPY, &(union dev_args){ .copy = {
 	    .y = dptr_add(o->step, offsetof(struct dev_step, loss)),
 	    .x = o->loss, .bytes = sizeof(double) } });
@@ -298,8 +296,7 @@ optim_new(struct params *params, dptr loss, const struct train_options *opt, str
 	if (opt->optimizer == OPTIMIZER_MUON && (o->muon = muon_new(params, err)) == NULL)
 		goto fail;
 	record(o);
-	if (launches_check(&o->clear, o->dev, err) < 0 ||
-	    launches_check(&o->update, o->dev, err) < 0 ||
+	if (launches_check(&o->update, o->dev, err) < 0 ||
 	    launches_check(&o->swap, o->dev, err) < 0)
 		goto fail;
 	/* The average starts as the weights. */
@@ -322,7 +319,6 @@ optim_free(struct optim *o)
 	if (o->memory.at != 0)
 		dev_free(o->dev, o->memory);
 	muon_free(o->muon);
-	free(o->clear.list);
 	free(o->update.list);
 	free(o->swap.list);
 	free(o->slot);
@@ -343,9 +339,6 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 
 	dev_upload(o->dev, o->step, &step, sizeof(step));
 	dev_upload(o->dev, o->loss, &none, sizeof(none));
-	if (o->dirty)
-		launches_run(&o->clear, o->dev);
-	o->dirty = true;
 }
 
 void
@@ -361,7 +354,6 @@ optim_update(struct optim *o, struct dev_step *step)
 {
 	launches_run(&o->update, o->dev);
 	dev_download(o->dev, step, o->step, sizeof(*step));
-	o->dirty = false;
 }
 
 dptr

@@ -4,7 +4,7 @@
  * AdamW, Lion or Adafactor for all, or Muon for the matrices between hidden
  * layers and AdamW for the rest.  What an optimizer remembers lives on the
  * device in one allocation.  An update is a fixed list of launches, recorded
- * once; it leaves gradients of zero behind.
+ * once; it leaves gradients as they are (tape_zero_grads() begins the next step).
  */
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H
@@ -21,14 +21,11 @@ void optim_free(struct optim *o);
 /* What optim_new() takes of the device for a sealed list of parameters, bytes. */
 int64_t optim_bytes(const struct params *params, const struct train_options *o);
 
-/* Queue: loss to zero, gradients where they are not, the step's numbers to the device. */
+/* Queue: loss to zero, the step's numbers to the device. */
 void optim_begin(struct optim *o, const struct train_state *state, double rate,
     int64_t targets);
 
-/*
- * Queue: only the sum of squares of the gradients as they are, into step->sumsq;
- * the next optim_begin() zeroes them.
- */
+/* Queue: only the sum of squares of the gradients as they are, into step->sumsq. */
 void optim_measure(struct optim *o, struct dev_step *step);
 
 /* Queue: norm, guard, update.  *step is filled when the device has been waited for. */

@@ -30,8 +30,7 @@ struct optim {
 	struct train_options o;
 	struct slot	*slot;		/* one a parameter */
 	dptr		 memory, step, history, loss;
-	struct launches	 clear, update, swap;
-	bool		 dirty;		/* gradients may hold something */
+	struct launches	 update, swap;
 	struct muon	*muon;		/* NULL: none */
 };
 

@@ -204,7 +204,7 @@ trainer_ema(const struct trainer *t)
 double
 trainer_peak(const struct trainer *t)
 {
-	return dev_info(t->model->dev)->peak_f32;
+	return dev_peak(t->model->dev, t->model->params.compute);
 }
 
 bool
@@ -349,6 +349,7 @@ trainer_norms(struct trainer *t, double *square, double *part, struct err *err)
 		if (t->batch.targets == 0)
 			continue;
 		optim_begin(t->optim, &t->state, 0, t->batch.targets);
+		tape_zero_grads(t->tape, true);
 		balance_begin(t->tape, &t->io, 0);
 		t->pass = rows.first + i;
 		pass(t, 1.0 / (double)t->batch.targets);
@@ -378,6 +379,7 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	if (t->state.loss_scale > 0)
 		weight *= t->state.loss_scale;
 	optim_begin(t->optim, &t->state, rate, targets);
+	tape_zero_grads(t->tape, tokens > 0);
 	ahead_begin(t->ahead, t->tape, &t->io);
 	balance_begin(t->tape, &t->io, tokens > 0 ? weight * (double)targets / (double)tokens : 0);
 	for (int64_t i = 0; i < rows.n; i += t->micro_rows) {

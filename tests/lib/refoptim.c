@@ -98,7 +98,6 @@ adamw(const struct k_adamw *a)
 		vh = v[i] / (1 - pow(a->beta2, (double)s->step));
 		p[i] -= lr * a->decay * p[i] + lr * mh / (sqrt(vh) + a->eps);
 	}
-	memset(f64(a->g), 0, (size_t)a->n * sizeof(double));
 	if (s->skip == 0)
 		out_copy(a->p_out, a->p_type, p, a->n);
 }
@@ -115,7 +114,6 @@ lion(const struct k_lion *a)
 		m[i] = a->beta2 * m[i] + (1 - a->beta2) * g;
 		p[i] -= lr * (a->decay * p[i] + (double)((way > 0) - (way < 0)));
 	}
-	memset(f64(a->g), 0, (size_t)a->n * sizeof(double));
 	if (s->skip == 0)
 		out_copy(a->p_out, a->p_type, p, a->n);
 }
@@ -142,29 +140,32 @@ factors(const struct k_adafactor *a, const struct dev_step *s)
 	return mean;
 }
 
+static double
+direction(const struct k_adafactor *a, const struct dev_step *s, double mean, int64_t i)
+{
+	double v = f64(a->row)[i / a->cols];
+
+	if (a->col.at != 0)
+		v *= f64(a->col)[i % a->cols] / mean;
+	return f64(a->g)[i] * s->scale / sqrt(v);
+}
+
 static void
 adafactor(const struct k_adafactor *a)
 {
 	const struct dev_step *s = (void *)f64(a->step);
 	int64_t n = a->rows * a->cols;
-	double *g = f64(a->g), *p = f64(a->p), lr = s->lr * a->lr_scale, size = 0, mean;
+	double *p = f64(a->p), lr = s->lr * a->lr_scale, size = 0, mean;
 
-	if (s->skip == 0) {
-		mean = factors(a, s);
-		for (int64_t i = 0; i < n; i++) {
-			double v = f64(a->row)[i / a->cols];
-
-			if (a->col.at != 0)
-				v *= f64(a->col)[i % a->cols] / mean;
-			g[i] *= s->scale / sqrt(v);
-			size += g[i] * g[i] / (double)n;
-		}
-		size = fmax(1, sqrt(size) / a->clip);
-		for (int64_t i = 0; i < n; i++)
-			p[i] -= lr * (a->decay * p[i] + g[i] / size);
-		out_copy(a->p_out, a->p_type, p, n);
-	}
-	memset(g, 0, (size_t)n * sizeof(*g));
+	if (s->skip != 0)
+		return;
+	mean = factors(a, s);
+	for (int64_t i = 0; i < n; i++)
+		size += pow(direction(a, s, mean, i), 2) / (double)n;
+	size = fmax(1, sqrt(size) / a->clip);
+	for (int64_t i = 0; i < n; i++)
+		p[i] -= lr * (a->decay * p[i] + direction(a, s, mean, i) / size);
+	out_copy(a->p_out, a->p_type, p, n);
 }
 
 static void
@@ -178,7 +179,6 @@ momentum(const struct k_momentum *a)
 		if (s->skip == 0)
 			*m = a->beta * *m + (1 - a->beta) * g;
 		f64(a->y)[i] = s->skip == 0 ? a->beta * *m + (1 - a->beta) * g : 0;
-		f64(a->g)[i] = 0;
 	}
 }
 

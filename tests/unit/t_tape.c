@@ -290,6 +290,47 @@ test_step(void)
 	run_free(&apart);
 }
 
+/* What begins with zeroed gradients, at once or soon, whatever they held. */
+static void
+test_zero_grads(void)
+{
+	const int len[] = { 6, 4, 7, 5 };
+	struct batch one = batch_of(len, 2, 0), two = batch_of(len + 2, 2, 10);
+	struct run now = run_new(TOKENS, SEQS), soon = run_new(TOKENS, SEQS);
+	struct run *of[] = { &now, &soon };
+	int64_t n = config_params(&now.m.config);
+	float *g[2];
+	int first = 0;
+
+	for (int i = 0; i < soon.t->n_launches; i++)
+		first += soon.t->launch[i].first;
+	ok(first == 7 * (int)soon.m.config.layers + soon.m.config.tied, "products write "
+	    "the gradients of a layer's matrices first, the head's that of tied embeddings");
+	for (int k = 0; k < 2; k++) {
+		struct run *r = of[k];
+		float *old = calloc((size_t)r->m.params.grad_n, sizeof(*old));
+		double loss;
+
+		for (int64_t i = 0; i < r->m.params.grad_n; i++)
+			old[i] = (float)NAN;
+		dev_upload(dev, r->m.params.grad, old, r->m.params.grad_n * 4);
+		tape_zero_grads(r->t, k == 1);
+		for (int pass = 0; pass < 2; pass++) {
+			give(r, pass == 0 ? &one : &two);
+			tape_forward(r->t, 0, -1);
+			tape_backward(r->t, 0, -1);
+		}
+		g[k] = gradients(r, &loss);
+		free(old);
+	}
+	ok(all_finite(g[0], n) && memcmp(g[0], g[1], (size_t)n * 4) == 0,
+	    "gradients that are zeroed, or overwritten and added to: the same bits");
+	free(g[0]);
+	free(g[1]);
+	run_free(&now);
+	run_free(&soon);
+}
+
 /* Computed again instead of kept: the same bits from less memory. */
 static void
 test_recompute(struct config c, const char *what)
@@ -542,6 +583,7 @@ main(void)
 	test_recompute(tiny(), "llama");
 	test_recompute(tiny_gpt2(), "gpt2");
 	test_micro_batches();
+	test_zero_grads();
 	test_chunks();
 	test_init(team);
 	test_failures();

@@ -52,6 +52,28 @@ vstore(float *p, vf x)
 	*(vf_mem *)p = x;
 }
 
+/* A store to an aligned p that is not read soon: past the caches, where there is such a one. */
+INLINE void
+vstream(float *p, vf x)
+{
+#if VW == 16
+	_mm512_stream_ps(p, (__m512)x);
+#elif VW == 8
+	_mm256_stream_ps(p, (__m256)x);
+#else
+	vstore(p, x);
+#endif
+}
+
+/* What was streamed is seen by others from here on. */
+INLINE void
+vstream_end(void)
+{
+#if VW >= 8
+	_mm_sfence();
+#endif
+}
+
 INLINE vf
 vset(float x)
 {

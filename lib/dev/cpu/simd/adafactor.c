@@ -113,26 +113,26 @@ matrix_task(void *ctx, int64_t task, int member)
 
 	(void)member;
 	for (int64_t r = task * CHUNK_ROWS; r < chunk_end(f, task); r++) {
-		float *g = cpu_f32(a->g) + r * c, *p = cpu_f32(a->p) + r * c;
-		float of = of_row(f, r) * f->scale * f->rate;
+		const float *g = cpu_f32(a->g) + r * c;
+		float of = of_row(f, r) * f->scale * f->rate, *p = cpu_f32(a->p) + r * c;
 
 		for (int64_t i = 0; i < c; i += VW) {
 			vf u = vload_to(g + i, c - i) * of * vload_to(f->of_col + i, c - i);
 
 			vstore_to(p + i, f->keep * vload_to(p + i, c - i) - u, c - i);
-			vstore_to(g + i, (vf){ 0 }, c - i);
 		}
 		copy_out(a->p_out, a->p_type, cpu_f32(a->p), r * c, c);
 	}
+	vstream_end();
 }
 
-/* A vector's direction goes to its gradient's place first, then to the parameter. */
 static void
 vector_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct factor *f = job->args;
-	float *g = cpu_f32(f->a->g), *row = cpu_f32(f->a->row);
+	const float *g = cpu_f32(f->a->g);
+	float *row = cpu_f32(f->a->row);
 	double size = 0;
 
 	(void)member;
@@ -140,8 +140,8 @@ vector_task(void *ctx, int64_t task, int member)
 		float d = g[i] * f->scale;
 
 		row[i] = f->b * row[i] + (1 - f->b) * (d * d + (float)f->a->eps);
-		g[i] = d / sqrtf(row[i]);
-		size += (double)g[i] * (double)g[i];
+		d /= sqrtf(row[i]);
+		size += (double)d * (double)d;
 	}
 	f->size[task] = size;
 }
@@ -153,14 +153,14 @@ vector_end_task(void *ctx, int64_t task, int member)
 	const struct factor *f = job->args;
 	const struct k_adafactor *a = f->a;
 	int64_t from = task * CHUNK_ROWS, to = chunk_end(f, task);
-	float *g = cpu_f32(a->g), *p = cpu_f32(a->p);
+	const float *g = cpu_f32(a->g), *row = cpu_f32(a->row);
+	float *p = cpu_f32(a->p);
 
 	(void)member;
-	for (int64_t i = from; i < to; i++) {
-		p[i] = f->keep * p[i] - f->rate * g[i];
-		g[i] = 0;
-	}
+	for (int64_t i = from; i < to; i++)
+		p[i] = f->keep * p[i] - f->rate * (g[i] * f->scale / sqrtf(row[i]));
 	copy_out(a->p_out, a->p_type, p, from, to - from);
+	vstream_end();
 }
 
 /* The rate, less when the update is larger than clip in root mean square. */
@@ -205,10 +205,8 @@ OF_ISA(k_adafactor)(struct cpu *c, const union dev_args *args)
 	struct cpu_job job = { .c = c, .args = &f, .n = f.chunks, .step = 1 };
 	int64_t width = factored ? (a->cols + 15) / 16 * 16 : 0;
 
-	if (s->skip != 0) {
-		memset(cpu_ptr(a->g), 0, (size_t)(a->rows * a->cols) * sizeof(float));
+	if (s->skip != 0)
 		return;
-	}
 	f.size = cpu_scratch(c, f.chunks * 8 + (f.chunks + 1) * width * 4);
 	if (f.size == NULL)
 		return;

@@ -253,6 +253,16 @@ block_after(struct mm *mm, const struct block *b)
 	return next;
 }
 
+/* Is a block's result the whole sum, and a weight's gradient, which is not read soon? */
+static bool
+streams(const struct mm *mm, const struct block *b)
+{
+	const struct place *c = &b->p->c;
+
+	return mm->p->ta && !mm->p->add && b->p->bias == NULL && b->p->k <= KC &&
+	    c->type == DTYPE_F32 && c->ld % VW == 0 && (uintptr_t)c->p % (4 * VW) == 0;
+}
+
 /* Multiply a block; sums that the result cannot hold are kept in sums. */
 static void
 multiply_block(const struct mm *mm, const struct block *b, float *sums, struct packing *next)
@@ -267,7 +277,7 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	int64_t strips = blocks_of(p->ns, shared->width), each = blocks_of(next->units, strips);
 	const char *line[LINES];
 	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
-		.pairs = shared->pairs, .line = line };
+		.pairs = shared->pairs, .stream = streams(mm, b), .line = line };
 
 	for (int64_t x = 0; x < strips; x++) {
 		const float *ps = shared_panel(p, x, b->k0);
@@ -326,6 +336,7 @@ blocks_task(void *ctx, int64_t task, int member)
 		multiply_block(mm, &b, scratch + 2 * OWN * KC, &q);
 		b = next;
 	}
+	vstream_end();
 }
 
 /* ---- cutting ---- */

@@ -239,13 +239,18 @@ moment_put(const struct moment_how *how, const struct moment *m, int64_t at, int
 		    buf, n, how->order);
 }
 
-/* p_out of a span, while p is in the cache. */
+/* p_out of a span, while p is in the cache; a task ends with vstream_end(). */
 static inline void
 copy_out(dptr p_out, dtype p_type, const float *p, int64_t at, int64_t n)
 {
+	bool aligned = p_out.at % (4 * VW) == 0 && at % VW == 0;
+	int64_t i = 0;
+
 	if (p_out.at == 0)
 		return;
-	for (int64_t i = 0; i < n; i += VW)
+	for (; aligned && i + VW <= n; i += VW)
+		vput_stream(p_type, cpu_ptr(p_out), at + i, vload(p + at + i));
+	for (; i < n; i += VW)
 		vput(p_type, cpu_ptr(p_out), at + i, vload_to(p + at + i, n - i), n - i);
 }
 

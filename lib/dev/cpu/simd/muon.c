@@ -6,7 +6,8 @@
 enum { STEP = 64 * MOMENT_BLOCK };
 
 static void
-momentum_span(const struct k_momentum *a, float scale, float *y, float *g, float *m, int64_t n)
+momentum_span(const struct k_momentum *a, float scale, float *y, const float *g, float *m,
+    int64_t n)
 {
 	float beta = (float)a->beta;
 
@@ -16,7 +17,6 @@ momentum_span(const struct k_momentum *a, float scale, float *y, float *g, float
 
 		vstore_to(m + i, mean, n - i);
 		vstore_to(y + i, beta * mean + (1 - beta) * d, n - i);
-		vstore_to(g + i, (vf){ 0 }, n - i);
 	}
 }
 
@@ -27,12 +27,12 @@ momentum_task(void *ctx, int64_t task, int member)
 	const struct k_momentum *a = job->args;
 	const struct dev_step *s = cpu_ptr(a->step);
 	struct moment_how how = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) };
-	float buf[MOMENT_BLOCK], *g = cpu_f32(a->g), *y = cpu_f32(a->y);
+	const float *g = cpu_f32(a->g);
+	float buf[MOMENT_BLOCK], *y = cpu_f32(a->y);
 	int64_t from = cpu_from(job, task), to = cpu_to(job, task);
 
 	(void)member;
 	if (s->skip != 0) {
-		memset(g + from, 0, (size_t)(to - from) * sizeof(*g));
 		memset(y + from, 0, (size_t)(to - from) * sizeof(*y));
 		return;
 	}
@@ -92,6 +92,7 @@ update_task(void *ctx, int64_t task, int member)
 		vstore_to(p + i, keep * vload_to(p + i, to - i) - rate * vload_to(x + i, to - i),
 		    to - i);
 	copy_out(a->p_out, a->p_type, p, from, to - from);
+	vstream_end();
 }
 
 void

@@ -15,13 +15,7 @@ struct update {
 };
 
 static void
-clear(float *g, int64_t n)
-{
-	memset(g, 0, (size_t)n * sizeof(*g));
-}
-
-static void
-adamw_span(const struct update *u, float *p, float *g, float *m, float *v, int64_t n)
+adamw_span(const struct update *u, float *p, const float *g, float *m, float *v, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += VW) {
 		vf d = vload_to(g + i, n - i) * u->scale;
@@ -32,7 +26,6 @@ adamw_span(const struct update *u, float *p, float *g, float *m, float *v, int64
 		vstore_to(v + i, second, n - i);
 		vstore_to(p + i, u->keep * vload_to(p + i, n - i) -
 		    u->lr1 * first / (vsqrt(second) * u->rsqrt_c2 + u->eps), n - i);
-		vstore_to(g + i, (vf){ 0 }, n - i);
 	}
 }
 
@@ -42,14 +35,11 @@ adamw_task(void *ctx, int64_t task, int member)
 	const struct cpu_job *job = ctx;
 	const struct k_adamw *a = job->args;
 	const struct update *u = job->tmp;
-	float m_buf[MOMENT_BLOCK], v_buf[MOMENT_BLOCK], *p = cpu_f32(a->p), *g = cpu_f32(a->g);
+	float m_buf[MOMENT_BLOCK], v_buf[MOMENT_BLOCK], *p = cpu_f32(a->p);
+	const float *g = cpu_f32(a->g);
 	int64_t to = cpu_to(job, task);
 
 	(void)member;
-	if (u == NULL) {
-		clear(g + cpu_from(job, task), to - cpu_from(job, task));
-		return;
-	}
 	for (int64_t i = cpu_from(job, task); i < to; i += MOMENT_BLOCK) {
 		int64_t n = to - i < MOMENT_BLOCK ? to - i : MOMENT_BLOCK;
 		float *m = moment_get(&u->first, &a->m, i, n, m_buf);
@@ -60,6 +50,7 @@ adamw_task(void *ctx, int64_t task, int member)
 		moment_put(&u->second, &a->v, i, n, v);
 		copy_out(a->p_out, a->p_type, p, i, n);
 	}
+	vstream_end();
 }
 
 void
@@ -76,14 +67,14 @@ OF_ISA(k_adamw)(struct cpu *c, const union dev_args *args)
 		.first = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) },
 		.second = { a->moments, SECOND, moment_key(a->key, s->step, SECOND) },
 	};
-	struct cpu_job job = { .c = c, .args = args, .tmp = s->skip == 0 ? &u : NULL,
-	    .n = a->n, .step = STEP };
+	struct cpu_job job = { .c = c, .args = args, .tmp = &u, .n = a->n, .step = STEP };
 
-	cpu_run(&job, 2, adamw_task);
+	if (s->skip == 0)
+		cpu_run(&job, 2, adamw_task);
 }
 
 static void
-lion_span(const struct update *u, float *p, float *g, float *m, int64_t n)
+lion_span(const struct update *u, float *p, const float *g, float *m, int64_t n)
 {
 	const vi one = (vi)vset(1);
 
@@ -94,7 +85,6 @@ lion_span(const struct update *u, float *p, float *g, float *m, int64_t n)
 
 		vstore_to(m + i, u->b2 * was + (1 - u->b2) * d, n - i);
 		vstore_to(p + i, u->keep * vload_to(p + i, n - i) - u->lr1 * sign, n - i);
-		vstore_to(g + i, (vf){ 0 }, n - i);
 	}
 }
 
@@ -104,14 +94,11 @@ lion_task(void *ctx, int64_t task, int member)
 	const struct cpu_job *job = ctx;
 	const struct k_lion *a = job->args;
 	const struct update *u = job->tmp;
-	float buf[MOMENT_BLOCK], *p = cpu_f32(a->p), *g = cpu_f32(a->g);
+	float buf[MOMENT_BLOCK], *p = cpu_f32(a->p);
+	const float *g = cpu_f32(a->g);
 	int64_t to = cpu_to(job, task);
 
 	(void)member;
-	if (u == NULL) {
-		clear(g + cpu_from(job, task), to - cpu_from(job, task));
-		return;
-	}
 	for (int64_t i = cpu_from(job, task); i < to; i += MOMENT_BLOCK) {
 		int64_t n = to - i < MOMENT_BLOCK ? to - i : MOMENT_BLOCK;
 		float *m = moment_get(&u->first, &a->m, i, n, buf);
@@ -120,6 +107,7 @@ lion_task(void *ctx, int64_t task, int member)
 		moment_put(&u->first, &a->m, i, n, m);
 		copy_out(a->p_out, a->p_type, p, i, n);
 	}
+	vstream_end();
 }
 
 void
@@ -133,10 +121,10 @@ OF_ISA(k_lion)(struct cpu *c, const union dev_args *args)
 		.lr1 = (float)lr, .keep = (float)(1 - lr * a->decay),
 		.first = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) },
 	};
-	struct cpu_job job = { .c = c, .args = args, .tmp = s->skip == 0 ? &u : NULL,
-	    .n = a->n, .step = STEP };
+	struct cpu_job job = { .c = c, .args = args, .tmp = &u, .n = a->n, .step = STEP };
 
-	cpu_run(&job, 2, lion_task);
+	if (s->skip == 0)
+		cpu_run(&job, 2, lion_task);
 }
 
 static void
@@ -182,6 +170,7 @@ swap_task(void *ctx, int64_t task, int member)
 		y[i] = was;
 	}
 	copy_out(a->p_out, a->p_type, x, from, to - from);
+	vstream_end();
 }
 
 void

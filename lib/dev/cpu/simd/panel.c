@@ -319,6 +319,20 @@ finish_whole(dtype type, const struct tile_of *t, vf acc[MR][2])
 	}
 }
 
+/* Whole tiles that nothing is added to, past the caches. */
+INLINE void
+stream_whole(const struct tile_of *t, vf acc[MR][2])
+{
+	float *to = (float *)(void *)t->to;
+	vf alpha = vset(t->s->alpha), zero = { 0 };
+
+	UNROLL
+	for (int i = 0; i < MR; i++, to += t->s->to.ld) {
+		vstream(to, vfma(acc[i][0], alpha, zero));
+		vstream(to + VW, vfma(acc[i][1], alpha, zero));
+	}
+}
+
 /* A cache miss of a result that is read or written is over when it is needed. */
 INLINE void
 fetch_result(int mr, const struct tile_of *t)
@@ -344,8 +358,13 @@ name(struct tile_of *t)							\
 {									\
 	vf acc[MR][2], out[MR][2];					\
 									\
-	fetch_result(mr, t);						\
+	if (!t->s->stream)						\
+		fetch_result(mr, t);					\
 	sum(mr, pairs, t, acc);						\
+	if (mr == MR && t->s->stream && t->n == NR) {			\
+		stream_whole(t, acc);					\
+		return;							\
+	}								\
 	if (mr == MR && is_whole(t)) {					\
 		EACH_TYPE(t->s->to.type, WHOLE);			\
 		return;							\

@@ -79,7 +79,7 @@ struct strip {
 	struct place	 from, to;	/* from may be none, or to */
 	int64_t		 k, rows, n, lines;
 	float		 alpha;
-	bool		 pairs;
+	bool		 pairs, stream;	/* stream: floats, aligned, not read soon; from is none */
 };
 void OF_ISA(multiply)(const struct strip *s);
 

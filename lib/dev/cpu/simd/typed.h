@@ -130,6 +130,24 @@ vput(dtype type, void *p, int64_t i, vf x, int64_t n)
 	}
 }
 
+/* The same of a whole vector to an aligned place that is not read soon. */
+INLINE void
+vput_stream(dtype type, void *p, int64_t i, vf x)
+{
+#if VW == 16
+	if (type != DTYPE_F32)
+		_mm256_stream_si256((__m256i *)((uint16_t *)p + i), (__m256i)narrow(type, x));
+#elif VW == 8
+	if (type != DTYPE_F32)
+		_mm_stream_si128((__m128i *)((uint16_t *)p + i), (__m128i)narrow(type, x));
+#else
+	if (type != DTYPE_F32)
+		*(vh_mem *)((uint16_t *)p + i) = narrow(type, x);
+#endif
+	else
+		vstream((float *)p + i, x);
+}
+
 /* Call a function of a type, call(type), with the type a constant. */
 #define EACH_TYPE(type, call) do {					\
 	switch (type) {							\
