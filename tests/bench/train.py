@@ -92,6 +92,11 @@ class Contestant:
         self.p.communicate()
 
 
+def moments(name):
+    """What AdamW's moments are in, in that peer's mode: those of ours beside it are the same."""
+    return 'bf16' if name.endswith('bf16') else 'fp32'
+
+
 def ours(model, rows, context, dtype, threads, *more):
     return Contestant('ours', [BENCH, 'step', '--turns', '-m', f'{MODELS}/{model}',
                                '-b', str(rows), '-c', str(context), '-j', str(threads)] +
@@ -147,23 +152,30 @@ def rounds(group, runs=RUNS):
                 c.step()
 
 
+def suffix(of_moments):
+    return '' if of_moments == 'fp32' else '-m' + of_moments
+
+
 def duel(shape, dtype, threads):
     """Ours and every peer at one shape.  Large ones are not in memory all at once."""
     model, rows, context = shape
     name = f'{model}-b{rows}-t{context}-{dtype}-{threads}t'
     if not PATTERN.search(name):
         return
-    best, top, mine, flops, slow = {}, 0, [], 0, []
+    best, top, mine, flops, slow = {}, 0, {}, 0, []
     todo = list(peers(*shape, dtype, threads))
     size = 1 if rows * context > 1024 else len(todo)
     for i in range(0, len(todo), size):
-        group = [ours(*shape, dtype, threads)]
-        if not group[0].start():
-            return say(name + ': not measured')
-        flops = float(group[0].ready.split()[1])
-        group[0].step(False)    # as the peers do before they are ready
-        first = time.monotonic()
-        group[0].step(False)
+        us = {m: ours(*shape, dtype, threads, '--moments', m)
+              for m in sorted({moments(peer) for peer, _ in todo[i:i + size]})}
+        for c in us.values():
+            if not c.start():
+                return say(name + ': not measured')
+            flops = float(c.ready.split()[1])
+            c.step(False)       # as the peers do before they are ready
+            first = time.monotonic()
+            c.step(False)
+        group = list(us.values())
         # Long enough to load and compile, and for SLOW steps.
         patience = 240 + SLOW * 2 * (time.monotonic() - first)
         for _, make in todo[i:i + size]:
@@ -176,28 +188,31 @@ def duel(shape, dtype, threads):
         rounds(group)
         with hold():
             top = max(top, peak(threads, dtype))
-        mine += group[0].ms
-        for c in group[1:]:
-            say(f'{name}: {c.name} {c.median():.1f} ms, ours {group[0].median():.1f}')
-            ratio = c.median() / group[0].median()
-            kind = c.name.split()[0]
-            if same_loss(group[0], c, dtype) and ratio < best.get(kind, (1e9,))[0]:
-                best[kind] = ratio, group[0].median(), c.median()
+        for m, c in us.items():
+            mine[m] = mine.get(m, []) + c.ms
+        for c in group[len(us):]:
+            us_now = us[moments(c.name)]
+            say(f'{name}: {c.name} {c.median():.1f} ms, ours {us_now.median():.1f}')
+            ratio = c.median() / us_now.median()
+            kind = c.name.split()[0], moments(c.name)
+            if same_loss(us_now, c, dtype) and ratio < best.get(kind, (1e9,))[0]:
+                best[kind] = ratio, us_now.median(), c.median()
         for c in group:
             c.close()
-    t = statistics.median(mine) / 1e3
-    instead = False
+    t = {m: statistics.median(ms) / 1e3 for m, ms in mine.items()}
+    instead = set()
     # Of a kind that was too slow in all its modes it is known how slow at least.
-    for kind in {c.name.split()[0] for c in slow if c.slow} - set(best):
-        best[kind] = SLOW, t * 1e3, SLOW * t * 1e3
-        say(f'{name}: {kind} takes more than {SLOW} times as long as ours')
-    for kind, (ratio, a, b) in best.items():
+    for kind in {(c.name.split()[0], moments(c.name)) for c in slow if c.slow} - set(best):
+        best[kind] = SLOW, t[kind[1]] * 1e3, SLOW * t[kind[1]] * 1e3
+        say(f'{name}: {kind[0]} takes more than {SLOW} times as long as ours')
+    for (kind, m), (ratio, a, b) in best.items():
         goal = GOAL[dtype, kind]
         beyond = flops / (b / 1e3 / goal) > PEAK_GOAL * top
-        instead = instead or beyond
-        row(f'{name}/{kind}', a, b, ratio, goal, 'ms', not beyond)
-    row(f'{name}/peak', flops / t / 1e9, top / 1e9, flops / t / top, PEAK_GOAL, 'GFLOP/s',
-        instead)
+        instead |= {m} if beyond else set()
+        row(f'{name}/{kind}{suffix(m)}', a, b, ratio, goal, 'ms', not beyond)
+    for m in t:
+        row(f'{name}/peak{suffix(m)}', flops / t[m] / 1e9, top / 1e9, flops / t[m] / top,
+            PEAK_GOAL, 'GFLOP/s', m in instead)
 
 
 def products(threads):
@@ -266,6 +281,7 @@ def versions():
     say('llama: 12 layers, width 384, 6 heads, 2 kv heads, MLP 1024, vocabulary 16384')
     say('rows of 16384: --recompute cheap')
     say('name: model, rows, tokens a row, type, threads; ms of one step, medians in turn')
+    say('-mbf16: weights of the peer are in bf16, its moments and ours too; else fp32')
     say('goal -: the peer\'s would be above', PEAK_GOAL, 'of the peak, which counts instead')
 
 
