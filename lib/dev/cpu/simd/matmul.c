@@ -153,9 +153,9 @@ unit_lines(const struct packing *q, int64_t u, const char *line[UNIT_LINES])
 		rows = width;
 		width = turned;
 	}
-	for (; rows > 0; rows--, p += ld)
-		for (int64_t at = 0; at < width * size; at += LINE)
-			line[n++] = p + at;
+	for (int64_t at = 0; at < width * size; at += LINE, n += rows)
+		for (int64_t r = 0; r < rows; r++)
+			line[n + r] = p + at + r * ld;
 	return n;
 }
 
