@@ -3,7 +3,8 @@
  *
  * Reads a model directory or a GGUF file and writes a GGUF file whose weights
  * are of fewer bits: of one of llama.cpp's mixes of types, or under a budget of
- * bits.  How much each column matters comes from a text (--calibrate) or from a
+ * bits; or a directory with weights of FP8.
+ * How much each column matters comes from a text (--calibrate) or from a
  * file of such sums (--imatrix), which it also makes.  Memory: the largest
  * tensor as fp32; with --calibrate the model and the activations of a piece.
  */
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "base/stream.h"
+#include "model/convert.h"
 #include "model/quantize.h"
 #include "tool/calibrate.h"
 
@@ -157,6 +159,25 @@ quantize(struct job *j)
 	grams_free(j->o.grams);
 }
 
+/* A directory in the layout of compressed-tensors. */
+static void
+to_fp8(const struct job *j)
+{
+	const struct quantize_options *o = &j->o;
+	char aside[MODEL_PATH];
+	struct err err;
+	int ret;
+
+	if (j->calibrate.text != NULL || j->calibrate.imatrix != NULL || j->report != NULL ||
+	    o->bits > 0 || o->n_rules > 0 || o->pure || o->again)
+		tool_usage("-t fp8 takes -o DIR alone");
+	if (model_aside(j->output, aside, &err) < 0)
+		tool_fail(NULL, &err);
+	ret = convert_to_directory(j->path, DTYPE_F8_E4M3, aside, &err);
+	if (model_settle(aside, j->output, ret, &err) < 0)
+		tool_fail(NULL, &err);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -178,6 +199,10 @@ main(int argc, char **argv)
 	if (!types && j.calibrate.text == NULL)
 		tool_usage("no -t NAME, --bits N or --calibrate FILE");
 	j.path = *files;
+	if (j.type != NULL && strcmp(j.type, "fp8") == 0) {
+		to_fp8(&j);
+		return tool_finish(0);
+	}
 	progress_start(&j.progress, 0.5);
 	if ((j.team = team_new(tool_threads(j.threads, 0), &err)) == NULL)
 		tool_fail(NULL, &err);

@@ -35,6 +35,17 @@ do
 	exits 0 "$type" llm-quantize -t $type -o t.gguf wide
 	exits 0 "$type is read" llm-generate -m t.gguf -p The -n 1 -T 0
 done
+exits 0 'fp8' llm-quantize -t fp8 -o fp8 wide
+grep -q '"format": "float-quantized"' fp8/config.json
+result 'says what it is' $?
+exits 0 'is read' llm-eval -t kl -m fp8 --reference wide valid.jsonl
+sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 > 0 && $1 < 0.001) }'
+result 'and is near to it' $?
+exits 0 'again' llm-quantize -t fp8 -o fp8b fp8
+exits 0 'is read' llm-eval -t kl -m fp8b --reference fp8 valid.jsonl
+sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 < 1e-9) }'
+result 'and the same' $?
+exits 2 'fp8 with a budget' llm-quantize -t fp8 --bits 4 -o t wide
 exits 0 'one thread' llm-quantize -j 1 -t q4_k_m -o one.gguf wide
 exits 0 'four threads' llm-quantize -j 4 -t q4_k_m -o four.gguf wide
 cmp one.gguf four.gguf && cmp one.gguf small.gguf
