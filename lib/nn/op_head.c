@@ -29,10 +29,17 @@ chunk_rows(const struct tape *t, int64_t rows, int64_t vocab)
 	return n < rows ? n : rows;
 }
 
+/* From row to row of logits: lines of memory begin with them. */
+static int64_t
+logits_ld(int64_t vocab)
+{
+	return (vocab + 15) / 16 * 16;
+}
+
 static struct mem
 chunk_memory(struct tape *t, int64_t rows, int64_t vocab)
 {
-	return mem_scratch(t, rows * vocab * dtype_size(tape_wide(t)));
+	return mem_scratch(t, rows * logits_ld(vocab) * dtype_size(tape_wide(t)));
 }
 
 static struct mem
@@ -50,7 +57,7 @@ chunk_logits(struct tape *t, const struct op *op, const struct chunk *c)
 
 	a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = x->type,
 	    .b_type = w->type, .k = { .cap = w->shape[1] }, .n = w->shape[0], .lda = w->shape[1],
-	    .ldb = w->shape[1], .ldc = w->shape[0], .tb = true, .alpha = 1 };
+	    .ldb = w->shape[1], .ldc = logits_ld(w->shape[0]), .tb = true, .alpha = 1 };
 	tape_bind_dim(t, offsetof(union dev_args, matmul.m), x, c->row0, c->rows, 1);
 	BIND(t, matmul.c, c->logits);
 	BIND(t, matmul.a, row_of(t, mem_of(x), x, c->row0));
@@ -97,8 +104,8 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 		a = tape_launch(t, K_MATMUL);
 		a->matmul = (struct k_matmul){ .c_type = x->type, .a_type = tape_wide(t),
 		    .b_type = w->type, .k = { .cap = w->shape[0] }, .n = w->shape[1],
-		    .lda = w->shape[0], .ldb = w->shape[1], .ldc = w->shape[1], .add = add,
-		    .alpha = 1 };
+		    .lda = logits_ld(w->shape[0]), .ldb = w->shape[1], .ldc = w->shape[1],
+		    .add = add, .alpha = 1 };
 		tape_bind_dim(t, offsetof(union dev_args, matmul.m), x, c->row0, c->rows, 1);
 		BIND(t, matmul.c, row_of(t, dx, x, c->row0));
 		BIND(t, matmul.a, c->logits);
@@ -110,8 +117,8 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 		a = tape_launch(t, K_MATMUL);
 		a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = tape_wide(t),
 		    .b_type = x->type, .m = { .cap = w->shape[0] }, .n = w->shape[1],
-		    .lda = w->shape[0], .ldb = w->shape[1], .ldc = w->shape[1], .ta = true,
-		    .add = add, .alpha = 1 };
+		    .lda = logits_ld(w->shape[0]), .ldb = w->shape[1], .ldc = w->shape[1],
+		    .ta = true, .add = add, .alpha = 1 };
 		tape_bind_dim(t, offsetof(union dev_args, matmul.k), x, c->row0, c->rows, 1);
 		BIND(t, matmul.c, dw);
 		BIND(t, matmul.a, c->logits);
@@ -211,8 +218,8 @@ op_head(struct tape *t, struct tensor *x, struct tensor *w, struct tensor *targe
 	for (int i = 0; i < 3; i++)
 		if (op->out[i] != NULL)
 			tape_output(t, op->out[i]);
-	op->f.xent = (struct k_xent){ .v = w->shape[0], .ld = w->shape[0], .type = tape_wide(t),
-	    .softcap = softcap };
+	op->f.xent = (struct k_xent){ .v = w->shape[0], .ld = logits_ld(w->shape[0]),
+	    .type = tape_wide(t), .softcap = softcap };
 	forward(t, op);
 	logits = 2.0 * (double)x->shape[0] * (double)w->shape[0] * (double)w->shape[1];
 	op->flops = logits;

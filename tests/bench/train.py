@@ -65,7 +65,8 @@ class Contestant:
                 self.ready = text.strip()
                 break
         if not self.ready and self.p.poll() is not None and self.p.returncode:
-            say(self.name + ':', self.p.stderr.read().decode().strip().split('\n')[-1])
+            say(self.name + ':', self.p.stderr.read().decode().strip().split('\n')[-1] or
+                f'ended with {self.p.returncode}')   # -9: for want of memory, most likely
         elif not self.ready:
             self.slow = True
             say(self.name + ':', f'no step within {patience:.0f} s')

@@ -24,6 +24,7 @@ enum {
 	KEPT_FLOATS = 1 << 20,		/* sums that are kept while k comes in parts */
 	FEW = 4 * MR,			/* rows that leave no work to hide packing in */
 	GROUP = 8,			/* panels packed by one task */
+	STREAMED = 1 << 23,		/* sums that no cache holds until they are read */
 };
 
 /* A product, or as much of it as is packed at a time. */
@@ -253,13 +254,15 @@ block_after(struct mm *mm, const struct block *b)
 	return next;
 }
 
-/* Is a block's result the whole sum, and a weight's gradient, which is not read soon? */
+/* Is a block's result the whole sum, and not read soon: a weight's gradient, or large? */
 static bool
 streams(const struct mm *mm, const struct block *b)
 {
 	const struct place *c = &b->p->c;
 
-	return mm->p->ta && !mm->p->add && b->p->bias == NULL && b->p->k <= KC &&
+	bool later = mm->p->ta || b->p->side[0].n * b->p->side[1].n >= STREAMED;
+
+	return later && !mm->p->add && b->p->bias == NULL && b->p->k <= KC &&
 	    c->type == DTYPE_F32 && c->ld % VW == 0 && (uintptr_t)c->p % (4 * VW) == 0;
 }
 
