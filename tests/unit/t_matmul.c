@@ -183,15 +183,20 @@ test_grouped(struct kit *k)
 	ok(good, "grouped products of 60 random shapes");
 }
 
-/* Rows of a product of many rows, computed alone or a few at a time. */
+/*
+ * Rows of a product of many rows, computed alone or a few at a time: what few
+ * rows take another way has the bits of the packed way.
+ */
 static bool
-rows_alone(const char *isa, bool tb)
+rows_alone(const char *isa, int threads, dtype type, bool tb)
 {
-	enum { M = 301, N = 83, K = 700 };
+	enum { M = 211, N = 83, K = 1603, LDA = K + 3, LDB = K + 5, LDC = N + 2 };
+	int64_t size = dtype_size(type), b_rows = tb ? N : K, ldb = tb ? LDB : N + 5;
 	struct err err = { 0 };
-	struct team *team = team_new(2, &err);
+	struct team *team = team_new(threads, &err);
 	struct dev *d = dev_open(isa, team, 0, &err);
 	float *x, *all, *one;
+	char *weights;
 	dptr a, b, c;
 	bool good = true;
 
@@ -199,37 +204,56 @@ rows_alone(const char *isa, bool tb)
 		team_free(team);
 		return true;
 	}
-	x = malloc(sizeof(float) * M * K);
-	all = malloc(sizeof(float) * M * N);
-	one = malloc(sizeof(float) * M * N);
-	a = dev_alloc(d, 4 * M * K, &err);
-	b = dev_alloc(d, 4 * N * K, &err);
-	c = dev_alloc(d, 4 * M * N, &err);
-	for (int i = 0; i < M * K; i++)
-		x[i] = (float)((i * 7919) % 1013) / 500 - 1;
-	dev_upload(d, a, x, 4 * M * K);
-	dev_upload(d, b, x + 11, 4 * N * K);
+	x = malloc(sizeof(float) * M * LDA);
+	all = malloc(sizeof(float) * M * LDC);
+	one = malloc(sizeof(float) * M * LDC);
+	weights = malloc((size_t)(b_rows * ldb * size));
+	a = dev_alloc(d, 4 * M * LDA, &err);
+	b = dev_alloc(d, b_rows * ldb * size, &err);
+	c = dev_alloc(d, 4 * M * LDC, &err);
+	for (int i = 0; i < M * LDA; i++)
+		x[i] = (float)((i % 1013 * 7919) % 1013) / 500 - 1;
+	dtype_convert(weights, type, x + 11, DTYPE_F32, b_rows * ldb);
+	memset(all, 0, sizeof(float) * M * LDC);
+	dev_upload(d, a, x, 4 * M * LDA);
+	dev_upload(d, b, weights, b_rows * ldb * size);
+	dev_upload(d, c, all, 4 * M * LDC);
 	union dev_args args = { .matmul = { .c = c, .a = a, .b = b, .c_type = DTYPE_F32,
-		.a_type = DTYPE_F32, .b_type = DTYPE_F32, .m = { .cap = M }, .k = { .cap = K },
-		.n = N, .lda = K, .ldb = tb ? K : N, .ldc = N, .tb = tb, .alpha = 1 } };
+		.a_type = DTYPE_F32, .b_type = type, .m = { .cap = M }, .k = { .cap = K },
+		.n = N, .lda = LDA, .ldb = ldb, .ldc = LDC, .tb = tb, .alpha = 1 } };
 
 	dev_launch(d, K_MATMUL, &args);
-	dev_download(d, all, c, 4 * M * N);
+	dev_download(d, all, c, 4 * M * LDC);
 	for (int64_t at = 0, m = 1; at < M; at += m, m = m % 29 + 1) {
 		m = at + m > M ? M - at : m;
 		args.matmul.m.cap = m;
-		args.matmul.a = dptr_add(a, at * K * 4);
+		args.matmul.a = dptr_add(a, at * LDA * 4);
 		dev_launch(d, K_MATMUL, &args);
-		dev_download(d, one, c, 4 * m * N);
+		dev_download(d, one, c, 4 * m * LDC);
 		good = good && dev_wait(d, &err) == 0 &&
-		    memcmp(one, all + at * N, (size_t)(4 * m * N)) == 0;
+		    memcmp(one, all + at * LDC, (size_t)(4 * m * LDC)) == 0;
 	}
 	free(x);
 	free(all);
 	free(one);
+	free(weights);
 	dev_close(d);
 	team_free(team);
 	return good;
+}
+
+static bool
+all_rows_alone(void)
+{
+	static const dtype types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+	bool good = true;
+
+	for (int t = 0; t < 3; t++)
+		for (int threads = 1; threads <= 3; threads++)
+			good = good && rows_alone("cpu", threads, types[t], true) &&
+			    rows_alone("cpu:avx2", threads, types[t], true);
+	return good && rows_alone("cpu", 2, DTYPE_F32, false) &&
+	    rows_alone("cpu:base", 2, DTYPE_F32, true);
 }
 
 /* c += a b into a BF16 c: the fp32 result, rounded once. */
@@ -290,7 +314,7 @@ main(void)
 		return 2;
 	test_matmul(&k);
 	test_grouped(&k);
-	ok(rows_alone("cpu", true) && rows_alone("cpu", false) && rows_alone("cpu:base", true),
+	ok(all_rows_alone(),
 	    "a row's product is the same bits alone, in few rows and in many");
 	ok(rounds_once("cpu", 301, 83, 1000) && rounds_once("cpu", 83, 301, 1000) &&
 	    rounds_once("cpu", 240, 230, 9001), "sums are rounded once, however k is cut");

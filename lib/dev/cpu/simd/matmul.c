@@ -9,7 +9,9 @@
  * The smaller of the operands is shared: all threads pack it together, first.
  * The other is cut into tasks.  A thread packs KC of a task's own into the
  * second cache and multiplies it by all shared panels, and between them packs
- * what comes next, a unit at a time, so that memory is seldom waited for.
+ * what comes next, a unit at a time, so that memory is seldom waited for.  For
+ * very few rows that would take longer than the product: columns along k are
+ * then read as they lie.
  */
 #include <stdatomic.h>
 
@@ -23,6 +25,7 @@ enum {
 	SHARED_FLOATS = 1 << 21,	/* packed */
 	KEPT_FLOATS = 1 << 20,		/* sums that are kept while k comes in parts */
 	FEW = 4 * MR,			/* rows that leave no work to hide packing in */
+	DIRECT = 4,			/* rows that columns are not packed for */
 	GROUP = 8,			/* panels packed by one task */
 	STREAMED = 1 << 23,		/* sums that no cache holds until they are read */
 };
@@ -99,6 +102,13 @@ keeps_sums(const struct part *p)
 	return p->c.type != DTYPE_F32 && p->k > KC;
 }
 
+/* Are the columns read as they lie? */
+static inline bool
+is_direct(const struct part *p)
+{
+	return p->own == 1 && p->side[1].along && p->ns <= DIRECT;
+}
+
 /* ---- packing, a unit at a time ---- */
 
 /* KC of k of some rows or columns of a side, and how much of it is packed. */
@@ -116,6 +126,26 @@ packing_of(const struct side *s, float *to, int64_t o, int64_t n, int64_t k0, in
 	int64_t panels = blocks_of(n, s->width), chunks = blocks_of(words(s, k), UNIT);
 
 	return (struct packing){ s, to, o, k0, k, panels, chunks, .units = panels * chunks };
+}
+
+/* What a task packs of its own for a block, or reads as it lies. */
+static struct packing
+own_packing(const struct part *p, float *to, int64_t o, int64_t n, int64_t k0, int64_t k)
+{
+	struct packing q = packing_of(&p->side[p->own], to, o, n, k0, k);
+
+	if (is_direct(p))
+		q.units = 0;
+	return q;
+}
+
+static const char *
+packed_from(const struct packing *q)
+{
+	const struct side *s = q->side;
+
+	return s->p + (s->along ? q->o * s->ld + q->k0 : q->k0 * s->ld + q->o) *
+	    type_bytes(s->type);
 }
 
 /* Along rows panels go one after the other; across them all go on together. */
@@ -282,6 +312,13 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
 		.pairs = shared->pairs, .stream = streams(mm, b), .line = line };
 
+	if (is_direct(p)) {
+		s.side = &p->side[1];
+		s.j = b->o;
+		s.k0 = b->k0;
+		s.nk = b->k;
+		s.soon = packed_from(next);
+	}
 	for (int64_t x = 0; x < strips; x++) {
 		const float *ps = shared_panel(p, x, b->k0);
 		int64_t at = p->s0 + x * shared->width;
@@ -325,7 +362,7 @@ blocks_task(void *ctx, int64_t task, int member)
 	b = block_after(mm, &b);
 	b.own = scratch;
 	if (b.p != NULL) {
-		q = packing_of(&b.p->side[b.p->own], b.own, b.o, b.n, b.k0, b.k);
+		q = own_packing(b.p, b.own, b.o, b.n, b.k0, b.k);
 		pack_some(&q, q.units);
 	}
 	while (b.p != NULL) {
@@ -334,8 +371,7 @@ blocks_task(void *ctx, int64_t task, int member)
 		next.own = b.own == scratch ? scratch + OWN * KC : scratch;
 		q.done = q.fetched = q.units = 0;
 		if (next.p != NULL)
-			q = packing_of(&next.p->side[next.p->own], next.own, next.o, next.n,
-			    next.k0, next.k);
+			q = own_packing(next.p, next.own, next.o, next.n, next.k0, next.k);
 		multiply_block(mm, &b, scratch + 2 * OWN * KC, &q);
 		b = next;
 	}

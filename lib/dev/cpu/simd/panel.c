@@ -392,6 +392,117 @@ HEIGHTS(HEIGHT_FLOAT)
 HEIGHTS(HEIGHT_PAIRS)
 #endif
 
+/* ---- columns that are read as they lie ---- */
+
+enum { SOON = 1024 };	/* bytes of each column that are fetched before they are read */
+
+/*
+ * Fetch what is read SOON bytes of each column after element `at' of k: into the
+ * second cache, for columns a power of two apart meet in one set of the first.
+ */
+INLINE void
+fetch_columns(const struct strip *s, int64_t at)
+{
+	const struct side *b = s->side;
+	int64_t size = type_bytes(b->type), ld = b->ld * size, to = at * size + SOON;
+	const char *p = b->p + s->j * ld + s->k0 * size + to;
+
+	if (to >= s->nk * size)
+		p = s->soon + to - s->nk * size;
+	for (int i = 0; i < NR; i++)
+		__builtin_prefetch(p + i * ld, 0, 2);
+}
+
+/* acc (n), NR apart, += VW words of n rows times as many of VW columns */
+INLINE void
+add_words(int n, bool pairs, const float *a, const vf r[VW], float *acc)
+{
+	vf f[4];
+
+	UNROLL
+	for (int i = 0; i < n; i++)
+		f[i] = vload(acc + i * NR);
+	UNROLL
+	for (int l = 0; l < VW; l++)
+		UNROLL
+		for (int i = 0; i < n; i++)
+			f[i] = word_fma(pairs, vset(a[l * MR + i]), r[l], f[i]);
+	UNROLL
+	for (int i = 0; i < n; i++)
+		vstore(acc + i * NR, f[i]);
+}
+
+/* acc (rows, NR) += a unit of a times that of whole columns, from element `at' of k on */
+INLINE void
+add_unit(bool pairs, dtype type, const struct strip *s, int64_t at, const float *a, float *acc)
+{
+	int64_t ld = s->side->ld * type_bytes(type), each = (pairs ? 2 : 1) * VW;
+	const char *p = s->side->p + s->j * ld + (s->k0 + at) * type_bytes(type);
+
+	for (int u = 0; u < UNIT / VW; u++, a += VW * MR, p += each * type_bytes(type))
+		for (int g = 0; g < 2; g++) {
+			int64_t i = 0;
+			vf r[VW];
+
+			turned(true, NR, pairs, type, p, ld, g * VW, NR, 0, each, r);
+			for (; i + 4 <= s->rows; i += 4)
+				add_words(4, pairs, a + i, r, acc + i * NR + g * VW);
+			if (i + 2 <= s->rows) {
+				add_words(2, pairs, a + i, r, acc + i * NR + g * VW);
+				i += 2;
+			}
+			if (i < s->rows)
+				add_words(1, pairs, a + i, r, acc + i * NR + g * VW);
+		}
+}
+
+/* The same of what is no whole unit: of k elements, or fewer columns. */
+static void
+add_rest(const struct strip *s, int64_t at, int64_t k, const float *a, float *acc)
+{
+	int64_t n = words(s->side, k);
+	float unit[UNIT * NR];
+
+	OF_ISA(pack)(s->side, unit, s->j, s->k0 + at, k, 0, n);
+	for (int64_t l = 0; l < n; l++, a += MR)
+		for (int64_t i = 0; i < s->rows; i++)
+			for (int g = 0; g < NR; g += VW)
+				vstore(acc + i * NR + g, word_fma(s->pairs, vset(a[i]),
+				    vload(unit + l * NR + g), vload(acc + i * NR + g)));
+}
+
+#define ADD_UNIT(type) add_unit(false, type, s, at, a, acc)
+#define ADD_PAIRS(type) add_unit(true, type, s, at, a, acc)
+
+static void
+multiply_columns(const struct strip *s)
+{
+	struct tile_of t = { .s = s, .bias = s->bias, .from = s->from.p, .to = s->to.p,
+		.rows = s->rows, .n = s->n };
+	int64_t step = (s->pairs ? 2 : 1) * UNIT;
+	const float *a = s->a;
+	vf sums[MR][2] = { 0 };
+	float *acc = (float *)(void *)sums;
+
+	for (int64_t at = 0; at < s->nk; at += step, a += UNIT * MR) {
+		int64_t k = min64(step, s->nk - at);
+
+		fetch_columns(s, at);
+		if (k < step || s->n < NR) {
+			add_rest(s, at, k, a, acc);
+			continue;
+		}
+#if PAIRS
+		if (s->pairs) {
+			EACH_TYPE(s->side->type, ADD_PAIRS);
+			continue;
+		}
+#endif
+		EACH_TYPE(s->side->type, ADD_UNIT);
+	}
+	finish(&t, sums);
+}
+
 void
 OF_ISA(multiply)(const struct strip *s)
 {
@@ -409,6 +520,10 @@ OF_ISA(multiply)(const struct strip *s)
 		.line = s->line, .last = s->line + s->lines - 1,
 	};
 
+	if (s->side != NULL) {
+		multiply_columns(s);
+		return;
+	}
 	if (s->n > NR)
 		from_step = to_step = NR;
 	else

@@ -72,6 +72,7 @@ place_at(const struct place *c, int64_t i, int64_t j)
 /*
  * to = alpha a b + from + bias, rows by n elements over k words: one panel of
  * a and several of b, or one of b and several of a, each after the other.
+ * Instead of a panel, b may be columns of a side that is read as it lies.
  */
 struct strip {
 	const float	*a, *b, *bias;	/* bias (n) or NULL */
@@ -80,6 +81,9 @@ struct strip {
 	int64_t		 k, rows, n, lines;
 	float		 alpha;
 	bool		 pairs, stream;	/* stream: floats, aligned, not read soon; from is none */
+	const struct side *side;	/* b's, along its rows; NULL: b is packed */
+	int64_t		 j, k0, nk;	/* the columns, and their elements of k */
+	const char	*soon;		/* what is read after them */
 };
 void OF_ISA(multiply)(const struct strip *s);
 
