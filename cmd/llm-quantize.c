@@ -36,6 +36,7 @@ struct job {
 	struct progress	 progress;
 };
 
+#define MEMORY ((int64_t)1 << 30)
 #define AT(field) offsetof(struct job, field)
 
 static int
@@ -169,7 +170,8 @@ to_fp8(const struct job *j)
 	int ret;
 
 	if (j->calibrate.text != NULL || j->calibrate.imatrix != NULL || j->report != NULL ||
-	    o->bits > 0 || o->n_rules > 0 || o->pure || o->again)
+	    o->bits > 0 || o->n_rules > 0 || o->pure || o->again || j->device != NULL ||
+	    j->threads > 0 || j->verbose || j->memory != MEMORY)
 		tool_usage("-t fp8 takes -o DIR alone");
 	if (model_aside(j->output, aside, &err) < 0)
 		tool_fail(NULL, &err);
@@ -181,7 +183,7 @@ to_fp8(const struct job *j)
 int
 main(int argc, char **argv)
 {
-	struct job j = { .calibrate = CALIBRATE_DEFAULTS, .memory = (int64_t)1 << 30 };
+	struct job j = { .calibrate = CALIBRATE_DEFAULTS, .memory = MEMORY };
 	char **files = tool_start(&tool, argc, argv, &j);
 	bool types = j.type != NULL || j.o.bits > 0;
 	struct err err;

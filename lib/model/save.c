@@ -306,7 +306,10 @@ model_save(struct model *m, const char *dir, dtype type, int64_t part, struct er
 		err_set(err, ERR_NOMEM, "out of memory");
 	} else {
 		c.dtype = describe(&s, type);
-		if (save_configs(&s, &c, dir, err) == 0)
+		if (type == DTYPE_F8_E4M3 && s.n == m->n_weights)
+			err_set(err, ERR_ARG, "%s has no linear layers that fp8's layout holds",
+			    arch_name(c.arch));
+		else if (save_configs(&s, &c, dir, err) == 0)
 			ret = save_weights(&s, part > 0 ? part : PART, err);
 	}
 	free(s.tensor);

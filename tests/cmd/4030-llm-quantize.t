@@ -46,6 +46,11 @@ exits 0 'is read' llm-eval -t kl -m fp8b --reference fp8 valid.jsonl
 sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 < 1e-9) }'
 result 'and the same' $?
 exits 2 'fp8 with a budget' llm-quantize -t fp8 --bits 4 -o t wide
+exits 2 'or with threads' llm-quantize -t fp8 -j 1 -o t wide
+exits 0 'a model of no such layers' llm-init -q -a gpt2 --layers 1 --width 32 --heads 2 --vocab 64 --context 16 -o plain
+exits 2 'refused' llm-quantize -t fp8 -o t plain
+test ! -e t
+result 'and nothing is left' $?
 exits 0 'one thread' llm-quantize -j 1 -t q4_k_m -o one.gguf wide
 exits 0 'four threads' llm-quantize -j 4 -t q4_k_m -o four.gguf wide
 cmp one.gguf four.gguf && cmp one.gguf small.gguf
