@@ -254,6 +254,17 @@ do
 	exits 0 "$many at once" llm-generate -m $model -n 20 --parallel $many -j 1 prompts
 	prints 'are the same' <together
 done
+prose 3 32 | awk '{ printf "{\"text\":\"%s\"}\n", substr($0, 1, 4 + 3 * NR) }' >many
+exits 0 'thirty-two, one at once' llm-generate -m $model -n 9 --parallel 1 --logprobs 2 -j 1 many
+cp out alone
+test "$(wc -l <alone)" -eq 32
+result 'are answered' $?
+for threads in 1 2
+do
+	exits 0 "all at once, $threads threads" llm-generate -m $model -n 9 --parallel 32 \
+	    --logprobs 2 -j $threads many
+	prints 'the same, and their log-probabilities' <alone
+done
 exits 0 'from a pipe' sh -c "llm-generate -m $model -n 20 - <prompts"
 prints 'they are the same' <together
 exits 0 'the greedy one' llm-generate -m $model -n 20 -T 0 prompts
