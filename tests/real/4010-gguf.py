@@ -4,19 +4,12 @@ import glob
 import json
 import os
 
-from real import ROOT, corpus, done, ok, our_logits, read_jsonl, run, skip, tmp
+from real import L, ROOT, corpus, done, ok, our_logits, read_jsonl, run, skip, tmp
 
 import numpy
 from gguf import GGUFReader
 from gguf.quants import dequantize
 from safetensors.numpy import load_file
-
-try:
-    import llama_cpp as L
-    quiet = L.llama_log_callback(lambda level, text, data: None)
-    L.llama_log_set(quiet, None)
-except ImportError:
-    L = None
 
 DATA = os.path.join(ROOT, "tests", "data", "model")
 

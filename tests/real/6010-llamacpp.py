@@ -10,18 +10,11 @@ import os
 import subprocess
 import sys
 
-from real import ROOT, corpus, done, ok, our_logits, read_jsonl, run, skip, their_logits, tmp
+from real import L, ROOT, corpus, done, ok, our_logits, read_jsonl, run, skip, their_logits, tmp
 
 import numpy
 import torch
 from transformers import AutoModelForCausalLM
-
-try:
-    import llama_cpp as L
-    quiet = L.llama_log_callback(lambda level, text, data: None)
-    L.llama_log_set(quiet, None)
-except ImportError:
-    L = None
 
 TOKENS = 200		# of each answer
 WINDOW, WINDOWS = 512, 8

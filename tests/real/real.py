@@ -19,6 +19,13 @@ SHARED = os.path.join(os.path.dirname(ROOT), "shared", "data")
 CLOSE = 1e-4		# of the largest logit in fp32; sums in another order move them by 1e-6
 _count = 0
 
+try:
+    import llama_cpp as L
+    _quiet = L.llama_log_callback(lambda level, text, data: None)
+    L.llama_log_set(_quiet, None)
+except ImportError:
+    L = None
+
 
 class Dir:
     """A directory of this run's own, and the paths in it."""
