@@ -124,12 +124,12 @@ each_row(struct dev *dev, struct dim t, int64_t c, double bytes)
 }
 
 static double
-xent(struct dev *dev, const struct k_xent *a, double passes)
+xent(struct dev *dev, const struct k_xent *a, double size)
 {
 	double rows = count(dev, a->t) - (double)a->row0;
 
 	rows = rows < 0 ? 0 : rows > (double)a->rows ? (double)a->rows : rows;
-	return rows * (double)a->v * size(a->type) * passes;
+	return rows * (double)a->v * size;
 }
 
 static void
@@ -216,15 +216,15 @@ update_bytes(int kernel, const union dev_args *a)
 
 	switch (kernel) {
 	case K_ADAMW:
-		return (double)a->adamw.n * (16 + 4 * size(a->adamw.moments) +
+		return (double)a->adamw.n * (12 + 4 * size(a->adamw.moments) +
 		    copy_size(a->adamw.p_out, a->adamw.p_type));
 	case K_LION:
-		return (double)a->lion.n * (16 + 2 * size(a->lion.moments) +
+		return (double)a->lion.n * (12 + 2 * size(a->lion.moments) +
 		    copy_size(a->lion.p_out, a->lion.p_type));
 	case K_ADAFACTOR:
 		return (double)(f->rows * f->cols) * (16 + copy_size(f->p_out, f->p_type));
 	case K_MOMENTUM:
-		return (double)a->momentum.n * (12 + 2 * size(a->momentum.moments));
+		return (double)a->momentum.n * (8 + 2 * size(a->momentum.moments));
 	case K_NORMALIZE:
 		return (double)a->normalize.n * 8;
 	case K_UPDATE:
@@ -278,10 +278,11 @@ dev_cost(struct dev *dev, int kernel, const union dev_args *a, struct dev_cost *
 		attention(dev, &a->attention_bwd.f, true, cost);
 		break;
 	case K_XENT:
-		cost->bytes = xent(dev, &a->xent, 1);
+		cost->bytes = xent(dev, &a->xent, size(a->xent.type));
 		break;
 	case K_XENT_BWD:
-		cost->bytes = xent(dev, &a->xent_bwd.f, 2);
+		cost->bytes = xent(dev, &a->xent_bwd.f,
+		    size(a->xent_bwd.f.type) + size(a->xent_bwd.type));
 		break;
 	case K_CONV: case K_CONV_BWD: case K_SCAN: case K_SCAN_BWD:
 		recurrence(dev, kernel, a, cost);

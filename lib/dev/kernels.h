@@ -254,11 +254,12 @@ struct k_xent {
 };
 
 /*
- * logits become d loss / d logits, in place, given dlogp and dlse (0: none)
- * per token: dlogp * (onehot(target) - p) + dlse * p, through softcap.  dlse is
- * less by 2 z lse dlogp: z lse^2 joins -logp in what is minimised.
+ * dlogits = d loss / d logits, given dlogp and dlse (0: none) per token:
+ * dlogp * (onehot(target) - p) + dlse * p, through softcap.  dlse is less by
+ * 2 z lse dlogp: z lse^2 joins -logp in what is minimised.  dlogits, of type, ld
+ * from row to row, may take the place of logits if their rows begin together.
  */
-struct k_xent_bwd { struct k_xent f; dptr dlogp, dlse; double z; };
+struct k_xent_bwd { struct k_xent f; dptr dlogits, dlogp, dlse; int64_t ld; dtype type; double z; };
 
 /*
  * Recurrences.  Sequence s owns tokens cu_seqlens[s] to cu_seqlens[s + 1].  In

@@ -290,7 +290,8 @@ head(struct bench *b, int64_t rows, int64_t v)
 	union dev_args a = { .xent = { .logits = wide(b, rows * v),
 	    .target = ints(b, rows, 1, 1, v), .lse = wide(b, rows), .logp = wide(b, rows),
 	    .t = { .cap = rows }, .rows = rows, .v = v, .ld = v, .type = DTYPE_F32 } };
-	union dev_args back = { .xent_bwd = { .f = a.xent, .dlogp = wide(b, rows) } };
+	union dev_args back = { .xent_bwd = { .f = a.xent, .dlogits = a.xent.logits,
+	    .dlogp = wide(b, rows), .ld = v, .type = DTYPE_F32 } };
 
 	snprintf(b->shape, sizeof(b->shape), "%" PRId64 "x%" PRId64, rows, v);
 	measure(b, K_XENT, &a);

@@ -87,6 +87,16 @@ xent_args(const struct op *op, const struct chunk *c)
 	return f;
 }
 
+/*
+ * What dlogits are in: products round them to bf16 where the rest is, but in
+ * half precision the small ones would be lost.
+ */
+static dtype
+dlogits_type(const struct tape *t, const struct tensor *x)
+{
+	return x->type == DTYPE_BF16 ? DTYPE_BF16 : tape_wide(t);
+}
+
 /* logits become dlogits, then dx [+]= dlogits w and dw += dlogits^T x */
 static void
 chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem dlogp,
@@ -94,17 +104,20 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 {
 	struct tensor *x = op->in[X], *w = op->in[W];
 	union dev_args *a = tape_launch(t, K_XENT_BWD);
+	dtype type = dlogits_type(t, x);
+	int64_t ld = logits_ld(w->shape[0]) * (dtype_size(tape_wide(t)) / dtype_size(type));
 
-	a->xent_bwd.f = xent_args(op, c);
-	a->xent_bwd.z = op->z_loss;
+	a->xent_bwd = (struct k_xent_bwd){ .f = xent_args(op, c), .ld = ld, .type = type,
+	    .z = op->z_loss };
 	bind_xent(t, op, c, offsetof(union dev_args, xent_bwd.f));
+	BIND(t, xent_bwd.dlogits, c->logits);
 	BIND(t, xent_bwd.dlogp, dlogp);
 	BIND(t, xent_bwd.dlse, dlse);
 	if (tape_wants(t, x)) {
 		a = tape_launch(t, K_MATMUL);
-		a->matmul = (struct k_matmul){ .c_type = x->type, .a_type = tape_wide(t),
+		a->matmul = (struct k_matmul){ .c_type = x->type, .a_type = type,
 		    .b_type = w->type, .k = { .cap = w->shape[0] }, .n = w->shape[1],
-		    .lda = logits_ld(w->shape[0]), .ldb = w->shape[1], .ldc = w->shape[1],
+		    .lda = ld, .ldb = w->shape[1], .ldc = w->shape[1],
 		    .add = add, .alpha = 1 };
 		tape_bind_dim(t, offsetof(union dev_args, matmul.m), x, c->row0, c->rows, 1);
 		BIND(t, matmul.c, row_of(t, dx, x, c->row0));
@@ -115,9 +128,9 @@ chunk_backward(struct tape *t, struct op *op, const struct chunk *c, struct mem 
 		struct mem dw = grad_add(t, w, &add);
 
 		a = tape_launch(t, K_MATMUL);
-		a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = tape_wide(t),
+		a->matmul = (struct k_matmul){ .c_type = tape_wide(t), .a_type = type,
 		    .b_type = x->type, .m = { .cap = w->shape[0] }, .n = w->shape[1],
-		    .lda = logits_ld(w->shape[0]), .ldb = w->shape[1], .ldc = w->shape[1],
+		    .lda = ld, .ldb = w->shape[1], .ldc = w->shape[1],
 		    .ta = true, .add = add, .alpha = 1 };
 		tape_bind_dim(t, offsetof(union dev_args, matmul.k), x, c->row0, c->rows, 1);
 		BIND(t, matmul.c, dw);

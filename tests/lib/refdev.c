@@ -581,7 +581,8 @@ xent_bwd(struct refdev *r, const struct k_xent_bwd *b)
 	const struct k_xent *a = &b->f;
 
 	for (int64_t i = 0; i < a->rows && a->row0 + i < count(a->t); i++) {
-		double *x = f64(a->logits) + i * a->ld;
+		const double *x = f64(a->logits) + i * a->ld;
+		double *dx = f64(b->dlogits) + i * b->ld;
 		int64_t t = a->row0 + i;
 		int32_t target = a->target.at != 0 ? i32(a->target)[t] : -1;
 		double dlogp = b->dlogp.at != 0 && target >= 0 ? f64(b->dlogp)[t] : 0;
@@ -596,7 +597,7 @@ xent_bwd(struct refdev *r, const struct k_xent_bwd *b)
 			double y = cap(a, x[j]), p = exp(y - f64(a->lse)[t]);
 			double slope = a->softcap > 0 ? 1 - y * y / (a->softcap * a->softcap) : 1;
 
-			x[j] = (dlogp * ((j == target) - p) + dlse * p) * slope;
+			dx[j] = (dlogp * ((j == target) - p) + dlse * p) * slope;
 		}
 	}
 }

@@ -548,18 +548,20 @@ static void
 xent_bwd_args(struct kit *k, union dev_args *a)
 {
 	R;
-	a->xent_bwd = (struct k_xent_bwd){ xent_of(k, r), AT(3), r->add ? AT(4) : (dptr){ 0 },
-	    r->flag ? 0.01 : 0 };
+	a->xent_bwd = (struct k_xent_bwd){ xent_of(k, r), AT(5), AT(3), r->add ? AT(4) : (dptr){ 0 },
+	    r->ld + r->kind, kit_type_of(k, 5), r->flag ? 0.01 : 0 };
 }
 
 static void
 xent_bwd_bufs(struct kit *k, const struct rows *r)
 {
-	kit_wide_out(k, 100 * r->ld);
+	kit_wide_in(k, 100 * r->ld, 100 * r->ld, 3);
 	ids(k, r, -1, r->c - 1);
 	kit_wide_in(k, r->cap, r->t, 1);
 	wide_in_rows(k, r);
 	wide_in_rows(k, r);
+	/* As small as these are F16 has no numbers. */
+	kit_out_as(k, k->type == DTYPE_F32 ? DTYPE_F32 : DTYPE_BF16, 100 * (r->ld + r->kind));
 	count(k, r);
 }
 

@@ -248,7 +248,7 @@ main_type(int kernel, const union dev_args *a)
 	case K_DROPOUT:		return a->dropout.type;
 	case K_FAKE_QUANT:	return a->fake_quant.type;
 	case K_XENT:		return a->xent.type;
-	case K_XENT_BWD:	return a->xent_bwd.f.type;
+	case K_XENT_BWD:	return a->xent_bwd.type;
 	case K_CONV:		return a->conv.type;
 	case K_CONV_BWD:	return a->conv_bwd.f.type;
 	case K_SCAN:		return a->scan.type;

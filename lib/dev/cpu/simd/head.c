@@ -1,5 +1,5 @@
 /*
- * Cross-entropy of rows of logits, and its gradient in place.
+ * Cross-entropy of rows of logits, and its gradient.
  *
  * A row's maximum, then its sum of exponentials, in VW lanes; sums over a row
  * are kept in float lanes for at most SPAN elements and in double beyond, so
@@ -150,32 +150,42 @@ OF_ISA(k_xent)(struct cpu *c, const union dev_args *args)
 		cpu_run(&job, 8 * a->v / VW, xent_task);
 }
 
-/* x = p (dlse - dlogp) and dlogp more at the target, through the cap. */
-static void
-xent_bwd_row(const struct k_xent_bwd *a, int64_t r, int64_t t)
+/* p g of logits u, through the cap */
+INLINE vf
+share(vf u, float softcap, float lse, float g)
 {
-	float *x = cpu_f32(a->f.logits) + r * a->f.ld, softcap = (float)a->f.softcap;
-	int32_t target = a->f.target.at != 0 ? cpu_i32(a->f.target)[t] : -1;
-	float lse = cpu_f32(a->f.lse)[t], slope = 1, y;
-	float dlogp = a->dlogp.at != 0 && target >= 0 ? cpu_f32(a->dlogp)[t] : 0;
-	float g = (a->dlse.at != 0 ? cpu_f32(a->dlse)[t] : 0) -
-	    dlogp * (1 + 2 * (float)a->z * lse);
-	int64_t v = a->f.v;
+	vf s = cap(u, softcap), p = vexp(s - lse) * g;
 
-	if (target >= 0 && softcap > 0) {
-		y = cap1(x[target], softcap) / softcap;
-		slope = 1 - y * y;
-	}
-	for (int64_t i = 0; i < v; i += VW) {
-		vf u = load(x + i, v - i, 0), s = cap(u, softcap), p = vexp(s - lse) * g;
-
-		if (softcap > 0)
-			p *= 1.0f - s * s / (softcap * softcap);
-		vstore_to(x + i, p, v - i);
-	}
-	if (target >= 0)
-		x[target] += dlogp * slope;
+	return softcap > 0 ? p * (1.0f - s * s / (softcap * softcap)) : p;
 }
+
+/* y = p (dlse - dlogp) and dlogp more at the target, through the cap; x is read before. */
+INLINE void
+xent_bwd_row(dtype type, const struct k_xent_bwd *a, int64_t r, int64_t t)
+{
+	const float *x = cpu_f32(a->f.logits) + r * a->f.ld;
+	char *y = (char *)cpu_ptr(a->dlogits) + r * a->ld * dtype_size(type);
+	float softcap = (float)a->f.softcap, lse = cpu_f32(a->f.lse)[t], slope = 1, g;
+	int32_t target = a->f.target.at != 0 ? cpu_i32(a->f.target)[t] : -1;
+	float dlogp = a->dlogp.at != 0 && target >= 0 ? cpu_f32(a->dlogp)[t] : 0;
+	int64_t v = a->f.v;
+	vf at = { 0 };
+
+	g = (a->dlse.at != 0 ? cpu_f32(a->dlse)[t] : 0) - dlogp * (1 + 2 * (float)a->z * lse);
+	if (target >= 0) {
+		if (softcap > 0) {
+			slope = cap1(x[target], softcap) / softcap;
+			slope = 1 - slope * slope;
+		}
+		at = share(vset(x[target]), softcap, lse, g) + dlogp * slope;
+	}
+	for (int64_t i = 0; i < v; i += VW)
+		vput(type, y, i, share(load(x + i, v - i, 0), softcap, lse, g), v - i);
+	if (target >= 0)
+		vput(type, y, target, at, 1);
+}
+
+#define BWD_ROW(type) xent_bwd_row(type, a, r, a->f.row0 + r)
 
 static void
 xent_bwd_task(void *ctx, int64_t task, int member)
@@ -185,7 +195,7 @@ xent_bwd_task(void *ctx, int64_t task, int member)
 
 	(void)member;
 	for (int64_t r = cpu_from(job, task); r < cpu_to(job, task); r++)
-		xent_bwd_row(a, r, a->f.row0 + r);
+		EACH_TYPE(a->type, BWD_ROW);
 }
 
 void
