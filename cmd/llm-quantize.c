@@ -3,10 +3,10 @@
  *
  * Reads a model directory or a GGUF file and writes a GGUF file whose weights
  * are of fewer bits: of one of llama.cpp's mixes of types, or under a budget of
- * bits; or a directory with weights of FP8.
- * How much each column matters comes from a text (--calibrate) or from a
- * file of such sums (--imatrix), which it also makes.  Memory: the largest
- * tensor as fp32; with --calibrate the model and the activations of a piece.
+ * bits; or a directory with weights of FP8.  How much each column matters comes
+ * from a text (--calibrate) or from a file of such sums (--imatrix), which it
+ * also makes.  Memory: the largest tensor as fp32; with --calibrate the model
+ * and the activations of a piece.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/stream.h"
-#include "model/convert.h"
 #include "model/quantize.h"
 #include "tool/calibrate.h"
 
@@ -36,7 +35,6 @@ struct job {
 	struct progress	 progress;
 };
 
-#define MEMORY ((int64_t)1 << 30)
 #define AT(field) offsetof(struct job, field)
 
 static int
@@ -164,18 +162,19 @@ quantize(struct job *j)
 static void
 to_fp8(const struct job *j)
 {
-	const struct quantize_options *o = &j->o;
+	static const char *const none[] = { "bits", "tensor", "pure", "imatrix", "calibrate",
+	    "field", "tokens", "context", "awq", "gptq", "memory", "report", "device", "threads",
+	    "verbose" };
 	char aside[MODEL_PATH];
 	struct err err;
 	int ret;
 
-	if (j->calibrate.text != NULL || j->calibrate.imatrix != NULL || j->report != NULL ||
-	    o->bits > 0 || o->n_rules > 0 || o->pure || o->again || j->device != NULL ||
-	    j->threads > 0 || j->verbose || j->memory != MEMORY)
-		tool_usage("-t fp8 takes -o DIR alone");
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		if (tool_given(none[i]))
+			tool_usage("-t fp8 has no use for --%s", none[i]);
 	if (model_aside(j->output, aside, &err) < 0)
 		tool_fail(NULL, &err);
-	ret = convert_to_directory(j->path, DTYPE_F8_E4M3, aside, &err);
+	ret = quantize_directory(j->path, j->o.again, aside, &err);
 	if (model_settle(aside, j->output, ret, &err) < 0)
 		tool_fail(NULL, &err);
 }
@@ -183,7 +182,7 @@ to_fp8(const struct job *j)
 int
 main(int argc, char **argv)
 {
-	struct job j = { .calibrate = CALIBRATE_DEFAULTS, .memory = MEMORY };
+	struct job j = { .calibrate = CALIBRATE_DEFAULTS, .memory = (int64_t)1 << 30 };
 	char **files = tool_start(&tool, argc, argv, &j);
 	bool types = j.type != NULL || j.o.bits > 0;
 	struct err err;
@@ -192,19 +191,21 @@ main(int argc, char **argv)
 		tool_usage(*files == NULL ? "no model" : "more than one model");
 	if (j.output == NULL)
 		tool_usage("no -o FILE");
+	j.path = *files;
+	if (j.type != NULL && strcmp(j.type, "fp8") == 0) {
+		to_fp8(&j);
+		return tool_finish(0);
+	}
 	if (j.calibrate.imatrix != NULL && j.calibrate.text != NULL)
 		tool_usage("--imatrix and --calibrate");
 	if (j.o.awq && (!types || (j.calibrate.text == NULL && j.calibrate.imatrix == NULL)))
 		tool_usage("--awq needs a type, and --calibrate FILE or --imatrix FILE");
 	if (j.gptq && (!types || j.calibrate.text == NULL))
 		tool_usage("--gptq needs a type and --calibrate FILE");
+	if (!j.gptq && tool_given("memory"))
+		tool_usage("--memory is for --gptq");
 	if (!types && j.calibrate.text == NULL)
 		tool_usage("no -t NAME, --bits N or --calibrate FILE");
-	j.path = *files;
-	if (j.type != NULL && strcmp(j.type, "fp8") == 0) {
-		to_fp8(&j);
-		return tool_finish(0);
-	}
 	progress_start(&j.progress, 0.5);
 	if ((j.team = team_new(tool_threads(j.threads, 0), &err)) == NULL)
 		tool_fail(NULL, &err);

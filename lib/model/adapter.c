@@ -300,15 +300,6 @@ patterned(const struct adapter *a, const char *key, const char *name, double *v,
 	return 0;
 }
 
-/* A linear layer of the trunk, as "all-linear" has them: no router, no convolution. */
-static bool
-is_linear(const struct param *p, const char *name)
-{
-	return p->hidden && p->ndim == 2 && strcmp(p->name + strlen(name), ".weight") == 0 &&
-	    !ends(name, "conv1d") && !ends(name, "mlp.gate") &&
-	    !ends(name, "block_sparse_moe.gate") && !ends(name, "feed_forward.router");
-}
-
 /* Layers that predict further ahead are no part of what is adapted. */
 static bool
 is_ahead(const struct model *m, const struct param *p)
@@ -345,9 +336,10 @@ all_linear(const struct model *m)
 	for (int i = 0; i < m->params.n; i++) {
 		const struct param *p = &m->params.p[i];
 
+		if (p->ndim != 2 || !is_linear(&m->config, p) || is_ahead(m, p))
+			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)strlen(p->name) - 7, p->name);
-		if (strlen(p->name) > 7 && is_linear(p, name) && !is_ahead(m, p))
-			add_last(list, name);
+		add_last(list, name);
 	}
 	return list;
 }

@@ -10,7 +10,7 @@
 /*
  * Write the model of a directory or GGUF file into dir, which exists, with its
  * tokenizer; type is that of the weights, NONE: each of its own, quantized ones
- * fp32.  Of F8_E4M3 are the layers' matrices alone, with a scale a row.
+ * fp32.
  */
 int convert_to_directory(const char *from, dtype type, const char *dir, struct err *err);
 

@@ -265,6 +265,18 @@ walk(struct decl *d, const struct config *c)
 		decl_linear(d, "lm_head", d->std, c->vocab, c->width, false);
 }
 
+bool
+is_linear(const struct config *c, const struct param *p)
+{
+	const char *router = arch_family(c->arch)->names->router;
+	char end[NN_NAME];
+
+	if (!p->hidden || router == NULL)
+		return p->hidden;
+	snprintf(end, sizeof(end), ".%s.weight", router);
+	return !str_ends(str_of(p->name), str_of(end));
+}
+
 int
 model_declare(struct model *m, const struct config *c, struct err *err)
 {

@@ -167,6 +167,19 @@ export_free(const struct export *x, int tensor)
 	return !x->from[tensor].wide;
 }
 
+const char *
+export_quantized(const struct export *x, int tensor)
+{
+	if (x->gguf != NULL)
+		return dtype_block(gguf_block(x->tensor[tensor].type)->type) > 1 ?
+		    x->tensor[tensor].name : NULL;
+	for (int i = 0; i < x->m.n_weights; i++)
+		if (x->m.weight[i].param == x->from[tensor].param &&
+		    source_quantized(&x->m.files->source[i]))
+			return x->m.weight[i].name;
+	return NULL;
+}
+
 /* ---- elements ---- */
 
 /* Of kv_b's rows (nope keys, v values of a head): the keys transposed, or the values. */

@@ -31,6 +31,9 @@ void export_close(struct export *x);
 /* May a tensor be of another type than its own? */
 bool export_free(const struct export *x, int tensor);
 
+/* The name in the model of what is quantized of a tensor, or NULL. */
+const char *export_quantized(const struct export *x, int tensor);
+
 /* All elements of a tensor, into as many floats. */
 int export_read(struct export *x, int tensor, float *y, struct err *err);
 

@@ -149,6 +149,8 @@ void decl_latent(struct decl *d);
 void decl_layer(struct decl *d, int64_t i);
 void decl_ahead(struct decl *d, int64_t i);
 bool is_ahead_copy(const struct config *c, const char *name);
+/* Has p weights of linear layers: matrices of layers, of experts too, but for routers? */
+bool is_linear(const struct config *c, const struct param *p);
 
 /* Widths of a layer's rows in the cache; 0: it keeps none. */
 void cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v);

@@ -307,12 +307,20 @@ set_type(struct quantize *q, int i, dtype type)
 	q->out[i].type = (uint32_t)gguf_type_of(type);
 }
 
+int
+quantize_refuse(const char *name, dtype type, struct err *err)
+{
+	return err_set(err, ERR_ARG, "tensor '%s' is %s already: --allow-requantize takes it",
+	    name, dtype_block(type) > 1 ? dtype_name(type) : "quantized");
+}
+
 static int
 choose(struct quantize *q, int i, struct err *err)
 {
 	const struct gguf_tensor *t = &q->x->tensor[i];
 	struct quantize_tensor *out = &q->tensor[i];
 	dtype type = gguf_block(t->type)->type, to = type;
+	const char *name;
 
 	*out = (struct quantize_tensor){ .name = t->name, .from = type, .n = t->n };
 	q->out[i] = *t;
@@ -325,9 +333,10 @@ choose(struct quantize *q, int i, struct err *err)
 				break;
 			}
 	}
-	if (to != type && dtype_block(type) > 1 && !q->o->again)
-		return err_set(err, ERR_ARG, "tensor '%s' is %s already", t->name,
-		    dtype_name(type));
+	/* Of a directory nothing is copied as it lies there. */
+	if ((to != type || q->x->gguf == NULL) && !q->o->again &&
+	    (name = export_quantized(q->x, i)) != NULL)
+		return quantize_refuse(name, type, err);
 	set_type(q, i, to);
 	return 0;
 }

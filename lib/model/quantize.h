@@ -50,4 +50,10 @@ int quantize_save(struct quantize *q, const char *path, quantize_done *done, voi
     struct err *err);
 void quantize_free(struct quantize *q);
 
+/*
+ * The model at path as a directory in the layout of compressed-tensors, its
+ * linear layers of FP8 with a scale a row, all else as it is.
+ */
+int quantize_directory(const char *path, bool again, const char *dir, struct err *err);
+
 #endif

@@ -38,6 +38,9 @@ struct fold {
 int awq_fold(struct export *x, const struct quantize_tensor *tensor, const struct imatrix *im,
     int64_t layers, float *y, struct fold *fold, struct err *err);
 
+/* -1, and the message that a tensor of this name, and of this type of blocks, was quantized. */
+int quantize_refuse(const char *name, dtype type, struct err *err);
+
 /* Of a type by its name in any case, "q4_k"; NONE. */
 dtype mix_dtype(str name);
 

@@ -39,11 +39,15 @@ f8_from_f32(float x)
 	return sign | (uint8_t)((u >> 20) - ((127 - 7) << 3));
 }
 
-/* A matrix of a layer, which FP8 has with a scale a row: the Linear modules of all families. */
+/*
+ * Becomes this weight FP8, with a scale a row?  What lies transposed is no Linear module to
+ * those who read the layout.
+ */
 static bool
-is_linear(const struct weight *w)
+is_scaled(const struct save *s, const struct weight *w)
 {
-	return w->ndim == 2 && !w->turned && str_ends(str_of(w->name), S("_proj.weight"));
+	return s->scale != NULL && !w->turned &&
+	    is_linear(&s->m->config, &s->m->params.p[w->param]);
 }
 
 /* Not as it lies in memory: brought to the host as a whole. */
@@ -89,7 +93,7 @@ hold(struct save *s, int i, struct err *err)
 	else
 		memcpy(s->host, s->raw, (size_t)w->n * sizeof(*s->host));
 	s->held = i;
-	return s->scale != NULL && is_linear(w) ? scale_rows(s, w, err) : 0;
+	return is_scaled(s, w) ? scale_rows(s, w, err) : 0;
 }
 
 static int
@@ -133,7 +137,7 @@ describe(struct save *s, dtype type)
 		const struct weight *w = &s->m->weight[i];
 		dtype own = w->type != DTYPE_NONE ? w->type : DTYPE_F32;
 		struct st_tensor *t = &s->tensor[s->n];
-		bool stays = type == DTYPE_NONE || (type == DTYPE_F8_E4M3 && !is_linear(w));
+		bool stays = type == DTYPE_NONE || (type == DTYPE_F8_E4M3 && !is_scaled(s, w));
 
 		*t = (struct st_tensor){ .name = w->name, .ndim = w->ndim,
 		    .type = stays ? own : type };
@@ -248,7 +252,7 @@ put_scheme(const struct save *s, json_t *doc, struct err *err)
 		const struct weight *w = &s->m->weight[i];
 		str name = str_of(w->name);
 
-		if (w->ndim == 2 && !is_linear(w) && str_ends(name, S(".weight")) &&
+		if (w->ndim == 2 && !is_scaled(s, w) && str_ends(name, S(".weight")) &&
 		    !str_eq(name, S("lm_head.weight")))
 			bad |= json_array_append_new(ignore, json_stringn(name.p,
 			    (size_t)(name.n - S(".weight").n)));

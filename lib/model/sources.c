@@ -106,6 +106,12 @@ sources_match(struct sources *f, struct model *m, struct err *err)
 	return ret;
 }
 
+bool
+source_quantized(const struct source *s)
+{
+	return s->form == FORM_PACKED || dtype_block(s->type) > 1;
+}
+
 /* ---- elements in another order ---- */
 
 void

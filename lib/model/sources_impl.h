@@ -50,6 +50,9 @@ int sources_match(struct sources *f, struct model *m, struct err *err);
 int st_match(struct sources *f, struct model *m, struct err *err);
 int gguf_match(struct sources *f, struct model *m, struct err *err);
 
+/* Is it quantized where it lies? */
+bool source_quantized(const struct source *s);
+
 /* All elements of a weight, as they lie in its parameter. */
 int sources_read(const struct sources *f, const struct model *m, int weight, float *y,
     struct err *err);

@@ -41,12 +41,15 @@ result 'says what it is' $?
 exits 0 'is read' llm-eval -t kl -m fp8 --reference wide valid.jsonl
 sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 > 0 && $1 < 0.001) }'
 result 'and is near to it' $?
-exits 0 'again' llm-quantize -t fp8 -o fp8b fp8
+exits 0 'again' llm-quantize -t fp8 --allow-requantize -o fp8b fp8
 exits 0 'is read' llm-eval -t kl -m fp8b --reference fp8 valid.jsonl
 sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 < 1e-9) }'
 result 'and the same' $?
 exits 2 'fp8 with a budget' llm-quantize -t fp8 --bits 4 -o t wide
 exits 2 'or with threads' llm-quantize -t fp8 -j 1 -o t wide
+exits 2 'or memory as it is anyway' llm-quantize -t fp8 --memory 1G -o t wide
+grep -q 'no use for --memory' err
+result 'named' $?
 exits 0 'a model of no such layers' llm-init -q -a gpt2 --layers 1 --width 32 --heads 2 --vocab 64 --context 16 -o plain
 exits 2 'refused' llm-quantize -t fp8 -o t plain
 test ! -e t
@@ -132,6 +135,20 @@ exits 2 'what is quantized' llm-quantize -t q8_0 -o none.gguf small.gguf
 grep -q "is Q4_K already" err
 result 'is refused' $?
 exits 0 'unless one insists' llm-quantize --allow-requantize -t q8_0 -o t.gguf small.gguf
+exits 2 'for fp8 too' llm-quantize -t fp8 -o none small.gguf
+grep -q "tensor 'model.embed_tokens.weight' is Q6_K already: --allow-requantize" err
+result 'says which tensor, and the option' $?
+exits 0 'unless one insists' llm-quantize --allow-requantize -t fp8 -o t.fp8 small.gguf
+for dir in fp8 "$data/packed/gptq" "$data/packed/awq" "$data/packed/packed" "$data/packed/int8"
+do
+	for type in q8_0 f32 fp8
+	do
+		exits 2 "$type of $(basename "$dir")" llm-quantize -t $type -o none "$dir"
+		grep -q "_proj.weight' is quantized already: --allow-requantize takes it" err
+		result 'is refused' $?
+	done
+done
+exits 0 'unless one insists' llm-quantize --allow-requantize -t q8_0 -o t.gguf "$data/packed/gptq"
 exits 2 'no type of ours' llm-quantize -t q9 -o none.gguf wide
 exits 2 'a rule without a type' llm-quantize -t q4_0 --tensor attn -o none.gguf wide
 exits 2 'a rule with another type' llm-quantize -t q4_0 --tensor 'attn=q4_k_m' -o none.gguf wide
@@ -141,7 +158,8 @@ exits 2 'no output' llm-quantize -t q4_0 wide
 exits 2 'two sources of importance' llm-quantize -t q4_0 --imatrix im --calibrate train.jsonl -o none.gguf wide
 exits 2 'no importance matrix' llm-quantize -t q4_0 --imatrix corpus.jsonl -o none.gguf wide
 exits 2 'no text' llm-quantize --calibrate /dev/null -o none.gguf wide
-test ! -e none.gguf
+exits 2 'memory for nothing' llm-quantize -t q4_0 --memory 1M -o none.gguf wide
+test ! -e none.gguf && test ! -e none
 result 'failures leave no file' $?
 faults malloc none.gguf 'out of memory' llm-quantize -j 1 -t q4_0 -o none.gguf model
 faults write none.gguf 'a write that fails' llm-quantize -j 1 -t q4_0 -o none.gguf model
