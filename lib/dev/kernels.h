@@ -145,9 +145,10 @@ struct k_layernorm_bwd {
 /*
  * y[t, h] = x[t, h] rotated by pos[t]: the first rot of d elements, pairs
  * (i, i + rot/2), or (2i, 2i + 1) when interleaved.  table: (positions, rot),
- * wide, rot/2 cosines then rot/2 sines a row.  inverse turns back: that is the
- * gradient.  With to_halves pairs (2i, 2i + 1) of x are (i, i + rot/2) of y, and
- * the inverse of that; rot is at most 1024 then.  y may be x.
+ * wide, rot/2 cosines then rot/2 sines a row; without pos (0) x[t] has its row t.
+ * inverse turns back: that is the gradient.  With to_halves pairs (2i, 2i + 1) of
+ * x are (i, i + rot/2) of y, and the inverse of that; rot is at most 1024 then.
+ * y may be x.
  */
 struct k_rope {
 	dptr	y, x, pos, table;

@@ -42,10 +42,11 @@ make_inputs(struct engine *e, struct err *err)
 	e->row = calloc(rows, sizeof(int32_t));
 	e->state_slot = calloc(seqs, sizeof(int32_t));
 	e->table = calloc(seqs * (size_t)e->max_blocks, sizeof(int32_t));
+	e->rope = calloc(pass * (size_t)e->model->config.head_dim, sizeof(double));
 	e->logits = calloc(rows * (size_t)e->model->config.vocab, sizeof(float));
 	if (e->token == NULL || e->pos == NULL || e->slot == NULL || e->cu_seqlens == NULL ||
 	    e->key_len == NULL || e->row == NULL || e->table == NULL || e->logits == NULL ||
-	    e->state_slot == NULL)
+	    e->state_slot == NULL || e->rope == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
 }
@@ -68,6 +69,7 @@ free_parts(struct engine *e)
 	free(e->key_len);
 	free(e->row);
 	free(e->table);
+	free(e->rope);
 }
 
 /* Fill in what is 0. */
@@ -455,6 +457,20 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t first)
 	e->cu_seqlens[p->seqs] = p->tokens;
 }
 
+/* Tables of positions for these tokens. */
+static void
+upload_rope(struct engine *e, const struct graph *g, int64_t tokens)
+{
+	for (int local = 0; local < 2; local++) {
+		struct tensor *x = g->io.rope[local];
+
+		if (x == NULL)
+			continue;
+		model_rope_rows(&e->model->config, local, e->pos, tokens, x->type, e->rope);
+		tape_upload(g->tape, x, e->rope, tokens * x->shape[1]);
+	}
+}
+
 /* Run a pass; logits of its finished sequences go to rows from first on. */
 static int
 run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first, struct err *err)
@@ -466,6 +482,7 @@ run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first
 	tape_set_wanted(g->tape, p->rows);
 	tape_upload(g->tape, io->token, e->token, p->tokens);
 	tape_upload(g->tape, io->pos, e->pos, p->tokens);
+	upload_rope(e, g, p->tokens);
 	tape_upload(g->tape, io->slot, e->slot, p->tokens);
 	tape_upload(g->tape, io->cu_seqlens, e->cu_seqlens, p->seqs + 1);
 	tape_upload(g->tape, io->key_len, e->key_len, p->seqs);

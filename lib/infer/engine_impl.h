@@ -30,6 +30,7 @@ struct engine {
 	/* one pass's inputs */
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
 	int32_t		*state_slot;
+	void		*rope;			/* rows of a table of positions */
 };
 
 struct seq {

@@ -131,8 +131,8 @@ attention(struct build *b, struct tensor *x, int64_t layer)
 		/* Then heads are as those of other files, to the last bit. */
 		enum rope_order order = c->rope_interleaved ? TURN_TO_HALVES : TURN_HALVES;
 
-		q = op_rope(b->t, q, b->io->pos, rope, c->heads, order);
-		k = op_rope(b->t, k, b->io->pos, rope, c->kv_heads, order);
+		q = op_rope(b->t, q, b->turn, rope, c->heads, order);
+		k = op_rope(b->t, k, b->turn, rope, c->kv_heads, order);
 	}
 	return linear(b, attend(b, layer, q, k, v), n->out);
 }
@@ -247,6 +247,32 @@ seq_input(struct build *b, const char *name, int64_t more)
 	    (int64_t[]){ tape_seqs(b->t) + more });
 }
 
+/*
+ * Tables of positions: of generation, which may go on without end, one row for
+ * each token of a pass.
+ */
+static int
+begin_rope(struct build *b, int64_t positions)
+{
+	const struct config *c = b->c;
+	struct model_io *io = b->io;
+
+	for (int local = 0; local < 2; local++) {
+		if (local && c->rope_local_theta == 0)
+			b->rope[1] = b->rope[0];
+		else if (b->cache == NULL)
+			b->rope[local] = rope_table(b->t, c, local, positions, b->err);
+		else
+			b->rope[local] = io->rope[local] = tape_input(b->t, local ? "local rope" :
+			    "rope", tape_wide(b->t), ROWS_TOKENS, 2,
+			    (int64_t[]){ tape_tokens(b->t), rope_dims(c) });
+		if (b->rope[local] == NULL)
+			return -1;
+	}
+	b->turn = b->cache == NULL ? io->pos : NULL;
+	return 0;
+}
+
 /* What scoring and generation have in common. */
 static int
 begin(struct build *b, int64_t positions)
@@ -267,12 +293,7 @@ begin(struct build *b, int64_t positions)
 	    .softcap = c->attn_softcap };
 	b->mask[1] = b->mask[0];
 	b->mask[1].window = c->window;
-	if (c->pos != POS_ROPE)
-		return 0;
-	b->rope[0] = b->rope[1] = rope_table(b->t, c, false, positions, b->err);
-	if (b->rope[0] != NULL && c->rope_local_theta > 0)
-		b->rope[1] = rope_table(b->t, c, true, positions, b->err);
-	return b->rope[1] == NULL ? -1 : 0;
+	return c->pos == POS_ROPE ? begin_rope(b, positions) : 0;
 }
 
 /* A vector of -1, so that the loss is a product of sums. */

@@ -67,11 +67,11 @@ latent_attention(struct build *b, struct tensor *x, int64_t layer)
 		    "self_attn.q_a_layernorm"), "self_attn.q_b_proj");
 	else
 		q = linear(b, x, "self_attn.q_proj");
-	q = op_rope_tail(t, q, b->io->pos, b->rope[0], c->heads, order);
+	q = op_rope_tail(t, q, b->turn, b->rope[0], c->heads, order);
 	op_split(t, linear(b, x, "self_attn.kv_a_proj_with_mqa"), c->kv_rank, part);
 	kv = linear(b, latent_norm(b, part[0], "self_attn.kv_a_layernorm"),
 	    "self_attn.kv_b_proj");
-	part[1] = op_rope(t, part[1], b->io->pos, b->rope[0], 1, order);
+	part[1] = op_rope(t, part[1], b->turn, b->rope[0], 1, order);
 	op_latent(t, kv, part[1], c->heads, c->head_dim - c->rope_dims, &k, &v);
 	return linear(b, attend(b, layer, q, k, v), b->names->out);
 }

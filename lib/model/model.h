@@ -251,6 +251,10 @@ void model_cache_free(struct model_cache *cache);
  */
 int64_t model_rope_base(const struct config *c, int64_t length);
 
+/* Rows of model_io.rope, F32 or F64, for n tokens at these positions, which have no limit. */
+void model_rope_rows(const struct config *c, bool local, const int32_t *pos, int64_t n,
+    dtype type, void *rows);
+
 /* What a recorded forward takes and gives. */
 struct model_io {
 	const struct config *config;
@@ -273,6 +277,7 @@ struct model_io {
 	} ahead[AHEAD_MAX];
 	int64_t		n_ahead;
 	/* generation: */
+	struct tensor	*rope[2];		/* (T, rot) wide: of layers, local ones; or NULL */
 	struct tensor	*slot, *key_len, *block_table;
 	struct tensor	*state_slot;		/* (S) int32: of a sequence's states in the cache */
 	struct tensor	*row;			/* (R) int32: tokens whose logits are wanted */

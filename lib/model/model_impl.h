@@ -177,6 +177,7 @@ struct build {
 	const struct model_cache *cache;
 	int64_t		 layers;	/* of the trunk */
 	struct tensor	*rope[2];	/* by MIXER_FULL, MIXER_LOCAL */
+	struct tensor	*turn;		/* rows of them that tokens have; NULL: each its own */
 	struct op_mask	 mask[2];
 	uint64_t	 drops;		/* dropouts so far */
 	char		 prefix[NN_NAME];	/* of names: the layer's */

@@ -362,32 +362,46 @@ model_rope_base(const struct config *c, int64_t length)
 	    c->rope.original : 0;
 }
 
+/* Cosine and sine of pair i in each row; pos NULL: rows are positions 0, 1, 2 ... */
+static void
+turn_pair(const struct config *c, bool local, int64_t i, const int32_t *pos, int64_t n, bool wide,
+    void *table)
+{
+	int64_t dims = rope_dims(c);
+	int64_t base = c->rope.kind == ROPE_LONGROPE ? c->rope.original : INT64_MAX;
+	double near = frequency(c, local, false, i), far = frequency(c, local, true, i);
+	double times = amplitude(c, local);
+
+	for (int64_t row = 0; row < n; row++) {
+		int64_t at = pos != NULL ? pos[row] : row;
+		double turn = at < base ? (double)at * near : (double)(at - base) * far;
+
+		set(table, wide, row * dims + i, times * cos(turn));
+		set(table, wide, row * dims + dims / 2 + i, times * sin(turn));
+	}
+}
+
+void
+model_rope_rows(const struct config *c, bool local, const int32_t *pos, int64_t n, dtype type,
+    void *rows)
+{
+	for (int64_t i = 0; i < rope_dims(c) / 2; i++)
+		turn_pair(c, local, i, pos, n, type == DTYPE_F64, rows);
+}
+
 struct tensor *
 rope_table(struct tape *t, const struct config *c, bool local, int64_t positions,
     struct err *err)
 {
-	int64_t base = model_rope_base(c, positions), dims = rope_dims(c);
-	int64_t shape[2] = { base + positions, dims };
-	bool wide = tape_wide(t) == DTYPE_F64;
-	void *table = calloc((size_t)(shape[0] * dims), wide ? 8 : 4);
-	double times = amplitude(c, local);
+	int64_t shape[2] = { model_rope_base(c, positions) + positions, rope_dims(c) };
+	void *table = calloc((size_t)(shape[0] * shape[1]), (size_t)dtype_size(tape_wide(t)));
 	struct tensor *x;
 
 	if (table == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory for the table of positions");
 		return NULL;
 	}
-	for (int64_t i = 0; i < dims / 2; i++) {
-		double near = frequency(c, local, false, i), far = frequency(c, local, true, i);
-
-		for (int64_t row = 0; row < shape[0]; row++) {
-			double turn = row < base ? (double)row * near :
-			    (double)(row - base) * (base > 0 ? far : near);
-
-			set(table, wide, row * dims + i, times * cos(turn));
-			set(table, wide, row * dims + dims / 2 + i, times * sin(turn));
-		}
-	}
+	model_rope_rows(c, local, NULL, shape[0], tape_wide(t), table);
 	x = tape_const(t, local ? "local rope" : "rope", tape_wide(t), 2, shape, table);
 	free(table);
 	return x;

@@ -27,7 +27,8 @@ turn(struct tape *t, const struct op *op, struct mem y, struct mem x, bool inver
 	BIND_ROWS(t, rope.t, op->in[X]);
 	BIND(t, rope.y, mem_at(y, at));
 	BIND(t, rope.x, mem_at(tail ? y : x, at));
-	BIND(t, rope.pos, mem_of(op->in[POS]));
+	if (op->in[POS] != NULL)
+		BIND(t, rope.pos, mem_of(op->in[POS]));
 	BIND(t, rope.table, mem_of(op->in[TABLE]));
 }
 
@@ -61,11 +62,11 @@ record(struct tape *t, const struct op_kind *kind, struct tensor *x, struct tens
 		return tape_fail(t, "rope: x %s has no %lld heads", shape_text(x).s,
 		    (long long)heads);
 	d = x->shape[1] / heads;
-	if (pos == NULL || pos->ndim != 1 || pos->type != DTYPE_I32 || !same_rows(pos, x))
+	if (pos != NULL && (pos->ndim != 1 || pos->type != DTYPE_I32 || !same_rows(pos, x)))
 		return tape_fail(t, "rope: positions %s are not those of x %s",
 		    shape_text(pos).s, shape_text(x).s);
 	if (!is_matrix(table) || table->shape[1] % 2 != 0 || table->shape[1] > d ||
-	    table->type != tape_wide(t))
+	    table->type != tape_wide(t) || (pos == NULL && !same_rows(table, x)))
 		return tape_fail(t, "rope: table %s is not for heads of %lld",
 		    shape_text(table).s, (long long)d);
 	y = tape_rows_like(t, x, x->shape[1]);

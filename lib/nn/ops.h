@@ -37,7 +37,10 @@ struct tensor *op_layernorm(struct tape *t, struct tensor *x, struct tensor *w, 
 /* Where a pair lies in a head: apart by half, side by side, or first so and then apart. */
 enum rope_order { TURN_HALVES, TURN_PAIRS, TURN_TO_HALVES };
 
-/* x (T, heads * d) turned by pos (T) int32; table (positions, rot) from rope_table(). */
+/*
+ * x (T, heads * d) turned by pos (T) int32; table (positions, rot) from rope_table(), or with
+ * pos NULL (T, rot), a row for each of x.
+ */
 struct tensor *op_rope(struct tape *t, struct tensor *x, struct tensor *pos, struct tensor *table,
     int64_t heads, enum rope_order order);
 

@@ -269,7 +269,7 @@ static void
 rope(struct refdev *r, const struct k_rope *a)
 {
 	for (int64_t t = 0; t < count(a->t); t++) {
-		int32_t pos = i32(a->pos)[t];
+		int64_t pos = a->pos.at != 0 ? i32(a->pos)[t] : t;
 
 		if (pos < 0 || pos >= a->positions) {
 			fail(r, "rope: bad position", t);

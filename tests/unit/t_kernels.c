@@ -364,8 +364,8 @@ rope_args(struct kit *k, union dev_args *a)
 	R;
 	int64_t d = r->c + 3, heads = r->v % 4 + 1, rot = r->c / 2 * 2;
 
-	a->rope = (struct k_rope){ AT(0), AT(1), AT(2), AT(3), k->type, dim_of(k, r), heads, d,
-		rot, heads * d + 1, heads * d + 2, 50, r->flag, r->add,
+	a->rope = (struct k_rope){ AT(0), AT(1), r->other ? (dptr){ 0 } : AT(2), AT(3), k->type,
+		dim_of(k, r), heads, d, rot, heads * d + 1, heads * d + 2, r->cap + 50, r->flag, r->add,
 		!r->flag && r->v / 4 % 2 != 0 };
 }
 
@@ -394,8 +394,8 @@ rope_bufs(struct kit *k, const struct rows *r)
 
 	out_rows(k, r, heads * d + 2);
 	in_rows(k, r, heads * d + 1);
-	ids(k, r, 0, 49);
-	kit_wide_in(k, 50 * r->c, 50 * r->c, 1);
+	ids(k, r, 0, r->cap + 49);
+	kit_wide_in(k, (r->cap + 50) * r->c, (r->cap + 50) * r->c, 1);
 	count(k, r);
 }
 

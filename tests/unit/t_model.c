@@ -297,6 +297,20 @@ check_ahead(struct model *m, struct golden *g)
 #define BLOCK 4
 #define BLOCKS 8	/* a sequence's */
 
+static void
+upload_rope(struct tape *t, const struct model *m, struct model_io *io, const int32_t *pos,
+    int64_t n)
+{
+	for (int i = 0; i < 2; i++) {
+		double rows[CAPACITY * 64];
+
+		if (io->rope[i] == NULL)
+			continue;
+		model_rope_rows(&m->config, i, pos, n, io->rope[i]->type, rows);
+		tape_upload(t, io->rope[i], rows, n * io->rope[i]->shape[1]);
+	}
+}
+
 /*
  * Logits of all tokens of the golden file: from each sequence, pieces of at
  * most step tokens at a time are given.
@@ -343,6 +357,7 @@ cached_logits(struct model *m, const struct golden *g, int step, float *logits)
 		tape_set_wanted(t, n);
 		tape_upload(t, io.token, token, n);
 		tape_upload(t, io.pos, pos, n);
+		upload_rope(t, m, &io, pos, n);
 		tape_upload(t, io.slot, slot, n);
 		tape_upload(t, io.row, row, n);
 		tape_upload(t, io.cu_seqlens, cu, g->nseq + 1);

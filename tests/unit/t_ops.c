@@ -416,8 +416,9 @@ t_hadamard(void)
 	check(&g, "hadamard");
 }
 
+/* own: each row has one of the table, and no position. */
 static void
-t_rope(int64_t rot, enum rope_order order, bool tail)
+t_rope(int64_t rot, enum rope_order order, bool tail, bool own)
 {
 	static const int32_t pos[5] = { 0, 1, 2, 0, 3 };
 	struct graph g = graph(40, 5, 2);
@@ -426,20 +427,21 @@ t_rope(int64_t rot, enum rope_order order, bool tail)
 
 	param(&g, 5, 3 * 6);
 	place(&g);
-	angle = randoms(41, 0, 4 * rot);
-	for (int64_t i = 0; i < 4; i++)
+	angle = randoms(41, 0, 5 * rot);
+	for (int64_t i = 0; i < 5; i++)
 		for (int64_t k = 0; k < rot / 2; k++) {
 			double a = angle[i * rot + k];
 
 			angle[i * rot + k] = cos(a);
 			angle[i * rot + rot / 2 + k] = sin(a);
 		}
-	table = tape_const(g.t, "table", DTYPE_F64, 2, (int64_t[]){ 4, rot }, angle);
-	seed(&g, (tail ? op_rope_tail : op_rope)(g.t, p(&g, 0), input(&g, DTYPE_I32, 5, pos),
-	    table, 3, order));
+	table = tape_const(g.t, "table", DTYPE_F64, 2, (int64_t[]){ 5, rot }, angle);
+	seed(&g, (tail ? op_rope_tail : op_rope)(g.t, p(&g, 0),
+	    own ? NULL : input(&g, DTYPE_I32, 5, pos), table, 3, order));
 	free(angle);
-	check(&g, order == TURN_PAIRS ? "rope, interleaved" : order == TURN_TO_HALVES ?
-	    "rope, from pairs to halves" : rot < 6 ? "rope of a part" : "rope");
+	check(&g, own ? "rope, a row of the table for each" : order == TURN_PAIRS ?
+	    "rope, interleaved" : order == TURN_TO_HALVES ? "rope, from pairs to halves" :
+	    rot < 6 ? "rope of a part" : "rope");
 }
 
 static void
@@ -722,11 +724,13 @@ main(void)
 	t_row_norm();
 	t_acts();
 	t_hadamard();
-	t_rope(6, TURN_HALVES, false);
-	t_rope(6, TURN_TO_HALVES, false);
-	t_rope(4, TURN_HALVES, false);
-	t_rope(6, TURN_PAIRS, false);
-	t_rope(4, TURN_PAIRS, true);
+	t_rope(6, TURN_HALVES, false, false);
+	t_rope(6, TURN_TO_HALVES, false, false);
+	t_rope(4, TURN_HALVES, false, false);
+	t_rope(6, TURN_PAIRS, false, false);
+	t_rope(4, TURN_PAIRS, true, false);
+	t_rope(6, TURN_HALVES, false, true);
+	t_rope(4, TURN_PAIRS, true, true);
 	t_attentions();
 	t_conv("conv", 4, true);
 	t_conv("conv without bias", 3, false);

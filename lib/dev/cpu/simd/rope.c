@@ -91,7 +91,8 @@ turn_to_halves(dtype type, void *y, int64_t to, const void *x, int64_t from, con
 INLINE void
 turn_row(dtype type, const struct k_rope *a, int64_t t)
 {
-	const float *cs = cpu_f32(a->table) + cpu_i32(a->pos)[t] * a->rot;
+	int64_t row = a->pos.at != 0 ? cpu_i32(a->pos)[t] : t;
+	const float *cs = cpu_f32(a->table) + row * a->rot;
 	const void *x = cpu_ptr(a->x);
 	void *y = cpu_ptr(a->y);
 	int64_t half = a->rot / 2, size = dtype_size(type);
@@ -133,7 +134,7 @@ OF_ISA(k_rope)(struct cpu *c, const union dev_args *args)
 	const struct k_rope *a = &args->rope;
 	struct cpu_job job = { .c = c, .args = args, .n = cpu_count(c, a->t) };
 
-	for (int64_t t = 0; t < job.n; t++)
+	for (int64_t t = 0; t < job.n && a->pos.at != 0; t++)
 		if (cpu_i32(a->pos)[t] < 0 || cpu_i32(a->pos)[t] >= a->positions) {
 			cpu_fail(c, ERR_ARG, "position %d at row %lld is outside 0..%lld",
 			    cpu_i32(a->pos)[t], (long long)t, (long long)a->positions - 1);
