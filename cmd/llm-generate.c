@@ -15,7 +15,7 @@
 #include "base/stream.h"
 #include "infer/chat.h"
 #include "model/chat.h"
-#include "model/merge.h"
+#include "tool/adapters.h"
 #include "tool/cache.h"
 #include "tool/draft.h"
 #include "tool/grammar.h"
@@ -24,9 +24,10 @@
 #include "tool/texts.h"
 
 struct gen {
-	const char	*model, *adapter, *prompt, *system, *kept, *device;
+	const char	*model, *prompt, *system, *kept, *device;
 	int64_t		 threads, parallel;
 	bool		 echo, json, chat, verbose;
+	struct adapters_opts adapters;
 	struct texts_opts how;
 	struct cache_opts cache;
 	struct prompts	 records;
@@ -58,7 +59,7 @@ set_format(void *into, const char *arg, struct err *err)
 
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_STR, AT(model), "DIR", "model directory or checkpoint" },
-	{ 0, "adapter", OPT_STR, AT(adapter), "DIR", "adapter of the model to put into it" },
+	ADAPTERS_OPTIONS(struct gen, adapters),
 	{ 'p', "prompt", OPT_STR, AT(prompt), "TEXT", "text to continue (standard input)" },
 	{ 0, "chat", OPT_FLAG, AT(chat), .help = "answer messages, by the model's template" },
 	{ 0, "system", OPT_STR, AT(system), "TEXT", "chat: what the model is told first" },
@@ -229,10 +230,8 @@ open_model(struct gen *g, bool records)
 	if ((g->team = team_new(tool_threads(g->threads, 0), &err)) == NULL ||
 	    (g->dev = dev_open(tool_device(g->device), g->team, 0, &err)) == NULL)
 		tool_fail(NULL, &err);
-	g->m.writable = g->adapter != NULL;
-	if (model_load(&g->m, g->model, g->dev, false, &err) < 0 ||
-	    (g->adapter != NULL && adapter_merge(&g->m, g->adapter, 1, &err) < 0) ||
-	    (g->tok = model_tokenizer(g->model, &err)) == NULL)
+	adapters_load(&g->adapters, records, &g->m, g->model, g->dev);
+	if ((g->tok = model_tokenizer(g->model, &err)) == NULL)
 		tool_fail(NULL, &err);
 	/* Records may have messages, and need none. */
 	if ((g->chat || records) && (g->template = template_load(g->model, NULL, &err)) == NULL &&
@@ -278,6 +277,7 @@ close_all(struct gen *g)
 	grammar_end(&g->grammar);
 	engine_free(g->engine);
 	model_free(&g->m);
+	adapters_end(&g->adapters);
 	template_free(g->template);
 	tokenizer_free(g->tok);
 	dev_close(g->dev);
@@ -311,6 +311,7 @@ main(int argc, char **argv)
 		g.parallel = g.json ? g.records.texts : 1;
 	open_engine(&g);
 	texts_request(&g.how, g.tok, &a, &g.request);
+	g.request.adapters = g.adapters.beside;
 	g.request.constraint = grammar_begin(&g.grammar, &g.m.config, g.tok);
 	if (*files != NULL) {
 		status = prompts_main(&tool, &g.records, files);

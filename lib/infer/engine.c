@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "model/adapters.h"
+
 enum { GUESS_PASS = 32 };	/* tokens of a guess at once */
 
 /* ---- the cache ---- */
@@ -48,6 +50,14 @@ make_inputs(struct engine *e, struct err *err)
 	    e->key_len == NULL || e->row == NULL || e->table == NULL || e->logits == NULL ||
 	    e->state_slot == NULL || e->rope == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	if (e->model->adapters == NULL)
+		return 0;
+	e->adapters = adapters_count(e->model->adapters);
+	e->of_adapter = calloc((size_t)e->adapters + 1, sizeof(int32_t));
+	e->first = calloc((size_t)e->adapters + 1, sizeof(int32_t));
+	e->ordered = calloc((size_t)e->o.seqs, sizeof(struct seq *));
+	if (e->of_adapter == NULL || e->first == NULL || e->ordered == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
 }
 
@@ -70,6 +80,9 @@ free_parts(struct engine *e)
 	free(e->row);
 	free(e->table);
 	free(e->rope);
+	free(e->of_adapter);
+	free(e->first);
+	free(e->ordered);
 }
 
 /* Fill in what is 0. */
@@ -294,6 +307,15 @@ seq_tokens(const struct seq *s)
 }
 
 void
+seq_adapt(struct seq *s, int adapter)
+{
+	assert(adapter >= 0 && adapter <= s->e->adapters);
+	if (s->adapter != adapter)
+		seq_truncate(s, 0);
+	s->adapter = adapter;
+}
+
+void
 seq_want(struct seq *s, int64_t rows)
 {
 	s->want = rows;
@@ -389,6 +411,7 @@ seq_fork(const struct seq *s, struct err *err)
 	to->guessed = s->guessed < s->done ? s->guessed : s->done;
 	to->base = s->base;
 	to->want = s->want;
+	to->adapter = s->adapter;
 	to->n_block = (s->done + CACHE_BLOCK - 1) / CACHE_BLOCK;
 	for (int64_t i = 0; i < to->n_block; i++)
 		e->holders[to->block[i] = s->block[i]]++;
@@ -451,6 +474,8 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t first)
 	}
 	for (int64_t i = 0; i < s->n_block; i++)
 		table[i] = s->block[i];
+	if (e->adapters > 0)
+		e->of_adapter[s->adapter] += (int32_t)n;
 	s->done += n;
 	e->state_slot[p->seqs] = s->slot < 0 ? 0 : s->slot;
 	e->key_len[p->seqs++] = (int32_t)s->done;
@@ -471,6 +496,19 @@ upload_rope(struct engine *e, const struct graph *g, int64_t tokens)
 	}
 }
 
+/* Where each adapter's tokens of a pass begin, behind those without one. */
+static void
+upload_adapters(struct engine *e, const struct graph *g)
+{
+	int32_t rows = 0;
+
+	for (int i = 0; i <= e->adapters; i++) {
+		e->first[i] = rows += e->of_adapter[i];
+		e->of_adapter[i] = 0;
+	}
+	tape_upload(g->tape, g->io.first, e->first, e->adapters + 1);
+}
+
 /* Run a pass; logits of its finished sequences go to rows from first on. */
 static int
 run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first, struct err *err)
@@ -483,6 +521,8 @@ run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first
 	tape_upload(g->tape, io->token, e->token, p->tokens);
 	tape_upload(g->tape, io->pos, e->pos, p->tokens);
 	upload_rope(e, g, p->tokens);
+	if (e->adapters > 0)
+		upload_adapters(e, g);
 	tape_upload(g->tape, io->slot, e->slot, p->tokens);
 	tape_upload(g->tape, io->cu_seqlens, e->cu_seqlens, p->seqs + 1);
 	tape_upload(g->tape, io->key_len, e->key_len, p->seqs);
@@ -493,6 +533,18 @@ run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first
 	if (p->rows > 0)
 		tape_download(g->tape, io->logits, e->logits + first * vocab, p->rows * vocab);
 	return dev_wait(e->model->dev, err);
+}
+
+static struct seq *const *
+by_adapter(struct engine *e, struct seq *const *seq, int n)
+{
+	int at = 0;
+
+	for (int a = 0; a <= e->adapters; a++)
+		for (int i = 0; i < n; i++)
+			if (seq[i]->adapter == a)
+				e->ordered[at++] = seq[i];
+	return e->ordered;
 }
 
 int
@@ -510,6 +562,8 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 		    (long long)rows, (long long)e->o.rows);
 	if (prepare(seq, n, err) < 0)
 		return -1;
+	if (e->adapters > 0)
+		seq = by_adapter(e, seq, n);
 	for (int i = 0; i < n;) {
 		struct pass p = { 0 };
 

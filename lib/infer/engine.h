@@ -61,6 +61,9 @@ int64_t seq_keep(struct seq *s, const int32_t *token, int64_t n);
 int64_t seq_length(const struct seq *s);
 const int32_t *seq_tokens(const struct seq *s);		/* good until the next push */
 
+/* The adapter (adapters.h) that it is computed with; 0: none, as at first.  Another forgets all. */
+void seq_adapt(struct seq *s, int adapter);
+
 /* Of how many of its last tokens the following runs are to give logits; 1 at first. */
 void seq_want(struct seq *s, int64_t rows);
 

@@ -31,6 +31,10 @@ struct engine {
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
 	int32_t		*state_slot;
 	void		*rope;			/* rows of a table of positions */
+	/* with adapters: tokens of each in a pass, 0 being none; sequences in their order */
+	int		 adapters;
+	int32_t		*of_adapter, *first;
+	struct seq	**ordered;
 };
 
 struct seq {
@@ -40,6 +44,7 @@ struct seq {
 	int64_t		 guessed;		/* those that the first layers have computed */
 	int32_t		 slot;			/* of its states; -1: none */
 	int64_t		 base;			/* of positions that were computed */
+	int		 adapter;		/* 0: none */
 	int64_t		 want;			/* of how many last tokens to give logits */
 	int64_t		 at;			/* row of the last one's; -1: none */
 };

@@ -74,7 +74,7 @@ token_named(const struct tokenizer *tok, str name, int32_t *id, struct err *err)
 
 /* ---- keys ---- */
 
-enum kind { NUMBER, WHOLE, FLAG, STOP, BIAS, LOGPROBS };
+enum kind { NUMBER, WHOLE, FLAG, STOP, BIAS, LOGPROBS, ADAPTER };
 
 #define AT(field) offsetof(struct request, field)
 
@@ -94,7 +94,8 @@ enum kind { NUMBER, WHOLE, FLAG, STOP, BIAS, LOGPROBS };
 	X("logprobs", LOGPROBS, AT(top), 0, TEXT_TOP) \
 	X("top_logprobs", WHOLE, AT(top), 0, TEXT_TOP) \
 	X("stop", STOP, 0, 0, 0) \
-	X("logit_bias", BIAS, 0, 0, 0)
+	X("logit_bias", BIAS, 0, 0, 0) \
+	X("adapter", ADAPTER, 0, 0, 0)
 
 static const struct key {
 	enum kind	 kind;
@@ -232,6 +233,20 @@ read_bias(struct request *r, str value, const struct tokenizer *tok, struct aren
 }
 
 static int
+read_adapter(struct request *r, str value, struct err *err)
+{
+	struct buf b = { 0 };
+	str name;
+	int ret = json_text(value, &b, &name, err);
+
+	if (ret == 0 && (r->adapters == NULL ||
+	    (r->adapter = adapters_find(r->adapters, name)) == 0))
+		ret = err_set(err, ERR_FORMAT, "no adapter is named '%.*s'", STR_ARG(name));
+	buf_free(&b);
+	return ret;
+}
+
+static int
 read_key(struct request *r, const struct key *k, str value, const struct tokenizer *tok,
     struct arena *a, struct err *err)
 {
@@ -246,6 +261,8 @@ read_key(struct request *r, const struct key *k, str value, const struct tokeniz
 		return read_stop(r, value, a, err);
 	case BIAS:
 		return read_bias(r, value, tok, a, err);
+	case ADAPTER:
+		return read_adapter(r, value, err);
 	default:
 		return read_number(k, value, at, err);
 	}

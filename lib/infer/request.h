@@ -24,7 +24,7 @@ int prompt_tokens(const struct tokenizer *tok, str prompt, struct ids *ids, stru
 int token_named(const struct tokenizer *tok, str name, int32_t *id, struct err *err);
 
 /* Keys of a record that change its request, for records_job.keys and json_scan(). */
-enum { REQUEST_KEYS = 16, REQUEST_SEED = 10 };	/* "seed" is one of them */
+enum { REQUEST_KEYS = 17, REQUEST_SEED = 10 };	/* "seed" is one of them */
 extern const str request_keys[REQUEST_KEYS];
 
 /*

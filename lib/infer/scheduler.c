@@ -151,6 +151,7 @@ scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
 		release(s, t);
 		return -1;
 	}
+	seq_adapt(t->seq, r->adapter);
 	t->given = seq_keep(t->seq, r->prompt, r->n);
 	/* The last token of the prompt is run again where it was: its logits are needed. */
 	t->report.cached = t->given < r->n ? t->given : r->n - 1;

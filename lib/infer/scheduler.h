@@ -11,6 +11,7 @@
 
 #include "infer/engine.h"
 #include "infer/sampler.h"
+#include "model/adapters.h"
 #include "token/tokenizer.h"
 
 /* WHOLE: by its grammar nothing more can follow. */
@@ -47,6 +48,8 @@ struct request {
 	const str	*stop;		/* texts that end it, not part of it; none is empty */
 	int64_t		 n_stop;
 	struct constraint *constraint;	/* what it may be (matcher.h), then eos ends it; or NULL */
+	const struct adapters *adapters;	/* that it may name; or NULL */
+	int		 adapter;	/* seq_adapt() */
 	uint64_t	 stream;	/* of random numbers: one a text */
 	int64_t		 top;		/* likeliest tokens that token() is told; -1: none */
 	/* To write it in: what it has of the prompt is not computed again.  NULL: a new one. */

@@ -41,6 +41,39 @@ adapter_tensor(const struct st_file *f, const char *module, const char *part)
 	    s->type == DTYPE_BF16 || s->type == DTYPE_F64) ? s : NULL;
 }
 
+double *
+adapter_read(const struct st_file *f, const char *module, const char *part, int64_t n,
+    int64_t lead, int64_t head_dim, struct err *err)
+{
+	const struct st_tensor *s = adapter_tensor(f, module, part);
+	int64_t have = 1, rows = lead > 0 ? lead : n;
+	double *x = NULL, *y;
+
+	if (s == NULL) {
+		err_set(err, ERR_FORMAT, "no tensor '%s.%s'", module, part);
+		return NULL;
+	}
+	for (int i = 0; i < s->ndim; i++)
+		have *= s->shape[i];
+	if (have != n || (lead > 0 && (s->ndim != 2 || s->shape[0] != lead))) {
+		err_set(err, ERR_FORMAT, "tensor '%s' does not fit the model", s->name);
+		return NULL;
+	}
+	if ((y = malloc((size_t)n * sizeof(*y))) == NULL ||
+	    (head_dim > 0 && (x = malloc((size_t)n * sizeof(*x))) == NULL)) {
+		free(y);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	dtype_convert(y, DTYPE_F64, s->data, s->type, n);
+	if (head_dim > 0) {
+		memcpy(x, y, (size_t)n * sizeof(*x));
+		rows_to_pairs(y, x, rows, n / rows * (int64_t)sizeof(*x), head_dim);
+		free(x);
+	}
+	return y;
+}
+
 /* ---- saving ---- */
 
 struct save {

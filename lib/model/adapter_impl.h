@@ -5,6 +5,7 @@
 #define MODEL_ADAPTER_IMPL_H
 
 #include "model/adapter.h"
+#include "model/adapters.h"
 #include "model/model_impl.h"
 
 /* One adapted matrix.  Parameters by number, for they move while they are declared. */
@@ -48,11 +49,26 @@ const struct st_tensor *adapter_tensor(const struct st_file *f, const char *modu
     const char *part);
 struct st_file *adapter_weights(const char *dir, struct err *err);
 
+/*
+ * All n elements of a module's part, the caller's to free.  lead: the first
+ * dimension that it has to have; 0: any.  head_dim: its rows, lead or n of them,
+ * go from halves of such heads to pairs; 0: they stay.
+ */
+double *adapter_read(const struct st_file *f, const char *module, const char *part,
+    int64_t n, int64_t lead, int64_t head_dim, struct err *err);
+
 /* x through w and what is beside it. */
 struct tensor *adapter_linear(struct adapter *a, struct tape *t, struct params *ps,
     struct tensor *x, struct tensor *w, struct tensor *bias);
 
 /* An error for a module that no recording has gone through. */
 int adapter_recorded(const struct adapter *a, struct err *err);
+
+/* The same of several (adapters.h); first as in model_io. */
+int adapters_declare(struct model *m, struct err *err);
+int adapters_fill(struct model *m, struct err *err);
+struct tensor *adapters_linear(struct adapters *a, struct tape *t, struct params *ps,
+    struct tensor *x, struct tensor *w, struct tensor *bias, struct tensor *first);
+int adapters_recorded(const struct adapters *a, const struct params *ps, struct err *err);
 
 #endif

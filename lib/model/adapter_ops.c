@@ -121,42 +121,19 @@ begin(const struct adapter *a, struct params *ps, struct err *err)
 	return ret;
 }
 
-/* Rows of what the file has in halves of heads, to where they are in pairs. */
-static int
-upload_pairs(struct params *ps, const struct param *p, const struct st_tensor *s,
-    int64_t head_dim, struct err *err)
-{
-	float *x = malloc((size_t)p->n * 2 * sizeof(*x)), *y = x + p->n;
-	int ret;
-
-	if (x == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	dtype_convert(x, DTYPE_F32, s->data, s->type, p->n);
-	rows_to_pairs(y, x, p->shape[0], p->n / p->shape[0] * 4, head_dim);
-	ret = param_upload(ps, p, 0, p->n, y, DTYPE_F32, err);
-	free(x);
-	return ret;
-}
-
 /* head_dim: of a part whose rows lie in pairs; else 0. */
 static int
 load_part(struct params *ps, int i, const struct st_file *f, const char *module,
     const char *part, int64_t head_dim, int *used, struct err *err)
 {
-	const struct st_tensor *s = adapter_tensor(f, module, part);
 	const struct param *p = &ps->p[i];
-	int64_t n = 1;
+	double *x = adapter_read(f, module, part, p->n, p->ndim == 2 ? p->shape[0] : 0, head_dim,
+	    err);
+	int ret = x == NULL ? -1 : param_upload(ps, p, 0, p->n, x, DTYPE_F64, err);
 
-	if (s == NULL)
-		return err_set(err, ERR_FORMAT, "no tensor '%s.%s'", module, part);
-	for (int k = 0; k < s->ndim; k++)
-		n *= s->shape[k];
-	if (n != p->n || (p->ndim == 2 && (s->ndim != 2 || s->shape[0] != p->shape[0])))
-		return err_set(err, ERR_FORMAT, "tensor '%s' does not fit the model", s->name);
 	(*used)++;
-	if (head_dim > 0)
-		return upload_pairs(ps, p, s, head_dim, err);
-	return param_upload(ps, p, 0, n, s->data, s->type, err);
+	free(x);
+	return ret;
 }
 
 static int

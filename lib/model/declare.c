@@ -286,7 +286,8 @@ model_declare(struct model *m, const struct config *c, struct err *err)
 		return -1;
 	m->config = *c;
 	walk(&d, c);
-	if (d.failed || (m->adapter != NULL && adapter_declare(m, err) < 0))
+	if (d.failed || (m->adapter != NULL && adapter_declare(m, err) < 0) ||
+	    (m->adapters != NULL && adapters_declare(m, err) < 0))
 		return -1;
 	return params_seal(&m->params, err);
 }

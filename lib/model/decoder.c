@@ -39,9 +39,12 @@ linear(struct build *b, struct tensor *x, const char *name)
 		inputs_note(b->m->inputs, b->t, x, w, NULL);
 	if (b->m->fake_quant != DTYPE_NONE && w != NULL)
 		w = fake_quant(b, w);
-	if (b->m->adapter == NULL)
-		return op_linear(b->t, x, w, bias);
-	return adapter_linear(b->m->adapter, b->t, &b->m->params, x, w, bias);
+	if (b->m->adapter != NULL)
+		return adapter_linear(b->m->adapter, b->t, &b->m->params, x, w, bias);
+	if (b->io->first != NULL)
+		return adapters_linear(b->m->adapters, b->t, &b->m->params, x, w, bias,
+		    b->io->first);
+	return op_linear(b->t, x, w, bias);
 }
 
 static struct tensor *
@@ -400,6 +403,9 @@ record_generate(struct build *b, int64_t max_blocks, int64_t max_rows)
 	io->slot = token_input(b, "slot", DTYPE_I32);
 	io->key_len = seq_input(b, "key_len", 0);
 	io->state_slot = seq_input(b, "state_slot", 0);
+	if (b->m->adapters != NULL)
+		io->first = tape_input(b->t, "first", DTYPE_I32, ROWS_FIXED, 1,
+		    (int64_t[]){ adapters_count(b->m->adapters) + 1 });
 	io->block_table = tape_input(b->t, "block_table", DTYPE_I32, ROWS_FIXED, 2,
 	    (int64_t[]){ tape_seqs(b->t), max_blocks });
 	for (int i = 0; i < 2; i++) {
@@ -429,7 +435,9 @@ model_record_generate(struct model *m, struct tape *t, const struct model_cache 
 {
 	struct build b = { .m = m, .c = &m->config, .t = t, .io = io, .cache = cache, .err = err };
 
-	return record_generate(&b, max_blocks, max_rows);
+	if (record_generate(&b, max_blocks, max_rows) < 0)
+		return -1;
+	return m->adapters != NULL ? adapters_recorded(m->adapters, &m->params, err) : 0;
 }
 
 int

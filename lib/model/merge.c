@@ -22,45 +22,23 @@ struct merge {
 	double		*w, *new, *part[3];	/* a matrix, what it becomes; a, b, m */
 };
 
-/* rows: so many that lie in pairs in the matrix, and in halves in the file; or 0. */
 static int
 read_part(struct merge *g, int k, const char *module, const char *part, int64_t n,
-    int64_t rows, struct err *err)
+    int64_t lead, bool pairs, struct err *err)
 {
-	double *x;
-
-	const struct st_tensor *s = adapter_tensor(g->f, module, part);
-	int64_t have = 1;
-
-	if (s == NULL)
-		return err_set(err, ERR_FORMAT, "no tensor '%s.%s'", module, part);
-	for (int i = 0; i < s->ndim; i++)
-		have *= s->shape[i];
-	if (have != n)
-		return err_set(err, ERR_FORMAT, "tensor '%s' does not fit the model", s->name);
 	free(g->part[k]);
-	if ((g->part[k] = malloc((size_t)n * sizeof(double))) == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	dtype_convert(g->part[k], DTYPE_F64, s->data, s->type, n);
-	if (rows == 0)
-		return 0;
-	if ((x = malloc((size_t)n * sizeof(*x))) == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	memcpy(x, g->part[k], (size_t)n * sizeof(*x));
-	rows_to_pairs(g->part[k], x, rows, n / rows * 8, g->m->config.head_dim);
-	free(x);
-	return 0;
+	g->part[k] = adapter_read(g->f, module, part, n, lead,
+	    pairs ? g->m->config.head_dim : 0, err);
+	return g->part[k] == NULL ? -1 : 0;
 }
 
 static int
 add_lora(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct err *err)
 {
-	int64_t rows = x->pairs ? n : 0;
-
-	if (read_part(g, 0, x->name, "lora_A.weight", x->rank * k, 0, err) < 0 ||
-	    read_part(g, 1, x->name, "lora_B.weight", n * x->rank, rows, err) < 0 ||
+	if (read_part(g, 0, x->name, "lora_A.weight", x->rank * k, x->rank, false, err) < 0 ||
+	    read_part(g, 1, x->name, "lora_B.weight", n * x->rank, n, x->pairs, err) < 0 ||
 	    (g->a->type == ADAPTER_DORA &&
-	    read_part(g, 2, x->name, "lora_magnitude_vector", n, rows, err) < 0))
+	    read_part(g, 2, x->name, "lora_magnitude_vector", n, 0, x->pairs, err) < 0))
 		return -1;
 	for (int64_t i = 0; i < n; i++) {
 		double *row = g->new + i * k, sum = 0;
@@ -85,9 +63,8 @@ add_lora(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct 
 static int
 multiply(struct merge *g, const struct adapted *x, int64_t n, int64_t k, struct err *err)
 {
-	int64_t rows = x->pairs && !x->input ? n : 0;
-
-	if (read_part(g, 2, x->name, "ia3_l", x->input ? k : n, rows, err) < 0)
+	if (read_part(g, 2, x->name, "ia3_l", x->input ? k : n, 0, x->pairs && !x->input,
+	    err) < 0)
 		return -1;
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t j = 0; j < k; j++)

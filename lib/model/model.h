@@ -159,12 +159,13 @@ struct model {
 	struct sources	*files;		/* that they came from */
 	bool		 writable;	/* set before loading: no weight stays in a mapping */
 	struct adapter	*adapter;	/* adapter.h; NULL: none */
+	struct adapters	*adapters;	/* adapters.h: several, to generate with; NULL: none */
 	struct inputs	*inputs;	/* inputs.h: what is recorded is noted there; NULL */
 };
 
 /*
  * The parameters' names and shapes, without memory: to record tapes that are
- * only laid out.  *m is zeroed, but for params.compute (nn.h) and adapter.
+ * only laid out.  *m is zeroed, but for params.compute (nn.h), adapter and adapters.
  */
 int model_declare(struct model *m, const struct config *c, struct err *err);
 
@@ -280,6 +281,7 @@ struct model_io {
 	struct tensor	*rope[2];		/* (T, rot) wide: of layers, local ones; or NULL */
 	struct tensor	*slot, *key_len, *block_table;
 	struct tensor	*state_slot;		/* (S) int32: of a sequence's states in the cache */
+	struct tensor	*first;			/* (N + 1) int32: rows of adapters, behind others */
 	struct tensor	*row;			/* (R) int32: tokens whose logits are wanted */
 	struct tensor	*logits;		/* (R, V) */
 	/* embedding: */

@@ -172,5 +172,7 @@ model_load(struct model *m, const char *path, struct dev *dev, bool grads, struc
 		sources_close(m->files);
 		m->files = NULL;
 	}
-	return m->adapter != NULL ? adapter_fill(m, err) : 0;
+	if (m->adapter != NULL && adapter_fill(m, err) < 0)
+		return -1;
+	return m->adapters != NULL ? adapters_fill(m, err) : 0;
 }

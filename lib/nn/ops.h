@@ -25,6 +25,14 @@ struct tensor *op_fake_quant(struct tape *t, struct tensor *w, dtype blocks);
 /* (R, V) = x w^T, in wide numbers: the head of what generates, the choice of experts. */
 struct tensor *op_logits(struct tape *t, struct tensor *x, struct tensor *w);
 
+/*
+ * (T, N) = x w[g]^T of the rows from first[g] to first[g + 1] of each group g; x
+ * (T, K), w (G, N, K), first (G + 1) int32.  It is added to y in place, or for
+ * NULL a new tensor, which has nothing in other rows.  No gradient passes.
+ */
+struct tensor *op_groups(struct tape *t, struct tensor *x, struct tensor *w,
+    struct tensor *first, struct tensor *y);
+
 /* (T, C) = a + b */
 struct tensor *op_add(struct tape *t, struct tensor *a, struct tensor *b);
 

@@ -89,6 +89,62 @@ do
 done | awk '{ x[NR] = $1 } END { d = x[1] - x[2]; exit !(x[1] > 0 && d * d < 1e-10) }'
 result 'it is one of the directory too' $?
 
+# Several beside one model, each record by one of them or none; of a quantized one too.
+llm-quantize -q -t q8_0 -o model.q8.gguf model
+cat >asked <<-'EOF'
+{"text":"the","adapter":"a"}
+{"text":"the"}
+{"text":"the","adapter":"b"}
+{"text":"the","adapter":null}
+EOF
+write="llm-generate -n 12 -T 0 --ignore-eos"
+
+# completions: of the records that were written
+completions () {
+	sed 's/.*"completion":"\(.*\)","token_count".*/\1/' "$tmp/out"
+}
+
+for m in model model.q8.gguf
+do
+	beside="$write -m $m --adapter a=lora/latest --adapter b=some/latest"
+	exits 0 'adapters beside the model' $beside asked
+	completions >beside
+	cp "$tmp/out" together
+	for adapter in lora some
+	do
+		$write -m $m --adapter $adapter/latest -p the
+		$write -m $m -p the
+	done >alone
+	if test $m = model
+	then
+		cmp -s alone beside
+		result 'each as with its own, or without one' $?
+	fi
+	test "$(sed -n 2p beside)" = "$(sed -n 2p alone)" &&
+	    test "$(sed -n 4p beside)" = "$(sed -n 4p alone)" &&
+	    test "$(sed -n 1p beside)" != "$(sed -n 2p beside)"
+	result 'and some are others' $?
+	exits 0 'one at once' $beside --parallel 1 -j 1 asked
+	cmp -s "$tmp/out" together
+	result 'the same' $?
+done
+exits 2 'no such adapter' llm-generate -m model --adapter a=lora/latest -n 2 asked
+grep -q "asked:3: key 'adapter': no adapter is named 'b'" "$tmp/err"
+result 'says which, and where' $?
+exits 1 'or goes on' llm-generate -k -m model --adapter a=lora/latest -n 2 asked
+exits 2 'an adapter that cannot' llm-generate -m model --adapter a=dora/latest -n 2 asked
+grep -q 'dora/latest: only plain LoRA stands beside the model' "$tmp/err"
+result 'says why' $?
+exits 2 'names without records' llm-generate -m model --adapter a=lora/latest -p the
+exits 2 'with and without a name' llm-generate -m model --adapter a=lora/latest \
+    --adapter lora/latest asked
+exits 2 'two without' llm-generate -m model --adapter lora/latest --adapter some/latest -p the
+exits 2 'the same name' llm-generate -m model --adapter a=lora/latest --adapter a=some/latest asked
+exits 2 'no name' llm-generate -m model --adapter =lora/latest asked
+exits 2 'nowhere' llm-generate -m model --adapter a=nowhere asked
+faults malloc - 'no malloc is trusted' llm-generate -m model --adapter a=lora/latest \
+    --adapter b=some/latest -n 2 asked
+
 exits 2 'another type' llm-lora -m model -t prefix --steps 1 -o no train.shard
 exits 2 'no such layer' $train --targets nothing --steps 1 -o no1 train.shard
 grep -q 'no linear layer of the model is a target' "$tmp/err"

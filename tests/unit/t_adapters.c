@@ -1,0 +1,305 @@
+/*
+ * Several adapters beside a model: logits of each as PyTorch's with PEFT
+ * (tests/golden/adapter.py) or as with the adapter merged, whatever is computed
+ * at once, and those of a text without one as of the model alone.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "fmt/safetensors.h"
+#include "infer/engine.h"
+#include "model/adapter.h"
+#include "model/adapters.h"
+#include "model/merge.h"
+#include "../tap.h"
+
+#define BASE "tests/data/model/llama"
+#define LORA "tests/data/adapter/lora"
+enum { LENGTH = 30, REQUESTS = 7, MOST = 64, VOCAB = 64 };
+
+struct rig {
+	struct team	*team;
+	struct dev	*dev;
+	struct adapters	*adapters;
+	struct model	 m;
+};
+
+static struct err err;
+static char own[] = "/tmp/t_adapters.XXXXXX";
+static int32_t text[REQUESTS][LENGTH];
+
+static void
+must(bool good, const char *what)
+{
+	if (good)
+		return;
+	printf("Bail out! %s: %s\n", what, err.msg);
+	exit(1);
+}
+
+static void
+rig_up(struct rig *g, int threads, bool adapters)
+{
+	const struct adapter_named named[] = { { S("lora"), LORA }, { S("own"), own } };
+
+	*g = (struct rig){ .team = team_new(threads, &err) };
+	must(g->team != NULL && (g->dev = dev_open("cpu", g->team, 0, &err)) != NULL, "device");
+	if (adapters)
+		must((g->adapters = adapters_open(named, 2, &err)) != NULL, "adapters");
+	g->m.adapters = g->adapters;
+	g->m.writable = true;
+	must(model_load(&g->m, BASE, g->dev, false, &err) == 0 && g->m.config.vocab <= VOCAB, BASE);
+}
+
+static void
+rig_down(struct rig *g)
+{
+	model_free(&g->m);
+	adapters_free(g->adapters);
+	dev_close(g->dev);
+	team_free(g->team);
+}
+
+/* An adapter of another rank and of other matrices than PEFT's, its numbers random. */
+static void
+make_own(void)
+{
+	const struct adapter_options o = { .rank = 7, .alpha = 11, .seed = 3,
+		.targets = "q_proj,o_proj,down_proj", .rank_pattern = "o_proj=2" };
+	struct team *team = team_new(1, &err);
+	struct dev *dev = team == NULL ? NULL : dev_open("cpu", team, 0, &err);
+	struct model m = { .adapter = adapter_new(&o, &err) };
+	float *x;
+
+	must(dev != NULL && m.adapter != NULL && mkdtemp(own) != NULL &&
+	    model_load(&m, BASE, dev, true, &err) == 0, "an adapter");
+	for (int i = 0; i < m.params.n; i++) {
+		const struct param *p = &m.params.p[i];
+
+		if (!p->trainable)
+			continue;
+		must((x = malloc((size_t)p->n * sizeof(*x))) != NULL, "memory");
+		for (int64_t k = 0; k < p->n; k++)
+			x[k] = 0.3f * (float)rng_normal(5, (uint64_t)i, (uint64_t)k);
+		must(param_upload(&m.params, p, 0, p->n, x, DTYPE_F32, &err) == 0, "upload");
+		free(x);
+	}
+	must(dev_wait(dev, &err) == 0 && model_save(&m, own, DTYPE_NONE, 0, &err) == 0, "save");
+	adapter_free(m.adapter);
+	model_free(&m);
+	dev_close(dev);
+	team_free(team);
+}
+
+static double
+distance(const float *a, const float *b, int64_t n)
+{
+	double d = 0, all = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+		all += (double)b[i] * (double)b[i];
+	}
+	return sqrt(d / all);
+}
+
+static struct seq *
+seq_of(struct engine *e, const int32_t *token, int64_t n, int adapter)
+{
+	struct seq *s = seq_new(e, &err);
+
+	must(s != NULL, "sequence");
+	seq_adapt(s, adapter);
+	must(seq_push(s, token, n, &err) == 0, "tokens");
+	return s;
+}
+
+/* ---- what is right ---- */
+
+/* Sequences of PEFT's file, among others without an adapter and with the other one. */
+static void
+test_golden(void)
+{
+	struct st_file *f = st_open(LORA "/expected.safetensors", &err);
+	const struct st_tensor *token, *cu, *logits;
+	struct rig g;
+	struct engine *e;
+	double worst = 0;
+
+	must(f != NULL && (token = st_find(f, "token")) != NULL &&
+	    (cu = st_find(f, "cu_seqlens")) != NULL && (logits = st_find(f, "logits")) != NULL,
+	    LORA);
+	rig_up(&g, 1, true);
+	e = engine_new(&g.m, &(struct engine_options){ .seqs = 3, .rows = MOST,
+	    .kv = DTYPE_F32 }, &err);
+	must(e != NULL, "engine");
+	for (int64_t i = 0; i + 1 < cu->shape[0]; i++) {
+		const int32_t *at = (const int32_t *)cu->data + i;
+		const float *want = (const float *)logits->data + at[0] * g.m.config.vocab;
+		int64_t n = at[1] - at[0];
+		struct seq *s[3];
+
+		if (n == 0)
+			continue;
+		s[0] = seq_of(e, text[0], 9, 2);
+		s[1] = seq_of(e, (const int32_t *)token->data + at[0], n, 1);
+		s[2] = seq_of(e, text[1], 5, 0);
+		seq_want(s[1], n);
+		must(engine_run(e, s, 3, &err) == 0, "run");
+		worst = fmax(worst, distance(seq_logits(s[1]) - (n - 1) * g.m.config.vocab, want,
+		    n * g.m.config.vocab));
+		for (int k = 0; k < 3; k++)
+			seq_free(s[k]);
+	}
+	printf("# distance %g\n", worst);
+	ok(worst < 1e-4 && worst > 0, "logits as PyTorch's with PEFT");
+	engine_free(e);
+	rig_down(&g);
+	st_close(f);
+}
+
+/* Logits after a text; merged: an adapter that is put into the model, or NULL. */
+static void
+logits_of(const char *merged, const int32_t *token, float *to)
+{
+	struct rig g;
+	struct engine *e;
+	struct seq *s;
+
+	rig_up(&g, 1, false);
+	must(merged == NULL || adapter_merge(&g.m, merged, 1, &err) == 0, "merge");
+	must((e = engine_new(&g.m, &(struct engine_options){ .seqs = 1 }, &err)) != NULL, "engine");
+	s = seq_of(e, token, LENGTH, 0);
+	must(engine_run(e, &s, 1, &err) == 0, "run");
+	memcpy(to, seq_logits(s), (size_t)g.m.config.vocab * sizeof(*to));
+	seq_free(s);
+	engine_free(e);
+	rig_down(&g);
+}
+
+/* Request i has adapter i % 3; some at once, in passes of so many tokens. */
+static void
+run(int threads, int64_t pass, int together, float to[REQUESTS][VOCAB])
+{
+	struct rig g;
+	struct engine *e;
+	struct seq *s[REQUESTS];
+
+	rig_up(&g, threads, true);
+	e = engine_new(&g.m, &(struct engine_options){ .seqs = together, .pass = pass }, &err);
+	must(e != NULL, "engine");
+	memset(to, 0, sizeof(float[REQUESTS][VOCAB]));
+	for (int i = 0; i < REQUESTS; i += together) {
+		for (int k = 0; k < together; k++)
+			s[k] = seq_of(e, text[i + k], LENGTH, (i + k) % 3);
+		must(engine_run(e, s, together, &err) == 0, "run");
+		for (int k = 0; k < together; k++) {
+			memcpy(to[i + k], seq_logits(s[k]),
+			    (size_t)g.m.config.vocab * sizeof(float));
+			seq_free(s[k]);
+		}
+	}
+	engine_free(e);
+	rig_down(&g);
+}
+
+static void
+test_together(void)
+{
+	static const char *const merged[] = { NULL, LORA, own };
+	static float alone[REQUESTS][VOCAB], got[REQUESTS][VOCAB], want[VOCAB];
+
+	run(1, 512, 1, alone);
+	for (int i = 0; i < 3; i++) {
+		logits_of(merged[i], text[i], want);
+		printf("# %d: distance %g\n", i, distance(alone[i], want, VOCAB));
+		/* Merging rounds matrices, and sums are others. */
+		ok(i == 0 ? memcmp(alone[0], want, sizeof(want)) == 0 :
+		    distance(alone[i], want, VOCAB) < 1e-5, i == 0 ? "without one: the model" :
+		    "with one: as if it were merged");
+	}
+	logits_of(NULL, text[1], want);
+	ok(distance(alone[1], want, VOCAB) > 1e-3, "which is not the model");
+	run(1, 512, REQUESTS, got);
+	ok(memcmp(got, alone, sizeof(got)) == 0, "all at once, the same bits");
+	run(2, 8, REQUESTS, got);
+	ok(memcmp(got, alone, sizeof(got)) == 0, "by two threads, in small passes");
+}
+
+static void
+test_changed(void)
+{
+	struct rig g;
+	struct engine *e;
+	struct seq *s, *fork;
+	float want[VOCAB];
+	size_t bytes;
+
+	rig_up(&g, 1, true);
+	bytes = (size_t)g.m.config.vocab * sizeof(float);
+	must((e = engine_new(&g.m, &(struct engine_options){ .seqs = 2 }, &err)) != NULL, "engine");
+	s = seq_of(e, text[0], LENGTH, 2);
+	must(engine_run(e, &s, 1, &err) == 0, "run");
+	memcpy(want, seq_logits(s), bytes);
+	seq_adapt(s, 1);
+	ok(seq_length(s) == 0, "another adapter: nothing is left");
+	must(seq_push(s, text[0], LENGTH, &err) == 0 && engine_run(e, &s, 1, &err) == 0, "run");
+	ok(memcmp(want, seq_logits(s), bytes) != 0, "and other logits");
+	seq_adapt(s, 2);
+	must(seq_push(s, text[0], LENGTH - 1, &err) == 0 && engine_run(e, &s, 1, &err) == 0 &&
+	    (fork = seq_fork(s, &err)) != NULL &&
+	    seq_push(fork, text[0] + LENGTH - 1, 1, &err) == 0 &&
+	    engine_run(e, &fork, 1, &err) == 0, "fork");
+	ok(memcmp(want, seq_logits(fork), bytes) == 0, "a forked sequence has it too");
+	seq_free(s);
+	seq_free(fork);
+	engine_free(e);
+	rig_down(&g);
+}
+
+/* ---- what is not ---- */
+
+static void
+test_refused(void)
+{
+	const struct {
+		struct adapter_named one[2];
+		const char *why;
+	} bad[] = {
+		{ { { S("a"), LORA }, { S("a"), LORA } }, "two adapters are named 'a'" },
+		{ { { S("a"), LORA }, { S("b"), "tests/data/adapter/ia3" } }, "only plain LoRA" },
+		{ { { S("a"), LORA }, { S("b"), "tests/data/adapter/dora" } }, "only plain LoRA" },
+		{ { { S("a"), "tests/data/adapter/none" }, { S("b"), LORA } }, "none" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		err.msg[0] = '\0';
+		ok(adapters_open(bad[i].one, 2, &err) == NULL &&
+		    strstr(err.msg, bad[i].why) != NULL, bad[i].why);
+	}
+}
+
+int
+main(void)
+{
+	char path[128];
+
+	make_own();
+	for (int i = 0; i < REQUESTS; i++)
+		for (int k = 0; k < LENGTH; k++)
+			text[i][k] = (int32_t)rng_below(1, (uint64_t)i, (uint64_t)k, 48);
+	test_golden();
+	test_together();
+	test_changed();
+	test_refused();
+	snprintf(path, sizeof(path), "%s/adapter_model.safetensors", own);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/adapter_config.json", own);
+	unlink(path);
+	rmdir(own);
+	return tap_done();
+}
