@@ -1,4 +1,4 @@
-#include "base/dtype.h"
+#include "base/quant_impl.h"
 
 #include <strings.h>
 
@@ -154,6 +154,12 @@ dtype_convert(void *to, dtype to_type, const void *from, dtype from_type, int64_
 		memmove(to, from, (size_t)(n * dtype_size(to_type)));
 		return;
 	}
-	for (int64_t i = 0; i < n; i++)
-		store(to, to_type, i, load(from, from_type, i));
+	if (from_type == DTYPE_F16 && to_type == DTYPE_F32)
+		quant_simd()->widen_f16(to, from, n);
+	else if (from_type == DTYPE_BF16 && to_type == DTYPE_F32)
+		for (int64_t i = 0; i < n; i++)
+			((float *)to)[i] = bf16_to_f32(((const uint16_t *)from)[i]);
+	else
+		for (int64_t i = 0; i < n; i++)
+			store(to, to_type, i, load(from, from_type, i));
 }

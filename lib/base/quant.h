@@ -24,6 +24,9 @@ void quant_decode(dtype t, float *y, const void *x, int64_t n);
  */
 void quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight);
 
+/* What n elements lost: to sum are added those of w (back - y)^2 and w y^2; w NULL: ones. */
+void quant_lost(double sum[2], const float *y, const float *back, const float *w, int64_t n);
+
 /* How many levels an element has, and set those of the blocks at x: from 0 on, scales kept. */
 int quant_levels(dtype t);
 bool quant_even(dtype t);	/* of blocks whose levels are evenly spaced: all but IQ4 */

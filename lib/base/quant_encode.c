@@ -32,6 +32,12 @@ quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight)
 	}
 }
 
+void
+quant_lost(double sum[2], const float *y, const float *back, const float *w, int64_t n)
+{
+	quant_simd()->lost(sum, y, back, w, n);
+}
+
 int
 quant_levels(dtype t)
 {

@@ -24,6 +24,9 @@ struct quant_simd {
 	/* y[0..n) += a x, and the same of four rows. */
 	void		(*axpy)(float *y, float a, const float *x, int64_t n);
 	void		(*axpy_4)(float *const y[4], const float a[4], const float *x, int64_t n);
+	void		(*lost)(double sum[2], const float *y, const float *back, const float *w,
+			    int64_t n);		/* quant_lost() */
+	void		(*widen_f16)(float *y, const uint16_t *x, int64_t n);
 	quant_encoder	*encode[DTYPE_COUNT];
 };
 

@@ -137,20 +137,6 @@ struct encode {
 	char		*to;
 };
 
-/* What a row lost: the sums of the errors' squares and of the elements'. */
-static void
-measure_row(const struct encode *e, const float *y, const float *back, double *error,
-    double *size)
-{
-	for (int64_t i = 0; i < e->cols; i++) {
-		double d = (double)back[i] - (double)y[i];
-		double w = e->weight != NULL ? (double)e->weight[i] : 1;
-
-		*error += w * d * d;
-		*size += w * (double)y[i] * (double)y[i];
-	}
-}
-
 /* Encode n rows from y on to p, and decode them to back. */
 static int
 encode_some(const struct encode *e, const float *y, int64_t n, char *p, float *back)
@@ -181,17 +167,17 @@ encode_rows(void *ctx, int64_t task, int member)
 	int64_t from = task * e->step, n = e->step < e->rows - from ? e->step : e->rows - from;
 	const float *y = e->q->y + (e->row + from) * e->cols;
 	float *back = malloc((size_t)(n * e->cols) * sizeof(*back));
-	double error = 0, size = 0;
+	double sum[2] = { 0 };
 
 	(void)member;
 	/* What could not be, and elements that are no numbers, are told by the sums. */
 	if (back == NULL || encode_some(e, y, n, e->to + from * dtype_bytes(e->type, e->cols),
 	    back) < 0)
-		error = (double)NAN;
-	for (int64_t i = 0; i < n && !isnan(error); i++)
-		measure_row(e, y + i * e->cols, back + i * e->cols, &error, &size);
-	e->q->error[task] = error;
-	e->q->size[task] = size;
+		sum[0] = (double)NAN;
+	for (int64_t i = 0; i < n && !isnan(sum[0]); i++)
+		quant_lost(sum, y + i * e->cols, back + i * e->cols, e->weight, e->cols);
+	e->q->error[task] = sum[0];
+	e->q->size[task] = sum[1];
 	free(back);
 }
 

@@ -21,7 +21,11 @@ enum { BLOCK = 256, PARTS = 16 };
 static float
 put_half(uint8_t *x, float f)
 {
+#if VW >= 8
+	uint16_t h = _cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT);
+#else
 	uint16_t h = f32_to_f16(f);
+#endif
 
 	memcpy(x, &h, sizeof(h));
 	return f16_to_f32(h);
@@ -71,17 +75,22 @@ weigh(float *w, const float *y, const float *weight, int n)
 
 /* ---- blocks of 32 ---- */
 
+/* Levels are the whole parts of v, most at most. */
+INLINE void
+put_levels(uint8_t *q, vf v, int most)
+{
+	vstore_u8(q, __builtin_convertvector(vmin(v, vset((float)most)), vi));
+}
+
 /* The scale of the reference: what is farthest from zero is the outermost level. */
 INLINE float
 plain_scale(uint8_t *q, const float *y, int outermost)
 {
 	float d = fit_extreme(y, 32) / (float)outermost, inv = d != 0 ? 1 / d : 0;
 
-	for (int i = 0; i < 32; i++) {
-		int v = (int)(y[i] * inv + ((float)-outermost + 0.5f));
-
-		q[i] = (uint8_t)(v < -2 * outermost - 1 ? v : -2 * outermost - 1);
-	}
+	for (int i = 0; i < 32; i += VW)
+		put_levels(q + i, vload(y + i) * inv + ((float)-outermost + 0.5f),
+		    -2 * outermost - 1);
 	return d;
 }
 
@@ -95,11 +104,8 @@ plain_range(uint8_t *q, const float *y, int steps)
 	fit_range(y, 32, &lo, &hi);
 	f = (struct fit){ (hi - lo) / (float)steps, -lo, 0 };
 	inv = f.d != 0 ? 1 / f.d : 0;
-	for (int i = 0; i < 32; i++) {
-		int v = (int)((y[i] - lo) * inv + 0.5f);
-
-		q[i] = (uint8_t)(v < steps ? v : steps);
-	}
+	for (int i = 0; i < 32; i += VW)
+		put_levels(q + i, (vload(y + i) - lo) * inv + 0.5f, steps);
 	return f;
 }
 
@@ -179,8 +185,12 @@ encode_q8_0(uint8_t *x, const float *y, const float *w)
 
 	(void)w;	/* at eight bits there is nothing to gain */
 	put_half(x, d);
-	for (int i = 0; i < 32; i++)
-		x[2 + i] = (uint8_t)(int8_t)(int)(y[i] * inv + (y[i] < 0 ? -0.5f : 0.5f));
+	for (int i = 0; i < 32; i += VW) {
+		vf v = vload(y + i);
+
+		vstore_u8(x + 2 + i, __builtin_convertvector(v * inv + vsign(vset(0.5f), v), vi) &
+		    255);
+	}
 }
 
 static void
@@ -460,7 +470,45 @@ axpy_4(float *const y[4], const float a[4], const float *x, int64_t n)
 			y[r][i] += a[r] * x[i];
 }
 
-const struct quant_simd JOIN(quant_simd, ISA) = { weigh, axpy, axpy_4, {
+/* ---- of rows ---- */
+
+/* In eight sums each, whatever the vectors are. */
+static void
+lost(double sum[2], const float *y, const float *back, const float *w, int64_t n)
+{
+	double error[8] = { 0 }, size[8] = { 0 };
+
+	for (int64_t i = 0; i < n; i += 8)
+		for (int k = 0; k < 8 && i + k < n; k++) {
+			double a = (double)y[i + k], d = (double)back[i + k] - a;
+			double weight = w != NULL ? (double)w[i + k] : 1;
+
+			error[k] += weight * d * d;
+			size[k] += weight * a * a;
+		}
+	for (int k = 0; k < 8; k++) {
+		sum[0] += error[k];
+		sum[1] += size[k];
+	}
+}
+
+static void
+widen_f16(float *y, const uint16_t *x, int64_t n)
+{
+	int64_t i = 0;
+
+#if VW == 16
+	for (; i + VW <= n; i += VW)
+		_mm512_storeu_ps(y + i, _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(x + i))));
+#elif VW == 8
+	for (; i + VW <= n; i += VW)
+		_mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128((const void *)(x + i))));
+#endif
+	for (; i < n; i++)
+		y[i] = f16_to_f32(x[i]);
+}
+
+const struct quant_simd JOIN(quant_simd, ISA) = { weigh, axpy, axpy_4, lost, widen_f16, {
 	[DTYPE_Q4_0] = encode_q4_0, [DTYPE_Q4_1] = encode_q4_1, [DTYPE_Q5_0] = encode_q5_0,
 	[DTYPE_Q5_1] = encode_q5_1, [DTYPE_Q8_0] = encode_q8_0, [DTYPE_Q2_K] = encode_q2_k,
 	[DTYPE_Q3_K] = encode_q3_k, [DTYPE_Q4_K] = encode_q4_k, [DTYPE_Q5_K] = encode_q5_k,

@@ -113,16 +113,21 @@ fit_least(const struct fit_tries *t)
 INLINE float
 fit_extreme(const float *y, int n)
 {
-	vf most = vset(0);
-	float far;
+	vf above = vset(0), below = vset(0);
+	float hi, lo;
 
-	for (int i = 0; i < n; i += VW)
-		most = vmax(vabs(vload(y + i)), most);
-	far = vtop(most);
+	for (int i = 0; i < n; i += VW) {
+		above = vmax(vload(y + i), above);
+		below = vmax(-vload(y + i), below);
+	}
+	hi = vtop(above);
+	lo = vtop(below);
+	if (hi != lo)
+		return hi > lo ? hi : -lo;
 	for (int i = 0; i < n; i++)
-		if (fabsf(y[i]) == far)
+		if (fabsf(y[i]) == hi)
 			return y[i];
-	return far;
+	return hi;
 }
 
 /* Take the tries' d of least squares, and the best of them where it is better. */

@@ -129,6 +129,24 @@ vstore_n(float *p, vf x, int64_t n)
 #endif
 }
 
+typedef uint8_t vu8 __attribute__((vector_size(VW)));
+
+/* Whole numbers below 256 as bytes. */
+INLINE void
+vstore_u8(uint8_t *p, vi x)
+{
+#if VW == 8
+	__m128i h = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)x),
+	    _mm256_extracti128_si256((__m256i)x, 1));
+
+	_mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(h, h));
+#else
+	vu8 h = __builtin_convertvector(x, vu8);
+
+	__builtin_memcpy(p, &h, sizeof(h));
+#endif
+}
+
 /* The first n elements, n of any size from 1 up: a whole vector or its start. */
 INLINE vf
 vload_to(const float *p, int64_t n)

@@ -13,8 +13,6 @@
 #include "dev/cpu/simd/simd.h"
 #include "dev/cpu/simd/typed.h"
 
-typedef uint8_t vu8 __attribute__((vector_size(VW)));
-
 /* How moments of one kind are kept; FIRST have a sign. */
 enum { FIRST, SECOND };
 
@@ -85,17 +83,8 @@ vput_u8(uint8_t *to, vi x, int64_t n)
 {
 	uint8_t t[VW];
 
-#if VW == 8
-	__m128i h = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)x),
-	    _mm256_extracti128_si256((__m256i)x, 1));
-
-	_mm_storel_epi64((__m128i *)(void *)t, _mm_packus_epi16(h, h));
-#else
-	*(vu8 *)(void *)t = __builtin_convertvector(x, vu8);
-#endif
-	if (n >= VW)
-		memcpy(to, t, VW);
-	else
+	vstore_u8(n >= VW ? to : t, x);
+	if (n < VW)
 		memcpy(to, t, (size_t)n);
 }
 
