@@ -78,6 +78,7 @@ static const struct opt opts[] = {
 	{ 0, "parallel", OPT_I64, AT(parallel), "N", "texts of records at once (16)", .min = 1,
 	    .max = 1024 },
 	CACHE_OPTIONS(struct gen, cache),
+	WINDOW_OPTIONS(struct gen, cache),
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
@@ -243,15 +244,15 @@ open_model(struct gen *g, bool records)
 }
 
 static void
-open_engine(struct gen *g)
+open_engine(struct gen *g, bool records)
 {
-	struct engine_options o = { .seqs = g->parallel, .cache = g->parallel * 2048,
-		.kv = g->cache.kv };
+	struct engine_options o = { .seqs = g->parallel, .kv = g->cache.kv };
 	struct err err;
 
+	window_prepare(&g->cache, &g->m.config, g->chat && !records, &o);
 	/* Texts that would need more together wait for each other. */
-	if (o.seqs == 1 || o.cache < g->m.config.context)
-		o.cache = g->m.config.context;
+	if (o.seqs > 1)
+		o.cache = o.seqs * 2048 > g->m.config.context ? o.seqs * 2048 : g->m.config.context;
 	draft_prepare(&g->draft, &o);
 	if ((g->engine = engine_new(&g->m, &o, &err)) == NULL ||
 	    (g->scheduler = scheduler_new(g->engine, g->tok, &err)) == NULL)
@@ -263,7 +264,7 @@ open_engine(struct gen *g)
 	g->records.template = g->template;
 	g->records.system = g->system;
 	g->records.chat = g->chat;
-	g->records.context = g->m.config.context;
+	g->records.context = engine_context(g->engine);
 	g->records.io.verbose = g->verbose;
 }
 
@@ -309,7 +310,7 @@ main(int argc, char **argv)
 	open_model(&g, *files != NULL);
 	if (*files == NULL && (!g.json || g.records.texts < g.parallel))
 		g.parallel = g.json ? g.records.texts : 1;
-	open_engine(&g);
+	open_engine(&g, *files != NULL);
 	texts_request(&g.how, g.tok, &a, &g.request);
 	g.request.adapters = g.adapters.beside;
 	g.request.constraint = grammar_begin(&g.grammar, &g.m.config, g.tok);

@@ -278,9 +278,13 @@ guess(struct draft *d, struct seq *s, const struct request *r, int64_t n, struct
 		seq_truncate(s, length);
 		return got;
 	}
-	if (length + n > engine_config(d->e)->context)
+	if (length > engine_context(d->e))
 		return 0;
-	return (got = follow(d, s, err)) <= 0 ? got : guess_on(d, d->seq, r, n, err);
+	if ((got = follow(d, s, err)) <= 0)
+		return got;
+	if (n > seq_steady(d->seq))
+		d->asked = n = seq_steady(d->seq);
+	return guess_on(d, d->seq, r, n, err);
 }
 
 int64_t

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/adapters.h"
 
@@ -31,10 +32,18 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 	return 0;
 }
 
+/* Of a pass: sinks that are computed again are a sequence more. */
+static int64_t
+parts_of(const struct engine *e, int64_t seqs)
+{
+	return e->step > 0 && e->o.sinks > 0 ? 2 * seqs : seqs;
+}
+
 static int
 make_inputs(struct engine *e, struct err *err)
 {
-	size_t pass = (size_t)e->o.pass, seqs = (size_t)e->o.seqs, rows = (size_t)e->o.rows;
+	size_t pass = (size_t)e->o.pass, rows = (size_t)e->o.rows;
+	size_t seqs = (size_t)parts_of(e, e->o.seqs);
 
 	e->token = calloc(pass, sizeof(int32_t));
 	e->pos = calloc(pass, sizeof(int32_t));
@@ -85,6 +94,77 @@ free_parts(struct engine *e)
 	free(e->ordered);
 }
 
+/* ---- windows ---- */
+
+static int64_t
+whole_blocks(int64_t tokens)
+{
+	return (tokens + CACHE_BLOCK - 1) / CACHE_BLOCK * CACHE_BLOCK;
+}
+
+/* So that of passes over long prompts sinks are a small part, and of memory what waits to go. */
+static int64_t
+step_of(int64_t window)
+{
+	int64_t step = window / 8 / CACHE_BLOCK * CACHE_BLOCK;
+
+	return step > 0 ? step : CACHE_BLOCK;
+}
+
+int
+engine_window_check(const struct config *c, struct err *err)
+{
+	if (config_recurrent(c))
+		return err_set(err, ERR_ARG, "no window: the states of %s have all tokens in them",
+		    arch_name(c->arch));
+	if (c->pos == POS_LEARNED)
+		return err_set(err, ERR_ARG, "no window: the positions of %s are learned, and "
+		    "keys cannot move", arch_name(c->arch));
+	if (c->pos == POS_ROPE && c->rope.kind == ROPE_LONGROPE)
+		return err_set(err, ERR_ARG, "no window: the positions of longrope change with "
+		    "the length of a text");
+	return 0;
+}
+
+int64_t
+engine_window_most(const struct config *c, int64_t sinks)
+{
+	int64_t room = c->context / CACHE_BLOCK * CACHE_BLOCK - whole_blocks(sinks);
+	int64_t most = room * 8 / 9 / CACHE_BLOCK * CACHE_BLOCK;
+	struct err err;
+
+	if (most > room - CACHE_BLOCK)
+		most = room - CACHE_BLOCK;
+	return most > 0 && engine_window_check(c, &err) == 0 ? most : 0;
+}
+
+static int
+check_window(const struct engine *e, struct err *err)
+{
+	const struct config *c = engine_config(e);
+
+	if (e->step == 0)
+		return 0;
+	if (engine_window_check(c, err) < 0)
+		return -1;
+	if (engine_holds(e) > c->context)
+		return err_set(err, ERR_ARG, "a window of %lld tokens behind %lld sinks takes a "
+		    "context of %lld, and the model's is %lld", (long long)e->o.window,
+		    (long long)e->o.sinks, (long long)engine_holds(e), (long long)c->context);
+	return 0;
+}
+
+/* How many tokens behind the sinks token i does not see. */
+static int64_t
+dropped_at(const struct engine *e, int64_t i)
+{
+	int64_t beyond = i - e->o.sinks - e->o.window;
+
+	return e->step == 0 || beyond < 0 ? 0 : beyond / e->step * e->step;
+}
+
+/* ---- an engine ---- */
+
 /* Fill in what is 0. */
 static void
 set_options(struct engine *e, struct model *model, const struct engine_options *o)
@@ -95,13 +175,22 @@ set_options(struct engine *e, struct model *model, const struct engine_options *
 		e->o.seqs = 1;
 	if (e->o.rows < e->o.seqs)
 		e->o.rows = e->o.seqs;
+	if (e->o.window > 0) {
+		e->o.window = whole_blocks(e->o.window);
+		e->o.sinks = whole_blocks(e->o.sinks);
+		e->step = step_of(e->o.window);
+	} else {
+		e->o.sinks = 0;
+	}
 	if (e->o.pass == 0)
 		e->o.pass = 512;
-	if (e->o.pass < e->o.rows)
-		e->o.pass = e->o.rows;
+	if (e->o.pass < e->o.sinks + e->o.rows)
+		e->o.pass = e->o.sinks + e->o.rows;
+	if (e->o.early > 0 && e->o.pass < e->o.sinks + GUESS_PASS)
+		e->o.pass = e->o.sinks + GUESS_PASS;
 	if (e->o.cache == 0)
-		e->o.cache = e->o.seqs * model->config.context;
-	e->max_blocks = (model->config.context + CACHE_BLOCK - 1) / CACHE_BLOCK;
+		e->o.cache = e->o.seqs * engine_holds(e);
+	e->max_blocks = whole_blocks(engine_holds(e)) / CACHE_BLOCK;
 }
 
 static int
@@ -110,7 +199,7 @@ record(struct engine *e, struct dev *dev, struct err *err)
 	struct engine_options *o = &e->o;
 	dtype type = params_tape(&e->model->params);
 
-	e->whole.tape = tape_new(dev, o->pass, o->seqs, type, err);
+	e->whole.tape = tape_new(dev, o->pass, parts_of(e, o->seqs), type, err);
 	if (e->whole.tape == NULL || model_record_generate(e->model, e->whole.tape, &e->cache,
 	    e->max_blocks, o->rows, &e->whole.io, err) < 0)
 		return -1;
@@ -119,7 +208,7 @@ record(struct engine *e, struct dev *dev, struct err *err)
 	if (o->early < 0 || o->early >= e->model->config.layers)
 		return err_set(err, ERR_ARG, "the first %lld of %lld layers",
 		    (long long)o->early, (long long)e->model->config.layers);
-	e->early.tape = tape_new(dev, GUESS_PASS, 1, type, err);
+	e->early.tape = tape_new(dev, o->sinks + GUESS_PASS, parts_of(e, 1), type, err);
 	return e->early.tape == NULL ? -1 : model_record_early(e->model, e->early.tape,
 	    &e->cache, o->early, e->max_blocks, 1, &e->early.io, err);
 }
@@ -132,8 +221,8 @@ engine_bytes(struct model *model, const struct engine_options *o, struct err *er
 	int64_t bytes = -1;
 
 	set_options(&e, model, o);
-	if (make_cache(&e, NULL, err) == 0 && record(&e, NULL, err) == 0 &&
-	    tape_layout(e.whole.tape, err) == 0) {
+	if (check_window(&e, err) == 0 && make_cache(&e, NULL, err) == 0 &&
+	    record(&e, NULL, err) == 0 && tape_layout(e.whole.tape, err) == 0) {
 		tape_cost(e.whole.tape, &cost);
 		bytes = e.cache.bytes + cost.memory + cost.records +
 		    e.o.rows * model->config.vocab * (int64_t)sizeof(float);
@@ -152,8 +241,9 @@ engine_new(struct model *model, const struct engine_options *o, struct err *err)
 		return NULL;
 	}
 	set_options(e, model, o);
-	if (make_cache(e, model->dev, err) < 0 || make_inputs(e, err) < 0 ||
-	    record(e, model->dev, err) < 0 || tape_plan(e->whole.tape, err) < 0 ||
+	if (check_window(e, err) < 0 || make_cache(e, model->dev, err) < 0 ||
+	    make_inputs(e, err) < 0 || record(e, model->dev, err) < 0 ||
+	    tape_plan(e->whole.tape, err) < 0 ||
 	    (e->early.tape != NULL && tape_plan(e->early.tape, err) < 0)) {
 		engine_free(e);
 		return NULL;
@@ -180,6 +270,19 @@ const struct engine_options *
 engine_settings(const struct engine *e)
 {
 	return &e->o;
+}
+
+int64_t
+engine_context(const struct engine *e)
+{
+	/* Positions are 32 bits. */
+	return e->step > 0 ? INT32_MAX / 2 : e->model->config.context;
+}
+
+int64_t
+engine_holds(const struct engine *e)
+{
+	return e->step > 0 ? e->o.sinks + e->o.window + e->step : e->model->config.context;
 }
 
 /* ---- sequences ---- */
@@ -225,7 +328,7 @@ take_block(struct engine *e, struct err *err)
 static void
 release(struct seq *s, int64_t n)
 {
-	while (s->n_block > (n + CACHE_BLOCK - 1) / CACHE_BLOCK)
+	while (s->n_block * CACHE_BLOCK > whole_blocks(n - s->dropped))
 		put_block(s->e, s->block[--s->n_block]);
 }
 
@@ -234,7 +337,7 @@ seq_free(struct seq *s)
 {
 	if (s == NULL)
 		return;
-	release(s, 0);
+	seq_truncate(s, 0);
 	if (s->slot >= 0)
 		s->e->unused_slot[s->e->n_unused_slot++] = s->slot;
 	free(s->token);
@@ -245,9 +348,11 @@ seq_free(struct seq *s)
 int
 seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err)
 {
-	if (n > s->e->model->config.context - s->n)
+	int64_t context = engine_context(s->e);
+
+	if (n > context - s->n)
 		return err_set(err, ERR_LIMIT, "%lld tokens are more than the model's context "
-		    "of %lld", (long long)(s->n + n), (long long)s->e->model->config.context);
+		    "of %lld", (long long)(s->n + n), (long long)context);
 	if (s->n + n > s->cap) {
 		int64_t cap = (s->n + n) * 2;
 		int32_t *p = realloc(s->token, (size_t)cap * sizeof(*p));
@@ -262,21 +367,23 @@ seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err)
 	return 0;
 }
 
-/* Compute tokens from n on again: where there are states, all of them. */
+/* Compute tokens from n on again: all, where there are states or it sees what was dropped. */
 static void
 take_back(struct seq *s, int64_t n)
 {
-	s->done = config_recurrent(&s->e->model->config) ? 0 : n;
+	s->done = n;
+	if (config_recurrent(&s->e->model->config) || dropped_at(s->e, n) < s->dropped)
+		s->done = s->guessed = s->dropped = s->sunk = 0;
 }
 
 void
 seq_truncate(struct seq *s, int64_t n)
 {
-	release(s, n);
 	if (s->n > n)
 		s->n = n;
 	if (s->done > n)
 		take_back(s, n);
+	release(s, n);
 	if (s->guessed > n)
 		s->guessed = n;
 	s->at = -1;
@@ -298,6 +405,22 @@ int64_t
 seq_length(const struct seq *s)
 {
 	return s->n;
+}
+
+int64_t
+seq_computed(const struct seq *s)
+{
+	return s->done;
+}
+
+/* Up to where the last token sees what the next ones see. */
+int64_t
+seq_steady(const struct seq *s)
+{
+	const struct engine *e = s->e;
+
+	return e->step == 0 || s->n == 0 ? engine_context(e) - s->n :
+	    dropped_at(e, s->n - 1) + engine_holds(e) - s->n;
 }
 
 const int32_t *
@@ -356,7 +479,7 @@ take_slot(struct seq *s, struct err *err)
 	return 0;
 }
 
-/* The block where the first token that is not computed goes is to be its own. */
+/* A block that is written to is to be its own, with what was computed of it. */
 static int
 own_block(struct seq *s, int64_t i, struct err *err)
 {
@@ -367,7 +490,8 @@ own_block(struct seq *s, int64_t i, struct err *err)
 		return 0;
 	if ((block = take_block(e, err)) < 0)
 		return -1;
-	for (int64_t l = 0; l < e->model->config.layers && s->done % CACHE_BLOCK > 0; l++) {
+	for (int64_t l = 0; l < e->model->config.layers &&
+	    i * CACHE_BLOCK < s->done - s->dropped; l++) {
 		copy_rows(e, &e->cache.k[l], block * CACHE_BLOCK, s->block[i] * CACHE_BLOCK,
 		    CACHE_BLOCK);
 		copy_rows(e, &e->cache.v[l], block * CACHE_BLOCK, s->block[i] * CACHE_BLOCK,
@@ -381,12 +505,17 @@ own_block(struct seq *s, int64_t i, struct err *err)
 int
 seq_reserve(struct seq *s, struct err *err)
 {
+	int64_t first = (s->done - s->dropped) / CACHE_BLOCK;
+
 	if (s->slot < 0 && config_recurrent(&s->e->model->config) && take_slot(s, err) < 0)
 		return -1;
-	for (int64_t i = s->done / CACHE_BLOCK; i < s->n_block && s->done < s->n; i++)
+	/* Where it moves on, sinks are written again, and so is what was dropped. */
+	if (s->n > 0 && dropped_at(s->e, s->n - 1) != s->sunk)
+		first = 0;
+	for (int64_t i = first; i < s->n_block && s->done < s->n; i++)
 		if (own_block(s, i, err) < 0)
 			return -1;
-	while (s->n_block * CACHE_BLOCK < s->n) {
+	while (s->n_block < s->e->max_blocks && s->n_block * CACHE_BLOCK < s->n - s->dropped) {
 		int32_t block = take_block(s->e, err);
 
 		if (block < 0)
@@ -412,7 +541,9 @@ seq_fork(const struct seq *s, struct err *err)
 	to->base = s->base;
 	to->want = s->want;
 	to->adapter = s->adapter;
-	to->n_block = (s->done + CACHE_BLOCK - 1) / CACHE_BLOCK;
+	to->dropped = s->dropped;
+	to->sunk = s->sunk;
+	to->n_block = whole_blocks(s->done - s->dropped) / CACHE_BLOCK;
 	for (int64_t i = 0; i < to->n_block; i++)
 		e->holders[to->block[i] = s->block[i]]++;
 	for (int64_t l = 0; l < e->model->config.layers && s->slot >= 0; l++) {
@@ -456,30 +587,79 @@ struct pass {
 	int32_t	tokens, seqs, rows;
 };
 
-/* Lay the next n pending tokens of a sequence into the pass, whose logits begin at row first. */
+/* Token i at a position, its keys and values at a place in the sequence's blocks. */
 static void
-add(struct engine *e, struct pass *p, struct seq *s, int64_t n, int64_t first)
+lay(struct engine *e, struct pass *p, const struct seq *s, int64_t i, int64_t pos, int64_t at)
 {
-	int32_t *table = e->table + p->seqs * e->max_blocks;
+	e->token[p->tokens] = s->token[i];
+	e->pos[p->tokens] = (int32_t)(s->base + pos);
+	e->slot[p->tokens++] = s->block[at / CACHE_BLOCK] * CACHE_BLOCK +
+	    (int32_t)(at % CACHE_BLOCK);
+}
 
-	for (int64_t i = s->done; i < s->done + n; i++) {
-		if (i >= s->n - s->want) {
+/* What was laid since the last part sees so many keys. */
+static void
+end_part(struct engine *e, struct pass *p, const struct seq *s, int64_t keys)
+{
+	memcpy(e->table + p->seqs * e->max_blocks, s->block,
+	    (size_t)s->n_block * sizeof(*s->block));
+	if (e->adapters > 0)
+		e->of_adapter[s->adapter] += p->tokens - e->cu_seqlens[p->seqs];
+	e->state_slot[p->seqs] = s->slot < 0 ? 0 : s->slot;
+	e->key_len[p->seqs++] = (int32_t)keys;
+	e->cu_seqlens[p->seqs] = p->tokens;
+}
+
+/* The oldest blocks behind the sinks become the last ones, and sinks move up to the others. */
+static void
+move_on(struct engine *e, struct pass *p, struct seq *s, int64_t dropped)
+{
+	int32_t *block = s->block + e->o.sinks / CACHE_BLOCK;
+
+	for (; s->dropped < dropped; s->dropped += CACHE_BLOCK) {
+		int32_t oldest = *block;
+		int64_t after = s->block + s->n_block - block - 1;
+
+		memmove(block, block + 1, (size_t)after * sizeof(*block));
+		block[after] = oldest;
+	}
+	s->sunk = dropped;
+	if (e->o.sinks == 0)
+		return;
+	for (int64_t i = 0; i < e->o.sinks; i++)
+		lay(e, p, s, i, s->sunk + i, i);
+	end_part(e, p, s, e->o.sinks);
+}
+
+/*
+ * Lay pending tokens of a sequence into a pass of so many: as many as fit and
+ * see the same tokens.  Logits of the pass begin at row first.  Are they all?
+ */
+static bool
+add(struct engine *e, struct pass *p, struct seq *s, int64_t pass, int64_t first)
+{
+	int64_t dropped = dropped_at(e, s->done), to = dropped + engine_holds(e);
+
+	if (s->done == s->n)
+		return true;
+	if (dropped != s->sunk) {
+		if (pass - p->tokens <= e->o.sinks)
+			return false;
+		move_on(e, p, s, dropped);
+	}
+	if (to > s->done + pass - p->tokens)
+		to = s->done + pass - p->tokens;
+	if (to > s->n)
+		to = s->n;
+	for (; s->done < to; s->done++) {
+		if (s->done >= s->n - s->want) {
 			s->at = first + p->rows;
 			e->row[p->rows++] = p->tokens;
 		}
-		e->token[p->tokens] = s->token[i];
-		e->pos[p->tokens] = (int32_t)(s->base + i);
-		e->slot[p->tokens++] = s->block[i / CACHE_BLOCK] * CACHE_BLOCK +
-		    (int32_t)(i % CACHE_BLOCK);
+		lay(e, p, s, s->done, s->done, s->done - dropped);
 	}
-	for (int64_t i = 0; i < s->n_block; i++)
-		table[i] = s->block[i];
-	if (e->adapters > 0)
-		e->of_adapter[s->adapter] += (int32_t)n;
-	s->done += n;
-	e->state_slot[p->seqs] = s->slot < 0 ? 0 : s->slot;
-	e->key_len[p->seqs++] = (int32_t)s->done;
-	e->cu_seqlens[p->seqs] = p->tokens;
+	end_part(e, p, s, s->done - dropped);
+	return s->done == s->n;
 }
 
 /* Tables of positions for these tokens. */
@@ -567,14 +747,9 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 	for (int i = 0; i < n;) {
 		struct pass p = { 0 };
 
-		for (; i < n && p.tokens < e->o.pass; i++) {
-			int64_t left = seq[i]->n - seq[i]->done, room = e->o.pass - p.tokens;
-
-			if (left > 0)
-				add(e, &p, seq[i], left < room ? left : room, finished);
-			if (left > room)
-				break;		/* the rest of it in the next pass */
-		}
+		/* The rest of one that does not fit goes to the next pass. */
+		while (i < n && p.tokens < e->o.pass && add(e, &p, seq[i], e->o.pass, finished))
+			i++;
 		if (p.tokens > 0 && run(e, &e->whole, &p, finished, err) < 0)
 			return -1;
 		finished += p.rows;
@@ -585,26 +760,29 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 int
 engine_guess(struct engine *e, struct seq *s, struct err *err)
 {
-	int64_t done = s->done, pending;
+	int64_t done = s->done, sunk = s->sunk, want = s->want;
+	int ret = 0;
 
 	assert(e->early.tape != NULL && s->n > 0);
+	assert(dropped_at(e, s->done) == dropped_at(e, s->n - 1) || s->done == s->n);
 	if (seq_reserve(s, err) < 0)
 		return -1;
 	if (s->done < s->guessed)
 		s->done = s->guessed;
 	if (s->done == s->n)
 		s->done--;
-	for (; (pending = s->n - s->done) > 0;) {
+	s->want = 1;
+	while (ret == 0 && s->done < s->n) {
 		struct pass p = { 0 };
-		int64_t want = s->want;
 
-		s->want = 1;
-		add(e, &p, s, pending < GUESS_PASS ? pending : GUESS_PASS, 0);
-		s->want = want;
-		if (run(e, &e->early, &p, 0, err) < 0)
-			return -1;
+		add(e, &p, s, e->o.sinks + GUESS_PASS, 0);
+		ret = run(e, &e->early, &p, 0, err);
 	}
-	s->guessed = s->n;
+	if (ret == 0)
+		s->guessed = s->n;
+	/* Sinks that moved did so in the first layers alone. */
+	s->sunk = sunk;
+	s->want = want;
 	s->done = done;
-	return 0;
+	return ret;
 }

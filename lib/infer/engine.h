@@ -5,6 +5,12 @@
  * what was computed of them.  engine_run() computes what is pending, however
  * many tokens and sequences that is, in passes of bounded size; how it is cut
  * into passes, and what runs beside it, never changes a bit of a result.
+ *
+ * With a window (StreamingLLM, arXiv 2309.17453) a sequence has no end: a token
+ * sees the first tokens, the sinks, and at least the window before it.  What is
+ * between is dropped an eighth of the window at once, and positions close the
+ * gap: those after it go on, and the sinks are computed again right before them,
+ * with the first token that sees less.  So passes end there, whatever their size.
  */
 #ifndef INFER_ENGINE_H
 #define INFER_ENGINE_H
@@ -19,6 +25,7 @@ struct engine_options {
 	int64_t	rows;		/* tokens of a run whose logits are wanted; 0: one a sequence */
 	int64_t	cache;		/* tokens the cache holds in all; 0: a context a sequence */
 	int64_t	early;		/* layers of engine_guess(); 0: it is not used */
+	int64_t	window, sinks;	/* tokens, rounded up to whole blocks; window 0: none is dropped */
 	dtype	kv;		/* of the cache (model.h); NONE: that of activations */
 	bool	plain;		/* with Q8_0 and Q4_0: heads are not turned, to compare */
 };
@@ -29,6 +36,13 @@ struct seq;
 struct engine *engine_new(struct model *model, const struct engine_options *o, struct err *err);
 const struct config *engine_config(const struct engine *e);
 const struct engine_options *engine_settings(const struct engine *e);	/* without zeros */
+/* Tokens that a sequence may have, and those of it that are in the cache at most. */
+int64_t engine_context(const struct engine *e);
+int64_t engine_holds(const struct engine *e);
+/* Can it have a window?  0, or -1 with the reason. */
+int engine_window_check(const struct config *c, struct err *err);
+/* The largest window that lies with these sinks in the model's context; 0: none. */
+int64_t engine_window_most(const struct config *c, int64_t sinks);
 /* What engine_new() takes of a declared model's device and host, bytes; -1: a failure. */
 int64_t engine_bytes(struct model *model, const struct engine_options *o, struct err *err);
 
@@ -45,20 +59,25 @@ struct seq *seq_fork(const struct seq *s, struct err *err);
 
 /*
  * A sequence and what was computed of it to a file, llm-cache(5), and another
- * one from it: of the same model and type of cache, or it is ERR_FORMAT.
+ * one from it: of the same model and type of cache, or it is ERR_FORMAT.  Of
+ * one beyond the model's context, or of which a window dropped something, the
+ * file is of an empty sequence.
  */
 int seq_save(const struct seq *s, const char *path, struct err *err);
 struct seq *seq_load(struct engine *e, const char *path, struct err *err);
 struct in;
 struct seq *seq_read(struct engine *e, struct in *in, struct err *err);	/* from any bytes */
 
-/* Append tokens; ERR_LIMIT when the context would be passed. */
+/* Append tokens; ERR_LIMIT when engine_context() would be passed. */
 int seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err);
 
 /* Forget all but the first n tokens; or all from the first other one on: how many are left. */
 void seq_truncate(struct seq *s, int64_t n);
 int64_t seq_keep(struct seq *s, const int32_t *token, int64_t n);
 int64_t seq_length(const struct seq *s);
+int64_t seq_computed(const struct seq *s);	/* tokens that need not be again */
+/* How many more tokens can be computed and taken back, and all before them need not be. */
+int64_t seq_steady(const struct seq *s);
 const int32_t *seq_tokens(const struct seq *s);		/* good until the next push */
 
 /* The adapter (adapters.h) that it is computed with; 0: none, as at first.  Another forgets all. */
@@ -79,7 +98,8 @@ const float *seq_logits(const struct seq *s);
 
 /*
  * Guess the logits after the last token by the model's first layers alone.  Its
- * tokens stay pending, and no result depends on a guess.
+ * tokens stay pending, and no result depends on a guess.  With a window all that
+ * are pending see the same tokens: seq_steady().
  */
 int engine_guess(struct engine *e, struct seq *s, struct err *err);
 

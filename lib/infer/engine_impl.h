@@ -21,6 +21,7 @@ struct engine {
 	struct model_cache cache;
 	struct engine_options o;
 	int64_t		 max_blocks;	/* of one sequence */
+	int64_t		 step;		/* tokens that are dropped at once; 0: none ever */
 	int32_t		*unused;	/* cache blocks, a stack */
 	int64_t		 n_unused;
 	int32_t		*holders;	/* of each block: how many sequences have it */
@@ -45,6 +46,8 @@ struct seq {
 	int32_t		 slot;			/* of its states; -1: none */
 	int64_t		 base;			/* of positions that were computed */
 	int		 adapter;		/* 0: none */
+	int64_t		 dropped;		/* tokens behind the sinks */
+	int64_t		 sunk;			/* the position of the first sink */
 	int64_t		 want;			/* of how many last tokens to give logits */
 	int64_t		 at;			/* row of the last one's; -1: none */
 };

@@ -152,17 +152,18 @@ seq_save(const struct seq *s, const char *path, struct err *err)
 	struct out *out;
 	struct chunk_writer w = { 0 };
 	struct info info;
+	bool whole = s->dropped == 0 && s->n <= engine_config(s->e)->context;
 
 	if (info_of(s->e, &info, err) < 0)
 		return -1;
-	info.computed = s->done;
+	info.computed = whole ? s->done : 0;
 	info.base = s->base;
 	if ((out = out_open(path, (struct codec_spec){ 0 }, err)) == NULL)
 		return -1;
 	if (chunk_begin(&w, out, KIND, FORMAT, FORMAT, err) < 0 ||
 	    chunk_put(&w, "info", NULL, (str){ (char *)&info, sizeof(info) }, err) < 0 ||
-	    chunk_put(&w, "toks", NULL, (str){ (char *)s->token, s->n * 4 }, err) < 0 ||
-	    write_parts(s, &w, err) < 0 || chunk_finish(&w, err) < 0) {
+	    chunk_put(&w, "toks", NULL, (str){ (char *)s->token, whole ? s->n * 4 : 0 },
+	    err) < 0 || (whole && write_parts(s, &w, err) < 0) || chunk_finish(&w, err) < 0) {
 		out_abort(out);
 		return -1;
 	}
@@ -276,6 +277,9 @@ read_seq(struct loading *l, struct err *err)
 	if (info.computed < 0 || info.computed > s->n)
 		return err_set(err, ERR_FORMAT, "%lld of %lld tokens are computed",
 		    (long long)info.computed, (long long)s->n);
+	if (info.computed > engine_holds(s->e))
+		return err_set(err, ERR_FORMAT, "%lld tokens are more than the window's %lld",
+		    (long long)info.computed, (long long)engine_holds(s->e));
 	/* Blocks for all, which nothing is in yet. */
 	if (s->n > 0 && seq_reserve(s, err) < 0)
 		return -1;

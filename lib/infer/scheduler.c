@@ -119,8 +119,8 @@ scheduler_running(const struct scheduler *s)
 static int64_t
 needs(const struct scheduler *s, const struct request *r)
 {
-	int64_t context = engine_config(s->e)->context;
-	int64_t n = r->max_tokens < context - r->n ? r->n + r->max_tokens : context;
+	int64_t holds = engine_holds(s->e);
+	int64_t n = r->max_tokens < holds - r->n ? r->n + r->max_tokens : holds;
 
 	return (n + CACHE_BLOCK - 1) / CACHE_BLOCK * CACHE_BLOCK;
 }
@@ -128,14 +128,14 @@ needs(const struct scheduler *s, const struct request *r)
 int
 scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
 {
-	const struct config *c = engine_config(s->e);
+	int64_t context = engine_context(s->e);
 	struct text *t = &s->text[s->n];
 	int64_t promised = needs(s, r);
 
 	assert(r->n > 0 && r->max_tokens > 0 && r->top <= TEXT_TOP);
-	if (r->n > c->context)
+	if (r->n > context)
 		return err_set(err, ERR_LIMIT, "%lld tokens are more than the model's context "
-		    "of %lld", (long long)r->n, (long long)c->context);
+		    "of %lld", (long long)r->n, (long long)context);
 	if (s->n > 0 && (s->n == s->o.seqs || promised > s->room))
 		return 0;
 	*t = (struct text){ .r = *r, .seq = r->seq,
@@ -154,7 +154,7 @@ scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
 	seq_adapt(t->seq, r->adapter);
 	t->given = seq_keep(t->seq, r->prompt, r->n);
 	/* The last token of the prompt is run again where it was: its logits are needed. */
-	t->report.cached = t->given < r->n ? t->given : r->n - 1;
+	t->report.cached = seq_computed(t->seq) < r->n ? seq_computed(t->seq) : r->n - 1;
 	s->room -= t->promised = promised;
 	s->n++;
 	return 1;
@@ -183,8 +183,8 @@ give_guesses(struct scheduler *s, struct text *t, struct err *err)
 	const struct config *c = engine_config(s->e);
 	int64_t n = seq_length(t->seq), room = t->r.max_tokens - t->report.tokens - 1;
 
-	if (room > c->context - n)
-		room = c->context - n;
+	if (room > seq_steady(t->seq))
+		room = seq_steady(t->seq);
 	/* Where more tokens would change the positions of all, they have to be sure. */
 	if (model_rope_base(c, n + DRAFT_MAX) != model_rope_base(c, n))
 		room = 0;
@@ -266,7 +266,7 @@ take(struct scheduler *s, struct text *t, const struct sampler_at *at, int32_t i
 	if (t->report.tokens == t->r.max_tokens)
 		return 1;
 	t->report.end = TEXT_CONTEXT;
-	return at->n_before == c->context;
+	return at->n_before == engine_context(s->e);
 }
 
 /* The token that is drawn at this place; -1 when nothing may follow, -2 for a failure. */

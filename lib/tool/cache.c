@@ -21,3 +21,21 @@ const struct opt cache_options[] = {
 	    "keys and values in the cache: f32, f16, bf16, q8 or q4", .call = set_kv },
 	{ 0 }
 };
+
+const struct opt window_options[] = {
+	{ 0, "window", OPT_I64, offsetof(struct cache_opts, window), "N",
+	    "see the last N tokens, and write without end", .min = 1, .max = INT32_MAX },
+	{ 0, "sinks", OPT_I64, offsetof(struct cache_opts, sinks), "N",
+	    "with a window, see the first N tokens too (16)", .min = 0, .max = INT32_MAX },
+	{ 0 }
+};
+
+void
+window_prepare(const struct cache_opts *o, const struct config *c, bool always,
+    struct engine_options *eo)
+{
+	if (o->sinks >= 0 && o->window == 0 && !always)
+		tool_usage("--sinks is for --window");
+	eo->sinks = o->sinks >= 0 ? o->sinks : CACHE_BLOCK;
+	eo->window = o->window == 0 && always ? engine_window_most(c, eo->sinks) : o->window;
+}

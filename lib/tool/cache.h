@@ -9,14 +9,23 @@
 
 struct cache_opts {
 	dtype	kv;		/* --kv; NONE: not given */
+	int64_t	window, sinks;	/* 0 and -1: not given */
 };
 
-#define CACHE_DEFAULTS { .kv = DTYPE_F16 }
+#define CACHE_DEFAULTS { .kv = DTYPE_F16, .sinks = -1 }
 
-extern const struct opt cache_options[];
+extern const struct opt cache_options[], window_options[];
 
 /* For the option table: CACHE_OPTIONS(struct gen, cache). */
 #define CACHE_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = cache_options }
+
+/* In the same struct, for tools that write without end. */
+#define WINDOW_OPTIONS(outer, member) \
+	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = window_options }
+
+/* Into an engine's options; always: where none was given, the largest that the model can have. */
+void window_prepare(const struct cache_opts *o, const struct config *c, bool always,
+    struct engine_options *eo);
 
 #endif

@@ -32,7 +32,7 @@ draft_prepare(const struct draft_opts *o, struct engine_options *eo)
 static void
 open_model(struct draft_opts *o, struct dev *dev, const struct tokenizer *tok)
 {
-	const struct engine_options eo = { 0 };
+	struct engine_options eo = { .sinks = CACHE_BLOCK };
 	hash128 ours = tokenizer_fingerprint(tok), theirs;
 	struct tokenizer *other;
 	struct err err;
@@ -43,8 +43,11 @@ open_model(struct draft_opts *o, struct dev *dev, const struct tokenizer *tok)
 	tokenizer_free(other);
 	if (ours.lo != theirs.lo || ours.hi != theirs.hi)
 		tool_die("%s: not the tokenizer of the model", o->model);
-	if (model_load(&o->m, o->model, dev, false, &err) < 0 ||
-	    (o->engine = engine_new(&o->m, &eo, &err)) == NULL)
+	if (model_load(&o->m, o->model, dev, false, &err) < 0)
+		tool_fail(NULL, &err);
+	/* The text may be longer than its context. */
+	eo.window = engine_window_most(&o->m.config, eo.sinks);
+	if ((o->engine = engine_new(&o->m, &eo, &err)) == NULL)
 		tool_fail(NULL, &err);
 }
 

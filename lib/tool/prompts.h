@@ -20,7 +20,7 @@ struct prompts {
 	const struct template *template;	/* for messages; NULL: the model has none */
 	const char	*system;	/* what goes before a text that is a message, or NULL */
 	bool		 chat;		/* texts are messages */
-	int64_t		 context;	/* of the model: longer prompts are bad records */
+	int64_t		 context;	/* of the engine: longer prompts are bad records */
 	int64_t		 texts;		/* for each prompt */
 	/* its own */
 	struct answers	*answers;

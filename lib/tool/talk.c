@@ -50,7 +50,7 @@ end_answer(void *ctx, const struct text_report *r, struct err *err)
 		return -1;
 	if (r->end == TEXT_CONTEXT)
 		tool_warn("the context of %lld tokens is full",
-		    (long long)engine_config(a->t->engine)->context);
+		    (long long)engine_context(a->t->engine));
 	if (a->t->verbose)
 		tool_warn("%lld tokens of %lld read in %.3f s, %lld written at %.1f a second",
 		    (long long)(r->prompt - r->cached), (long long)r->prompt, r->prompt_seconds,
@@ -76,7 +76,7 @@ forget_oldest(json_t *messages)
 static int
 make_prompt(struct talk *t, struct ids *ids, struct err *err)
 {
-	int64_t context = engine_config(t->engine)->context, room = context / 4, left = 0;
+	int64_t context = engine_holds(t->engine), room = context / 4, left = 0;
 
 	if (room > t->request.max_tokens)
 		room = t->request.max_tokens;

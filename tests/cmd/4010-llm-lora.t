@@ -128,6 +128,11 @@ do
 	cmp -s "$tmp/out" together
 	result 'the same' $?
 done
+exits 0 'beyond the context' $beside -n 150 --window 16 asked
+cp "$tmp/out" together
+exits 0 'one at once' $beside -n 150 --window 16 --parallel 1 asked
+cmp -s "$tmp/out" together && test "$(completions | sort -u | wc -l)" -gt 1
+result 'the same' $?
 exits 2 'no such adapter' llm-generate -m model --adapter a=lora/latest -n 2 asked
 grep -q "asked:3: key 'adapter': no adapter is named 'b'" "$tmp/err"
 result 'says which, and where' $?

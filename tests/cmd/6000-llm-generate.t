@@ -503,6 +503,76 @@ exits 2 'a prompt beyond the context' llm-generate -m $model \
     -p "$(prose 1 1)$(prose 2 1)$(prose 3 1)" -n 1
 grep -q "tokens are more than the model's context of 64$" err
 result 'says so' $?
+
+# ---- a window ----
+
+long=$(prose 1 1)$(prose 2 1)$(prose 3 1)
+exits 0 '--window' llm-generate -m $model -p 'The kernel' -n 500 --ignore-eos --window 30 -F jsonl
+test "$(field end)" = '"count"' && test "$(field token_count)" = 500
+result 'writes beyond the context' $?
+exits 0 'a short text' llm-generate -m $model -p 'The kernel' -T 0 -n 20 --window 30
+prints 'is as without it' <greedy
+exits 0 'text of a window' llm-generate -m $model -p 'The kernel' -n 500 --ignore-eos --window 30 \
+    -j 1
+cp out wide
+for how in '-j 2' '--window 32 --sinks 16' '--lookup --draft-always' \
+    '--early-exit 1 --draft-always' '--draft other --draft-always' "--draft $model --draft-always"
+do
+	exits 0 "with $how" llm-generate -m $model -p 'The kernel' -n 500 --ignore-eos \
+	    --window 30 $how -v
+	prints 'is the same' <wide
+done
+# It has the same window: all are right.
+awk '/guessed/ { exit !($4 > 400 && $7 == $4) }' err
+result 'who guesses by the same model goes on, too' $?
+for how in '--sinks 0' '--window 16'
+do
+	exits 0 "with $how" llm-generate -m $model -p 'The kernel' -n 500 --ignore-eos \
+	    --window 30 $how
+	! cmp -s out wide
+	result 'is another one' $?
+done
+exits 0 'a prompt beyond the context' llm-generate -m $model -p "$long" -n 5 --window 30
+{ head -n 3 prompts; printf '{"text":"%s"}\n' "$long"; } >windows
+exits 0 'records' llm-generate -m $model -n 100 --ignore-eos --window 30 windows
+cp out together
+for many in 1 3
+do
+	exits 0 "$many at once" llm-generate -m $model -n 100 --ignore-eos --window 30 \
+	    --parallel $many windows
+	prints 'are the same' <together
+done
+exits 0 'an answer beyond the context' llm-generate -m talker --chat -p kernel -n 200 --ignore-eos -v
+grep -q ', 200 written at ' err && ! grep -q 'is full' err
+result 'goes on' $?
+exits 0 'kept for later' llm-generate -m talker --chat -p kernel -n 200 --ignore-eos \
+    --prompt-cache moved
+exits 0 'there is nothing to begin with' llm-generate -m talker --chat -p kernel -T 0 -n 10 \
+    --prompt-cache moved
+prints 'and the answer is the same' <answer
+exits 2 'a window beyond the context' llm-generate -m $model -p The --window 60
+grep -q '^llm-generate: a window of 64 tokens behind 16 sinks takes a context of 96,' err
+result 'says what it takes' $?
+llm-init -q -m tok --arch gpt2 --layers 1 --width 32 --heads 2 --context 64 -o learned
+exits 2 'a window over learned positions' llm-generate -m learned -p The --window 16
+grep -q '^llm-generate: no window: the positions of gpt2 are learned' err
+result 'says why not' $?
+exits 2 'sinks without a window' llm-generate -m $model -p The --sinks 4
+for n in 3 100
+do
+	rm -f kept
+	exits 0 "a prompt cache, $n tokens" llm-generate -m $model -p "$long" -n $n --window 30 \
+	    --ignore-eos
+	cp out longer
+	exits 0 'made' llm-generate -m $model -p "$long" -n $n --window 30 --ignore-eos \
+	    --prompt-cache kept
+	prints 'the same text' <longer
+	exits 0 'and used' llm-generate -m $model -p "$long" -n $n --window 30 --ignore-eos \
+	    --prompt-cache kept
+	prints 'the same text' <longer
+done
+exits 2 'a window of nothing' llm-generate -m $model -p The --window 0
+
 exits 0 'an empty prompt' llm-generate -m $model -p '' -n 5
 test -s out
 result 'begins a text' $?
