@@ -22,6 +22,8 @@ static const struct {
 	[DTYPE_Q3_K] = { "Q3_K", 110, 256 }, [DTYPE_Q4_K] = { "Q4_K", 144, 256 },
 	[DTYPE_Q5_K] = { "Q5_K", 176, 256 }, [DTYPE_Q6_K] = { "Q6_K", 210, 256 },
 	[DTYPE_IQ4_NL] = { "IQ4_NL", 18, 32 }, [DTYPE_IQ4_XS] = { "IQ4_XS", 136, 256 },
+	[DTYPE_I4_32] = { "I4_32", 18, 32 }, [DTYPE_I4_64] = { "I4_64", 34, 64 },
+	[DTYPE_I4_128] = { "I4_128", 66, 128 },
 };
 
 int

@@ -2,7 +2,8 @@
  * dtype - the number formats that tensors are stored in
  *
  * Names and sizes are those of safetensors, and of GGUF for the types that
- * store blocks of elements together (base/quant.h).
+ * store blocks of elements together (base/quant.h).  I4_32 to I4_128 are in no
+ * file as they are: compressed-tensors has their scales apart.
  */
 #ifndef BASE_DTYPE_H
 #define BASE_DTYPE_H
@@ -19,7 +20,7 @@ typedef enum {
 	DTYPE_F8_E4M3, DTYPE_F8_E5M2,
 	DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0,
 	DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K,
-	DTYPE_IQ4_NL, DTYPE_IQ4_XS, DTYPE_COUNT
+	DTYPE_IQ4_NL, DTYPE_IQ4_XS, DTYPE_I4_32, DTYPE_I4_64, DTYPE_I4_128, DTYPE_COUNT
 } dtype;
 
 /* Bytes of one element; 0 for a type of blocks. */

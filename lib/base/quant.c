@@ -198,12 +198,44 @@ decode_q6_k(float *y, const uint8_t *x)
 	}
 }
 
+/* bf16 scale, then nibbles in order. */
+static void
+decode_i4(float *y, const uint8_t *x, int n)
+{
+	uint16_t h;
+	float d;
+
+	memcpy(&h, x, sizeof(h));
+	d = bf16_to_f32(h);
+	for (int i = 0; i < n; i++)
+		y[i] = d * (float)((x[2 + i / 2] >> i % 2 * 4 & 15) - 8);
+}
+
+static void
+decode_i4_32(float *y, const uint8_t *x)
+{
+	decode_i4(y, x, 32);
+}
+
+static void
+decode_i4_64(float *y, const uint8_t *x)
+{
+	decode_i4(y, x, 64);
+}
+
+static void
+decode_i4_128(float *y, const uint8_t *x)
+{
+	decode_i4(y, x, 128);
+}
+
 static void (*const decode[DTYPE_COUNT])(float *y, const uint8_t *x) = {
 	[DTYPE_Q4_0] = decode_q4_0, [DTYPE_Q4_1] = decode_q4_1, [DTYPE_Q5_0] = decode_q5_0,
 	[DTYPE_Q5_1] = decode_q5_1, [DTYPE_Q8_0] = decode_q8_0, [DTYPE_Q2_K] = decode_q2_k,
 	[DTYPE_Q3_K] = decode_q3_k, [DTYPE_Q4_K] = decode_q4_k, [DTYPE_Q5_K] = decode_q5_k,
 	[DTYPE_Q6_K] = decode_q6_k, [DTYPE_IQ4_NL] = decode_iq4_nl,
-	[DTYPE_IQ4_XS] = decode_iq4_xs,
+	[DTYPE_IQ4_XS] = decode_iq4_xs, [DTYPE_I4_32] = decode_i4_32,
+	[DTYPE_I4_64] = decode_i4_64, [DTYPE_I4_128] = decode_i4_128,
 };
 
 void

@@ -2,8 +2,9 @@
  * quant - types that store blocks of elements as small integers and scales
  *
  * The layouts are those of ggml, byte for byte: Q4_0 ... Q8_0 and IQ4_NL in
- * blocks of 32 elements, Q2_K ... Q6_K and IQ4_XS of 256.  A row is whole
- * blocks, lowest element first.
+ * blocks of 32 elements, Q2_K ... Q6_K and IQ4_XS of 256.  I4_32, I4_64 and
+ * I4_128 have a scale in bf16, then their elements plus 8, two in a byte, the
+ * lower one first.  A row is whole blocks, lowest element first.
  */
 #ifndef BASE_QUANT_H
 #define BASE_QUANT_H
@@ -19,8 +20,8 @@ void quant_decode(dtype t, float *y, const void *x, int64_t n);
  * The blocks at x of n finite elements of a row: the same bytes on every
  * machine.  weight[i] >= 0 is the importance of element i's column, the mean
  * square of what it is multiplied with; NULL: all are alike.  Then Q4_0 to Q8_0
- * are ggml's reference, byte for byte; other types, and all with weights, are
- * the best scales that a search finds.
+ * are ggml's reference, byte for byte, and I4 are rounded as Q4_0 is; other
+ * types, and all with weights, are the best scales that a search finds.
  */
 void quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight);
 

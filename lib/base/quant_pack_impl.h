@@ -131,4 +131,29 @@ pack_iq4_xs(uint8_t *x, const uint8_t *q)
 		put_nibbles(x + 8 + part * 16, q + part * 32);
 }
 
+static inline void
+pack_i4(uint8_t *x, const uint8_t *q, int n)
+{
+	for (int i = 0; i < n / 2; i++)
+		x[2 + i] = (uint8_t)((q[2 * i] & 15) | q[2 * i + 1] << 4);
+}
+
+static inline void
+pack_i4_32(uint8_t *x, const uint8_t *q)
+{
+	pack_i4(x, q, 32);
+}
+
+static inline void
+pack_i4_64(uint8_t *x, const uint8_t *q)
+{
+	pack_i4(x, q, 64);
+}
+
+static inline void
+pack_i4_128(uint8_t *x, const uint8_t *q)
+{
+	pack_i4(x, q, 128);
+}
+
 #endif

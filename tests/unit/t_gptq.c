@@ -82,7 +82,7 @@ int
 main(void)
 {
 	static const dtype types[] = { DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q8_0, DTYPE_Q2_K,
-	    DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K };
+	    DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K, DTYPE_I4_32, DTYPE_I4_128 };
 	float *h = products(), *used = malloc(N * N * sizeof(*used)), *y = malloc(4 * ROWS * N);
 	float *weight = malloc(4 * N);
 	char *x = malloc(ROWS * N * 2), *z = malloc(ROWS * N * 2);

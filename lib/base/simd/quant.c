@@ -1,6 +1,7 @@
 /*
  * Encoders of blocks.  Without weights the types of 32 elements are rounded as
- * ggml's reference does it, byte for byte; all else is searched (quant_fit_impl.h).
+ * ggml's reference does it, byte for byte, and I4 so that what is farthest from
+ * zero is the outermost level; all else is searched (quant_fit_impl.h).
  *
  * A block of 256 elements has parts whose d (and m) are small integers s times
  * the block's.  The parts are fitted alone, then the block's d is set so that
@@ -202,6 +203,40 @@ encode_iq4_nl(uint8_t *x, const float *y, const float *w)
 
 	fit_levels(&g, q, y, d, 0);
 	pack_q4_0(x, q);
+}
+
+/* ---- blocks of 32, 64 or 128 integers ---- */
+
+INLINE void
+encode_i4(uint8_t *x, const float *y, const float *w, int n)
+{
+	const struct fit_grid whole = { n, -8, 7 }, part = { FIT_PART, -8, 7 };
+	float d = w != NULL ? fit_fine_scale(&whole, y, w).d : fit_extreme(y, n) / -8;
+	uint16_t h = f32_to_bf16(d);
+	uint8_t q[128];
+
+	memcpy(x, &h, sizeof(h));
+	for (int i = 0; i < n; i += FIT_PART)
+		fit_levels(&part, q + i, y + i, bf16_to_f32(h), 0);
+	pack_i4(x, q, n);
+}
+
+static void
+encode_i4_32(uint8_t *x, const float *y, const float *w)
+{
+	encode_i4(x, y, w, 32);
+}
+
+static void
+encode_i4_64(uint8_t *x, const float *y, const float *w)
+{
+	encode_i4(x, y, w, 64);
+}
+
+static void
+encode_i4_128(uint8_t *x, const float *y, const float *w)
+{
+	encode_i4(x, y, w, 128);
 }
 
 /* ---- blocks of 256: a scale ---- */
@@ -513,5 +548,6 @@ const struct quant_simd JOIN(quant_simd, ISA) = { weigh, axpy, axpy_4, lost, wid
 	[DTYPE_Q5_1] = encode_q5_1, [DTYPE_Q8_0] = encode_q8_0, [DTYPE_Q2_K] = encode_q2_k,
 	[DTYPE_Q3_K] = encode_q3_k, [DTYPE_Q4_K] = encode_q4_k, [DTYPE_Q5_K] = encode_q5_k,
 	[DTYPE_Q6_K] = encode_q6_k, [DTYPE_IQ4_NL] = encode_iq4_nl,
-	[DTYPE_IQ4_XS] = encode_iq4_xs,
+	[DTYPE_IQ4_XS] = encode_iq4_xs, [DTYPE_I4_32] = encode_i4_32,
+	[DTYPE_I4_64] = encode_i4_64, [DTYPE_I4_128] = encode_i4_128,
 } };

@@ -1,7 +1,8 @@
 /*
  * quant_fit_impl - scales whose rounding errors are least
  *
- * A part is up to 32 elements y that become y = d q - m, q of a grid of levels.
+ * A part is up to 32 elements y, more of I4, that become y = d q - m, q of a
+ * grid of levels.
  * The error is the sum of w (y - d q + m)^2.  For given q the best d and m are
  * those of least squares; for given d and m the best q is the nearest level.
  * Which q to begin with is tried: FIT_TRIES candidates side by side, one in a
