@@ -3,15 +3,17 @@
  *
  * Reads a model directory or a GGUF file and writes a GGUF file whose weights
  * are of fewer bits: of one of llama.cpp's mixes of types, or under a budget of
- * bits; or a directory with weights of FP8.  How much each column matters comes
- * from a text (--calibrate) or from a file of such sums (--imatrix), which it
- * also makes.  Memory: the largest tensor as fp32; with --calibrate the model
- * and the activations of a piece.
+ * bits; or a directory with weights of FP8, or of four bits in groups.  How much
+ * each column matters comes from a text (--calibrate) or from a file of such
+ * sums (--imatrix), which it also makes.  Memory: the largest tensor as fp32;
+ * with --calibrate the model and the activations of a piece.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "base/stream.h"
 #include "model/quantize.h"
@@ -26,6 +28,7 @@ struct job {
 	const char	*rule[RULES];
 	int64_t		 threads, memory;
 	bool		 gptq, quiet, verbose;
+	bool		 groups;	/* w4a16: a directory */
 	/* at work */
 	const char	*path;
 	struct team	*team;
@@ -50,12 +53,14 @@ add_rule(void *into, const char *arg, struct err *err)
 }
 
 static const struct opt opts[] = {
-	{ 't', "type", OPT_STR, AT(type), "NAME", "q4_k_m, q8_0 ...: see the manual" },
-	{ 'o', "output", OPT_STR, AT(output), "FILE", "file to write" },
+	{ 't', "type", OPT_STR, AT(type), "NAME", "q4_k_m, q8_0, fp8, w4a16 ...: see the manual" },
+	{ 'o', "output", OPT_STR, AT(output), "FILE", "file or directory to write" },
 	{ 0, "bits", OPT_F64, AT(o.bits), "N", "choose types for so many bits a weight",
 	    .min = 0.5, .max = 32 },
 	{ 0, "tensor", OPT_CALL, AT(o), "REGEX=TYPE", "type of the tensors that match",
 	    .call = add_rule },
+	{ 0, "group", OPT_I64, AT(o.group), "N", "w4a16: weights that share a scale (128)",
+	    .min = 32, .max = 128 },
 	{ 0, "pure", OPT_FLAG, AT(o.pure), NULL, "one type for all, not a mix" },
 	{ 0, "allow-requantize", OPT_FLAG, AT(o.again), NULL, "quantize what is already" },
 	CALIBRATE_OPTIONS(struct job, calibrate),
@@ -123,6 +128,20 @@ put_report(const struct job *j, const struct quantize *q)
 	buf_free(&b);
 }
 
+static int
+save_directory(struct job *j, struct quantize *q, struct err *err)
+{
+	char aside[MODEL_PATH];
+	int ret;
+
+	if (model_aside(j->output, aside, err) < 0)
+		return -1;
+	ret = quantize_save(q, aside, wrote, j, err);
+	if (ret == 0)
+		ret = model_copy_tokenizer(j->path, aside, err);
+	return model_settle(aside, j->output, ret, err);
+}
+
 static void
 quantize(struct job *j)
 {
@@ -138,14 +157,15 @@ quantize(struct job *j)
 	if (j->gptq && (j->o.grams = grams_new(c->in, (const uint32_t *)(void *)c->run.p,
 	    c->run.n / 4, c->context, j->memory, &err)) == NULL)
 		tool_fail(NULL, &err);
-	if (export_open(&x, j->path, &err) < 0 ||
+	if ((j->groups ? export_open_own : export_open)(&x, j->path, &err) < 0 ||
 	    (q = quantize_plan(&x, &j->o, j->team, &err)) == NULL)
 		tool_fail(NULL, &err);
 	for (int i = 0; i < quantize_count(q); i++) {
 		j->total += quantize_at(q, i)->bytes;
 		elements += quantize_at(q, i)->n;
 	}
-	if (quantize_save(q, j->output, wrote, j, &err) < 0)
+	if ((j->groups ? save_directory(j, q, &err) :
+	    quantize_save(q, j->output, wrote, j, &err)) < 0)
 		tool_fail(NULL, &err);
 	tool_progress(NULL, j->quiet, j->verbose);
 	if (j->verbose)
@@ -158,31 +178,56 @@ quantize(struct job *j)
 	grams_free(j->o.grams);
 }
 
+/* Options that a type takes nothing of. */
+static void
+refuse(const char *type, const char *const *name)
+{
+	for (; *name != NULL; name++)
+		if (tool_given(*name))
+			tool_usage("-t %s has no use for --%s", type, *name);
+}
+
 /* A directory in the layout of compressed-tensors. */
 static void
 to_fp8(const struct job *j)
 {
-	static const char *const none[] = { "bits", "tensor", "pure", "imatrix", "calibrate",
-	    "field", "tokens", "context", "awq", "gptq", "memory", "report", "device", "threads",
-	    "verbose" };
+	static const char *const none[] = { "bits", "tensor", "pure", "group", "imatrix",
+	    "calibrate", "field", "tokens", "context", "awq", "gptq", "memory", "report",
+	    "device", "threads", "verbose", NULL };
 	char aside[MODEL_PATH];
 	struct err err;
 	int ret;
 
-	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
-		if (tool_given(none[i]))
-			tool_usage("-t fp8 has no use for --%s", none[i]);
+	refuse(j->type, none);
 	if (model_aside(j->output, aside, &err) < 0)
 		tool_fail(NULL, &err);
-	ret = quantize_directory(j->path, j->o.again, aside, &err);
+	ret = quantize_fp8(j->path, j->o.again, aside, &err);
 	if (model_settle(aside, j->output, ret, &err) < 0)
 		tool_fail(NULL, &err);
+}
+
+/* Before a text runs, what would fail after. */
+static void
+check_groups(const struct job *j)
+{
+	static const char *const none[] = { "bits", "tensor", "pure", NULL };
+
+	if (!j->groups && tool_given("group"))
+		tool_usage("--group is for -t w4a16");
+	if (!j->groups)
+		return;
+	refuse(j->type, none);
+	if (j->o.group != 32 && j->o.group != 64 && j->o.group != 128)
+		tool_usage("--group %" PRId64 ": 32, 64 or 128", j->o.group);
+	if (access(j->output, F_OK) == 0)
+		tool_die("%s: exists", j->output);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct job j = { .calibrate = CALIBRATE_DEFAULTS, .memory = (int64_t)1 << 30 };
+	struct job j = { .calibrate = CALIBRATE_DEFAULTS, .memory = (int64_t)1 << 30,
+	    .o.group = 128 };
 	char **files = tool_start(&tool, argc, argv, &j);
 	bool types = j.type != NULL || j.o.bits > 0;
 	struct err err;
@@ -192,10 +237,12 @@ main(int argc, char **argv)
 	if (j.output == NULL)
 		tool_usage("no -o FILE");
 	j.path = *files;
-	if (j.type != NULL && strcmp(j.type, "fp8") == 0) {
+	if (j.type != NULL && strcasecmp(j.type, "fp8") == 0) {
 		to_fp8(&j);
 		return tool_finish(0);
 	}
+	j.groups = j.type != NULL && strcasecmp(j.type, "w4a16") == 0;
+	check_groups(&j);
 	if (j.calibrate.imatrix != NULL && j.calibrate.text != NULL)
 		tool_usage("--imatrix and --calibrate");
 	if (j.o.awq && (!types || (j.calibrate.text == NULL && j.calibrate.imatrix == NULL)))

@@ -131,6 +131,45 @@ copy_file(struct export *x, struct err *err)
 	return 0;
 }
 
+/* ---- a model's own ---- */
+
+static int
+add_own(struct export *x, int i, struct err *err)
+{
+	const struct weight *w = &x->m.weight[i];
+	const struct param *p = &x->m.params.p[w->param];
+	struct export_from from = { .param = w->param };
+	struct gguf_name name = { .form = GGUF_SAME };
+
+	if (arch_family(x->m.config.arch)->gguf == NULL)
+		snprintf(name.name, sizeof(name.name), "%s", p->name);
+	else if (gguf_name(&x->m.config, p, &name, err) < 0)
+		return -1;
+	snprintf(from.name, sizeof(from.name), "%s", name.name);
+	from.form = name.form;
+	add(x, &from, type_of(x, w->param), w->ndim, w->shape);
+	return 0;
+}
+
+int
+export_open_own(struct export *x, const char *path, struct err *err)
+{
+	size_t n;
+
+	x->own = true;
+	if (model_open(&x->m, path, err) < 0)
+		return -1;
+	n = (size_t)x->m.n_weights;
+	x->tensor = calloc(n, sizeof(*x->tensor));
+	x->from = calloc(n, sizeof(*x->from));
+	if (x->tensor == NULL || x->from == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int i = 0; i < x->m.n_weights; i++)
+		if (add_own(x, i, err) < 0)
+			return err_wrap(err, "%s", path);
+	return 0;
+}
+
 int
 export_open(struct export *x, const char *path, struct err *err)
 {
@@ -158,9 +197,39 @@ export_close(struct export *x)
 	*x = (struct export){ .n = 0 };
 }
 
+void
+export_mats(const struct export *x, int tensor, int64_t *all, int64_t *first)
+{
+	const struct gguf_tensor *t = &x->tensor[tensor];
+
+	*all = t->ndim > 2 ? t->shape[0] : 1;
+	*first = 0;
+	if (x->own) {
+		const struct weight *w = &x->m.weight[tensor];
+
+		*all = x->m.params.p[w->param].n / w->n;
+		*first = w->at / w->n;
+	}
+}
+
+float
+export_plus(const struct export *x, int tensor)
+{
+	return x->own && x->from[tensor].form == GGUF_PLUS ? 1 : 0;
+}
+
+const char *
+export_called(const struct export *x, int tensor)
+{
+	return x->own ? x->m.weight[tensor].name : x->tensor[tensor].name;
+}
+
 bool
 export_free(const struct export *x, int tensor)
 {
+	if (x->own)
+		return is_linear(&x->m.config, &x->m.params.p[x->from[tensor].param]) &&
+		    !x->m.weight[tensor].turned;
 	if (x->gguf != NULL)
 		return x->tensor[tensor].ndim > 1 &&
 		    !gguf_is_wide(x->tensor[tensor].name);
@@ -174,7 +243,7 @@ export_quantized(const struct export *x, int tensor)
 		return dtype_block(gguf_block(x->tensor[tensor].type)->type) > 1 ?
 		    x->tensor[tensor].name : NULL;
 	for (int i = 0; i < x->m.n_weights; i++)
-		if (x->m.weight[i].param == x->from[tensor].param &&
+		if ((x->own ? i == tensor : x->m.weight[i].param == x->from[tensor].param) &&
 		    source_quantized(&x->m.files->source[i]))
 			return x->m.weight[i].name;
 	return NULL;
@@ -226,6 +295,8 @@ export_read(struct export *x, int tensor, float *y, struct err *err)
 
 	if (from == NULL)
 		return gguf_decode(gguf_at(x->gguf, tensor), y, err);
+	if (x->own)
+		return model_read(&x->m, tensor, y, err);
 	if (from->part == PART_FACTORS) {
 		gguf_rope_factors(&x->m.config, from->name, y);
 		return 0;

@@ -1,5 +1,6 @@
 #include "model/grams.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "dev/kernels.h"
@@ -11,6 +12,7 @@ struct sum {
 	int	 like;		/* the first input with the same x */
 	int64_t	 cols, mats;
 	dptr	 h;		/* (mats, K, K); 0: not computed now */
+	bool	 asked;		/* for, at any time */
 	int64_t	*seen;		/* rows of each */
 };
 
@@ -127,6 +129,35 @@ add(struct grams *g, int i, struct err *err)
 	return 0;
 }
 
+static long long
+layer_of(const struct sum *s)
+{
+	long long n = -1;
+
+	sscanf(s->name, "blk.%lld.", &n);
+	return n;
+}
+
+/*
+ * Where to begin, to have the sums of input i: of its layer those before it too that were not
+ * asked for and that memory has room for.  A directory's weights are written by their names.
+ */
+static int
+begin(const struct grams *g, int i)
+{
+	int64_t used = bytes_of(&g->sum[i]);
+
+	for (; i > 0; i--) {
+		const struct sum *s = &g->sum[i - 1];
+
+		used += s->like == i - 1 ? bytes_of(s) : 0;
+		if (layer_of(s) != layer_of(&g->sum[i]) || g->sum[s->like].asked ||
+		    used > g->memory)
+			break;
+	}
+	return i;
+}
+
 /* The sums of input i and of those behind it that memory has room for. */
 static int
 compute(struct grams *g, int i, struct err *err)
@@ -171,7 +202,8 @@ grams_get(struct grams *g, const char *name, int64_t mat, int64_t cols, float *h
 
 		if (strcmp(g->sum[i].name, name) != 0 || s->cols != cols || mat >= s->mats)
 			continue;
-		if (s->h.at == 0 && compute(g, g->sum[i].like, err) < 0)
+		s->asked = true;
+		if (s->h.at == 0 && compute(g, begin(g, g->sum[i].like), err) < 0)
 			return -1;
 		if (s->seen[mat] == 0)
 			return 0;

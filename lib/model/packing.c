@@ -28,14 +28,13 @@ is(const json_t *o, const char *key, const char *value)
 	return s != NULL && strcmp(s, value) == 0;
 }
 
-/* One group for all weights; per module ones are not. */
+/* Modules may be of several groups of settings, as long as their tensors tell them apart. */
 static int
 read_compressed(struct packing *p, const json_t *q, struct err *err)
 {
 	static const char *const formats[] = { "pack-quantized", "int-quantized",
 	    "float-quantized", "naive-quantized" };
-	const json_t *groups = json_object_get(q, "config_groups"), *weights = NULL, *v;
-	const json_t *block;
+	const json_t *groups = json_object_get(q, "config_groups"), *block = NULL, *v;
 	const char *name;
 	bool known = false;
 
@@ -44,13 +43,21 @@ read_compressed(struct packing *p, const json_t *q, struct err *err)
 	if (!known)
 		return err_set(err, ERR_FORMAT, "compressed-tensors of this format are not "
 		    "supported");
-	if (json_object_size(groups) != 1)
-		return err_set(err, ERR_FORMAT, "compressed-tensors with other than one group "
-		    "are not supported");
-	json_object_foreach((json_t *)(uintptr_t)groups, name, v)
-		weights = json_object_get(v, "weights");
-	p->bits = size_in(weights, "num_bits", 8);
-	block = json_object_get(weights, "block_structure");
+	p->bits = 0;
+	json_object_foreach((json_t *)(uintptr_t)groups, name, v) {
+		const json_t *weights = json_object_get(v, "weights");
+		int64_t bits = size_in(weights, "num_bits", 8);
+
+		if (p->bits != 0 && (bits != p->bits || json_array_size(block) > 0 ||
+		    json_array_size(json_object_get(weights, "block_structure")) > 0))
+			return err_set(err, ERR_FORMAT, "compressed-tensors of several groups "
+			    "that differ in bits, or have blocks, are not supported");
+		p->bits = bits;
+		block = json_object_get(weights, "block_structure");
+	}
+	if (p->bits == 0)
+		return err_set(err, ERR_FORMAT, "compressed-tensors without 'config_groups' are "
+		    "not supported");
 	for (size_t i = 0; i < 2 && json_array_size(block) == 2; i++)
 		p->block[i] = json_integer_value(json_array_get(block, i));
 	return 0;

@@ -152,7 +152,7 @@ static int
 fold_group(struct awq *a, const int *group, int n, int before, int bias, bool rows,
     struct err *err)
 {
-	const struct imatrix_entry *e = imatrix_find(a->im, a->tensor[group[0]].name);
+	const struct imatrix_entry *e = imatrix_find(a->im, a->x->tensor[group[0]].name);
 	const struct gguf_tensor *t = &a->x->tensor[group[0]];
 	int64_t cols = t->shape[t->ndim - 1];
 	int ret;

@@ -165,6 +165,12 @@ mix_fitting(dtype t, int64_t cols)
 	case DTYPE_IQ4_XS:
 		t = DTYPE_IQ4_NL;
 		break;
+	case DTYPE_I4_128:
+		t = cols % 64 == 0 ? DTYPE_I4_64 : DTYPE_I4_32;
+		break;
+	case DTYPE_I4_64:
+		t = DTYPE_I4_32;
+		break;
 	default:
 		break;
 	}

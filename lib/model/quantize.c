@@ -7,6 +7,7 @@
 
 #include "base/gptq.h"
 #include "model/gguf_impl.h"
+#include "model/save_impl.h"
 
 #define RULES_MAX	64
 #define TASK		((int64_t)1 << 15)	/* elements of a task, whole rows */
@@ -22,7 +23,8 @@ struct quantize {
 	struct export	*x;
 	const struct quantize_options *o;
 	struct team	*team;
-	const struct mix *mix;
+	const struct mix *mix;		/* to GGUF */
+	dtype		 base;		/* of linear layers, to a directory */
 	struct mix_model model;
 	struct rule	 rule[RULES_MAX];
 	int		 n_rules;
@@ -62,9 +64,10 @@ apply_fold(struct quantize *q, int i)
 {
 	const struct fold *f = &q->fold[i];
 	int64_t cols = cols_of(&q->x->tensor[i]), n = q->x->tensor[i].n;
+	float plus = export_plus(q->x, i);
 
 	for (int64_t k = 0; k < n && f->cols != NULL; k++)
-		q->y[k] *= f->cols[k % cols];
+		q->y[k] = (q->y[k] + plus) * f->cols[k % cols] - plus;
 	for (int64_t k = 0; k < n && f->rows != NULL; k++)
 		q->y[k] *= f->rows[k / cols];
 	for (int64_t k = 0; k < cols && f->cols != NULL && q->seen[0]; k++)
@@ -78,7 +81,7 @@ hold(struct quantize *q, int i, struct err *err)
 	const struct gguf_tensor *t = &q->x->tensor[i];
 	const struct imatrix_entry *e = q->o->imatrix == NULL ? NULL :
 	    imatrix_find(q->o->imatrix, t->name);
-	int64_t cols = cols_of(t), mats = mats_of(t);
+	int64_t cols = cols_of(t), mats = mats_of(t), all, first;
 
 	if (q->held == i)
 		return 0;
@@ -91,8 +94,9 @@ hold(struct quantize *q, int i, struct err *err)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (export_read(q->x, i, q->y, err) < 0)
 		return -1;
+	export_mats(q->x, i, &all, &first);
 	for (int64_t m = 0; e != NULL && m < mats; m++)
-		q->seen[m] = imatrix_mean(e, m, mats, cols, q->weight + m * cols);
+		q->seen[m] = imatrix_mean(e, first + m, all, cols, q->weight + m * cols);
 	apply_fold(q, i);
 	q->tensor[i].weighted = e != NULL && q->seen[0];
 	gptq_free(&q->gptq);
@@ -108,7 +112,7 @@ hold_gptq(struct quantize *q, dtype type, int64_t mat, struct err *err)
 {
 	const struct gguf_tensor *t = &q->x->tensor[q->held];
 	const struct fold *f = &q->fold[q->held];
-	int64_t cols = cols_of(t);
+	int64_t cols = cols_of(t), all, first;
 	float *h;
 	int got;
 
@@ -117,7 +121,8 @@ hold_gptq(struct quantize *q, dtype type, int64_t mat, struct err *err)
 	gptq_free(&q->gptq);
 	if ((h = malloc((size_t)(cols * cols) * sizeof(*h))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	got = grams_get(q->o->grams, t->name, mat, cols, h, err);
+	export_mats(q->x, q->held, &all, &first);
+	got = grams_get(q->o->grams, t->name, first + mat, cols, h, err);
 	for (int64_t k = 0; k < cols * cols && got > 0 && f->cols != NULL; k++)
 		h[k] /= f->cols[k / cols] * f->cols[k % cols];
 	if (got > 0)
@@ -308,10 +313,13 @@ choose(struct quantize *q, int i, struct err *err)
 	dtype type = gguf_block(t->type)->type, to = type;
 	const char *name;
 
-	*out = (struct quantize_tensor){ .name = t->name, .from = type, .n = t->n };
+	*out = (struct quantize_tensor){ .name = export_called(q->x, i), .from = type, .n = t->n };
 	q->out[i] = *t;
 	q->out[i].data = NULL;
-	if (export_free(q->x, i) && mix_free(t->name, t->ndim)) {
+	if (q->x->own) {
+		to = export_free(q->x, i) ? mix_fitting(q->base, cols_of(t)) : type;
+		to = dtype_block(to) > 1 ? to : type;
+	} else if (export_free(q->x, i) && mix_free(t->name, t->ndim)) {
 		to = mix_type(q->mix, &q->model, t->name, cols_of(t), q->o->pure);
 		for (int k = 0; k < q->n_rules; k++)
 			if (regexec(&q->rule[k].regex, t->name, 0, NULL, 0) == 0) {
@@ -481,6 +489,33 @@ scale(struct quantize *q, struct err *err)
 }
 
 static int
+find_type(struct quantize *q, struct err *err)
+{
+	static const dtype groups[] = { DTYPE_I4_32, DTYPE_I4_64, DTYPE_I4_128 };
+
+	if (!q->x->own && (q->mix = mix_find(q->o->type)) == NULL)
+		return err_set(err, ERR_ARG, "'%s': no such type", q->o->type);
+	for (int i = 0; i < 3 && q->x->own; i++)
+		if (dtype_block(groups[i]) == q->o->group)
+			q->base = groups[i];
+	if (q->x->own && q->base == DTYPE_NONE)
+		return err_set(err, ERR_ARG, "groups of %lld: 32, 64 or 128",
+		    (long long)q->o->group);
+	return 0;
+}
+
+/* A directory that nothing of would be quantized is refused. */
+static int
+check_any(const struct quantize *q, struct err *err)
+{
+	for (int i = 0; i < q->x->n; i++)
+		if (q->tensor[i].changed)
+			return 0;
+	return err_set(err, ERR_ARG, "%s: no linear layers that have rows of 32, 64 .. and are not "
+	    "transposed", arch_name(q->x->m.config.arch));
+}
+
+static int
 plan(struct quantize *q, struct err *err)
 {
 	size_t n = (size_t)q->x->n;
@@ -488,8 +523,8 @@ plan(struct quantize *q, struct err *err)
 	for (int i = 0; i < q->o->n_rules; i++)
 		if (add_rule(q, q->o->rule[i], err) < 0)
 			return -1;
-	if ((q->mix = mix_find(q->o->type)) == NULL)
-		return err_set(err, ERR_ARG, "'%s': no such type", q->o->type);
+	if (find_type(q, err) < 0)
+		return -1;
 	q->tensor = calloc(n + 1, sizeof(*q->tensor));
 	q->out = calloc(n + 1, sizeof(*q->out));
 	q->fold = calloc(n + 1, sizeof(*q->fold));
@@ -500,6 +535,8 @@ plan(struct quantize *q, struct err *err)
 	for (int i = 0; i < q->x->n; i++)
 		if (choose(q, i, err) < 0)
 			return -1;
+	if (q->x->own && check_any(q, err) < 0)
+		return -1;
 	if (q->o->bits > 0 && choose_by_budget(q, err) < 0)
 		return -1;
 	return q->o->awq ? scale(q, err) : 0;
@@ -601,6 +638,54 @@ file_type(const struct quantize *q)
 	return 0;
 }
 
+/* ---- writing a directory ---- */
+
+static int
+read_own(void *ctx, int weight, float *y, struct err *err)
+{
+	struct quantize *q = ctx;
+	const struct quantize_tensor *out = &q->tensor[weight];
+
+	if (hold(q, weight, err) < 0)
+		return -1;
+	memcpy(y, q->y, (size_t)out->n * sizeof(*y));
+	if (q->done != NULL)
+		q->done(q->ctx, out);
+	return 0;
+}
+
+static int
+encode_own(void *ctx, int weight, void *blocks, struct err *err)
+{
+	struct quantize *q = ctx;
+	struct quantize_tensor *out = &q->tensor[weight];
+
+	if (hold(q, weight, err) < 0 || encode(q, out->to, 0,
+	    out->n / cols_of(&q->x->tensor[weight]), blocks, true, err) < 0)
+		return -1;
+	out->error = q->held_size > 0 ? q->held_error / q->held_size : 0;
+	if (q->done != NULL)
+		q->done(q->ctx, out);
+	return 0;
+}
+
+static int
+save_own(struct quantize *q, const char *dir, struct err *err)
+{
+	dtype *type = calloc((size_t)q->x->n, sizeof(*type));
+	struct save_as as = { .type = type, .ordered = q->o->grams != NULL, .read = read_own,
+	    .encode = encode_own, .ctx = q };
+	int ret;
+
+	if (type == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int i = 0; i < q->x->n; i++)
+		type[i] = dtype_block(q->tensor[i].to) > 1 ? q->tensor[i].to : DTYPE_NONE;
+	ret = model_save_as(&q->x->m, dir, &as, err);
+	free(type);
+	return ret;
+}
+
 int
 quantize_save(struct quantize *q, const char *path, quantize_done *done, void *ctx,
     struct err *err)
@@ -608,11 +693,13 @@ quantize_save(struct quantize *q, const char *path, quantize_done *done, void *c
 	struct gguf_keys *k = &q->x->keys;
 	struct gguf_write w = { .keys = k, .tensor = q->out, .n = q->x->n, .fill = fill, .ctx = q };
 
+	q->done = done;
+	q->ctx = ctx;
+	if (q->x->own)
+		return save_own(q, path, err);
 	gguf_put_u32(k, "general.file_type", file_type(q));
 	for (int i = 0; i < q->x->n; i++)
 		if (!q->tensor[i].changed && q->x->gguf != NULL)
 			q->out[i].data = gguf_find(q->x->gguf, q->tensor[i].name)->data;
-	q->done = done;
-	q->ctx = ctx;
 	return gguf_save(path, &w, err);
 }

@@ -1,5 +1,5 @@
 /*
- * quantize - a model with smaller weights, as a GGUF file
+ * quantize - a model with smaller weights, as a GGUF file or a directory
  *
  * Types are chosen first, by one of llama.cpp's mixes or under a budget of
  * bits, then tensors are read, encoded and written one after the other: memory
@@ -15,7 +15,8 @@
 #include "model/imatrix.h"
 
 struct quantize_options {
-	const char	*type;		/* a mix of llama.cpp: "q4_k_m" */
+	const char	*type;		/* a mix of llama.cpp: "q4_k_m"; to a directory: none */
+	int64_t		 group;		/* to a directory: integers that share a scale, 32 to 128 */
 	bool		 pure;		/* all tensors of the type itself, not of its mix */
 	bool		 again;		/* what is quantized already too */
 	double		 bits;		/* a weight, on average; 0: types by the mix */
@@ -38,7 +39,11 @@ struct quantize_tensor {
 
 struct quantize;
 
-/* x, options and team are borrowed until quantize_free(). */
+/*
+ * x, options and team are borrowed until quantize_free().  Of an export of its
+ * own (export_open_own()) linear layers become groups of integers of four bits:
+ * smaller groups than were asked for where rows are no multiple of those.
+ */
 struct quantize *quantize_plan(struct export *x, const struct quantize_options *o,
     struct team *team, struct err *err);
 int quantize_count(const struct quantize *q);
@@ -46,6 +51,7 @@ const struct quantize_tensor *quantize_at(const struct quantize *q, int i);
 
 /* Called after each tensor was written. */
 typedef void quantize_done(void *ctx, const struct quantize_tensor *t);
+/* To a file, or into a directory, which is there: all but the tokenizer. */
 int quantize_save(struct quantize *q, const char *path, quantize_done *done, void *ctx,
     struct err *err);
 void quantize_free(struct quantize *q);
@@ -54,6 +60,6 @@ void quantize_free(struct quantize *q);
  * The model at path as a directory in the layout of compressed-tensors, its
  * linear layers of FP8 with a scale a row, all else as it is.
  */
-int quantize_directory(const char *path, bool again, const char *dir, struct err *err);
+int quantize_fp8(const char *path, bool again, const char *dir, struct err *err);
 
 #endif

@@ -5,21 +5,40 @@
 
 #include "fmt/safetensors.h"
 #include "model/adapter_impl.h"
+#include "model/save_impl.h"
 #include "model/sources_impl.h"
 
 #define PART ((int64_t)5000000000)	/* bytes of a file, as Hugging Face has it */
 
+/* What of a weight a tensor of the file has. */
+enum part {
+	PART_WHOLE,
+	PART_SCALE,		/* of FP8: one a row */
+	PART_PACKED, PART_GROUPS, PART_SHAPE,	/* of I4: integers, scales of groups, sizes */
+};
+
+struct piece {
+	int		 weight;
+	enum part	 part;
+	char		 name[2 * NN_NAME];	/* of all parts but PART_WHOLE */
+};
+
 struct save {
 	struct model	*m;
 	const char	*dir;
-	struct st_tensor *tensor;	/* one a weight, and its scales after it */
-	char		(*name)[2 * NN_NAME];	/* of scales */
-	int		*of;		/* the weight of each */
+	const struct save_as *as;	/* or NULL */
+	dtype		*type;		/* that each weight gets */
+	struct st_tensor *tensor;	/* those of a weight follow each other */
+	struct piece	*piece;		/* of each */
 	int		 n;
 	int		 first;		/* of the part that is written */
+	bool		 quantized;	/* any weight */
 	int		 held;		/* the weight that is in host, -1: none */
 	float		*host, *raw;	/* a whole one: in the file's order, in the parameter's */
 	float		*scale;		/* of its rows, when they are FP8 */
+	/* In files scales come behind all integers, which come of the same blocks. */
+	char		*groups;	/* scales of the groups of all weights */
+	int64_t		*groups_at;	/* where those of each begin; at the end, how many bytes */
 };
 
 #define F8_MOST	448.0f
@@ -39,22 +58,11 @@ f8_from_f32(float x)
 	return sign | (uint8_t)((u >> 20) - ((127 - 7) << 3));
 }
 
-/*
- * Becomes this weight FP8, with a scale a row?  What lies transposed is no Linear module to
- * those who read the layout.
- */
-static bool
-is_scaled(const struct save *s, const struct weight *w)
-{
-	return s->scale != NULL && !w->turned &&
-	    is_linear(&s->m->config, &s->m->params.p[w->param]);
-}
-
 /* Not as it lies in memory: brought to the host as a whole. */
 static bool
 is_held(const struct save *s, const struct weight *w)
 {
-	return w->turned || w->pairs || s->scale != NULL || s->m->dev == NULL;
+	return w->turned || w->pairs || s->quantized || s->m->dev == NULL;
 }
 
 /* Each row divided by its scale, which takes its largest to FP8's. */
@@ -78,40 +86,90 @@ scale_rows(struct save *s, const struct weight *w, struct err *err)
 	return 0;
 }
 
+/* From s->host to the order of files, rows of so many bytes. */
+static void
+to_halves(struct save *s, const struct weight *w, int64_t bytes)
+{
+	if (w->pairs)
+		rows_to_halves(s->host, s->raw, w->shape[0], bytes, s->m->config.head_dim);
+	else
+		memcpy(s->host, s->raw, (size_t)(w->shape[0] * bytes));
+}
+
 static int
 hold(struct save *s, int i, struct err *err)
 {
 	const struct weight *w = &s->m->weight[i];
 	int64_t rows = w->shape[0];
 
-	if (model_read(s->m, i, s->raw, err) < 0)
+	if ((s->as != NULL ? s->as->read(s->as->ctx, i, s->raw, err) :
+	    model_read(s->m, i, s->raw, err)) < 0)
 		return -1;
 	if (w->turned)
 		rows_turned(s->host, s->raw, rows, w->n / rows);
-	else if (w->pairs)
-		rows_to_halves(s->host, s->raw, rows, w->n / rows * 4, s->m->config.head_dim);
 	else
-		memcpy(s->host, s->raw, (size_t)w->n * sizeof(*s->host));
+		to_halves(s, w, w->n / rows * 4);
 	s->held = i;
-	return is_scaled(s, w) ? scale_rows(s, w, err) : 0;
+	return s->type[i] == DTYPE_F8_E4M3 ? scale_rows(s, w, err) : 0;
+}
+
+/* The integers to s->raw, the scales to where all of them are. */
+static int
+hold_groups(struct save *s, int i, struct err *err)
+{
+	const struct weight *w = &s->m->weight[i];
+	int64_t n = w->n / dtype_block(s->type[i]), bytes = dtype_bytes(s->type[i], w->n) / n;
+	const char *from = (const char *)s->host;
+	char *to = (char *)s->raw, *scale = s->groups + s->groups_at[i];
+
+	if (s->as->encode(s->as->ctx, i, s->raw, err) < 0)
+		return -1;
+	to_halves(s, w, n * bytes / w->shape[0]);
+	for (int64_t k = 0; k < n; k++, from += bytes, to += bytes - 2) {
+		memcpy(scale + 2 * k, from, 2);
+		memcpy(to, from + 2, (size_t)(bytes - 2));
+	}
+	s->held = i;
+	return 0;
+}
+
+static int
+fill_groups(struct save *s, const struct piece *piece, int64_t at, void *p, int64_t n,
+    struct err *err)
+{
+	const char *from;
+
+	if (piece->part == PART_SHAPE) {
+		from = (const char *)s->m->weight[piece->weight].shape;
+	} else if (piece->part == PART_GROUPS) {
+		from = s->groups + s->groups_at[piece->weight];
+	} else {
+		if (s->held != piece->weight && hold_groups(s, piece->weight, err) < 0)
+			return -1;
+		from = (const char *)s->raw;
+	}
+	memcpy(p, from + at, (size_t)n);
+	return 0;
 }
 
 static int
 fill(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err)
 {
 	struct save *s = ctx;
-	int t = s->first + tensor, i = s->of[t];
-	const struct weight *w = &s->m->weight[i];
-	dtype type = s->tensor[t].type;
+	const struct piece *piece = &s->piece[s->first + tensor];
+	const struct weight *w = &s->m->weight[piece->weight];
+	dtype type = s->tensor[s->first + tensor].type;
 	int64_t size = dtype_size(type);
 	const float *from;
 
+	if (piece->part >= PART_PACKED)
+		return fill_groups(s, piece, at, p, n, err);
 	if (!is_held(s, w))
 		return param_download(&s->m->params, &s->m->params.p[w->param], w->at + at / size,
 		    n / size, p, type, err);
-	if (s->held != i && hold(s, i, err) < 0)
+	if (s->held != piece->weight && hold(s, piece->weight, err) < 0)
 		return -1;
-	from = (t > 0 && s->of[t - 1] == i ? s->scale : s->host) + at / size;
+	from = (piece->part == PART_SCALE ? s->scale : s->host) + at / size;
 	if (type != DTYPE_F8_E4M3)
 		dtype_convert(p, type, from, DTYPE_F32, n / size);
 	for (int64_t k = 0; type == DTYPE_F8_E4M3 && k < n; k++)
@@ -119,33 +177,75 @@ fill(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err)
 	return 0;
 }
 
+/* ---- what there is to write ---- */
+
+/* A tensor of weight i; suffix takes the place of "weight", NULL: as it is. */
 static void
-add_scale(struct save *s, int i)
+add(struct save *s, int i, enum part part, const char *suffix, dtype type, int ndim,
+    const int64_t *shape)
 {
 	const struct weight *w = &s->m->weight[i];
+	struct piece *p = &s->piece[s->n];
+	struct st_tensor *t = &s->tensor[s->n++];
 
-	snprintf(s->name[s->n], sizeof(*s->name), "%s_scale", w->name);
-	s->tensor[s->n] = (struct st_tensor){ .name = s->name[s->n], .ndim = 2,
-	    .shape = { w->shape[0], 1 }, .type = DTYPE_F32, .bytes = 4 * w->shape[0] };
-	s->of[s->n++] = i;
+	p->weight = i;
+	p->part = part;
+	*t = (struct st_tensor){ .name = w->name, .ndim = ndim, .type = type };
+	memcpy(t->shape, shape, (size_t)ndim * sizeof(*shape));
+	t->bytes = st_bytes(type, ndim, shape);
+	if (suffix == NULL)
+		return;
+	snprintf(p->name, sizeof(p->name), "%.*s%s", (int)(strlen(w->name) - strlen("weight")),
+	    w->name, suffix);
+	t->name = p->name;
 }
 
+static void
+add_weight(struct save *s, int i)
+{
+	const struct weight *w = &s->m->weight[i];
+	dtype type = s->type[i];
+	int64_t block = dtype_block(type), rows = w->shape[0], cols = w->shape[1];
+
+	if (block == 1) {
+		add(s, i, PART_WHOLE, NULL, type, w->ndim, w->shape);
+		if (type == DTYPE_F8_E4M3)
+			add(s, i, PART_SCALE, "weight_scale", DTYPE_F32, 2,
+			    (int64_t[]){ rows, 1 });
+		return;
+	}
+	add(s, i, PART_PACKED, "weight_packed", DTYPE_I32, 2, (int64_t[]){ rows, cols / 8 });
+	add(s, i, PART_GROUPS, "weight_scale", DTYPE_BF16, 2, (int64_t[]){ rows, cols / block });
+	add(s, i, PART_SHAPE, "weight_shape", DTYPE_I64, 1, (int64_t[]){ 2 });
+}
+
+/* The type of a weight; of FP8 are linear layers that lie as they are, a Linear module's way. */
+static dtype
+type_of(const struct save *s, int i, dtype type)
+{
+	const struct weight *w = &s->m->weight[i];
+	dtype own = w->type != DTYPE_NONE ? w->type : DTYPE_F32;
+
+	if (s->as != NULL)
+		type = s->as->type[i];
+	else if (type == DTYPE_F8_E4M3 &&
+	    (w->turned || !is_linear(&s->m->config, &s->m->params.p[w->param])))
+		type = DTYPE_NONE;
+	return type == DTYPE_NONE ? own : type;
+}
+
+/* Of all weights; what config.json says of them. */
 static dtype
 describe(struct save *s, dtype type)
 {
 	for (int i = 0; i < s->m->n_weights; i++) {
-		const struct weight *w = &s->m->weight[i];
-		dtype own = w->type != DTYPE_NONE ? w->type : DTYPE_F32;
-		struct st_tensor *t = &s->tensor[s->n];
-		bool stays = type == DTYPE_NONE || (type == DTYPE_F8_E4M3 && !is_scaled(s, w));
+		int64_t n = s->m->weight[i].n, block;
 
-		*t = (struct st_tensor){ .name = w->name, .ndim = w->ndim,
-		    .type = stays ? own : type };
-		memcpy(t->shape, w->shape, sizeof(w->shape));
-		t->bytes = w->n * dtype_size(t->type);
-		s->of[s->n++] = i;
-		if (t->type == DTYPE_F8_E4M3)
-			add_scale(s, i);
+		s->type[i] = type_of(s, i, type);
+		block = dtype_block(s->type[i]);
+		s->quantized |= block > 1 || s->type[i] == DTYPE_F8_E4M3;
+		s->groups_at[i + 1] = s->groups_at[i] + (block > 1 ? 2 * (n / block) : 0);
+		add_weight(s, i);
 	}
 	return s->tensor[0].type;
 }
@@ -241,38 +341,114 @@ save_weights(struct save *s, int64_t limit, struct err *err)
 	    save_parts(s, parts, limit, err);
 }
 
-/* What compressed-tensors calls these weights; modules that stay as they are go by name. */
+/* ---- what compressed-tensors calls these weights ---- */
+
+static bool
+is_quantized(const struct save *s, int i)
+{
+	return dtype_block(s->type[i]) > 1 || s->type[i] == DTYPE_F8_E4M3;
+}
+
+/* The name of the module whose weight this is; empty when it is none's. */
+static str
+module_of(const struct weight *w)
+{
+	str name = str_of(w->name);
+
+	return w->ndim == 2 && str_ends(name, S(".weight")) ?
+	    (str){ name.p, name.n - S(".weight").n } : S("");
+}
+
+/* Append the names of modules whose weights are of this type, NONE: of none that is quantized. */
+static int
+add_modules(const struct save *s, json_t *list, dtype type)
+{
+	int bad = 0;
+
+	for (int i = 0; i < s->m->n_weights; i++) {
+		str name = module_of(&s->m->weight[i]);
+
+		if ((is_quantized(s, i) ? s->type[i] : DTYPE_NONE) == type && name.n > 0 &&
+		    !str_eq(name, S("lm_head")))
+			bad |= json_array_append_new(list, json_stringn(name.p, (size_t)name.n));
+	}
+	return bad;
+}
+
+/* The settings of one type; all Linear modules are meant, or those that are of it. */
+static json_t *
+scheme(const struct save *s, dtype type, bool all)
+{
+	bool fp8 = type == DTYPE_F8_E4M3;
+	json_t *targets = json_array(), *weights;
+	int bad = all ? json_array_append_new(targets, json_string("Linear")) :
+	    add_modules(s, targets, type);
+
+	weights = json_pack("{s:i, s:s, s:b, s:s, s:b}", "num_bits", fp8 ? 8 : 4, "type",
+	    fp8 ? "float" : "int", "symmetric", 1, "strategy", fp8 ? "channel" : "group",
+	    "dynamic", 0);
+	if (!fp8)
+		bad |= json_object_set_new(weights, "group_size", json_integer(dtype_block(type)));
+	if (s->as != NULL && s->as->ordered)
+		bad |= json_object_set_new(weights, "actorder", json_string("weight"));
+	if (bad != 0 || weights == NULL) {
+		json_decref(targets);
+		json_decref(weights);
+		return NULL;
+	}
+	return json_pack("{s:o, s:n, s:n, s:o}", "targets", targets, "input_activations",
+	    "output_activations", "weights", weights);
+}
+
+static int
+count(const struct save *s, dtype type)
+{
+	int n = 0;
+
+	for (int i = 0; i < s->m->n_weights; i++)
+		n += s->type[i] == type;
+	return n;
+}
+
+/*
+ * The type that most modules have is said of all.  Among them are those that others fuse, whose
+ * names are not these.
+ */
 static int
 put_scheme(const struct save *s, json_t *doc, struct err *err)
 {
-	json_t *ignore = json_array();
-	int bad = json_array_append_new(ignore, json_string("lm_head"));
+	static const dtype types[] = { DTYPE_F8_E4M3, DTYPE_I4_128, DTYPE_I4_64, DTYPE_I4_32 };
+	const int n_types = sizeof(types) / sizeof(*types);
+	json_t *ignore = json_array(), *groups = json_object();
+	int bad = json_array_append_new(ignore, json_string("lm_head")), n = 0, most = 0;
 
-	for (int i = 0; i < s->m->n_weights; i++) {
-		const struct weight *w = &s->m->weight[i];
-		str name = str_of(w->name);
+	for (int k = 1; k < n_types; k++)
+		if (count(s, types[k]) > count(s, types[most]))
+			most = k;
+	for (int k = 0; k < n_types; k++) {
+		char name[32];
 
-		if (w->ndim == 2 && !is_scaled(s, w) && str_ends(name, S(".weight")) &&
-		    !str_eq(name, S("lm_head.weight")))
-			bad |= json_array_append_new(ignore, json_stringn(name.p,
-			    (size_t)(name.n - S(".weight").n)));
+		if (count(s, types[k]) == 0)
+			continue;
+		snprintf(name, sizeof(name), "group_%d", n++);
+		bad |= json_object_set_new(groups, name, scheme(s, types[k], k == most));
 	}
+	bad |= add_modules(s, ignore, DTYPE_NONE);
 	bad |= json_object_set_new(doc, "quantization_config", json_pack("{s:s, s:s, s:s, s:o, "
-	    "s:{s:{s:[s], s:n, s:n, s:{s:i, s:s, s:b, s:s, s:b}}}}",
-	    "quant_method", "compressed-tensors", "format", "float-quantized",
-	    "quantization_status", "compressed", "ignore", ignore, "config_groups", "group_0",
-	    "targets", "Linear", "input_activations", "output_activations", "weights",
-	    "num_bits", 8, "type", "float", "symmetric", 1, "strategy", "channel",
-	    "dynamic", 0));
+	    "s:o}", "quant_method", "compressed-tensors", "format",
+	    most == 0 ? "float-quantized" : "pack-quantized", "quantization_status",
+	    "compressed", "ignore", ignore, "config_groups", groups));
 	return bad != 0 ? err_set(err, ERR_NOMEM, "out of memory") : 0;
 }
+
+/* ---- the whole ---- */
 
 static int
 save_configs(const struct save *s, const struct config *c, const char *dir, struct err *err)
 {
 	json_t *doc = config_write(c, err);
 
-	if (doc != NULL && s->scale != NULL && put_scheme(s, doc, err) < 0) {
+	if (doc != NULL && s->quantized && put_scheme(s, doc, err) < 0) {
 		json_decref(doc);
 		return -1;
 	}
@@ -287,40 +463,72 @@ save_configs(const struct save *s, const struct config *c, const char *dir, stru
 	return save_json(dir, "generation_config.json", doc, err);
 }
 
+static int
+allocate(struct save *s, struct err *err)
+{
+	size_t n = (size_t)s->m->n_weights + 1;
+	int64_t rows = 1;
+
+	for (int i = 0; i < s->m->n_weights; i++)
+		rows = s->m->weight[i].shape[0] > rows ? s->m->weight[i].shape[0] : rows;
+	s->type = calloc(n, sizeof(*s->type));
+	s->tensor = calloc(3 * n, sizeof(*s->tensor));
+	s->piece = calloc(3 * n, sizeof(*s->piece));
+	s->groups_at = calloc(n, sizeof(*s->groups_at));
+	s->scale = malloc((size_t)rows * sizeof(*s->scale));
+	if (s->type == NULL || s->tensor == NULL || s->piece == NULL || s->groups_at == NULL ||
+	    s->scale == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+static int
+save(struct save *s, dtype type, int64_t part, struct err *err)
+{
+	struct config c = s->m->config;
+
+	if (allocate(s, err) < 0)
+		return -1;
+	c.dtype = describe(s, type);
+	if (type == DTYPE_F8_E4M3 && !s->quantized)
+		return err_set(err, ERR_ARG, "%s has no linear layers that its layout holds",
+		    arch_name(c.arch));
+	s->groups = malloc((size_t)s->groups_at[s->m->n_weights] + 1);
+	if (s->groups == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (save_configs(s, &c, s->dir, err) < 0)
+		return -1;
+	return save_weights(s, part > 0 ? part : PART, err);
+}
+
+static int
+save_free(struct save *s, int ret)
+{
+	free(s->type);
+	free(s->tensor);
+	free(s->piece);
+	free(s->groups_at);
+	free(s->groups);
+	free(s->scale);
+	free(s->host);
+	free(s->raw);
+	return ret;
+}
+
 int
 model_save(struct model *m, const char *dir, dtype type, int64_t part, struct err *err)
 {
 	struct save s = { .m = m, .dir = dir, .held = -1 };
-	struct config c = m->config;
-	size_t most = 2 * (size_t)m->n_weights + 1;
-	int64_t rows = 1;
-	int ret = -1;
 
 	if (m->adapter != NULL)
 		return adapter_save(m, dir, err);
-	s.tensor = calloc(most, sizeof(*s.tensor));
-	s.name = calloc(most, sizeof(*s.name));
-	s.of = calloc(most, sizeof(*s.of));
-	for (int i = 0; i < m->n_weights; i++)
-		rows = m->weight[i].shape[0] > rows ? m->weight[i].shape[0] : rows;
-	if (type == DTYPE_F8_E4M3)
-		s.scale = malloc((size_t)rows * sizeof(*s.scale));
-	if (s.tensor == NULL || s.name == NULL || s.of == NULL ||
-	    (type == DTYPE_F8_E4M3 && s.scale == NULL)) {
-		err_set(err, ERR_NOMEM, "out of memory");
-	} else {
-		c.dtype = describe(&s, type);
-		if (type == DTYPE_F8_E4M3 && s.n == m->n_weights)
-			err_set(err, ERR_ARG, "%s has no linear layers that fp8's layout holds",
-			    arch_name(c.arch));
-		else if (save_configs(&s, &c, dir, err) == 0)
-			ret = save_weights(&s, part > 0 ? part : PART, err);
-	}
-	free(s.tensor);
-	free(s.name);
-	free(s.of);
-	free(s.scale);
-	free(s.host);
-	free(s.raw);
-	return ret;
+	return save_free(&s, save(&s, type, part, err));
+}
+
+int
+model_save_as(struct model *m, const char *dir, const struct save_as *as, struct err *err)
+{
+	struct save s = { .m = m, .dir = dir, .as = as, .held = -1 };
+
+	return save_free(&s, save(&s, DTYPE_NONE, 0, err));
 }

@@ -17,12 +17,17 @@ loss () {
 
 # stored RUN TYPE: its last checkpoint with matrices of layers in such blocks
 stored () {
+	if test "$2" = i4_32
+	then
+		llm-quantize -q -t w4a16 --group 32 -o "$1.stored" "$1/latest"
+		return
+	fi
 	llm-quantize -q -t "$2" --pure --tensor embd=f32 -o "$1.gguf" "$1/latest" &&
 	    llm-convert -o "$1.stored" "$1.gguf"
 }
 
 exits 0 'a plain run' train plain
-for type in q4_0 iq4_nl
+for type in q4_0 iq4_nl i4_32
 do
 	exits 0 "for $type" train $type --fake-quant $type
 	exits 0 'is stored so' stored $type $type

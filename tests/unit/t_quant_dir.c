@@ -1,6 +1,7 @@
 /*
  * Models made smaller as directories: of each tiny model (tests/golden/model.py) the matrices
- * of linear layers, and those alone, and what is read of it makes nearly the same logits.
+ * of linear layers, and those alone, and what is read of it makes nearly the same logits.  Rows
+ * there are too short for groups, so those are of random models of each family.
  */
 #include <glob.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include "../lib/logits.h"
 #include "fmt/safetensors.h"
 #include "model/quantize.h"
+#include "model/sizes.h"
 
 static char tmp[64];
 
@@ -25,6 +27,23 @@ is_linear(const struct st_tensor *t)
 	return t->ndim == 2;
 }
 
+/* In FP8, or in groups where rows can be. */
+static bool
+is_quantized(const struct st_file *f, const struct st_tensor *was)
+{
+	const struct st_tensor *t = st_find(f, was->name), *scale;
+	char name[200];
+
+	if (t != NULL)
+		return t->type == DTYPE_F8_E4M3 || was->shape[1] % 32 != 0;
+	snprintf(name, sizeof(name), "%s_packed", was->name);
+	t = st_find(f, name);
+	snprintf(name, sizeof(name), "%s_scale", was->name);
+	scale = st_find(f, name);
+	return t != NULL && t->type == DTYPE_I32 && t->shape[1] == was->shape[1] / 8 &&
+	    scale != NULL && scale->type == DTYPE_BF16 && scale->shape[0] == was->shape[0];
+}
+
 /* How many matrices of linear layers there are; -1: another tensor than those has changed. */
 static int
 count(const char *from, const char *to)
@@ -39,7 +58,7 @@ count(const char *from, const char *to)
 
 		if (strncmp(x->name, "pooler.", 7) == 0)	/* no part of an encoder here */
 			continue;
-		if (is_linear(x) ? y == NULL || y->type != DTYPE_F8_E4M3 : !same) {
+		if (is_linear(x) ? !is_quantized(b, x) : !same) {
 			printf("# %s\n", x->name);
 			n = -1;
 		} else {
@@ -92,7 +111,7 @@ check_model(const char *from)
 
 	snprintf(dir, sizeof(dir), "%s/%s", tmp, name);
 	must(mkdir(dir, 0777), dir);
-	must(quantize_directory(from, false, dir, &err), from);
+	must(quantize_fp8(from, false, dir, &err), from);
 	snprintf(what, sizeof(what), "%s: linear layers, and no more", name);
 	ok(count(from, dir) > 0, what);
 	want = logits_of(from, NULL, &n);
@@ -110,6 +129,148 @@ check_model(const char *from)
 	must(model_remove(dir, &err), dir);
 }
 
+static int
+quantize(const char *from, const struct quantize_options *o, struct team *team, const char *dir)
+{
+	struct export x = { .n = 0 };
+	struct quantize *q = NULL;
+	int ret = -1;
+
+	must(mkdir(dir, 0777), dir);
+	if (export_open_own(&x, from, &err) == 0 &&
+	    (q = quantize_plan(&x, o, team, &err)) != NULL)
+		ret = quantize_save(q, dir, NULL, NULL, &err);
+	quantize_free(q);
+	export_close(&x);
+	return ret;
+}
+
+static void
+make_model(enum arch arch, const char *dir)
+{
+	struct model m = { .dev = NULL };
+	struct config c;
+
+	config_default(&c, arch);
+	c.vocab = 96;
+	c.width = 96;
+	c.layers = 2;
+	c.heads = 2;
+	c.context = 64;
+	c.ffn = 128;
+	config_layers(&c);
+	must(config_complete(&c, 0, &err), arch_name(arch));
+	must(model_init(&m, &c, dev, false, 3, &err), arch_name(arch));
+	must(mkdir(dir, 0777), dir);
+	must(model_save(&m, dir, DTYPE_BF16, 0, &err), dir);
+	model_free(&m);
+}
+
+static void
+check_groups(enum arch arch, struct team *team)
+{
+	struct quantize_options o = { .group = 128 };
+	char from[100], dir[100], what[100];
+	bool made;
+
+	snprintf(from, sizeof(from), "%s/model", tmp);
+	snprintf(dir, sizeof(dir), "%s/groups", tmp);
+	make_model(arch, from);
+	made = quantize(from, &o, team, dir) == 0;
+	snprintf(what, sizeof(what), "%s: groups", arch_name(arch));
+	ok(arch == ARCH_GPT2 ? !made && strstr(err.msg, "transposed") != NULL : made &&
+	    count(from, dir) > 0, what);
+	/* An eighth of the largest where its like of the other sign is cut off; bf16 of it. */
+	snprintf(what, sizeof(what), "%s: each weight to an eighth of the largest", arch_name(arch));
+	ok(!made || is_near(from, dir, 0, 0.125f * 1.01f), what);
+	must(made ? model_remove(dir, &err) : rmdir(dir), dir);
+	must(model_remove(from, &err), from);
+}
+
+static float *
+weight_of(struct model *m, const char *name)
+{
+	int i = 0;
+	float *y;
+
+	while (strcmp(m->weight[i].name, name) != 0)
+		i++;
+	y = malloc((size_t)m->weight[i].n * sizeof(*y));
+	must(y == NULL ? -1 : model_read(m, i, y, &err), name);
+	return y;
+}
+
+/* Columns of q times the norm before; rows of up times the first row of down. */
+static float *
+products(const char *dir, bool *scaled)
+{
+	struct model m = { .dev = NULL };
+	float *norm, *q, *up, *down, *y;
+	int64_t n, ffn, at = 0;
+
+	must(model_open(&m, dir, &err), dir);
+	n = m.config.width;
+	ffn = m.config.ffn;
+	norm = weight_of(&m, "model.layers.0.input_layernorm.weight");
+	q = weight_of(&m, "model.layers.0.self_attn.q_proj.weight");
+	up = weight_of(&m, "model.layers.0.mlp.up_proj.weight");
+	down = weight_of(&m, "model.layers.0.mlp.down_proj.weight");
+	y = malloc((size_t)(2 * n * n + ffn * n) * sizeof(*y));
+	for (int64_t i = 0; i < n * n; i++)
+		y[at++] = q[i] * (norm[i % n] + (float)m.config.norm_plus);
+	for (int64_t i = 0; i < ffn * n; i++)
+		y[at++] = up[i] * down[i / n];
+	*scaled = norm[0] != norm[1] && norm[2] != norm[3];
+	free(norm);
+	free(q);
+	free(up);
+	free(down);
+	model_free(&m);
+	return y;
+}
+
+/* Inputs of unlike sizes: what AWQ makes of a matrix and what comes before is what it was. */
+static void
+check_awq(enum arch arch, struct team *team)
+{
+	static const char *const name[] = { "attn_q", "ffn_down" };
+	struct imatrix *im = imatrix_new(&err);
+	struct quantize_options o = { .group = 32, .awq = true, .imatrix = im };
+	char from[100], dir[100], what[100];
+	bool before, after;
+	float *x, *y;
+	double d;
+
+	for (int i = 0; i < 2; i++) {
+		int64_t n = i == 0 ? 96 : 128;
+		struct imatrix_entry *e;
+
+		snprintf(what, sizeof(what), "blk.0.%s.weight", name[i]);
+		must((e = imatrix_add(im, what, n, 1, &err)) == NULL ? -1 : 0, what);
+		e->count[0] = 1;
+		for (int64_t k = 0; k < n; k++)
+			e->sum[k] = expf((float)(k * 37 % 11) - 5);
+	}
+	snprintf(from, sizeof(from), "%s/model", tmp);
+	snprintf(dir, sizeof(dir), "%s/groups", tmp);
+	make_model(arch, from);
+	must(quantize(from, &o, team, dir), from);
+	x = products(from, &before);
+	y = products(dir, &after);
+	d = relative(y, x, 96 * 96 + 128 * 96);
+	printf("# %s: %g\n", arch_name(arch), d);
+	snprintf(what, sizeof(what), "%s: AWQ scales a norm", arch_name(arch));
+	ok(!before && after, what);
+	/* Rounding to four bits moves weights of one size by a tenth, both factors of a product. */
+	snprintf(what, sizeof(what), "%s: and the products are what they were", arch_name(arch));
+	ok(d < 0.2, what);
+	free(x);
+	free(y);
+	imatrix_free(im);
+	must(model_remove(dir, &err), dir);
+	must(model_remove(from, &err), from);
+}
+
 /* One that makes no logits. */
 static void
 check_encoder(void)
@@ -119,7 +280,7 @@ check_encoder(void)
 
 	snprintf(dir, sizeof(dir), "%s/bert", tmp);
 	must(mkdir(dir, 0777), dir);
-	must(quantize_directory(from, false, dir, &err), from);
+	must(quantize_fp8(from, false, dir, &err), from);
 	ok(count(from, dir) == 2 * 6, "bert: linear layers, and no more");
 	must(model_remove(dir, &err), dir);
 }
@@ -132,12 +293,12 @@ check_refused(void)
 
 	snprintf(dir, sizeof(dir), "%s/none", tmp);
 	must(mkdir(dir, 0777), dir);
-	ok(quantize_directory("tests/data/model/gpt2", false, dir, &err) < 0 &&
+	ok(quantize_fp8("tests/data/model/gpt2", false, dir, &err) < 0 &&
 	    strstr(err.msg, "no linear layers") != NULL, "gpt2: refused");
-	ok(quantize_directory("tests/data/packed/gptq", false, dir, &err) < 0 &&
+	ok(quantize_fp8("tests/data/packed/gptq", false, dir, &err) < 0 &&
 	    strstr(err.msg, "is quantized already: --allow-requantize") != NULL,
 	    "GPTQ: refused");
-	ok(quantize_directory("tests/data/packed/gptq", true, dir, &err) == 0,
+	ok(quantize_fp8("tests/data/packed/gptq", true, dir, &err) == 0,
 	    "unless one insists");
 	must(model_remove(dir, &err), dir);
 }
@@ -158,6 +319,10 @@ main(void)
 		if (strcmp(strrchr(g.gl_pathv[i], '/'), "/gpt2") != 0)
 			check_model(g.gl_pathv[i]);
 	globfree(&g);
+	for (int i = 0; i < ARCH_ENCODERS; i++)
+		check_groups((enum arch)i, team);
+	check_awq(ARCH_LLAMA, team);
+	check_awq(ARCH_GEMMA3, team);
 	check_encoder();
 	check_refused();
 	rmdir(tmp);

@@ -1,9 +1,9 @@
-/* Models with smaller weights as directories. */
+/* Models in FP8. */
 #include "model/quantize_impl.h"
 #include "model/sources_impl.h"
 
 int
-quantize_directory(const char *path, bool again, const char *dir, struct err *err)
+quantize_fp8(const char *path, bool again, const char *dir, struct err *err)
 {
 	struct model m = { .dev = NULL };
 	int ret = model_open(&m, path, err);
