@@ -13,6 +13,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 from machine import hold
@@ -107,6 +108,31 @@ def duel(kind, threads, busy):
         BUSY_GOAL if busy else min(TOKEN_GOAL, bound / tokens))
 
 
+QUANTIZED = {'q4_0': 2, 'q4_k_s': 14, 'q6_k': 18, 'q8_0': 7}	# llama.cpp's numbers
+
+
+def quantizing(kind, threads):
+    """Both write the same file of fp16, in turn."""
+    name = f'1.1b-{kind}-{threads}t/quantize'
+    path, to = f'{MODELS}/1b-f16.gguf', f'{MODELS}/1b-new.gguf'
+    if not wanted(name) or kind not in QUANTIZED or not os.path.exists(path):
+        return
+    commands = [[f'{BIN}/llm-quantize', '-q', '-t', kind, '--pure', '-j', str(threads), '-o', to,
+                 path],
+                [PYTHON, f'{HERE}/peer/llama_quantize.py', path, to, str(QUANTIZED[kind]),
+                 str(threads)]]
+    seconds = [[], []]
+    for _ in range(RUNS):
+        with hold():
+            for command, times in zip(commands, seconds):
+                start = time.monotonic()
+                subprocess.run(command, check=True)
+                times.append(time.monotonic() - start)
+                os.remove(to)
+    size = os.path.getsize(path) / 1e6
+    row(name, *(size / statistics.median(x) for x in seconds), 1, 'MB/s')
+
+
 QUOTE = ('Repeat this list, word for word, three times.\n' + 'apples, pears, plums, cherries, '
          'grapes, oranges, lemons, peaches, figs and dates\n' * 3)
 PROSE = 'In the spring of that year the old lighthouse keeper told us'
@@ -146,18 +172,42 @@ def guesses():
             1 if part > 0.6 and 'same' not in name else 0.95)
 
 
+MASKS = (('regex', '--regex', '[A-Za-z ,.]*'),
+         ('schema', '--json-schema', '{"type":"array","items":{"type":"string"},"minItems":200}'),
+         ('grammar', '--grammar', 'root ::= (word " ")*\nword ::= [a-z]+ | [0-9]+ [.,]?\n'))
+
+
+def masks():
+    """Tokens a second of a grammar's, beside those without one."""
+    for name, option, text in MASKS:
+        if not wanted('smollm2-mask-' + name):
+            continue
+        with tempfile.NamedTemporaryFile('w') as f:
+            f.write(text)
+            f.flush()
+            how = [option, text if name == 'regex' else f.name]
+            speeds = [[], []]
+            for _ in range(RUNS):
+                with hold():
+                    for speed, more in zip(speeds, (how, [])):
+                        speed.append(generate(PROSE, *more)[0])
+        row('smollm2-mask-' + name, *map(statistics.median, speeds), 0.9)
+
+
 def main():
     many = min(2, len(os.sched_getaffinity(0)))
     print(f'# 1.1b: TinyLlama\'s shape, random weights; pp{PROMPT} and tg{TOKENS} as llama-bench '
-          'has them; peer: llama.cpp, or llm-generate without guesses')
+          'has them; peer: llama.cpp, or llm-generate without guesses and masks')
     print('name\tours\tpeer\tratio\tgoal\tunit\truns', flush=True)
     for kind in TYPES:
         for threads in range(1, many + 1):
             duel(kind, threads, False)
+            quantizing(kind, threads)
     if many > 1:
         duel(TYPES[0], many, True)
     if os.path.exists(SMOL):
         guesses()
+        masks()
     else:
         print('# no SmolLM2: run scripts/get-model')
     sys.exit(1 if failed else 0)
