@@ -1,7 +1,8 @@
 /*
  * Weights that other programs quantized, in safetensors: FP8 with scales
  * (DeepSeek, compressed-tensors), integers of GPTQ and AWQ, and those of
- * compressed-tensors, packed or not.  They become fp32 when they are read.
+ * compressed-tensors, packed or not.  They become fp32 when they are read, but
+ * for those that packing_blocks() makes blocks of.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -185,6 +186,7 @@ match_plain(struct packed *w, const struct packing *p, packing_find *find, void 
 	    (w->scale = part(w, find, ctx, "weight_scale")) == NULL)
 		return err_set(err, ERR_FORMAT, "no tensor '%s.weight_scale'", w->module);
 	part(w, find, ctx, "input_scale");
+	w->bits = 8;
 	w->zero = part(w, find, ctx, "weight_zero_point");
 	if (!is_shape(w->q, w->n, w->k))
 		return bad(w->q, err);
@@ -308,8 +310,8 @@ awq_place(int64_t j)
 	return j / 8 * 8 + place[j % 8];
 }
 
-static int64_t
-group_of(const struct packed *w, int64_t j)
+int64_t
+packed_group(const struct packed *w, int64_t j)
 {
 	int32_t g;
 
@@ -319,44 +321,73 @@ group_of(const struct packed *w, int64_t j)
 	return g;
 }
 
-static float
-plain_element(const struct packed *w, const float *scale, int64_t i, int64_t j)
+int64_t
+packed_scale(const struct packed *w, int64_t i, int64_t g)
 {
-	const uint8_t *b = w->q->data;
-	int64_t at = i / w->block[0] * w->groups + j / w->block[1];
-	int zero = w->zero != NULL ? ((const int8_t *)w->zero->data)[at] : 0;
-	uint8_t x = b[i * w->k + j];
+	return w->kind == PACKED_PLAIN || w->kind == PACKED_ROWS ?
+	    i / w->block[0] * w->groups + g : g * w->n + i;
+}
 
-	if (w->q->type == DTYPE_I8)
-		return (float)((int8_t)x - zero) * scale[at];
-	return f8_to_f32(x, w->q->type == DTYPE_F8_E5M2) * scale[at];
+int
+packed_zero(const struct packed *w, int64_t i, int64_t g)
+{
+	const int bits = (int)w->bits;
+
+	switch (w->kind) {
+	case PACKED_PLAIN:
+		return w->zero == NULL ? 0 :
+		    ((const int8_t *)w->zero->data)[packed_scale(w, i, g)];
+	case PACKED_ROWS:
+		/* Zeros are packed down the rows. */
+		return w->zero == NULL ? 1 << (bits - 1) :
+		    number((const char *)w->zero->data + (i / (32 / bits) * w->groups + g) * 4,
+		    i % (32 / bits), bits);
+	case PACKED_GPTQ:
+		return number(w->zero->data, g * w->n + i, bits) + w->less_one;
+	default:
+		return number(w->zero->data, g * w->n + awq_place(i), bits);
+	}
+}
+
+void
+packed_integers(const struct packed *w, int64_t i, int64_t j, int n, int *to)
+{
+	const int bits = (int)w->bits;
+	const int64_t each = 32 / bits;
+
+	switch (w->kind) {
+	case PACKED_PLAIN:
+		for (int k = 0; k < n; k++)
+			to[k] = ((const int8_t *)w->q->data)[i * w->k + j + k];
+		break;
+	case PACKED_ROWS:
+		for (int k = 0; k < n; k++)
+			to[k] = number(w->q->data, i * w->q->shape[1] * each + j + k, bits);
+		break;
+	case PACKED_GPTQ:
+		for (int k = 0; k < n; k++)
+			to[k] = number((const char *)w->q->data + ((j + k) / each * w->n + i) * 4,
+			    (j + k) % each, bits);
+		break;
+	default:
+		i = awq_place(i);
+		for (int k = 0; k < n; k++)
+			to[k] = number(w->q->data, (j + k) * w->n + i, bits);
+	}
 }
 
 static float
-packed_element(const struct packed *w, const float *scale, int64_t i, int64_t j)
+element(const struct packed *w, const float *scale, int64_t i, int64_t j)
 {
-	const int bits = (int)w->bits, middle = 1 << (bits - 1);
-	const int64_t each = 32 / bits, g = group_of(w, j);
-	int64_t at;
-	int q, zero;
+	int64_t g = packed_group(w, j);
+	float s = scale[packed_scale(w, i, g)];
+	int q;
 
-	if (w->kind == PACKED_ROWS) {
-		q = number(w->q->data, i * w->q->shape[1] * each + j, bits);
-		/* Zeros are packed down the rows. */
-		zero = w->zero == NULL ? middle :
-		    number((const char *)w->zero->data + (i / each * w->groups + g) * 4,
-		    i % each, bits);
-		at = i / w->block[0] * w->groups + g;
-	} else if (w->kind == PACKED_GPTQ) {
-		q = number((const char *)w->q->data + (j / each * w->n + i) * 4, j % each, bits);
-		zero = number(w->zero->data, g * w->n + i, bits) + w->less_one;
-		at = g * w->n + i;
-	} else {
-		q = number(w->q->data, j * w->n + awq_place(i), bits);
-		zero = number(w->zero->data, g * w->n + awq_place(i), bits);
-		at = g * w->n + i;
-	}
-	return (float)(q - zero) * scale[at];
+	if (w->kind == PACKED_PLAIN && w->q->type != DTYPE_I8)
+		return f8_to_f32(((const uint8_t *)w->q->data)[i * w->k + j],
+		    w->q->type == DTYPE_F8_E5M2) * s;
+	packed_integers(w, i, j, 1, &q);
+	return (float)(q - packed_zero(w, i, g)) * s;
 }
 
 int
@@ -370,8 +401,7 @@ packing_decode(const struct packed *w, float *y, struct err *err)
 	dtype_convert(scale, DTYPE_F32, w->scale->data, w->scale->type, n);
 	for (int64_t i = 0; i < w->n; i++)
 		for (int64_t j = 0; j < w->k; j++)
-			y[i * w->k + j] = w->kind == PACKED_PLAIN ?
-			    plain_element(w, scale, i, j) : packed_element(w, scale, i, j);
+			y[i * w->k + j] = element(w, scale, i, j);
 	free(scale);
 	return 0;
 }

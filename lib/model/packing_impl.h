@@ -38,7 +38,24 @@ typedef const struct st_tensor *packing_find(void *ctx, const char *name);
 int packing_match(struct packed *w, const struct packing *p, const char *name, int64_t n,
     int64_t k, packing_find *find, void *ctx, struct err *err);
 
+/*
+ * Element (i, j) is an integer less a zero, times a scale: those of the group of
+ * its column.  packed_scale() is where in w->scale that is; packed_integers()
+ * are n of a row, from column j on, not of FP8.
+ */
+int64_t packed_group(const struct packed *w, int64_t j);
+int64_t packed_scale(const struct packed *w, int64_t i, int64_t g);
+int packed_zero(const struct packed *w, int64_t i, int64_t g);
+void packed_integers(const struct packed *w, int64_t i, int64_t j, int n, int *to);
+
 /* All of its n k elements. */
 int packing_decode(const struct packed *w, float *y, struct err *err);
+
+/*
+ * The same numbers as blocks that kernels read: Q4_0, Q5_0 where zeros differ, or
+ * Q8_0.  1, with *blocks the caller's to free; 0 when they have no such form, for
+ * columns out of order, scales that fp16 does not have, or FP8; or -1.
+ */
+int packing_blocks(const struct packed *w, dtype *type, void **blocks, struct err *err);
 
 #endif

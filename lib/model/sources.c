@@ -86,6 +86,9 @@ sources_close(struct sources *f)
 	gguf_close(f->gguf);
 	free(f->source);
 	free(f->packed);
+	for (int i = 0; i < f->n_blocks; i++)
+		free(f->blocks[i]);
+	free(f->blocks);
 	free(f);
 }
 
@@ -184,6 +187,23 @@ reorder(float *y, const float *x, const struct source *s, const struct weight *w
 		join_latent(y, x, c);
 	else
 		rows_to_pairs(y, x, rows, cols * 4, c->head_dim);
+}
+
+int
+sources_blocks(struct sources *f, int weight, dtype *type, const void **data, struct err *err)
+{
+	const struct source *s = &f->source[weight];
+	void *blocks;
+	int got;
+
+	*type = s->type;
+	*data = s->data;
+	if (s->form != FORM_PACKED)
+		return s->form == FORM_SAME && (dtype_block(s->type) > 1 ||
+		    (uintptr_t)s->data % (uintptr_t)dtype_size(s->type) == 0);
+	if ((got = packing_blocks(s->packed, type, &blocks, err)) > 0)
+		*data = f->blocks[f->n_blocks++] = blocks;
+	return got;
 }
 
 int

@@ -37,6 +37,8 @@ struct sources {
 	struct source	*source;	/* one a weight, after sources_match() */
 	struct packing	 packing;	/* of a directory's */
 	struct packed	*packed;	/* one a weight, where it is */
+	void		**blocks;	/* of those that kernels read */
+	int		 n_blocks;
 };
 
 /* Open what is at path, and read the config: of a directory, or a GGUF file.  NULL or -1. */
@@ -52,6 +54,10 @@ int gguf_match(struct sources *f, struct model *m, struct err *err);
 
 /* Is it quantized where it lies? */
 bool source_quantized(const struct source *s);
+
+/* What a weight is in memory, where kernels can read it so: 1, 0 when they cannot, or -1. */
+int sources_blocks(struct sources *f, int weight, dtype *type, const void **data,
+    struct err *err);
 
 /* All elements of a weight, as they lie in its parameter. */
 int sources_read(const struct sources *f, const struct model *m, int weight, float *y,

@@ -209,7 +209,8 @@ st_match(struct sources *f, struct model *m, struct err *err)
 	int ret = -1;
 
 	f->packed = calloc((size_t)m->n_weights, sizeof(*f->packed));
-	if (f->packed == NULL)
+	f->blocks = calloc((size_t)m->n_weights, sizeof(*f->blocks));
+	if (f->packed == NULL || f->blocks == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (make_entries(&g, f->st, err) == 0)
 		ret = match_entries(&g, err);

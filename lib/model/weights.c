@@ -64,15 +64,15 @@ find_single(const struct model *m, int *single)
 }
 
 /* A stack of experts is one tensor in GGUF: its first weight lies where it does. */
-static const struct source *
-whole_source(const struct model *m, const struct sources *f, const int *single, int param)
+static int
+whole_weight(const struct model *m, const struct sources *f, const int *single, int param)
 {
 	if (single[param] >= 0)
-		return &f->source[single[param]];
+		return single[param];
 	for (int i = 0; i < m->n_weights && f->gguf != NULL; i++)
 		if (m->weight[i].param == param && m->weight[i].at == 0)
-			return &f->source[i];
-	return NULL;
+			return i;
+	return -1;
 }
 
 /* DoRA takes the lengths of rows, which no kernel has of blocks. */
@@ -84,10 +84,27 @@ may_map(const struct model *m, const struct param *p, bool grads, dtype type)
 	return m->adapter == NULL || m->adapter->type != ADAPTER_DORA || dtype_block(type) == 1;
 }
 
+/* 1 when it stays where the files have it, or as blocks of what they pack; 0, or -1. */
+static int
+map_weight(struct model *m, struct sources *f, int i, struct dev *dev, bool grads,
+    struct err *err)
+{
+	struct param *p = &m->params.p[m->weight[i].param];
+	dtype type = f->source[i].form == FORM_PACKED ? DTYPE_Q8_0 : f->source[i].type;
+	const void *data;
+	int got;
+
+	/* Blocks of 32 are all alike in this. */
+	if (!is_read(&m->params, p, type) || !may_map(m, p, grads, type))
+		return 0;
+	if ((got = sources_blocks(f, i, &type, &data, err)) > 0)
+		got = param_map(&m->params, p, dev, data, type, err) < 0 ? -1 : 1;
+	return got;
+}
+
 /* Whether any is mapped, or -1. */
 static int
-map_weights(struct model *m, const struct sources *f, struct dev *dev, bool grads,
-    struct err *err)
+map_weights(struct model *m, struct sources *f, struct dev *dev, bool grads, struct err *err)
 {
 	int *single = malloc(((size_t)m->params.n + 1) * sizeof(*single));
 	int ret = 0, any = 0;
@@ -96,17 +113,12 @@ map_weights(struct model *m, const struct sources *f, struct dev *dev, bool grad
 		return err_set(err, ERR_NOMEM, "out of memory");
 	find_single(m, single);
 	for (int i = 0; i < m->params.n && ret == 0; i++) {
-		struct param *p = &m->params.p[i];
-		const struct source *s = whole_source(m, f, single, i);
+		int w = whole_weight(m, f, single, i);
 
-		if (s == NULL || s->form != FORM_SAME || !is_read(&m->params, p, s->type) ||
-		    !may_map(m, p, grads, s->type))
-			continue;
-		if (dtype_block(s->type) == 1 &&
-		    (uintptr_t)s->data % (uintptr_t)dtype_size(s->type) != 0)
-			continue;
-		ret = param_map(&m->params, p, dev, s->data, s->type, err);
-		any = 1;
+		if (w >= 0 && (ret = map_weight(m, f, w, dev, grads, err)) > 0) {
+			any = 1;
+			ret = 0;
+		}
 	}
 	free(single);
 	return ret < 0 ? -1 : any;
