@@ -208,7 +208,7 @@ copy_size(dptr out, dtype t)
 	return out.at != 0 ? size(t) : 0;
 }
 
-/* Bytes of updates: parameter and gradient are read and written, moments too. */
+/* Bytes of updates: gradients are read, parameters and moments read and written. */
 static double
 update_bytes(int kernel, const union dev_args *a)
 {

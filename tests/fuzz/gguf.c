@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 static void
 values(const struct gguf *f)
 {
-	volatile int64_t sum = 0;
+	volatile uint64_t sum = 0;
 	ptrdiff_t at;
 	int64_t i;
 	double x;
@@ -26,15 +26,15 @@ values(const struct gguf *f)
 		if (gguf_find_key(f, v->key) != v)
 			__builtin_trap();
 		if (gguf_int(v, &i))
-			sum += i;
+			sum += (uint64_t)i;
 		if (gguf_real(v, &x) || gguf_bool(v, &b))
 			sum++;
 		if (gguf_text(v, &s) && s.n > 0)
-			sum += s.p[s.n - 1];
+			sum += (uint8_t)s.p[s.n - 1];
 		for (at = 0; gguf_next_text(v, &at, &s); )
-			sum += s.n > 0 ? s.p[s.n - 1] : 0;
+			sum += s.n > 0 ? (uint8_t)s.p[s.n - 1] : 0;
 		for (at = 0; gguf_next_int(v, &at, &i); )
-			sum += i & 1;
+			sum += (uint64_t)i & 1;
 	}
 }
 
