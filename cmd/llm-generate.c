@@ -313,7 +313,7 @@ main(int argc, char **argv)
 	open_engine(&g, *files != NULL);
 	texts_request(&g.how, g.tok, &a, &g.request);
 	g.request.adapters = g.adapters.beside;
-	g.request.constraint = grammar_begin(&g.grammar, &g.m.config, g.tok);
+	grammar_begin(&g.grammar, &g.m.config, g.tok, &g.request);
 	if (*files != NULL) {
 		status = prompts_main(&tool, &g.records, files);
 	} else {

@@ -47,6 +47,12 @@ constraint_free(struct constraint *c)
 	free(c);
 }
 
+bool
+constraint_unused(const struct constraint *c)
+{
+	return c->list.next == &c->list;
+}
+
 /* ---- emptying what is full ---- */
 
 /* The frame in new states that a frame of old ones is. */

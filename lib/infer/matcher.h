@@ -33,6 +33,7 @@ struct matcher {
 struct constraint *constraint_new(const struct grammar *g, const struct token_trie *trie,
     struct err *err);
 void constraint_free(struct constraint *c);
+bool constraint_unused(const struct constraint *c);	/* has it no matcher? */
 
 void matcher_start(struct matcher *m, struct constraint *c);	/* before any text */
 void matcher_copy(struct matcher *m, const struct matcher *from);	/* m: not started */

@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "infer/grammars.h"
 
 /* ---- tokens ---- */
 
@@ -74,7 +77,7 @@ token_named(const struct tokenizer *tok, str name, int32_t *id, struct err *err)
 
 /* ---- keys ---- */
 
-enum kind { NUMBER, WHOLE, FLAG, STOP, BIAS, LOGPROBS, ADAPTER };
+enum kind { NUMBER, WHOLE, FLAG, STOP, BIAS, LOGPROBS, ADAPTER, FORMAT, STRUCTURE };
 
 #define AT(field) offsetof(struct request, field)
 
@@ -95,7 +98,9 @@ enum kind { NUMBER, WHOLE, FLAG, STOP, BIAS, LOGPROBS, ADAPTER };
 	X("top_logprobs", WHOLE, AT(top), 0, TEXT_TOP) \
 	X("stop", STOP, 0, 0, 0) \
 	X("logit_bias", BIAS, 0, 0, 0) \
-	X("adapter", ADAPTER, 0, 0, 0)
+	X("adapter", ADAPTER, 0, 0, 0) \
+	X("response_format", FORMAT, 0, 0, 0) \
+	X("structured_outputs", STRUCTURE, 0, 0, 0)
 
 static const struct key {
 	enum kind	 kind;
@@ -246,6 +251,117 @@ read_adapter(struct request *r, str value, struct err *err)
 	return ret;
 }
 
+/* ---- what a text may be ---- */
+
+static int
+hold(struct request *r, enum grammar_kind kind, str source, struct err *err)
+{
+	struct constraint *c;
+
+	if (r->grammars == NULL)
+		return err_set(err, ERR_FORMAT, "no grammars are taken here");
+	if ((c = grammars_hold(r->grammars, kind, source, err)) == NULL)
+		return -1;
+	grammars_release(r->grammars, r->held);
+	r->constraint = r->held = c;
+	return 0;
+}
+
+/* A source that is a JSON string, or where that is allowed, a value as it stands. */
+static int
+hold_value(struct request *r, enum grammar_kind kind, str value, struct err *err)
+{
+	struct buf b = { 0 };
+	str source = value;
+	int ret = 0;
+
+	if (kind != GRAMMAR_SCHEMA || value.p[0] == '"')
+		ret = json_text(value, &b, &source, err);
+	if (ret == 0)
+		ret = hold(r, kind, source, err);
+	buf_free(&b);
+	return ret;
+}
+
+/* OpenAI's: text, any JSON object, or JSON of a schema. */
+static int
+read_format(struct request *r, str value, struct err *err)
+{
+	const str of[] = { S("type"), S("json_schema"), S("schema") };
+	const str in_it[] = { S("schema") };
+	struct json_member m[3], schema = { { 0 }, { 0 } };
+
+	if (json_scan(value, of, 3, m, err) < 0)
+		return -1;
+	if (str_eq(m[0].value, S("\"text\""))) {
+		r->constraint = NULL;
+		return 0;
+	}
+	if (str_eq(m[0].value, S("\"json_object\"")))
+		return hold(r, GRAMMAR_SCHEMA, m[2].value.p != NULL ? m[2].value :
+		    S("{\"type\":\"object\"}"), err);
+	if (!str_eq(m[0].value, S("\"json_schema\"")))
+		return err_set(err, ERR_FORMAT, "'type' is not text, json_object or json_schema");
+	if (m[1].value.p != NULL && json_scan(m[1].value, in_it, 1, &schema, err) < 0)
+		return -1;
+	if (schema.value.p == NULL && (schema = m[2]).value.p == NULL)
+		return err_set(err, ERR_FORMAT, "no 'schema'");
+	return hold_value(r, GRAMMAR_SCHEMA, schema.value, err);
+}
+
+/* One of these texts, as a regular expression. */
+static int
+hold_choice(struct request *r, str value, struct err *err)
+{
+	json_t *doc = json_doc(value, err), *x;
+	struct buf b = { 0 };
+	size_t i;
+	int ret = -1;
+
+	if (doc == NULL)
+		return -1;
+	json_array_foreach(doc, i, x) {
+		const char *s = json_string_value(x);
+
+		if (i > 0)
+			buf_byte(&b, '|');
+		for (size_t k = 0; k < json_string_length(x); k++) {
+			if (strchr("\\^$.|?*+()[]{}/", s[k]) != NULL && s[k] != '\0')
+				buf_byte(&b, '\\');
+			buf_byte(&b, s[k]);
+		}
+	}
+	if (!json_is_array(doc) || json_array_size(doc) == 0)
+		err_set(err, ERR_FORMAT, "'choice' is no array of texts");
+	else if (buf_ok(&b, err) == 0)
+		ret = hold(r, GRAMMAR_REGEX, buf_str(&b), err);
+	json_decref(doc);
+	buf_free(&b);
+	return ret;
+}
+
+/* vLLM's: one of json (a schema), regex, grammar and choice. */
+static int
+read_structure(struct request *r, str value, struct err *err)
+{
+	const str of[] = { S("json"), S("regex"), S("grammar"), S("choice") };
+	static const enum grammar_kind kind[] = { GRAMMAR_SCHEMA, GRAMMAR_REGEX, GRAMMAR_GBNF };
+	struct json_member m[4];
+	int at = -1, n = 0;
+
+	if (json_scan(value, of, 4, m, err) < 0)
+		return -1;
+	for (int i = 0; i < 4; i++)
+		if (m[i].value.p != NULL && !str_eq(m[i].value, S("null"))) {
+			at = i;
+			n++;
+		}
+	if (n != 1)
+		return err_set(err, ERR_FORMAT, "not one of json, regex, grammar and choice");
+	return at == 3 ? hold_choice(r, m[at].value, err) :
+	    hold_value(r, kind[at], m[at].value, err);
+}
+
 static int
 read_key(struct request *r, const struct key *k, str value, const struct tokenizer *tok,
     struct arena *a, struct err *err)
@@ -263,6 +379,10 @@ read_key(struct request *r, const struct key *k, str value, const struct tokeniz
 		return read_bias(r, value, tok, a, err);
 	case ADAPTER:
 		return read_adapter(r, value, err);
+	case FORMAT:
+		return read_format(r, value, err);
+	case STRUCTURE:
+		return read_structure(r, value, err);
 	default:
 		return read_number(k, value, at, err);
 	}
@@ -277,8 +397,11 @@ request_read(struct request *r, const struct json_member member[REQUEST_KEYS],
 
 		if (value.p == NULL || str_eq(value, S("null")))
 			continue;
-		if (read_key(r, &keys[i], value, tok, a, err) < 0)
+		if (read_key(r, &keys[i], value, tok, a, err) < 0) {
+			grammars_release(r->grammars, r->held);
+			r->held = NULL;
 			return err_wrap(err, "key '%.*s'", STR_ARG(request_keys[i]));
+		}
 	}
 	return 0;
 }

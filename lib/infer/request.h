@@ -24,12 +24,13 @@ int prompt_tokens(const struct tokenizer *tok, str prompt, struct ids *ids, stru
 int token_named(const struct tokenizer *tok, str name, int32_t *id, struct err *err);
 
 /* Keys of a record that change its request, for records_job.keys and json_scan(). */
-enum { REQUEST_KEYS = 17, REQUEST_SEED = 10 };	/* "seed" is one of them */
+enum { REQUEST_KEYS = 19, REQUEST_SEED = 10 };	/* "seed" is one of them */
 extern const str request_keys[REQUEST_KEYS];
 
 /*
  * Change *r as the members of these keys say; null is as if it were not there.
- * Without request.top no log-probabilities are wanted: it is -1 then.
+ * Without request.top no log-probabilities are wanted: it is -1 then.  What it
+ * holds of its grammars is to be released once its texts have begun.
  */
 int request_read(struct request *r, const struct json_member member[REQUEST_KEYS],
     const struct tokenizer *tok, struct arena *a, struct err *err);

@@ -48,6 +48,8 @@ struct request {
 	const str	*stop;		/* texts that end it, not part of it; none is empty */
 	int64_t		 n_stop;
 	struct constraint *constraint;	/* what it may be (matcher.h), then eos ends it; or NULL */
+	struct grammars	*grammars;	/* that it may ask for; or NULL */
+	struct constraint *held;	/* of those, by request_read(); or NULL */
 	const struct adapters *adapters;	/* that it may name; or NULL */
 	int		 adapter;	/* seq_adapt() */
 	uint64_t	 stream;	/* of random numbers: one a text */

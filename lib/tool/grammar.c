@@ -1,8 +1,6 @@
 #include "tool/grammar.h"
 
 #include "base/stream.h"
-#include "infer/grammar.h"
-#include "infer/matcher.h"
 
 #define AT(field) offsetof(struct grammar_opts, field)
 
@@ -13,57 +11,47 @@ const struct opt grammar_options[] = {
 	{ 0 }
 };
 
-static struct grammar *
-read_grammar(const struct grammar_opts *o, const struct tokenizer *tok, struct err *err)
+static struct constraint *
+of_file(struct grammar_opts *o, enum grammar_kind kind, const char *path, struct err *err)
 {
-	const char *path = o->schema != NULL ? o->schema : o->gbnf;
-	struct grammar *g = NULL;
+	struct constraint *c = NULL;
 	struct arena a;
 	str source;
 
-	if (o->regex != NULL) {
-		if ((g = grammar_regex(str_of(o->regex), err)) == NULL)
-			err_wrap(err, "--regex");
-		return g;
-	}
 	if (arena_init(&a, 2 * GRAMMAR_TEXT_MAX, err) < 0)
 		return NULL;
 	source = file_slurp(&a, path, GRAMMAR_TEXT_MAX, err);
-	if (source.p != NULL) {
-		g = o->schema == NULL ? grammar_gbnf(source, tok, err) :
-		    grammar_schema(source, &(struct schema_options){ 0 }, err);
-		if (g == NULL)
-			err_wrap(err, "%s", path);
-	}
+	if (source.p != NULL && (c = grammars_hold(o->made, kind, source, err)) == NULL)
+		err_wrap(err, "%s", path);
 	arena_free(&a);
-	return g;
+	return c;
 }
 
-struct constraint *
-grammar_begin(struct grammar_opts *o, const struct config *c, const struct tokenizer *tok)
+void
+grammar_begin(struct grammar_opts *o, const struct config *c, const struct tokenizer *tok,
+    struct request *r)
 {
-	int32_t eos[1 + CONFIG_EOS_MORE], n = 0;
 	struct err err;
 
-	if (o->gbnf == NULL && o->regex == NULL && o->schema == NULL)
-		return NULL;
 	if ((o->gbnf != NULL) + (o->regex != NULL) + (o->schema != NULL) > 1)
 		tool_usage("one of --grammar, --regex and --json-schema");
-	if (c->eos >= 0)
-		eos[n++] = c->eos;
-	for (int i = 0; i < c->n_eos_more; i++)
-		eos[n++] = c->eos_more[i];
-	if ((o->grammar = read_grammar(o, tok, &err)) == NULL ||
-	    (o->trie = token_trie_new(tok, eos, n, &err)) == NULL ||
-	    (o->constraint = constraint_new(o->grammar, o->trie, &err)) == NULL)
+	if ((r->grammars = o->made = grammars_new(tok, c, &err)) == NULL)
 		tool_fail(NULL, &err);
-	return o->constraint;
+	if (o->gbnf != NULL)
+		r->constraint = of_file(o, GRAMMAR_GBNF, o->gbnf, &err);
+	else if (o->schema != NULL)
+		r->constraint = of_file(o, GRAMMAR_SCHEMA, o->schema, &err);
+	else if (o->regex == NULL)
+		return;
+	else if ((r->constraint = grammars_hold(o->made, GRAMMAR_REGEX, str_of(o->regex),
+	    &err)) == NULL)
+		err_wrap(&err, "--regex");
+	if (r->constraint == NULL)
+		tool_fail(NULL, &err);
 }
 
 void
 grammar_end(struct grammar_opts *o)
 {
-	constraint_free(o->constraint);
-	token_trie_free(o->trie);
-	grammar_free(o->grammar);
+	grammars_free(o->made);
 }

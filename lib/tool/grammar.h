@@ -4,15 +4,13 @@
 #ifndef TOOL_GRAMMAR_H
 #define TOOL_GRAMMAR_H
 
+#include "infer/grammars.h"
 #include "infer/scheduler.h"
 #include "tool/tool.h"
 
 struct grammar_opts {
 	const char	*gbnf, *regex, *schema;
-	/* what is made of it */
-	struct grammar	*grammar;
-	struct token_trie *trie;
-	struct constraint *constraint;
+	struct grammars	*made;		/* of it, and of what records ask for */
 };
 
 extern const struct opt grammar_options[];
@@ -21,9 +19,12 @@ extern const struct opt grammar_options[];
 #define GRAMMAR_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = grammar_options }
 
-/* The constraint that they make, or NULL without them; dies for a grammar that is none. */
-struct constraint *grammar_begin(struct grammar_opts *o, const struct config *c,
-    const struct tokenizer *tok);
+/*
+ * Into a request: the constraint that they make, and where records may ask for
+ * others.  Dies for a grammar that is none.
+ */
+void grammar_begin(struct grammar_opts *o, const struct config *c, const struct tokenizer *tok,
+    struct request *r);
 void grammar_end(struct grammar_opts *o);
 
 #endif

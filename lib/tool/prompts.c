@@ -2,6 +2,7 @@
 
 #include "base/progress.h"
 #include "infer/chat.h"
+#include "infer/grammars.h"
 
 static int
 write_line(void *ctx, str answer, struct err *err)
@@ -87,10 +88,11 @@ map(const void *ctx, void *state, struct record *r, struct err *err)
 	r->tag[0] = (uint64_t)(uintptr_t)q;
 	if (request_read(&q->r, r->member, p->tok, r->scratch, err) < 0)
 		return RECORD_BAD;
-	if (q->r.n > p->context)
-		return err_set(err, ERR_FORMAT, "%lld tokens are more than the model's context "
-		    "of %lld", (long long)q->r.n, (long long)p->context);
-	return RECORD_KEEP;
+	if (q->r.n <= p->context)
+		return RECORD_KEEP;
+	grammars_release(q->r.grammars, q->r.held);
+	return err_set(err, ERR_FORMAT, "%lld tokens are more than the model's context of %lld",
+	    (long long)q->r.n, (long long)p->context);
 }
 
 static void
@@ -111,6 +113,7 @@ sink(void *ctx, struct record *r, struct err *err)
 		if (answers_add(p->answers, &q->r, r->line, err) < 0)
 			return -1;
 	}
+	grammars_release(q->r.grammars, q->r.held);
 	return 0;
 }
 

@@ -235,6 +235,60 @@ exits 2 'a schema that cannot be honoured' llm-generate -m $model -p The --json-
 grep -q "^llm-generate: broken: schema #/properties/a: 'if' is not supported$" err
 result 'is told with its place' $?
 
+# Records ask for their own.
+cat >asked <<'END'
+{"text":"The","structured_outputs":{"regex":"[ab]{3}"}}
+{"text":"The","structured_outputs":{"choice":["yes (1)","n.o"]}}
+{"text":"The","response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"enum":[1,2]}}}}
+{"text":"The","structured_outputs":{"grammar":"root ::= \"q\" [0-9]"}}
+{"text":"The","structured_outputs":{"json":{"type":"boolean"}}}
+{"text":"The","structured_outputs":{"json":"{\"const\":7}"}}
+{"text":"The","response_format":{"type":"json_object","schema":{"type":"object","maxProperties":0}}}
+{"text":"The"}
+{"text":"The","structured_outputs":null}
+END
+exits 0 'grammars of records' llm-generate -m $model -n 30 --regex 'xx?' asked
+sed 's/.*"completion":"\(.*\)","token_count".*/\1/' out >completions
+cp out many
+i=0
+for of in '[ab]{3}' '(yes \(1\)|n\.o)' '[12]' 'q[0-9]' '(true|false)' '7' '\{[ \tn]*\}' 'xx?' 'xx?'
+do
+	i=$((i + 1))
+	sed -n "${i}p" completions | grep -Eqx "$of"
+	result "record $i is of $of" $?
+done
+exits 0 'one at once' llm-generate -m $model -n 30 --regex 'xx?' --parallel 1 -j 1 asked
+prints 'they are the same' <many
+echo '{"text":"The","response_format":{"type":"text"}}' >free
+exits 0 'without one' llm-generate -m $model -n 8 -T 0 --ignore-eos --regex 'x' free
+test "$(field token_count)" = 8
+result 'it is free' $?
+awk 'BEGIN { for (i = 0; i < 60; i++)
+	printf "{\"text\":\"The\",\"structured_outputs\":{\"regex\":\"a{%d}b\"}}\n", 1 + i * 7 % 40 }' >often
+exits 0 'sixty' llm-generate -m $model -n 100 often
+sed 's/.*"completion":"\(a*b\)","token_count".*/\1/' out |
+    awk 'length != 2 + (NR - 1) * 7 % 40 { bad = 1 } END { exit bad || NR != 60 }'
+result 'each is of its own' $?
+
+# bad_record RECORD MESSAGE
+bad_record () {
+	echo "$1" >bad
+	exits 2 "$1" llm-generate -m $model -n 2 bad
+	grep -q "^llm-generate: bad:1: key '[a-z_]*': $2" err
+	result 'says why' $?
+}
+bad_record '{"text":"a","structured_outputs":{"regex":"(a"}}' 'byte 2 '
+bad_record '{"text":"a","structured_outputs":{"grammar":"root ::= \"a"}}' 'line 1: '
+bad_record '{"text":"a","structured_outputs":{"json":{"not":{},"if":1}}}' "schema #: 'if'"
+bad_record '{"text":"a","structured_outputs":{"json":{},"regex":"a"}}' 'not one of json, regex'
+bad_record '{"text":"a","structured_outputs":{"choice":[]}}' "'choice' is no array of texts"
+bad_record '{"text":"a","structured_outputs":{"regex":7}}' ''
+bad_record '{"text":"a","structured_outputs":7}' ''
+bad_record '{"text":"a","response_format":{"type":"xml"}}' "'type' is not text, json_object"
+bad_record '{"text":"a","response_format":{"type":"json_schema"}}' "no 'schema'"
+bad_record '{"text":"a","response_format":{"type":"json_object","schema":{"type":"nix"}},"stop":3}' ''
+faults malloc - 'no malloc is trusted' llm-generate -m $model -n 2 asked
+
 # ---- records ----
 
 awk '{ printf "{\"n\":%d,\"text\":\"The %s\"}\n", NR, $0 }' >prompts <<'END'
