@@ -316,10 +316,10 @@ INLINE vf
 chain(enum form form, int part, bool least, int parts, const vf *sums, const float *d,
     const float *m, const uint32_t *a, vf f)
 {
-	const int each = QB / part, words = 8 + each + 1;
+	const int each = QB / part, words = 8 + each + 1, most = QS / part;
 
 	UNROLL
-	for (int p = 0; p < QS / part; p++) {
+	for (int p = 0; p < most; p++) {
 		const uint32_t *at = a + p / each * words, *start = at + p % each * (1 + part / 4);
 		vi sum;
 
