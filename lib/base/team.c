@@ -16,6 +16,7 @@
 
 struct team {
 	int		 n, spin;
+	bool		 alone;
 	/* The job: written before turn is raised, read after it was seen. */
 	void		(*fn)(void *ctx, int64_t task, int member);
 	void		*ctx;
@@ -166,7 +167,7 @@ void
 team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int member),
     void *ctx)
 {
-	if (t->n == 1 || n <= 1) {
+	if (t->n == 1 || n <= 1 || t->alone) {
 		for (int64_t i = 0; i < n; i++)
 			fn(ctx, i, 0);
 		return;
@@ -178,6 +179,12 @@ team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int memb
 	begin_turn(t);
 	work(t, 0);
 	end_turn(t);
+}
+
+void
+team_alone(struct team *t, bool alone)
+{
+	t->alone = alone;
 }
 
 void

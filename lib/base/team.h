@@ -11,6 +11,7 @@
 #ifndef BASE_TEAM_H
 #define BASE_TEAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -33,6 +34,9 @@ int team_size(const struct team *t);
  */
 void team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int member),
     void *ctx);
+
+/* Until told otherwise, team_run() has the caller do all alone. */
+void team_alone(struct team *t, bool alone);
 
 void team_free(struct team *t);
 

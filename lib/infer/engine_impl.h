@@ -8,6 +8,7 @@
 #define INFER_ENGINE_IMPL_H
 
 #include "infer/engine.h"
+#include "infer/solo.h"
 
 /* A recorded forward: the model, or its first layers. */
 struct graph {
@@ -32,6 +33,7 @@ struct engine {
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
 	int32_t		*state_slot;
 	void		*rope;			/* rows of a table of positions */
+	struct solo	 solo;			/* of passes of few tokens */
 	/* with adapters: tokens of each in a pass, 0 being none; sequences in their order */
 	int		 adapters;
 	int32_t		*of_adapter, *first;
