@@ -699,15 +699,17 @@ compute(struct engine *e, const struct graph *g, int64_t tokens, struct err *err
 {
 	struct team *team = e->model->dev->team;
 	double start = progress_now();
-	bool few = tokens <= FEW && g == &e->whole && team_size(team) > 1;
+	bool few = team != NULL && team_size(team) > 1 && tokens <= FEW && g == &e->whole;
 	int ret;
 
-	team_alone(team, few && solo_next(&e->solo));
+	if (few)
+		team_alone(team, solo_next(&e->solo));
 	tape_forward(g->tape, 0, -1);
 	ret = dev_wait(e->model->dev, err);
-	team_alone(team, false);
-	if (few)
+	if (few) {
+		team_alone(team, false);
 		solo_took(&e->solo, progress_now() - start);
+	}
 	return ret;
 }
 

@@ -297,14 +297,17 @@ read_format(struct request *r, str value, struct err *err)
 		r->constraint = NULL;
 		return 0;
 	}
-	if (str_eq(m[0].value, S("\"json_object\"")))
-		return hold(r, GRAMMAR_SCHEMA, m[2].value.p != NULL ? m[2].value :
-		    S("{\"type\":\"object\"}"), err);
-	if (!str_eq(m[0].value, S("\"json_schema\"")))
-		return err_set(err, ERR_FORMAT, "'type' is not text, json_object or json_schema");
 	if (m[1].value.p != NULL && json_scan(m[1].value, in_it, 1, &schema, err) < 0)
 		return -1;
-	if (schema.value.p == NULL && (schema = m[2]).value.p == NULL)
+	if (schema.value.p == NULL)
+		schema = m[2];
+	if (str_eq(m[0].value, S("\"json_object\""))) {
+		if (schema.value.p == NULL)
+			schema.value = S("{\"type\":\"object\"}");
+	} else if (!str_eq(m[0].value, S("\"json_schema\""))) {
+		return err_set(err, ERR_FORMAT, "'type' is not text, json_object or json_schema");
+	}
+	if (schema.value.p == NULL)
 		return err_set(err, ERR_FORMAT, "no 'schema'");
 	return hold_value(r, GRAMMAR_SCHEMA, schema.value, err);
 }
@@ -315,6 +318,7 @@ hold_choice(struct request *r, str value, struct err *err)
 {
 	json_t *doc = json_doc(value, err), *x;
 	struct buf b = { 0 };
+	bool texts = json_array_size(doc) > 0;
 	size_t i;
 	int ret = -1;
 
@@ -323,6 +327,7 @@ hold_choice(struct request *r, str value, struct err *err)
 	json_array_foreach(doc, i, x) {
 		const char *s = json_string_value(x);
 
+		texts = texts && s != NULL;
 		if (i > 0)
 			buf_byte(&b, '|');
 		for (size_t k = 0; k < json_string_length(x); k++) {
@@ -331,7 +336,7 @@ hold_choice(struct request *r, str value, struct err *err)
 			buf_byte(&b, s[k]);
 		}
 	}
-	if (!json_is_array(doc) || json_array_size(doc) == 0)
+	if (!texts)
 		err_set(err, ERR_FORMAT, "'choice' is no array of texts");
 	else if (buf_ok(&b, err) == 0)
 		ret = hold(r, GRAMMAR_REGEX, buf_str(&b), err);

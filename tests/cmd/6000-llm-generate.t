@@ -282,6 +282,7 @@ bad_record '{"text":"a","structured_outputs":{"grammar":"root ::= \"a"}}' 'line 
 bad_record '{"text":"a","structured_outputs":{"json":{"not":{},"if":1}}}' "schema #: 'if'"
 bad_record '{"text":"a","structured_outputs":{"json":{},"regex":"a"}}' 'not one of json, regex'
 bad_record '{"text":"a","structured_outputs":{"choice":[]}}' "'choice' is no array of texts"
+bad_record '{"text":"a","structured_outputs":{"choice":["a",7]}}' "'choice' is no array of texts"
 bad_record '{"text":"a","structured_outputs":{"regex":7}}' ''
 bad_record '{"text":"a","structured_outputs":7}' ''
 bad_record '{"text":"a","response_format":{"type":"xml"}}' "'type' is not text, json_object"

@@ -3,65 +3,43 @@
  * (tests/golden/adapter.py) or as with the adapter merged, whatever is computed
  * at once, and those of a text without one as of the model alone.
  */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/rng.h"
 #include "fmt/safetensors.h"
-#include "infer/engine.h"
 #include "model/adapter.h"
 #include "model/adapters.h"
 #include "model/merge.h"
-#include "../tap.h"
+#include "../lib/rig.h"
 
 #define BASE "tests/data/model/llama"
 #define LORA "tests/data/adapter/lora"
 enum { LENGTH = 30, REQUESTS = 7, MOST = 64, VOCAB = 64 };
 
-struct rig {
-	struct team	*team;
-	struct dev	*dev;
-	struct adapters	*adapters;
-	struct model	 m;
-};
-
-static struct err err;
 static char own[] = "/tmp/t_adapters.XXXXXX";
 static int32_t text[REQUESTS][LENGTH];
 
+/* A model with the adapters, or without: free them by end(). */
 static void
-must(bool good, const char *what)
-{
-	if (good)
-		return;
-	printf("Bail out! %s: %s\n", what, err.msg);
-	exit(1);
-}
-
-static void
-rig_up(struct rig *g, int threads, bool adapters)
+begin(struct rig *g, int threads, bool adapters)
 {
 	const struct adapter_named named[] = { { S("lora"), LORA }, { S("own"), own } };
 
-	*g = (struct rig){ .team = team_new(threads, &err) };
-	must(g->team != NULL && (g->dev = dev_open("cpu", g->team, 0, &err)) != NULL, "device");
+	rig_open(g, threads);
 	if (adapters)
-		must((g->adapters = adapters_open(named, 2, &err)) != NULL, "adapters");
-	g->m.adapters = g->adapters;
+		must((g->m.adapters = adapters_open(named, 2, &err)) != NULL, "adapters");
 	g->m.writable = true;
 	must(model_load(&g->m, BASE, g->dev, false, &err) == 0 && g->m.config.vocab <= VOCAB, BASE);
 }
 
 static void
-rig_down(struct rig *g)
+end(struct rig *g)
 {
-	model_free(&g->m);
-	adapters_free(g->adapters);
-	dev_close(g->dev);
-	team_free(g->team);
+	struct adapters *a = g->m.adapters;
+
+	rig_close(g);
+	adapters_free(a);
 }
 
 /* An adapter of another rank and of other matrices than PEFT's, its numbers random. */
@@ -70,41 +48,29 @@ make_own(void)
 {
 	const struct adapter_options o = { .rank = 7, .alpha = 11, .seed = 3,
 		.targets = "q_proj,o_proj,down_proj", .rank_pattern = "o_proj=2" };
-	struct team *team = team_new(1, &err);
-	struct dev *dev = team == NULL ? NULL : dev_open("cpu", team, 0, &err);
-	struct model m = { .adapter = adapter_new(&o, &err) };
+	struct adapter *a = adapter_new(&o, &err);
+	struct rig g;
 	float *x;
 
-	must(dev != NULL && m.adapter != NULL && mkdtemp(own) != NULL &&
-	    model_load(&m, BASE, dev, true, &err) == 0, "an adapter");
-	for (int i = 0; i < m.params.n; i++) {
-		const struct param *p = &m.params.p[i];
+	rig_open(&g, 1);
+	g.m.adapter = a;
+	must(a != NULL && mkdtemp(own) != NULL &&
+	    model_load(&g.m, BASE, g.dev, true, &err) == 0, "an adapter");
+	for (int i = 0; i < g.m.params.n; i++) {
+		const struct param *p = &g.m.params.p[i];
 
 		if (!p->trainable)
 			continue;
 		must((x = malloc((size_t)p->n * sizeof(*x))) != NULL, "memory");
 		for (int64_t k = 0; k < p->n; k++)
 			x[k] = 0.3f * (float)rng_normal(5, (uint64_t)i, (uint64_t)k);
-		must(param_upload(&m.params, p, 0, p->n, x, DTYPE_F32, &err) == 0, "upload");
+		must(param_upload(&g.m.params, p, 0, p->n, x, DTYPE_F32, &err) == 0, "upload");
 		free(x);
 	}
-	must(dev_wait(dev, &err) == 0 && model_save(&m, own, DTYPE_NONE, 0, &err) == 0, "save");
-	adapter_free(m.adapter);
-	model_free(&m);
-	dev_close(dev);
-	team_free(team);
-}
-
-static double
-distance(const float *a, const float *b, int64_t n)
-{
-	double d = 0, all = 0;
-
-	for (int64_t i = 0; i < n; i++) {
-		d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-		all += (double)b[i] * (double)b[i];
-	}
-	return sqrt(d / all);
+	must(dev_wait(g.dev, &err) == 0 && model_save(&g.m, own, DTYPE_NONE, 0, &err) == 0,
+	    "save");
+	rig_close(&g);
+	adapter_free(a);
 }
 
 static struct seq *
@@ -133,7 +99,7 @@ test_golden(void)
 	must(f != NULL && (token = st_find(f, "token")) != NULL &&
 	    (cu = st_find(f, "cu_seqlens")) != NULL && (logits = st_find(f, "logits")) != NULL,
 	    LORA);
-	rig_up(&g, 1, true);
+	begin(&g, 1, true);
 	e = engine_new(&g.m, &(struct engine_options){ .seqs = 3, .rows = MOST,
 	    .kv = DTYPE_F32 }, &err);
 	must(e != NULL, "engine");
@@ -150,7 +116,7 @@ test_golden(void)
 		s[2] = seq_of(e, text[1], 5, 0);
 		seq_want(s[1], n);
 		must(engine_run(e, s, 3, &err) == 0, "run");
-		worst = fmax(worst, distance(seq_logits(s[1]) - (n - 1) * g.m.config.vocab, want,
+		worst = fmax(worst, relative(seq_logits(s[1]) - (n - 1) * g.m.config.vocab, want,
 		    n * g.m.config.vocab));
 		for (int k = 0; k < 3; k++)
 			seq_free(s[k]);
@@ -158,7 +124,7 @@ test_golden(void)
 	printf("# distance %g\n", worst);
 	ok(worst < 1e-4 && worst > 0, "logits as PyTorch's with PEFT");
 	engine_free(e);
-	rig_down(&g);
+	end(&g);
 	st_close(f);
 }
 
@@ -170,7 +136,7 @@ logits_of(const char *merged, const int32_t *token, float *to)
 	struct engine *e;
 	struct seq *s;
 
-	rig_up(&g, 1, false);
+	begin(&g, 1, false);
 	must(merged == NULL || adapter_merge(&g.m, merged, 1, &err) == 0, "merge");
 	must((e = engine_new(&g.m, &(struct engine_options){ .seqs = 1 }, &err)) != NULL, "engine");
 	s = seq_of(e, token, LENGTH, 0);
@@ -178,7 +144,7 @@ logits_of(const char *merged, const int32_t *token, float *to)
 	memcpy(to, seq_logits(s), (size_t)g.m.config.vocab * sizeof(*to));
 	seq_free(s);
 	engine_free(e);
-	rig_down(&g);
+	end(&g);
 }
 
 /* Request i has adapter i % 3; some at once, in passes of so many tokens. */
@@ -189,7 +155,7 @@ run(int threads, int64_t pass, int together, float to[REQUESTS][VOCAB])
 	struct engine *e;
 	struct seq *s[REQUESTS];
 
-	rig_up(&g, threads, true);
+	begin(&g, threads, true);
 	e = engine_new(&g.m, &(struct engine_options){ .seqs = together, .pass = pass }, &err);
 	must(e != NULL, "engine");
 	memset(to, 0, sizeof(float[REQUESTS][VOCAB]));
@@ -204,7 +170,7 @@ run(int threads, int64_t pass, int together, float to[REQUESTS][VOCAB])
 		}
 	}
 	engine_free(e);
-	rig_down(&g);
+	end(&g);
 }
 
 static void
@@ -216,14 +182,14 @@ test_together(void)
 	run(1, 512, 1, alone);
 	for (int i = 0; i < 3; i++) {
 		logits_of(merged[i], text[i], want);
-		printf("# %d: distance %g\n", i, distance(alone[i], want, VOCAB));
+		printf("# %d: distance %g\n", i, relative(alone[i], want, VOCAB));
 		/* Merging rounds matrices, and sums are others. */
 		ok(i == 0 ? memcmp(alone[0], want, sizeof(want)) == 0 :
-		    distance(alone[i], want, VOCAB) < 1e-5, i == 0 ? "without one: the model" :
+		    relative(alone[i], want, VOCAB) < 1e-5, i == 0 ? "without one: the model" :
 		    "with one: as if it were merged");
 	}
 	logits_of(NULL, text[1], want);
-	ok(distance(alone[1], want, VOCAB) > 1e-3, "which is not the model");
+	ok(relative(alone[1], want, VOCAB) > 1e-3, "which is not the model");
 	run(1, 512, REQUESTS, got);
 	ok(memcmp(got, alone, sizeof(got)) == 0, "all at once, the same bits");
 	run(2, 8, REQUESTS, got);
@@ -239,7 +205,7 @@ test_changed(void)
 	float want[VOCAB];
 	size_t bytes;
 
-	rig_up(&g, 1, true);
+	begin(&g, 1, true);
 	bytes = (size_t)g.m.config.vocab * sizeof(float);
 	must((e = engine_new(&g.m, &(struct engine_options){ .seqs = 2 }, &err)) != NULL, "engine");
 	s = seq_of(e, text[0], LENGTH, 2);
@@ -258,7 +224,7 @@ test_changed(void)
 	seq_free(s);
 	seq_free(fork);
 	engine_free(e);
-	rig_down(&g);
+	end(&g);
 }
 
 /* ---- what is not ---- */

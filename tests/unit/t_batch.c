@@ -4,15 +4,12 @@
  * or 512, by one thread or two, have the same bits, as prompts are read and
  * while they are gone on with.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/rng.h"
-#include "infer/engine.h"
 #include "model/quantize.h"
-#include "../tap.h"
+#include "../lib/rig.h"
 
 enum { VOCAB = 300, CONTEXT = 640, REQUESTS = 32, STEPS = 3 };
 
@@ -26,18 +23,8 @@ static const struct config llama = {
 
 struct logits { float of[1 + STEPS][REQUESTS][VOCAB]; };
 
-static struct err err;
 static char dir[] = "/tmp/t_batch.XXXXXX", path[64];
 static int32_t text[REQUESTS][CONTEXT];
-
-static void
-must(bool good)
-{
-	if (good)
-		return;
-	printf("Bail out! %s\n", err.msg);
-	exit(1);
-}
 
 /* One is longer than a pass; the others end at every place in a block of the cache. */
 static int64_t
@@ -53,14 +40,14 @@ run_steps(struct engine *e, int first, int n, struct logits *l)
 
 	for (int i = 0; i < n; i++)
 		must((s[i] = seq_new(e, &err)) != NULL &&
-		    seq_push(s[i], text[first + i], length(first + i), &err) == 0);
+		    seq_push(s[i], text[first + i], length(first + i), &err) == 0, "text");
 	for (int step = 0; step <= STEPS; step++) {
-		must(engine_run(e, s, n, &err) == 0);
+		must(engine_run(e, s, n, &err) == 0, "run");
 		for (int i = 0; i < n; i++) {
 			int at = first + i;
 
 			memcpy(l->of[step][at], seq_logits(s[i]), sizeof(l->of[step][at]));
-			must(seq_push(s[i], text[at] + length(at) + step, 1, &err) == 0);
+			must(seq_push(s[i], text[at] + length(at) + step, 1, &err) == 0, "step");
 		}
 	}
 	for (int i = 0; i < n; i++)
@@ -70,36 +57,30 @@ run_steps(struct engine *e, int first, int n, struct logits *l)
 static void
 run(int threads, int64_t pass, int together, struct logits *l)
 {
-	struct team *team = team_new(threads, &err);
-	struct dev *dev = team == NULL ? NULL : dev_open("cpu", team, 0, &err);
-	struct model m = { .dev = NULL };
+	struct rig g;
 	struct engine *e;
 
-	must(dev != NULL && model_load(&m, path, dev, false, &err) == 0);
-	must((e = engine_new(&m, &(struct engine_options){ .pass = pass, .seqs = together },
-	    &err)) != NULL);
+	rig_open(&g, threads);
+	must(model_load(&g.m, path, g.dev, false, &err) == 0, "load");
+	e = engine_new(&g.m, &(struct engine_options){ .pass = pass, .seqs = together }, &err);
+	must(e != NULL, "engine");
 	memset(l, 0, sizeof(*l));
 	for (int i = 0; i < REQUESTS; i += together)
 		run_steps(e, i, together, l);
 	engine_free(e);
-	model_free(&m);
-	dev_close(dev);
-	team_free(team);
+	rig_close(&g);
 }
 
 /* A model of random weights, in a directory. */
 static void
 make(void)
 {
-	struct team *team = team_new(1, &err);
-	struct dev *dev = team == NULL ? NULL : dev_open("cpu", team, 0, &err);
-	struct model m = { .dev = NULL };
+	struct rig g;
 
-	must(dev != NULL && model_init(&m, &llama, dev, false, 7, &err) == 0 &&
-	    model_save(&m, dir, DTYPE_F32, 0, &err) == 0);
-	model_free(&m);
-	dev_close(dev);
-	team_free(team);
+	rig_open(&g, 1);
+	must(model_init(&g.m, &llama, g.dev, false, 7, &err) == 0 &&
+	    model_save(&g.m, dir, DTYPE_F32, 0, &err) == 0, "model");
+	rig_close(&g);
 	for (int i = 0; i < REQUESTS; i++)
 		for (int j = 0; j < CONTEXT; j++)
 			text[i][j] = (int32_t)rng_below(1, 2, (uint64_t)(i * CONTEXT + j), VOCAB);
@@ -114,7 +95,7 @@ quantize(const char *type)
 
 	must(team != NULL && export_open(&x, dir, &err) == 0 && (q = quantize_plan(&x,
 	    &(struct quantize_options){ .type = type }, team, &err)) != NULL &&
-	    quantize_save(q, path, NULL, NULL, &err) == 0);
+	    quantize_save(q, path, NULL, NULL, &err) == 0, type);
 	quantize_free(q);
 	export_close(&x);
 	team_free(team);
@@ -147,7 +128,7 @@ main(void)
 {
 	static const char *const type[] = { "f32", "bf16", "f16", "q4_0", "q4_k_m", "q6_k", "q8_0" };
 
-	must(mkdtemp(dir) != NULL);
+	must(mkdtemp(dir) != NULL, "mkdtemp");
 	snprintf(path, sizeof(path), "%s/model.gguf", dir);
 	make();
 	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++)

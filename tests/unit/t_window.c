@@ -1,68 +1,43 @@
 /* Sequences with a window: what is dropped, and that nothing else changes. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fmt/safetensors.h"
 #include "infer/engine_impl.h"
-#include "../tap.h"
+#include "../lib/rig.h"
 
 /* As tests/golden/window.py has them; the step is a block. */
 enum { SINKS = 16, WINDOW = 32, STEP = CACHE_BLOCK, HOLDS = SINKS + WINDOW + STEP, LONG = 300 };
 
-struct rig {
-	struct team	*team;
-	struct dev	*dev;
-	struct model	 m;
+/* A rig, and a text for its model. */
+struct long_rig {
+	struct rig	 r;
 	int64_t		 vocab;
 	int32_t		 text[LONG];
 };
 
-static struct err err;
-
-static void
-must(bool good, const char *what)
-{
-	if (good)
-		return;
-	printf("Bail out! %s: %s\n", what, err.msg);
-	exit(1);
-}
-
 /* A model of tests/data, its weights in fp32, or a random one. */
 static void
-rig_up(struct rig *g, const char *name, int threads, const struct config *c)
+rig_up(struct long_rig *g, const char *name, int threads, const struct config *c)
 {
 	char path[256];
 
-	*g = (struct rig){ 0 };
+	rig_open(&g->r, threads);
 	snprintf(path, sizeof(path), "tests/data/model/%s", name);
-	must((g->team = team_new(threads, &err)) != NULL &&
-	    (g->dev = dev_open("cpu", g->team, 0, &err)) != NULL &&
-	    (c != NULL ? model_init(&g->m, c, g->dev, false, 7, &err) :
-	    model_load(&g->m, path, g->dev, true, &err)) == 0, name);
-	g->vocab = g->m.config.vocab;
+	must((c != NULL ? model_init(&g->r.m, c, g->r.dev, false, 7, &err) :
+	    model_load(&g->r.m, path, g->r.dev, true, &err)) == 0, name);
+	g->vocab = g->r.m.config.vocab;
 	for (int i = 0; i < LONG; i++)
 		g->text[i] = (int32_t)((i * i * 7 + i / 5) % g->vocab);
 }
 
-static void
-rig_down(struct rig *g)
-{
-	model_free(&g->m);
-	dev_close(g->dev);
-	team_free(g->team);
-}
-
 static struct engine *
-engine_of(struct rig *g, struct engine_options o)
+engine_of(struct long_rig *g, struct engine_options o)
 {
 	struct engine *e;
 
 	o.window = o.window != 0 ? o.window : WINDOW;
-	e = engine_new(&g->m, &o, &err);
+	e = engine_new(&g->r.m, &o, &err);
 	must(e != NULL, "engine");
 	return e;
 }
@@ -78,7 +53,7 @@ seq_of(struct engine *e, const int32_t *token, int64_t n)
 
 /* Logits after the first n tokens of the text, read as o has it; the caller frees them. */
 static float *
-logits_after(struct rig *g, struct engine_options o, int64_t n)
+logits_after(struct long_rig *g, struct engine_options o, int64_t n)
 {
 	struct engine *e = engine_of(g, o);
 	struct seq *s = seq_of(e, g->text, n);
@@ -92,24 +67,12 @@ logits_after(struct rig *g, struct engine_options o, int64_t n)
 	return y;
 }
 
-static double
-distance(const float *a, const float *b, int64_t n)
-{
-	double d = 0, all = 0;
-
-	for (int64_t i = 0; i < n; i++) {
-		d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-		all += (double)b[i] * (double)b[i];
-	}
-	return sqrt(d / all);
-}
-
 /* ---- what is right ---- */
 
 static void
 test_golden(const char *name)
 {
-	struct rig g;
+	struct long_rig g;
 	char path[256];
 	struct st_file *f;
 	const struct st_tensor *token = NULL, *logits = NULL;
@@ -126,7 +89,7 @@ test_golden(const char *name)
 	for (int64_t i = 0; i < token->shape[0]; i++) {
 		must(seq_push(s, (const int32_t *)token->data + i, 1, &err) == 0 &&
 		    engine_run(e, &s, 1, &err) == 0, "run");
-		worst = fmax(worst, distance(seq_logits(s), (const float *)logits->data + i * g.vocab,
+		worst = fmax(worst, relative(seq_logits(s), (const float *)logits->data + i * g.vocab,
 		    g.vocab));
 	}
 	printf("# %s: distance %g\n", name, worst);
@@ -135,7 +98,7 @@ test_golden(const char *name)
 	seq_free(s);
 	engine_free(e);
 	st_close(f);
-	rig_down(&g);
+	rig_close(&g.r);
 }
 
 /* In one layer a token is what it is wherever it stands: as if nothing else had been there. */
@@ -149,7 +112,7 @@ test_kept(void)
 		.rope_theta = 10000, .bos = -1, .eos = 0, .init_std = 0.3,
 	};
 	int64_t dropped = (LONG - 1 - SINKS - WINDOW) / STEP * STEP;
-	struct rig g, kept;
+	struct long_rig g, kept;
 	float *want, *got, *less;
 
 	rig_up(&g, "one layer", 1, &c);
@@ -159,22 +122,22 @@ test_kept(void)
 	got = logits_after(&g, (struct engine_options){ .sinks = SINKS }, LONG);
 	want = logits_after(&kept, (struct engine_options){ .sinks = SINKS }, LONG - dropped);
 	less = logits_after(&g, (struct engine_options){ .window = SINKS + WINDOW }, LONG);
-	printf("# %g; without sinks %g\n", distance(got, want, g.vocab),
-	    distance(less, want, g.vocab));
+	printf("# %g; without sinks %g\n", relative(got, want, g.vocab),
+	    relative(less, want, g.vocab));
 	/* Positions of 300 in place of 60 are other roundings of angles; sinks are more. */
-	ok(LONG - dropped <= HOLDS && distance(got, want, g.vocab) < 1e-5,
+	ok(LONG - dropped <= HOLDS && relative(got, want, g.vocab) < 1e-5,
 	    "one layer: the logits of the tokens that are kept, and no others");
-	ok(distance(less, want, g.vocab) > 1e-3, "and the sinks are among them");
+	ok(relative(less, want, g.vocab) > 1e-3, "and the sinks are among them");
 	free(got);
 	free(want);
 	free(less);
-	rig_down(&g);
+	rig_close(&g.r);
 }
 
 /* ---- what never changes a bit ---- */
 
 static bool
-after_is(struct rig *g, struct engine_options o, int64_t n, const float *want)
+after_is(struct long_rig *g, struct engine_options o, int64_t n, const float *want)
 {
 	float *got = logits_after(g, o, n);
 	bool same = memcmp(got, want, (size_t)g->vocab * sizeof(*got)) == 0;
@@ -185,7 +148,7 @@ after_is(struct rig *g, struct engine_options o, int64_t n, const float *want)
 
 /* Some tokens at a time, beside another sequence that is at another place. */
 static bool
-in_turns(struct rig *g, struct engine_options o, const float *want)
+in_turns(struct long_rig *g, struct engine_options o, const float *want)
 {
 	struct engine *e;
 	struct seq *s[2];
@@ -212,7 +175,7 @@ test_bits(const char *name, const struct config *c, dtype kv)
 {
 	static const int64_t pass[] = { 17, 24, 33, 512 };
 	struct engine_options o = { .sinks = SINKS, .kv = kv };
-	struct rig g, two;
+	struct long_rig g, two;
 	float *want;
 	bool same = true;
 
@@ -227,8 +190,8 @@ test_bits(const char *name, const struct config *c, dtype kv)
 	ok(same, "passes and threads give the same bits");
 	ok(in_turns(&two, o, want), "and a few tokens at a time, beside others");
 	free(want);
-	rig_down(&g);
-	rig_down(&two);
+	rig_close(&g.r);
+	rig_close(&two.r);
 }
 
 /* ---- going on otherwise ---- */
@@ -244,7 +207,7 @@ static void
 test_taken_back(void)
 {
 	const struct engine_options o = { .sinks = SINKS, .seqs = 2 };
-	struct rig g;
+	struct long_rig g;
 	struct engine *e;
 	struct seq *s, *fork = NULL;
 	float *want;
@@ -278,7 +241,7 @@ test_taken_back(void)
 	seq_free(s);
 	engine_free(e);
 	free(want);
-	rig_down(&g);
+	rig_close(&g.r);
 }
 
 /* What was dropped, or would have been, begins anew. */
@@ -288,7 +251,7 @@ test_saved(void)
 	char name[] = "/tmp/t_window.XXXXXX";
 	int fd = mkstemp(name);
 	const struct engine_options o = { .sinks = SINKS };
-	struct rig g;
+	struct long_rig g;
 	struct engine *e;
 	struct seq *s, *t = NULL;
 	float *want;
@@ -308,7 +271,7 @@ test_saved(void)
 	seq_free(s);
 	seq_free(t);
 	engine_free(e);
-	e = engine_new(&g.m, &(struct engine_options){ .cache = 0 }, &err);
+	e = engine_new(&g.r.m, &(struct engine_options){ .cache = 0 }, &err);
 	must(e != NULL, "engine");
 	s = seq_of(e, g.text, HOLDS + 1);
 	must(engine_run(e, &s, 1, &err) == 0 && seq_save(s, name, &err) == 0, "save");
@@ -319,7 +282,7 @@ test_saved(void)
 	    strstr(err.msg, "more than the window's 64") != NULL, "more than a window holds");
 	engine_free(e);
 	free(want);
-	rig_down(&g);
+	rig_close(&g.r);
 	close(fd);
 	unlink(name);
 }
@@ -329,7 +292,7 @@ static void
 test_guesses(void)
 {
 	struct engine_options o = { .sinks = SINKS };
-	struct rig g;
+	struct long_rig g;
 	struct engine *e;
 	struct seq *s;
 	float *want;
@@ -356,7 +319,7 @@ test_guesses(void)
 	seq_free(s);
 	engine_free(e);
 	free(want);
-	rig_down(&g);
+	rig_close(&g.r);
 }
 
 /* ---- limits ---- */
@@ -365,7 +328,7 @@ test_guesses(void)
 static void
 test_bounded(void)
 {
-	struct rig g;
+	struct long_rig g;
 	struct engine *e;
 	struct seq *s;
 	int64_t n = 20000;
@@ -374,7 +337,7 @@ test_bounded(void)
 	rig_up(&g, "llama-tied", 1, NULL);
 	e = engine_of(&g, (struct engine_options){ .sinks = SINKS });
 	ok(engine_holds(e) == HOLDS && engine_settings(e)->cache == HOLDS &&
-	    engine_context(e) > n && g.m.config.context < HOLDS + STEP + 1,
+	    engine_context(e) > n && g.r.m.config.context < HOLDS + STEP + 1,
 	    "a cache of what a sequence holds");
 	s = seq_of(e, NULL, 0);
 	for (int64_t i = 0; i < n && good; i++)
@@ -385,7 +348,7 @@ test_bounded(void)
 	    "20000 tokens of a context of 80 are written in it");
 	seq_free(s);
 	engine_free(e);
-	rig_down(&g);
+	rig_close(&g.r);
 }
 
 static void
@@ -395,22 +358,22 @@ test_refused(void)
 		{ "gpt2", "learned" }, { "mamba", "states" }, { "jamba", "states" },
 		{ "phi3", "longrope" },
 	};
-	struct rig g;
+	struct long_rig g;
 
 	for (int i = 0; i < 4; i++) {
 		rig_up(&g, models[i].name, 1, NULL);
-		ok(engine_new(&g.m, &(struct engine_options){ .window = WINDOW }, &err) == NULL &&
+		ok(engine_new(&g.r.m, &(struct engine_options){ .window = WINDOW }, &err) == NULL &&
 		    err.code == ERR_ARG && strstr(err.msg, models[i].why) != NULL &&
-		    engine_window_most(&g.m.config, SINKS) == 0, models[i].name);
-		rig_down(&g);
+		    engine_window_most(&g.r.m.config, SINKS) == 0, models[i].name);
+		rig_close(&g.r);
 	}
 	rig_up(&g, "llama", 1, NULL);
-	ok(engine_new(&g.m, &(struct engine_options){ .window = 64, .sinks = 1 }, &err) == NULL &&
+	ok(engine_new(&g.r.m, &(struct engine_options){ .window = 64, .sinks = 1 }, &err) == NULL &&
 	    strstr(err.msg, "takes a context of 96, and the model's is 80") != NULL,
 	    "a window beyond the context");
-	ok(engine_window_most(&g.m.config, 1) == 48 && engine_window_most(&g.m.config, 64) == 0,
+	ok(engine_window_most(&g.r.m.config, 1) == 48 && engine_window_most(&g.r.m.config, 64) == 0,
 	    "the largest window");
-	rig_down(&g);
+	rig_close(&g.r);
 }
 
 int
