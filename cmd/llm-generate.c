@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/stream.h"
 #include "infer/chat.h"
@@ -24,7 +23,7 @@
 #include "tool/texts.h"
 
 struct gen {
-	const char	*model, *prompt, *system, *kept, *device;
+	const char	*model, *prompt, *system, *device;
 	int64_t		 threads, parallel;
 	bool		 echo, json, chat, verbose;
 	struct adapters_opts adapters;
@@ -69,8 +68,6 @@ static const struct opt opts[] = {
 	{ 0, "echo", OPT_FLAG, AT(echo), .help = "write the prompt too" },
 	{ 'F', "format", OPT_CALL, AT(json), "NAME", "text, or jsonl: a record a text (text)",
 	    .call = set_format },
-	{ 0, "prompt-cache", OPT_STR, AT(kept), "FILE",
-	    "keep what was read here, and begin with it" },
 	GRAMMAR_OPTIONS(struct gen, grammar),
 	DRAFT_OPTIONS(struct gen, draft),
 	FILTER_RECORD_OPTIONS(struct gen, records.io),
@@ -91,30 +88,6 @@ static const struct tool tool = {
 	.name = "llm-generate", .synopsis = "-m DIR [file ...]",
 	.summary = "continue texts with a model", .opts = opts,
 };
-
-/* ---- what was read before ---- */
-
-static struct seq *
-load_seq(const struct gen *g)
-{
-	struct err err;
-	struct seq *s = g->kept != NULL && access(g->kept, F_OK) == 0 ?
-	    seq_load(g->engine, g->kept, &err) : seq_new(g->engine, &err);
-
-	if (s == NULL)
-		tool_fail(NULL, &err);
-	return s;
-}
-
-static void
-save_seq(const struct gen *g, struct seq *s)
-{
-	struct err err;
-
-	if (g->kept != NULL && seq_save(s, g->kept, &err) < 0)
-		tool_fail(NULL, &err);
-	seq_free(s);
-}
 
 /* ---- one prompt ---- */
 
@@ -158,14 +131,14 @@ plain(struct gen *g, str prompt, struct err *err)
 	r.write = write_text;
 	r.done = end_text;
 	r.ctx = g;
-	r.seq = load_seq(g);
+	r.seq = cache_begin(&g->cache, g->engine);
 	for (; ret == 0 && r.stream < (uint64_t)g->records.texts; r.stream++)
 		if ((g->echo && write_text(g, prompt, err) < 0) ||
 		    scheduler_add(g->scheduler, &r, err) < 0 ||
 		    scheduler_finish(g->scheduler, err) < 0)
 			ret = -1;
 	if (ret == 0 && seq_keep(r.seq, r.prompt, r.n) > 0)
-		save_seq(g, r.seq);
+		cache_end(&g->cache, r.seq);
 	ids_free(&ids);
 	return ret;
 }
@@ -206,7 +179,7 @@ chat(struct gen *g)
 
 	if (t.messages == NULL)
 		tool_die("out of memory");
-	t.seq = load_seq(g);
+	t.seq = cache_begin(&g->cache, g->engine);
 	if ((g->system != NULL &&
 	    chat_say(t.messages, "system", str_of(g->system), &err) < 0) ||
 	    (t.out = out_open(g->records.io.output, (struct codec_spec){ 0 }, &err)) == NULL)
@@ -217,7 +190,7 @@ chat(struct gen *g)
 	}
 	if (out_commit(t.out, &err) < 0)
 		tool_fail(NULL, &err);
-	save_seq(g, t.seq);
+	cache_end(&g->cache, t.seq);
 	json_decref(t.messages);
 }
 
@@ -299,7 +272,7 @@ main(int argc, char **argv)
 		tool_usage("no -m DIR");
 	if (*files != NULL && g.prompt != NULL)
 		tool_usage("'%s': the prompts are in records, or -p's", *files);
-	if (g.kept != NULL && (*files != NULL || g.json))
+	if (g.cache.kept != NULL && (*files != NULL || g.json))
 		tool_usage("--prompt-cache is for one text after the other, not for records");
 	if (g.system != NULL && !g.chat)
 		tool_usage("--system is for --chat");

@@ -1,5 +1,7 @@
 #include "tool/cache.h"
 
+#include <unistd.h>
+
 static int
 set_kv(void *into, const char *arg, struct err *err)
 {
@@ -27,6 +29,8 @@ const struct opt window_options[] = {
 	    "see the last N tokens, and write without end", .min = 1, .max = INT32_MAX },
 	{ 0, "sinks", OPT_I64, offsetof(struct cache_opts, sinks), "N",
 	    "with a window, see the first N tokens too (16)", .min = 0, .max = INT32_MAX },
+	{ 0, "prompt-cache", OPT_STR, offsetof(struct cache_opts, kept), "FILE",
+	    "keep what was read here, and begin with it" },
 	{ 0 }
 };
 
@@ -38,4 +42,26 @@ window_prepare(const struct cache_opts *o, const struct config *c, bool always,
 		tool_usage("--sinks is for --window");
 	eo->sinks = o->sinks >= 0 ? o->sinks : CACHE_BLOCK;
 	eo->window = o->window == 0 && always ? engine_window_most(c, eo->sinks) : o->window;
+}
+
+struct seq *
+cache_begin(const struct cache_opts *o, struct engine *e)
+{
+	struct err err;
+	struct seq *s = o->kept != NULL && access(o->kept, F_OK) == 0 ?
+	    seq_load(e, o->kept, &err) : seq_new(e, &err);
+
+	if (s == NULL)
+		tool_fail(NULL, &err);
+	return s;
+}
+
+void
+cache_end(const struct cache_opts *o, struct seq *s)
+{
+	struct err err;
+
+	if (o->kept != NULL && seq_save(s, o->kept, &err) < 0)
+		tool_fail(NULL, &err);
+	seq_free(s);
 }

@@ -10,6 +10,7 @@
 struct cache_opts {
 	dtype	kv;		/* --kv; NONE: not given */
 	int64_t	window, sinks;	/* 0 and -1: not given */
+	const char *kept;	/* --prompt-cache; NULL: not given */
 };
 
 #define CACHE_DEFAULTS { .kv = DTYPE_F16, .sinks = -1 }
@@ -20,12 +21,16 @@ extern const struct opt cache_options[], window_options[];
 #define CACHE_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = cache_options }
 
-/* In the same struct, for tools that write without end. */
+/* In the same struct, for tools that write one text: --window, --sinks, --prompt-cache. */
 #define WINDOW_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = window_options }
 
 /* Into an engine's options; always: where none was given, the largest that the model can have. */
 void window_prepare(const struct cache_opts *o, const struct config *c, bool always,
     struct engine_options *eo);
+
+/* What was kept of a sequence, or a new one; and keep it and free it.  They die of failures. */
+struct seq *cache_begin(const struct cache_opts *o, struct engine *e);
+void cache_end(const struct cache_opts *o, struct seq *s);
 
 #endif
