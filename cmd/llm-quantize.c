@@ -6,7 +6,8 @@
  * bits; or a directory with weights of FP8, or of four bits in groups.  How much
  * each column matters comes from a text (--calibrate) or from a file of such
  * sums (--imatrix), which it also makes.  Memory: the largest tensor as fp32;
- * with --calibrate the model and the activations of a piece.
+ * with --calibrate the model and the activations of a piece; with --valid the
+ * model before and after, and the logits of a piece.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,13 +19,15 @@
 #include "base/stream.h"
 #include "model/quantize.h"
 #include "tool/calibrate.h"
+#include "tool/report.h"
 
 enum { RULES = 64 };
 
 struct job {
 	struct quantize_options o;
 	struct calibrate calibrate;
-	const char	*type, *output, *report, *device;
+	struct report	report;
+	const char	*type, *output, *device;
 	const char	*rule[RULES];
 	int64_t		 threads, memory;
 	bool		 gptq, quiet, verbose;
@@ -69,7 +72,9 @@ static const struct opt opts[] = {
 	    "let errors make up for each other, with --calibrate" },
 	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "gptq: for sums of inputs at a time (1G)",
 	    .min = 1 << 20, .max = 1e15 },
-	{ 0, "report", OPT_STR, AT(report), "FILE", "write what became of each tensor" },
+	{ 0, "report", OPT_STR, AT(report.path), "FILE", "write what became of each tensor" },
+	{ 0, "valid", OPT_STR, AT(report.valid), "FILE",
+	    "report: text to measure each layer's part on" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
@@ -110,24 +115,6 @@ wrote(void *ctx, const struct quantize_tensor *t)
 	tool_progress(line, j->quiet, j->verbose);
 }
 
-static void
-put_report(const struct job *j, const struct quantize *q)
-{
-	struct buf b = { .n = 0 };
-	struct err err;
-
-	buf_fmt(&b, "tensor\tfrom\tto\telements\tbytes\terror\n");
-	for (int i = 0; i < quantize_count(q); i++) {
-		const struct quantize_tensor *t = quantize_at(q, i);
-
-		buf_fmt(&b, "%s\t%s\t%s\t%" PRId64 "\t%" PRId64 "\t%.6g\n", t->name,
-		    dtype_name(t->from), dtype_name(t->to), t->n, t->bytes, t->error);
-	}
-	if (buf_ok(&b, &err) < 0 || file_write(j->report, buf_str(&b), &err) < 0)
-		tool_fail(NULL, &err);
-	buf_free(&b);
-}
-
 static int
 save_directory(struct job *j, struct quantize *q, struct err *err)
 {
@@ -140,6 +127,20 @@ save_directory(struct job *j, struct quantize *q, struct err *err)
 	if (ret == 0)
 		ret = model_copy_tokenizer(j->path, aside, err);
 	return model_settle(aside, j->output, ret, err);
+}
+
+static void
+begin_report(struct job *j)
+{
+	struct report *r = &j->report;
+
+	r->device = j->device;
+	r->field = j->calibrate.field;
+	r->context = j->calibrate.context;
+	r->quiet = j->quiet;
+	r->verbose = j->verbose;
+	r->team = j->team;
+	report_begin(r, j->path);
 }
 
 static void
@@ -171,11 +172,12 @@ quantize(struct job *j)
 	if (j->verbose)
 		tool_warn("%" PRId64 " bytes of weights, %.3f bits each", j->total,
 		    8.0 * (double)j->total / (double)elements);
-	if (j->report != NULL)
-		put_report(j, q);
+	grams_free(j->o.grams);
+	calibrate_free(c);
+	if (j->report.path != NULL)
+		report_write(&j->report, q, j->output);
 	quantize_free(q);
 	export_close(&x);
-	grams_free(j->o.grams);
 }
 
 /* Options that a type takes nothing of. */
@@ -251,11 +253,16 @@ main(int argc, char **argv)
 		tool_usage("--gptq needs a type and --calibrate FILE");
 	if (!j.gptq && tool_given("memory"))
 		tool_usage("--memory is for --gptq");
+	if (j.report.path == NULL && j.report.valid != NULL)
+		tool_usage("--valid is for --report");
+	if (!types && j.report.path != NULL)
+		tool_usage("--report needs a type");
 	if (!types && j.calibrate.text == NULL)
 		tool_usage("no -t NAME, --bits N or --calibrate FILE");
 	progress_start(&j.progress, 0.5);
 	if ((j.team = team_new(tool_threads(j.threads, 0), &err)) == NULL)
 		tool_fail(NULL, &err);
+	begin_report(&j);
 	if (j.calibrate.imatrix != NULL)
 		calibrate_load(&j.calibrate);
 	if (j.calibrate.text != NULL)
@@ -266,6 +273,7 @@ main(int argc, char **argv)
 	    &err) < 0)
 		tool_fail(NULL, &err);
 	calibrate_free(&j.calibrate);
+	report_free(&j.report);
 	model_free(&j.m);
 	if (j.dev != NULL)
 		dev_close(j.dev);

@@ -1,29 +1,27 @@
-#include "eval/divergence.h"
+#include "eval/divergence_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
-
 enum { PIECE = 512 };
 
-struct side {
-	struct model	*model;
-	struct tape	*tape;
-	struct model_io	 io;
-	float		*logits;	/* (context, V) */
-};
+static int
+record(struct side *s, int64_t context, struct err *err)
+{
+	struct model *m = s->model;
 
-struct divergence {
-	struct side	 side[2];	/* the model, the reference */
-	int64_t		 context, vocab, targets, same;
-	int32_t		*index;		/* 0, 1, 2 ... */
-	const uint32_t	*token;		/* of the piece, */
-	int64_t		 n;		/* and how many */
-	double		*row;		/* of each token: divergence, both losses, same top */
-	double		 loss[2];
-	struct buf	 all;		/* divergences, double */
-};
+	tape_free(s->tape);
+	if ((s->tape = tape_new(m->dev, context, 1, params_tape(&m->params), err)) == NULL ||
+	    model_record_logits(m, s->tape, context, &s->io, err) < 0)
+		return -1;
+	return tape_plan(s->tape, err);
+}
+
+int
+divergence_record(struct divergence *d, struct err *err)
+{
+	return record(&d->side[0], d->context, err);
+}
 
 static int
 side_init(struct side *s, struct model *m, int64_t context, struct err *err)
@@ -32,10 +30,7 @@ side_init(struct side *s, struct model *m, int64_t context, struct err *err)
 	s->logits = malloc((size_t)(context * m->config.vocab) * sizeof(*s->logits));
 	if (s->logits == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if ((s->tape = tape_new(m->dev, context, 1, params_tape(&m->params), err)) == NULL ||
-	    model_record_logits(m, s->tape, context, &s->io, err) < 0)
-		return -1;
-	return tape_plan(s->tape, err);
+	return record(s, context, err);
 }
 
 struct divergence *
@@ -87,7 +82,7 @@ divergence_free(struct divergence *d)
 	}
 	free(d->index);
 	free(d->row);
-	buf_free(&d->all);
+	buf_free(&d->tally.all);
 	free(d);
 }
 
@@ -144,37 +139,53 @@ forward(struct divergence *d, struct side *s, struct err *err)
 	return dev_wait(s->model->dev, err);
 }
 
-static int
-piece(struct divergence *d, const uint32_t *token, int64_t n, struct err *err)
+int
+divergence_compare(struct divergence *d, struct tally *t, struct err *err)
 {
-	d->token = token;
-	d->n = n;
-	if (forward(d, &d->side[0], err) < 0 || forward(d, &d->side[1], err) < 0)
+	if (forward(d, &d->side[0], err) < 0)
 		return -1;
-	team_run(d->side[0].model->dev->team, n, compare, d);
-	for (int64_t i = 0; i < n; i++) {
+	team_run(d->side[0].model->dev->team, d->n, compare, d);
+	for (int64_t i = 0; i < d->n; i++) {
 		const double *row = d->row + i * 4;
 
-		buf_add(&d->all, (str){ (const char *)row, sizeof(*row) });
-		d->loss[0] += row[1];
-		d->loss[1] += row[2];
-		d->same += row[3] > 0;
+		buf_add(&t->all, (str){ (const char *)row, sizeof(*row) });
+		t->loss[0] += row[1];
+		t->loss[1] += row[2];
+		t->same += row[3] > 0;
 	}
-	d->targets += n - 1;
-	return buf_ok(&d->all, err);
+	t->targets += d->n - 1;
+	return buf_ok(&t->all, err);
 }
 
 int
-divergence_add(struct divergence *d, const uint32_t *token, int64_t n, struct err *err)
+divergence_pieces(struct divergence *d, const uint32_t *token, int64_t n,
+    divergence_each *each, void *ctx, struct err *err)
 {
 	for (int64_t i = 0; i < n; i++)
 		if (token[i] >= d->vocab)
 			return err_set(err, ERR_FORMAT, "token %u in a model of %lld", token[i],
 			    (long long)d->vocab);
-	for (int64_t at = 0; at < n; at += d->context)
-		if (piece(d, token + at, n - at < d->context ? n - at : d->context, err) < 0)
+	for (int64_t at = 0; at < n; at += d->context) {
+		d->token = token + at;
+		d->n = n - at < d->context ? n - at : d->context;
+		if (forward(d, &d->side[1], err) < 0 || each(ctx, err) < 0)
 			return -1;
+	}
 	return 0;
+}
+
+static int
+one(void *ctx, struct err *err)
+{
+	struct divergence *d = ctx;
+
+	return divergence_compare(d, &d->tally, err);
+}
+
+int
+divergence_add(struct divergence *d, const uint32_t *token, int64_t n, struct err *err)
+{
+	return divergence_pieces(d, token, n, one, d, err);
 }
 
 static int
@@ -186,21 +197,27 @@ by_size(const void *a, const void *b)
 }
 
 int
-divergence_end(struct divergence *d, struct divergence_report *r, struct err *err)
+tally_report(const struct tally *t, struct divergence_report *r, struct err *err)
 {
-	double *kl = (double *)(void *)d->all.p;
-	int64_t n = d->all.n / (int64_t)sizeof(double);
+	double *kl = (double *)(void *)t->all.p;
+	int64_t n = t->all.n / (int64_t)sizeof(double);
 
-	*r = (struct divergence_report){ .tokens = n, .targets = d->targets };
-	if (d->targets == 0)
+	*r = (struct divergence_report){ .tokens = n, .targets = t->targets };
+	if (t->targets == 0)
 		return err_set(err, ERR_ARG, "no token to predict: no document has two");
 	for (int64_t i = 0; i < n; i++)
 		r->kl += kl[i] / (double)n;
 	qsort(kl, (size_t)n, sizeof(*kl), by_size);
 	r->kl_99 = kl[(n - 1) * 99 / 100];
 	r->kl_max = kl[n - 1];
-	r->same_top = (double)d->same / (double)n;
-	r->loss = d->loss[0] / (double)d->targets;
-	r->reference_loss = d->loss[1] / (double)d->targets;
+	r->same_top = (double)t->same / (double)n;
+	r->loss = t->loss[0] / (double)t->targets;
+	r->reference_loss = t->loss[1] / (double)t->targets;
 	return 0;
+}
+
+int
+divergence_end(struct divergence *d, struct divergence_report *r, struct err *err)
+{
+	return tally_report(&d->tally, r, err);
 }

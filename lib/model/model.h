@@ -185,6 +185,13 @@ int model_reload(struct model *m, const char *path, struct err *err);
 int model_open(struct model *m, const char *path, struct err *err);
 /* All elements of a weight as they lie in its parameter, from device or files. */
 int model_read(struct model *m, int weight, float *y, struct err *err);
+/*
+ * Parameter i as another model of the same shape has it: *p with its bytes, or
+ * where rows of heads lie in the other order (GGUF has pairs) with those in
+ * *copy, which the caller frees also after a failure.
+ */
+int model_lend(const struct model *m, int i, const struct model *to, struct param *p,
+    void **copy, struct err *err);
 void model_free(struct model *m);
 
 /*

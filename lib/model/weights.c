@@ -188,3 +188,45 @@ model_load(struct model *m, const char *path, struct dev *dev, bool grads, struc
 		return -1;
 	return m->adapters != NULL ? adapters_fill(m, err) : 0;
 }
+
+/* ---- a parameter in another model of the same shape ---- */
+
+static bool
+has_pairs(const struct model *m, int param)
+{
+	for (int i = 0; i < m->n_weights; i++)
+		if (m->weight[i].param == param && m->weight[i].pairs)
+			return true;
+	return false;
+}
+
+int
+model_lend(const struct model *m, int i, const struct model *to, struct param *p, void **copy,
+    struct err *err)
+{
+	bool pairs = has_pairs(to, i);
+	int64_t rows, bytes;
+	char *own;
+	int ret;
+
+	*p = m->params.p[i];
+	*copy = NULL;
+	if (pairs == has_pairs(m, i))
+		return 0;
+	rows = p->shape[0];
+	bytes = dtype_bytes(p->type, p->n);
+	own = malloc((size_t)bytes);
+	if (own == NULL || (*copy = malloc((size_t)bytes)) == NULL) {
+		free(own);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	dev_download(m->dev, own, p->data, bytes);
+	if ((ret = dev_wait(m->dev, err)) == 0) {
+		(pairs ? rows_to_pairs : rows_to_halves)(*copy, own, rows, bytes / rows,
+		    m->config.head_dim);
+		p->data = dev_import(m->dev, *copy, bytes, err);
+		ret = p->data.at == 0 ? -1 : 0;
+	}
+	free(own);
+	return ret;
+}

@@ -83,4 +83,6 @@ calibrate_free(struct calibrate *c)
 	imatrix_free(c->im);
 	inputs_free(c->in);
 	buf_free(&c->run);
+	c->im = NULL;
+	c->in = NULL;
 }

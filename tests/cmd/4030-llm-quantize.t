@@ -88,6 +88,47 @@ exits 2 'too few bits' llm-quantize --bits 1 -o none.gguf wide
 grep -q 'too few: [0-9.]* is the least' err
 result 'says how many it takes' $?
 
+# field COLUMN PART: of the report
+field () {
+	awk -F '\t' -v c="$1" -v part="$2" '$1 == part { print $c }' report
+}
+exits 0 'a report by layer' llm-quantize -q -t f32 --tensor 'blk\.2\.=q4_0' --report report \
+    --valid valid.jsonl -o t.gguf wide
+awk -F '\t' '$2 == "-" { print $1 }' report >"$tmp/out"
+prints 'has these parts' <<'EOF'
+layer 0
+layer 1
+layer 2
+layer 3
+embedding
+all
+original
+EOF
+test "$(field 8 'layer 2')" = "$(field 8 all)" && test "$(field 10 'layer 2')" = "$(field 10 all)"
+result 'all is the one layer that was rounded' $?
+for part in 'layer 0' 'layer 1' 'layer 3' embedding
+do
+	field 8 "$part"
+done >"$tmp/out"
+awk -v most="$(field 8 all)" '!($1 < 1e-9) { bad = 1 } END { exit bad || NR != 4 || !(most > 1e-7) }' out
+result 'the others did not change' $?
+awk -F '\t' '$1 ~ /^layer/ || $1 == "embedding" { e += $4; n += $5 }
+    $1 == "all" { same = n == $5 && e == $4 } END { exit !same }' report
+result 'sizes add up' $?
+head -n 2 valid.jsonl >few.jsonl
+exits 0 'of a text that is all used' llm-quantize -q -t q4_0 --report report --valid few.jsonl \
+    -o t.gguf wide
+llm-eval -t kl -m t.gguf --reference wide --context 64 few.jsonl | tr -d '{}",:' >"$tmp/out"
+awk -v k="$(field 8 all)" -v s="$(field 9 all)" -v p="$(field 10 all)" \
+    -v r="$(field 10 original)" 'function near(a, b) { return a > 0.9999 * b && a < 1.0001 * b }
+    { for (i = 1; i < NF; i += 2) v[$i] = $(i + 1) }
+    END { exit !(v["tokens"] <= 1024 && near(k, v["kl"]) && near(s, v["same_top"]) &&
+    near(p, v["perplexity"]) && near(r, v["reference_perplexity"])) }' out
+result 'it is what llm-eval says' $?
+exits 2 'a text without a report' llm-quantize -t q4_0 --valid valid.jsonl -o none.gguf wide
+exits 2 'a report of nothing' llm-quantize --calibrate train.jsonl --report report -o none wide
+exits 2 'an empty text' llm-quantize -t q4_0 --report report --valid /dev/null -o none.gguf wide
+
 exits 0 'rows of 32' llm-quantize -t q4_k_m --report report -o t.gguf model
 types report | grep -q 'Q5_0' && ! types report | grep -q Q4_K
 result 'are of other types' $?

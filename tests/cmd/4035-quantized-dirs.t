@@ -64,6 +64,11 @@ exits 0 'one thread' llm-quantize -q -j 1 -t w4a16 -o one model4
 exits 0 'four threads' llm-quantize -q -j 4 -t w4a16 -o four model4
 cmp one/model.safetensors four/model.safetensors && cmp one/model.safetensors q/model.safetensors
 result 'make the same bytes' $?
+exits 0 'a report by layer' llm-quantize -q -t w4a16 --report report --valid valid.jsonl -o r \
+    model4.gguf
+awk -F '\t' '$1 ~ /^layer/ { n++; bad += !(0 < $8 && $8 < 0.01) } $1 == "embedding" { n += $8 < 1e-9 }
+    END { exit bad || n != 3 }' report
+result 'though heads lie otherwise in the file' $?
 exits 0 'smaller groups' llm-quantize -q -t w4a16 --group 32 --report report -o q32 model4
 types report >"$tmp/out"
 prints 'all alike' <<'EOF'
