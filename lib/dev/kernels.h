@@ -64,9 +64,12 @@ struct k_embed {
 	dptr y, w, id; dtype type; struct dim t; int64_t v, c; double scale; dtype w_type;
 };
 
-/* dw[id[t]] += scale * dy[t], in order of t; dw_type NONE: wide, else it is type */
+/*
+ * dw[id[t]] += scale * dy[t], in order of t; dw_type NONE: wide, else it is type.
+ * sumsq, of a wide dw: out[0] (f64) += what the sum of squares of dw grows by; 0: none.
+ */
 struct k_embed_bwd {
-	dptr dw, dy, id; dtype type; struct dim t; int64_t v, c; double scale; dtype dw_type;
+	dptr dw, dy, id, sumsq; dtype type, dw_type; struct dim t; int64_t v, c; double scale;
 };
 
 /*
@@ -87,13 +90,16 @@ struct k_scatter {
  * Forward y = x w^T: tb.  Input gradient dx = dy w: neither.  Weight gradient
  * dw = dy^T x: ta, with k the tokens.
  *
+ * sumsq, where c is F32: out[0] (f64) += the sum of squares of c as it is then, by
+ * tiles in order, each in fp32; 0: none.  K_GROUPED has none.
+ *
  * b may be of a type of blocks (base/quant.h), which lie along its rows, where
  * a is not transposed and k does not vary.  With tb rows of a are then rounded
  * to 8 bits, with a scale of max / 127 for each 32 of k, and sums of products
  * with one scale are exact; without tb, b is its elements as F32.
  */
 struct k_matmul {
-	dptr	c, a, b, bias;
+	dptr	c, a, b, bias, sumsq;
 	dtype	c_type, a_type, b_type;
 	struct dim m, k;
 	int64_t	n, lda, ldb, ldc;

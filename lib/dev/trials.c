@@ -278,8 +278,9 @@ between(struct bench *b, struct dim t, int64_t c)
 	a.embed = (struct k_embed){ y, random_of(b, n * c, ty), ints(b, n, 1, 7, n), ty, t, n, c,
 	    1 };
 	measure(b, K_EMBED, &a);
-	a.embed_bwd = (struct k_embed_bwd){ wide(b, n * c), x, ints(b, n, 1, 7, n), ty, t, n, c, 1,
-	    DTYPE_NONE };
+	a.embed_bwd = (struct k_embed_bwd){ .dw = wide(b, n * c), .dy = x,
+	    .id = ints(b, n, 1, 7, n), .type = ty, .dw_type = DTYPE_NONE, .t = t, .v = n, .c = c,
+	    .scale = 1 };
 	measure(b, K_EMBED_BWD, &a);
 	finish(b);
 }

@@ -230,4 +230,11 @@ void tape_backward(struct tape *t, int from, int to);
  */
 void tape_zero_grads(struct tape *t, bool soon);
 
+/*
+ * A forward and a backward pass follow that also add to out[0] (f64) the sum of
+ * squares of the parameters' gradients as they leave them: of all that the tape
+ * adds to.
+ */
+void tape_measure_grads(struct tape *t, dptr out);
+
 #endif

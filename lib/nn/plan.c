@@ -282,6 +282,66 @@ out:
 	return ret;
 }
 
+/* ---- gradients of parameters ---- */
+
+/* Does this launch give all of the gradient as its result? */
+static bool
+writes_grad(const struct tape *t, const struct use *u)
+{
+	const struct launch *l = &t->launch[u->launch];
+	const struct k_matmul *m = &l->a.matmul;
+
+	return l->kernel == K_MATMUL && u->field == offsetof(union dev_args, matmul.c) &&
+	    m->add && m->ldc == m->n && u->m.at == 0 && m->m.cap * m->n == u->m.param->n;
+}
+
+/* Its number among those that the tape adds to, or how many there are; -1: no gradient. */
+static int
+grad_at(const struct tape *t, const struct use *u)
+{
+	int k = 0;
+
+	if (u->m.slot >= 0 || u->m.other != NULL || !u->m.grad)
+		return -1;
+	while (k < t->n_grads && t->grad[k].p != u->m.param)
+		k++;
+	return k;
+}
+
+/*
+ * Which gradients the tape adds to, in the order of time, what is first to write
+ * one, and which can be measured as they are written: a product tells the squares
+ * of its result, and rows of an embedding that are added later what they add.
+ */
+static void
+find_grads(struct tape *t)
+{
+	for (int i = 0; i < t->n_uses; i++) {
+		const struct use *u = &t->use[i];
+		struct launch *l = &t->launch[u->launch];
+		int k = grad_at(t, u);
+
+		if (k < 0)
+			continue;
+		if (k < t->n_grads) {
+			t->grad[k].measured = t->grad[k].measured && l->kernel == K_EMBED_BWD;
+			continue;
+		}
+		if (!tape_grow(t, &t->grad, k, &t->grads_cap, sizeof(*t->grad)))
+			return;
+		l->first = writes_grad(t, u);
+		t->grad[t->n_grads++] = (struct grad){ u->m.param, l->first,
+			l->first && t->wide == DTYPE_F32 };
+	}
+	for (int i = 0; i < t->n_uses; i++) {
+		int k = grad_at(t, &t->use[i]);
+
+		t->launch[t->use[i].launch].measures |= k >= 0 && t->grad[k].measured;
+	}
+}
+
+/* ---- all of it ---- */
+
 int
 tape_layout(struct tape *t, struct err *err)
 {
@@ -298,44 +358,18 @@ tape_layout(struct tape *t, struct err *err)
 	find_lives(t);
 	extend_lives(t);
 	merge_slots(t);
+	find_grads(t);
+	if (tape_failed(t)) {
+		*err = t->err;
+		return -1;
+	}
 	return place_slots(t, err);
 }
 
-/* ---- gradients of parameters ---- */
-
-/* Does this launch give all of the gradient as its result? */
-static bool
-writes_grad(const struct tape *t, const struct use *u)
-{
-	const struct launch *l = &t->launch[u->launch];
-	const struct k_matmul *m = &l->a.matmul;
-
-	return l->kernel == K_MATMUL && u->field == offsetof(union dev_args, matmul.c) &&
-	    m->add && m->ldc == m->n && u->m.at == 0 && m->m.cap * m->n == u->m.param->n;
-}
-
-/* Which gradients the tape adds to, in the order of time, and what is first to write one. */
-static void
-find_grads(struct tape *t)
-{
-	for (int i = 0; i < t->n_uses; i++) {
-		const struct use *u = &t->use[i];
-		int k = 0;
-
-		if (u->m.slot >= 0 || u->m.other != NULL || !u->m.grad)
-			continue;
-		while (k < t->n_grads && t->grad[k].p != u->m.param)
-			k++;
-		if (k < t->n_grads)
-			continue;
-		if (!tape_grow(t, &t->grad, t->n_grads, &t->grads_cap, sizeof(*t->grad)))
-			return;
-		t->grad[t->n_grads++] = (struct grad){ u->m.param, writes_grad(t, u) };
-		t->launch[u->launch].first = t->grad[k].overwritten;
-	}
-}
-
 /* ---- addresses ---- */
+
+/* Stands for where gradients are measured, in launches that are only looked at. */
+static const dptr some_place = { ALIGN };
 
 static int
 address(struct tape *t, struct mem m, dptr *p, struct err *err)
@@ -395,14 +429,12 @@ tape_plan(struct tape *t, struct err *err)
 		return err_wrap(err, "%" PRId64 " bytes of activations", t->bytes);
 	if (set_addresses(t, err) < 0)
 		return -1;
-	find_grads(t);
-	if (tape_failed(t)) {
-		*err = t->err;
-		return -1;
-	}
-	for (int i = 0; i < t->n_launches; i++)
-		if (dev_check(t->dev, t->launch[i].kernel, &t->launch[i].a, err) < 0)
+	for (int i = 0; i < t->n_launches; i++) {
+		union dev_args a = tape_args(t, &t->launch[i], some_place);
+
+		if (dev_check(t->dev, t->launch[i].kernel, &a, err) < 0)
 			return -1;
+	}
 	t->count_host = arena_new(&t->arena, int32_t, t->n_counts, err);
 	if (t->count_host == NULL)
 		return -1;
@@ -421,7 +453,8 @@ tape_scratch(const struct tape *t, struct dev *dev)
 	int64_t most = 0;
 
 	for (int i = 0; i < t->n_launches; i++) {
-		int64_t bytes = dev_scratch(dev, t->launch[i].kernel, &t->launch[i].a);
+		union dev_args a = tape_args(t, &t->launch[i], some_place);
+		int64_t bytes = dev_scratch(dev, t->launch[i].kernel, &a);
 
 		most = bytes > most ? bytes : most;
 	}

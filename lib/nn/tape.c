@@ -665,20 +665,50 @@ tape_zero_grads(struct tape *t, bool soon)
 	t->fresh = soon;
 }
 
+void
+tape_measure_grads(struct tape *t, dptr out)
+{
+	t->sumsq = out;
+}
+
+/* Measure what no launch measured as it wrote it. */
+static void
+measure_others(struct tape *t)
+{
+	struct k_sumsq part = { .out = t->sumsq, .type = t->wide };
+
+	for (int i = 0; i < t->n_grads; i++) {
+		const struct param *p = t->grad[i].p;
+
+		if (t->grad[i].measured)
+			continue;
+		part.x = p->grad;
+		part.n = p->n;
+		dev_launch(t->dev, K_SUMSQ, &(union dev_args){ .sumsq = part });
+	}
+}
+
+union dev_args
+tape_args(const struct tape *t, const struct launch *l, dptr sumsq)
+{
+	union dev_args a = l->a;
+
+	if (l->first)
+		a.matmul.add = !t->fresh;
+	if (l->measures && l->kernel == K_MATMUL)
+		a.matmul.sumsq = sumsq;
+	else if (l->measures)
+		a.embed_bwd.sumsq = sumsq;
+	return a;
+}
+
 static void
 run(struct tape *t, int from, int to)
 {
 	for (int i = from; i < to; i++) {
-		const struct launch *l = &t->launch[i];
+		union dev_args a = tape_args(t, &t->launch[i], t->sumsq);
 
-		if (t->fresh && l->first) {
-			union dev_args a = l->a;
-
-			a.matmul.add = false;
-			dev_launch(t->dev, l->kernel, &a);
-		} else {
-			dev_launch(t->dev, l->kernel, &l->a);
-		}
+		dev_launch(t->dev, t->launch[i].kernel, &a);
 	}
 }
 
@@ -702,6 +732,10 @@ tape_backward(struct tape *t, int from, int to)
 		dev_mark(t->dev, "backward", t->block[i].name);
 		run(t, t->block[i].backward, t->block[i].backward_end);
 	}
-	if (from == 0)
-		t->fresh = false;
+	if (from > 0)
+		return;
+	if (t->sumsq.at != 0)
+		measure_others(t);
+	t->fresh = false;
+	t->sumsq = (dptr){ 0 };
 }

@@ -31,6 +31,7 @@ struct launch {
 	int		 block;		/* -1: of a backward pass */
 	bool		 cheap, once;	/* its op's */
 	bool		 first;		/* a product, the first to write a parameter's gradient */
+	bool		 measures;	/* it writes a gradient that can be measured so */
 	union dev_args	 a;
 };
 
@@ -44,6 +45,7 @@ struct use {
 struct grad {
 	const struct param *p;
 	bool		 overwritten;	/* by a launch that is first */
+	bool		 measured;	/* by all that write it, in passes that measure */
 };
 
 struct block {
@@ -80,6 +82,7 @@ struct tape {
 	int		 n_launches, launches_cap, n_uses, uses_cap, n_slots, slots_cap;
 	int		 n_blocks, blocks_cap, n_counts, counts_cap, n_grads, grads_cap;
 	bool		 fresh;		/* what is first overwrites gradients */
+	dptr		 sumsq;		/* where gradients are measured; 0: they are not */
 	dptr		 memory;
 	int64_t		 bytes;
 };
@@ -89,6 +92,9 @@ struct mem mem_slot(struct tape *t, int64_t bytes);
 
 /* Put before a block's backward launches those of its forward pass that they need. */
 void tape_recompute(struct tape *t, int block);
+/* A launch's arguments in the passes that are queued: sumsq is where it measures, 0: nowhere. */
+union dev_args tape_args(const struct tape *t, const struct launch *l, dptr sumsq);
+
 int tape_count(struct tape *t, enum count_of of, int64_t row0, int64_t cap, int64_t times);
 
 #endif

@@ -265,9 +265,6 @@ record(struct optim *o)
 	launches_add(&o->update, K_COPY, &(union dev_args){ .copy = {
 	    .y = dptr_add(o->step, offsetof(struct dev_step, loss)),
 	    .x = o->loss, .bytes = sizeof(double) } });
-	launches_add(&o->update, K_SUMSQ, &(union dev_args){ .sumsq = {
-	    .out = dptr_add(o->step, offsetof(struct dev_step, sumsq)),
-	    .x = ps->grad, .type = DTYPE_F32, .n = ps->grad_n } });
 	launches_add(&o->update, K_GUARD, &(union dev_args){ .guard = {
 	    .step = o->step, .history = o->history, .clip = o->o.clip,
 	    .mads = o->o.spike, .least = HISTORY / 2 } });
@@ -342,14 +339,6 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 }
 
 void
-optim_measure(struct optim *o, struct dev_step *step)
-{
-	for (int i = 0; i < o->update.n && o->update.list[i].kernel != K_GUARD; i++)
-		dev_launch(o->dev, o->update.list[i].kernel, &o->update.list[i].args);
-	dev_download(o->dev, step, o->step, sizeof(*step));
-}
-
-void
 optim_update(struct optim *o, struct dev_step *step)
 {
 	launches_run(&o->update, o->dev);
@@ -360,6 +349,12 @@ dptr
 optim_step(const struct optim *o)
 {
 	return o->step;
+}
+
+dptr
+optim_sumsq(const struct optim *o)
+{
+	return dptr_add(o->step, offsetof(struct dev_step, sumsq));
 }
 
 void

@@ -25,14 +25,15 @@ int64_t optim_bytes(const struct params *params, const struct train_options *o);
 void optim_begin(struct optim *o, const struct train_state *state, double rate,
     int64_t targets);
 
-/* Queue: only the sum of squares of the gradients as they are, into step->sumsq. */
-void optim_measure(struct optim *o, struct dev_step *step);
-
-/* Queue: norm, guard, update.  *step is filled when the device has been waited for. */
+/*
+ * Queue: guard, update, by gradients whose squares were added to optim_sumsq().
+ * *step is filled when the device has been waited for.
+ */
 void optim_update(struct optim *o, struct dev_step *step);
 
-/* The struct dev_step of the device. */
+/* The struct dev_step of the device, and its sumsq, which optim_begin() sets to zero. */
 dptr optim_step(const struct optim *o);
+dptr optim_sumsq(const struct optim *o);
 
 /*
  * Queue: the weights and their moving average change places (train_options.ema);

@@ -144,6 +144,7 @@ stepper_step(struct stepper *s, double *loss, struct err *err)
 	optim_begin(s->optim, &s->state, schedule_rate(&s->o.train.schedule, s->state.step),
 	    s->batch.targets);
 	tape_zero_grads(s->tape, true);
+	tape_measure_grads(s->tape, optim_sumsq(s->optim));
 	batch_upload(s->tape, &s->io, &s->batch);
 	tape_upload(s->tape, s->io.dlogp, s->dlogp, s->batch.tokens);
 	tape_forward(s->tape, 0, -1);

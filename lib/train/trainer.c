@@ -292,23 +292,27 @@ rows_of(const struct trainer *t)
 	    ramp_tokens(&t->o.ramp, t->o.batch, step) / len };
 }
 
+/* What is in them, and the first row of the last pass that has tokens. */
+struct row_counts { int64_t targets, tokens, last; };
+
 /*
- * The step's targets and tokens, before its first pass: it is divided by them.
+ * Count a step's rows before its first pass, for it is divided by the targets.
  * The rows of the first pass are read last, and left in the batch.
  */
 static int
-count_targets(struct trainer *t, struct row_range rows, int64_t *targets, int64_t *tokens,
-    struct err *err)
+count_rows(struct trainer *t, struct row_range rows, struct row_counts *c, struct err *err)
 {
-	*targets = *tokens = 0;
+	*c = (struct row_counts){ .last = -1 };
 	for (int64_t i = (rows.n - 1) / t->micro_rows * t->micro_rows; i >= 0;
 	    i -= t->micro_rows) {
 		int64_t n = rows.n - i < t->micro_rows ? rows.n - i : t->micro_rows;
 
 		if (loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
 			return -1;
-		*targets += t->batch.targets;
-		*tokens += t->batch.tokens;
+		if (c->tokens == 0 && t->batch.tokens > 0)
+			c->last = i;
+		c->targets += t->batch.targets;
+		c->tokens += t->batch.tokens;
 	}
 	return 0;
 }
@@ -350,10 +354,12 @@ trainer_norms(struct trainer *t, double *square, double *part, struct err *err)
 			continue;
 		optim_begin(t->optim, &t->state, 0, t->batch.targets);
 		tape_zero_grads(t->tape, true);
+		tape_measure_grads(t->tape, optim_sumsq(t->optim));
 		balance_begin(t->tape, &t->io, 0);
 		t->pass = rows.first + i;
 		pass(t, 1.0 / (double)t->batch.targets);
-		optim_measure(t->optim, &step);
+		dev_download(t->model->dev, &step.sumsq, optim_sumsq(t->optim),
+		    sizeof(step.sumsq));
 		if (dev_wait(t->model->dev, err) < 0)
 			return -1;
 		*square += step.sumsq;
@@ -369,24 +375,27 @@ int
 trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 {
 	struct row_range rows = rows_of(t);
-	int64_t targets, tokens;
+	struct row_counts c;
 	double rate = schedule_rate(&t->o.schedule, t->state.step), weight, routers[2];
 	struct dev_step step;
 
-	if (count_targets(t, rows, &targets, &tokens, err) < 0)
+	if (count_rows(t, rows, &c, err) < 0)
 		return -1;
-	weight = targets > 0 ? 1.0 / (double)targets : 0;
+	weight = c.targets > 0 ? 1.0 / (double)c.targets : 0;
 	if (t->state.loss_scale > 0)
 		weight *= t->state.loss_scale;
-	optim_begin(t->optim, &t->state, rate, targets);
-	tape_zero_grads(t->tape, tokens > 0);
+	optim_begin(t->optim, &t->state, rate, c.targets);
+	tape_zero_grads(t->tape, c.tokens > 0);
 	ahead_begin(t->ahead, t->tape, &t->io);
-	balance_begin(t->tape, &t->io, tokens > 0 ? weight * (double)targets / (double)tokens : 0);
+	balance_begin(t->tape, &t->io,
+	    c.tokens > 0 ? weight * (double)c.targets / (double)c.tokens : 0);
 	for (int64_t i = 0; i < rows.n; i += t->micro_rows) {
 		int64_t n = rows.n - i < t->micro_rows ? rows.n - i : t->micro_rows;
 
 		if (i > 0 && loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
 			return -1;
+		if (i == c.last)
+			tape_measure_grads(t->tape, optim_sumsq(t->optim));
 		t->pass = rows.first + i;
 		pass(t, weight);
 	}
@@ -400,15 +409,15 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	t->state.skipped = step.skipped;
 	t->state.loss_scale = step.loss_scale;
 	t->state.good = step.good;
-	t->state.tokens += tokens;
+	t->state.tokens += c.tokens;
 	*r = (struct train_report){
-		.loss = targets > 0 ? step.loss / (double)targets : 0,
+		.loss = c.targets > 0 ? step.loss / (double)c.targets : 0,
 		.norm = step.norm, .rate = rate,
 		.flops = flops(t, rows.n * loader_info(t->train)->row_len),
-		.tokens = tokens, .targets = targets, .skip = step.skip,
+		.tokens = c.tokens, .targets = c.targets, .skip = step.skip,
 		.routed = t->io.balance.layers > 0,
-		.balance = tokens > 0 ? routers[0] / (double)tokens : 0,
-		.router_z = tokens > 0 ? routers[1] / (double)tokens : 0,
+		.balance = c.tokens > 0 ? routers[0] / (double)c.tokens : 0,
+		.router_z = c.tokens > 0 ? routers[1] / (double)c.tokens : 0,
 		.ahead = ahead_loss(t->ahead, &t->io),
 	};
 	if (t->state.skipped >= TRAIN_SKIPS)

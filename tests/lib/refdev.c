@@ -94,8 +94,13 @@ embed_bwd(struct refdev *r, const struct k_embed_bwd *a)
 			fail(r, "embed_bwd: bad id", t);
 			return;
 		}
-		for (int64_t i = 0; i < a->c; i++)
-			f64(a->dw)[id * a->c + i] += a->scale * f64(a->dy)[t * a->c + i];
+		for (int64_t i = 0; i < a->c; i++) {
+			double *w = &f64(a->dw)[id * a->c + i], was = *w;
+
+			*w += a->scale * f64(a->dy)[t * a->c + i];
+			if (a->sumsq.at != 0)
+				*f64(a->sumsq) += *w * *w - was * was;
+		}
 	}
 }
 
@@ -130,6 +135,8 @@ matmul(const struct k_matmul *a)
 				    f64(a->b)[a->tb ? j * a->ldb + l : l * a->ldb + j];
 			*c = a->alpha * s + (a->add ? *c : 0) +
 			    (a->bias.at != 0 ? f64(a->bias)[j] : 0);
+			if (a->sumsq.at != 0)
+				*f64(a->sumsq) += *c * *c;
 		}
 }
 

@@ -173,8 +173,9 @@ static void
 embed_bwd_args(struct kit *k, union dev_args *a)
 {
 	R;
-	a->embed_bwd = (struct k_embed_bwd){ AT(0), AT(1), AT(2), k->type, dim_of(k, r),
-		dw_rows(r), r->c, r->x, r->other ? k->type : DTYPE_NONE };
+	a->embed_bwd = (struct k_embed_bwd){ .dw = AT(0), .dy = AT(1), .id = AT(2),
+		.type = k->type, .dw_type = r->other ? k->type : DTYPE_NONE, .t = dim_of(k, r),
+		.v = dw_rows(r), .c = r->c, .scale = r->x };
 }
 
 static void

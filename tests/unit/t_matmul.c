@@ -2,6 +2,7 @@
  * Matrix products against double, on random shapes, and that a
  * row's bits never depend on the other rows.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -305,6 +306,85 @@ rounds_once(const char *isa, int64_t m, int64_t n, int64_t k)
 	return good;
 }
 
+/* The squares of c = a^T b [+ c], or of a part of it. */
+static double
+squares(const char *isa, int threads, const struct mm_case *s, double *want)
+{
+	struct err err = { 0 };
+	struct team *team = team_new(threads, &err);
+	struct dev *d = dev_open(isa, team, 0, &err);
+	int64_t in = s->k * (s->m + s->n), out = s->m * s->n;
+	float *x = malloc((size_t)in * 4), *got = malloc((size_t)out * 4);
+	void *y = malloc((size_t)in * 4);
+	double sum = 2;
+	dptr a, c, sq;
+
+	*want = 0;
+	if (d == NULL) {
+		free(x);
+		free(y);
+		free(got);
+		team_free(team);
+		return 0;
+	}
+	for (int64_t i = 0; i < in; i++)
+		x[i] = (float)((i * 7919) % 1013) / 500 - 1;
+	for (int64_t i = 0; i < out; i++)
+		got[i] = (float)(i % 17) - 8;
+	a = dev_alloc(d, in * 4, &err);
+	c = dev_alloc(d, out * 4, &err);
+	sq = dev_alloc(d, sizeof(sum), &err);
+	dtype_convert(y, s->a_type, x, DTYPE_F32, in);
+	dev_upload(d, a, y, in * dtype_size(s->a_type));
+	dev_upload(d, c, got, out * 4);
+	dev_upload(d, sq, &sum, sizeof(sum));
+	union dev_args args = { .matmul = { .c = c, .a = a, .sumsq = sq,
+		.b = dptr_add(a, s->k * s->m * dtype_size(s->a_type)), .c_type = DTYPE_F32,
+		.a_type = s->a_type, .b_type = s->a_type, .m = { .cap = s->m },
+		.k = { .cap = s->k }, .n = s->n, .lda = s->m, .ldb = s->n, .ldc = s->n,
+		.ta = true, .add = s->add, .alpha = s->alpha } };
+
+	dev_launch(d, K_MATMUL, &args);
+	dev_download(d, got, c, out * 4);
+	dev_download(d, &sum, sq, sizeof(sum));
+	sum -= dev_wait(d, &err) == 0 ? 2 : (double)NAN;
+	for (int64_t i = 0; i < out; i++)
+		*want += (double)got[i] * (double)got[i];
+	free(x);
+	free(y);
+	free(got);
+	dev_close(d);
+	team_free(team);
+	return sum;
+}
+
+static void
+test_squares(void)
+{
+	static const int64_t size[][3] = {	/* m, n, k */
+		{ 768, 640, 256 }, { 97, 33, 2000 }, { 3, 700, 900 }, { 700, 3, 20 },
+		{ 1500, 1300, 5 }, { 56, 64, 1 }, { 1, 1, 0 },
+	};
+	static const char *const isa[] = { "cpu", "cpu:avx2", "cpu:base" };
+	double worst = 0;
+	bool same = true;
+
+	for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++)
+		for (int k = 0; k < 12; k++) {
+			struct mm_case s = { .m = size[i][0], .n = size[i][1], .k = size[i][2],
+				.add = k & 1, .a_type = k & 2 ? DTYPE_BF16 : DTYPE_F32,
+				.alpha = k & 1 ? 0.5 : 1 };
+			double want, got = squares(isa[k / 4], 1, &s, &want);
+
+			worst = fmax(worst, fabs(got - want) / fmax(want, 1e-30));
+			for (int threads = 2; threads <= 3; threads++)
+				same = same && squares(isa[k / 4], threads, &s, &want) == got;
+		}
+	printf("# sums of squares: %.1e off\n", worst);
+	ok(worst < 1e-6, "the sum of squares of a product");
+	ok(same, "and its bits do not depend on the threads");
+}
+
 int
 main(void)
 {
@@ -318,6 +398,7 @@ main(void)
 	    "a row's product is the same bits alone, in few rows and in many");
 	ok(rounds_once("cpu", 301, 83, 1000) && rounds_once("cpu", 83, 301, 1000) &&
 	    rounds_once("cpu", 240, 230, 9001), "sums are rounded once, however k is cut");
+	test_squares();
 	kit_free(&k);
 	return tap_done();
 }

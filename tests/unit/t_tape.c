@@ -331,6 +331,67 @@ test_zero_grads(void)
 	run_free(&soon);
 }
 
+/* The squares of two passes' gradients, measured in the last; *whole: of all at once. */
+static double
+measured(struct config c, unsigned flags, bool soon, double *whole)
+{
+	const int len[] = { 6, 4, 7, 5 };
+	struct batch one = batch_of(len, 2, 0), two = batch_of(len + 2, 2, 10);
+	struct run r = run_of(c, TOKENS, SEQS, flags);
+	dptr sum = dev_alloc(dev, 2 * sizeof(double), &err), all = dptr_add(sum, sizeof(double));
+	double got[2] = { 3, 3 };
+
+	dev_upload(dev, sum, got, sizeof(got));
+	tape_zero_grads(r.t, soon);
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass == 1)
+			tape_measure_grads(r.t, sum);
+		give(&r, pass == 0 ? &one : &two);
+		tape_forward(r.t, 0, -1);
+		tape_backward(r.t, 0, -1);
+	}
+	dev_launch(dev, K_SUMSQ, &(union dev_args){ .sumsq = {
+	    all, r.m.params.grad, DTYPE_F32, r.m.params.grad_n } });
+	/* What is not asked for is not measured. */
+	tape_forward(r.t, 0, -1);
+	tape_backward(r.t, 0, -1);
+	dev_download(dev, got, sum, sizeof(got));
+	must(dev_wait(dev, &err));
+	dev_free(dev, sum);
+	run_free(&r);
+	*whole = got[1] - 3;
+	return got[0] - 3;
+}
+
+static void
+test_measure(void)
+{
+	static const unsigned flags[] = { 0, TAPE_RECOMPUTE_BLOCK };
+	struct config c[] = { tiny(), tiny(), tiny_gpt2() };
+	double worst = 0;
+	bool same = true;
+
+	c[1].tied = false;
+	for (int i = 0; i < 3; i++) {
+		struct run r = run_of(c[i], TOKENS, SEQS, 0);
+		int n = 0, want = (i == 2 ? 4 : 7) * (int)c[i].layers + 1;
+
+		for (int k = 0; k < r.t->n_grads; k++)
+			n += r.t->grad[k].measured;
+		same = same && n == want;
+		run_free(&r);
+	}
+	ok(same, "all that products write is measured as it is written");
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < 4; k++) {
+			double whole, got = measured(c[i], flags[k / 2], k % 2, &whole);
+
+			worst = fmax(worst, fabs(got - whole) / whole);
+		}
+	printf("# squares of gradients: %.1e off\n", worst);
+	ok(worst < 1e-6, "squares of gradients, measured as they are written");
+}
+
 /* Computed again instead of kept: the same bits from less memory. */
 static void
 test_recompute(struct config c, const char *what)
@@ -584,6 +645,7 @@ main(void)
 	test_recompute(tiny_gpt2(), "gpt2");
 	test_micro_batches();
 	test_zero_grads();
+	test_measure();
 	test_chunks();
 	test_init(team);
 	test_failures();

@@ -111,6 +111,9 @@ check_matmul(const struct cpu *c, int kernel, const struct k_matmul *a, struct e
 		return -1;
 	if (a->m.n.at != 0 && a->k.n.at != 0)
 		return bad_shape(kernel, "both m and k vary", err);
+	if (a->sumsq.at != 0 && (a->c_type != DTYPE_F32 || dtype_block(a->b_type) > 1 ||
+	    kernel != K_MATMUL))
+		return bad_shape(kernel, "no squares of these are summed", err);
 	if (a->lda < (a->ta ? a->m.cap : a->k.cap) || a->ldc < a->n ||
 	    a->ldb < (a->tb ? a->k.cap : a->n))
 		return bad_shape(kernel, "rows overlap", err);
@@ -295,7 +298,8 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 	case K_EMBED:
 		return check_embed(c, &a->embed, err);
 	case K_EMBED_BWD:
-		if (a->embed_bwd.dw_type != DTYPE_NONE && a->embed_bwd.dw_type != t)
+		if (a->embed_bwd.dw_type != DTYPE_NONE && (a->embed_bwd.dw_type != t ||
+		    a->embed_bwd.sumsq.at != 0))
 			return bad_type(c, kernel, a->embed_bwd.dw_type, err);
 		return 0;
 	case K_FAKE_QUANT:

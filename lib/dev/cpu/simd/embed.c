@@ -90,20 +90,38 @@ OF_ISA(k_embed)(struct cpu *c, const union dev_args *a)
 /* Items are groups of 64 columns: each task adds all rows, in order, to its columns. */
 enum { COLUMNS = 64 };
 
-INLINE void
+struct embed_bwd {
+	int64_t	 rows;
+	double	*growth;	/* of the squares of a group's columns; NULL: not wanted */
+};
+
+/* Return what the squares grow by: (w + d)^2 - w^2 = d (2 w + d). */
+INLINE double
 embed_bwd_columns(dtype dw_type, dtype type, const struct k_embed_bwd *a, int64_t rows,
-    int64_t from, int64_t to)
+    int64_t from, int64_t to, bool grows)
 {
 	void *dw = cpu_ptr(a->dw);
 	float scale = (float)a->scale;
+	vd sum = { 0 };
+	double all = 0;
 
 	for (int64_t t = 0; t < rows; t++) {
 		int64_t row = cpu_i32(a->id)[t] * a->c;
 
-		for (int64_t i = from; i < to; i += VW)
-			vput(dw_type, dw, row + i, vget(dw_type, dw, row + i, to - i) +
-			    scale * vget(type, cpu_ptr(a->dy), t * a->c + i, to - i), to - i);
+		for (int64_t i = from; i < to; i += VW) {
+			vf w = vget(dw_type, dw, row + i, to - i);
+			vf d = scale * vget(type, cpu_ptr(a->dy), t * a->c + i, to - i);
+
+			vput(dw_type, dw, row + i, w + d, to - i);
+			if (grows) {
+				d *= w + w + d;
+				sum += vlow(d) + vhigh(d);
+			}
+		}
 	}
+	for (int i = 0; i < VW / 2; i++)
+		all += sum[i];
+	return all;
 }
 
 static void
@@ -111,20 +129,26 @@ embed_bwd_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct k_embed_bwd *a = job->args;
+	const struct embed_bwd *b = job->tmp;
 	int64_t from = cpu_from(job, task) * COLUMNS, to = cpu_to(job, task) * COLUMNS;
-	int64_t rows = *(int64_t *)job->tmp;
 
 	(void)member;
 	if (to > a->c)
 		to = a->c;
-#define WIDE(type) embed_bwd_columns(DTYPE_F32, type, a, rows, from, to)
-#define SAME(type) embed_bwd_columns(type, type, a, rows, from, to)
-	if (a->dw_type == DTYPE_NONE)
+#define WIDE(type) embed_bwd_columns(DTYPE_F32, type, a, b->rows, from, to, false)
+#define SAME(type) embed_bwd_columns(type, type, a, b->rows, from, to, false)
+#define GROWS(type) b->growth[i / COLUMNS] = embed_bwd_columns(DTYPE_F32, type, a, b->rows, i, \
+	    to < i + COLUMNS ? to : i + COLUMNS, true)
+	if (b->growth != NULL)
+		for (int64_t i = from; i < to; i += COLUMNS)
+			EACH_TYPE(a->type, GROWS);
+	else if (a->dw_type == DTYPE_NONE)
 		EACH_TYPE(a->type, WIDE);
 	else
 		EACH_TYPE(a->type, SAME);
 #undef WIDE
 #undef SAME
+#undef GROWS
 }
 
 /* As wide tasks as there are threads for: which columns go together changes no bit. */
@@ -132,10 +156,16 @@ void
 OF_ISA(k_embed_bwd)(struct cpu *c, const union dev_args *a)
 {
 	const struct k_embed_bwd *e = &a->embed_bwd;
-	int64_t rows = cpu_count(c, e->t), n = (e->c + COLUMNS - 1) / COLUMNS;
-	struct cpu_job job = { .c = c, .args = a, .tmp = &rows, .n = n,
+	struct embed_bwd b = { .rows = cpu_count(c, e->t) };
+	int64_t n = (e->c + COLUMNS - 1) / COLUMNS;
+	struct cpu_job job = { .c = c, .args = a, .tmp = &b, .n = n,
 		.step = 1 + (n - 1) / team_size(c->dev.team) };
 
-	if (rows > 0 && ids_ok(c, cpu_i32(e->id), rows, e->v))
-		cpu_run(&job, rows * COLUMNS / VW, embed_bwd_task);
+	if (b.rows <= 0 || !ids_ok(c, cpu_i32(e->id), b.rows, e->v))
+		return;
+	if (e->sumsq.at != 0 && (b.growth = cpu_scratch(c, n * (int64_t)sizeof(double))) == NULL)
+		return;
+	cpu_run(&job, b.rows * COLUMNS / VW, embed_bwd_task);
+	for (int64_t i = 0; b.growth != NULL && i < n; i++)
+		*(double *)cpu_ptr(e->sumsq) += b.growth[i];
 }

@@ -51,6 +51,8 @@ struct mm {
 	struct part	*part;
 	int64_t		 n, max;	/* parts here, and of the whole launch */
 	float		*shared, *kept, *of_member;
+	double		*squares;	/* of each tile of c their sum; NULL: not wanted */
+	int64_t		 n_squares, squares_ld;
 	int64_t		 shared_used, member_floats;
 	int64_t		 tasks;
 	atomic_llong	 next;		/* task to take */
@@ -310,7 +312,8 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	int64_t strips = blocks_of(p->ns, shared->width), each = blocks_of(next->units, strips);
 	const char *line[LINES];
 	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
-		.pairs = shared->pairs, .stream = streams(mm, b), .line = line };
+		.pairs = shared->pairs, .stream = streams(mm, b), .line = line,
+		.squares_ld = mm->squares_ld };
 
 	if (is_direct(p)) {
 		s.side = &p->side[1];
@@ -340,6 +343,8 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 		s.from = first ? c : part;
 		if (first && !mm->p->add)
 			s.from.p = NULL;
+		if (last && mm->squares != NULL)
+			s.squares = mm->squares + i / MR * mm->squares_ld + j / NR;
 		s.lines = list_lines(next, next->done + 2 * each, line);
 		if (s.lines == 0)
 			line[s.lines++] = (const char *)ps;
@@ -507,15 +512,33 @@ prepare(struct mm *mm, struct cpu *c, const struct k_matmul *p, int64_t max)
 	int64_t parts = round_up(max * (int64_t)sizeof(struct part), 64);
 
 	*mm = (struct mm){ .p = p, .cpu = c, .threads = team_size(c->dev.team), .max = max,
-		.member_floats = 2 * OWN * KC + (keep ? (SHARED + NR) * (OWN + NR) : 0) };
+		.member_floats = 2 * OWN * KC + (keep ? (SHARED + NR) * (OWN + NR) : 0),
+		.squares_ld = blocks_of(p->n, NR) };
+	if (p->sumsq.at != 0)
+		mm->n_squares = blocks_of(p->m.cap, MR) * mm->squares_ld;
 	at = SHARED_FLOATS + kept + mm->threads * mm->member_floats;
-	mm->shared = cpu_scratch(c, at * (int64_t)sizeof(float) + parts);
+	mm->shared = cpu_scratch(c, at * (int64_t)sizeof(float) + parts +
+	    mm->n_squares * (int64_t)sizeof(double));
 	if (mm->shared == NULL)
 		return false;
 	mm->kept = mm->shared + SHARED_FLOATS;
 	mm->of_member = mm->kept + kept;
 	mm->part = (struct part *)(void *)(mm->of_member + mm->threads * mm->member_floats);
+	if (mm->n_squares > 0) {
+		mm->squares = (double *)(void *)((char *)mm->part + parts);
+		memset(mm->squares, 0, (size_t)mm->n_squares * sizeof(double));
+	}
 	return true;
+}
+
+/* The tiles' sums together, in order of the tiles. */
+static void
+add_squares(const struct mm *mm)
+{
+	double *sum = cpu_ptr(mm->p->sumsq);
+
+	for (int64_t i = 0; i < mm->n_squares; i++)
+		*sum += mm->squares[i];
 }
 
 void
@@ -535,6 +558,7 @@ OF_ISA(k_matmul)(struct cpu *c, const union dev_args *args)
 		return;
 	add_product(&mm, p);
 	flush(&mm);
+	add_squares(&mm);
 }
 
 /* ---- groups ---- */

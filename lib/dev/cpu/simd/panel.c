@@ -224,6 +224,7 @@ struct tile_of {
 	char		*from, *to;
 	const char	**line, **last;	/* to be fetched: one in 4 words, until the last */
 	int64_t		 rows, n;
+	double		*squares;	/* their sum, or NULL */
 };
 
 /* acc (mr, NR) = the panels' product: each element one chain in order of k */
@@ -269,6 +270,27 @@ store_to(dtype type, const struct tile_of *t, vf x[MR][2])
 			vput(type, t->to, i * t->s->to.ld + v * VW, x[i][v], t->n - v * VW);
 }
 
+/* The sum of squares of what a tile stored: short chains in fp32, added in double. */
+INLINE void
+sum_squares(const struct tile_of *t, vf x[MR][2])
+{
+	vf s[2] = { { 0 }, { 0 } };
+	double sum = 0;
+	vd d;
+
+	if (t->squares == NULL)
+		return;
+	UNROLL
+	for (int i = 0; i < MR; i++) {
+		s[0] = vfma(x[i][0], x[i][0], s[0]);
+		s[1] = vfma(x[i][1], x[i][1], s[1]);
+	}
+	d = (vlow(s[0]) + vhigh(s[0])) + (vlow(s[1]) + vhigh(s[1]));
+	for (int l = 0; l < VW / 2; l++)
+		sum += d[l];
+	*t->squares = sum;
+}
+
 /* The result of sums in memory, in any type and of any size. */
 static void
 finish(const struct tile_of *t, vf acc[MR][2])
@@ -286,6 +308,7 @@ finish(const struct tile_of *t, vf acc[MR][2])
 			x[i][v] = vfma(acc[i][v], vset(t->s->alpha), x[i][v]);
 		}
 	EACH_TYPE(t->s->to.type, STORE);
+	sum_squares(t, x);
 }
 
 /*
@@ -307,16 +330,21 @@ finish_whole(dtype type, const struct tile_of *t, vf acc[MR][2])
 	if (from != NULL) {
 		UNROLL
 		for (int i = 0; i < MR; i++, from += from_ld, to += to_ld) {
-			vput(type, to, 0, vfma(acc[i][0], alpha, vload(from) + b0), VW);
-			vput(type, to, VW, vfma(acc[i][1], alpha, vload(from + VW) + b1), VW);
+			acc[i][0] = vfma(acc[i][0], alpha, vload(from) + b0);
+			acc[i][1] = vfma(acc[i][1], alpha, vload(from + VW) + b1);
+			vput(type, to, 0, acc[i][0], VW);
+			vput(type, to, VW, acc[i][1], VW);
 		}
 	} else {
 		UNROLL
 		for (int i = 0; i < MR; i++, to += to_ld) {
-			vput(type, to, 0, vfma(acc[i][0], alpha, b0), VW);
-			vput(type, to, VW, vfma(acc[i][1], alpha, b1), VW);
+			acc[i][0] = vfma(acc[i][0], alpha, b0);
+			acc[i][1] = vfma(acc[i][1], alpha, b1);
+			vput(type, to, 0, acc[i][0], VW);
+			vput(type, to, VW, acc[i][1], VW);
 		}
 	}
+	sum_squares(t, acc);
 }
 
 /* Whole tiles that nothing is added to, past the caches. */
@@ -328,9 +356,12 @@ stream_whole(const struct tile_of *t, vf acc[MR][2])
 
 	UNROLL
 	for (int i = 0; i < MR; i++, to += t->s->to.ld) {
-		vstream(to, vfma(acc[i][0], alpha, zero));
-		vstream(to + VW, vfma(acc[i][1], alpha, zero));
+		acc[i][0] = vfma(acc[i][0], alpha, zero);
+		acc[i][1] = vfma(acc[i][1], alpha, zero);
+		vstream(to, acc[i][0]);
+		vstream(to + VW, acc[i][1]);
 	}
+	sum_squares(t, acc);
 }
 
 /* A cache miss of a result that is read or written is over when it is needed. */
@@ -478,7 +509,7 @@ static void
 multiply_columns(const struct strip *s)
 {
 	struct tile_of t = { .s = s, .bias = s->bias, .from = s->from.p, .to = s->to.p,
-		.rows = s->rows, .n = s->n };
+		.rows = s->rows, .n = s->n, .squares = s->squares };
 	int64_t step = (s->pairs ? 2 : 1) * UNIT;
 	const float *a = s->a;
 	vf sums[MR][2] = { 0 };
@@ -517,7 +548,7 @@ OF_ISA(multiply)(const struct strip *s)
 	int64_t from_step = s->from.ld, to_step = s->to.ld;
 	struct tile_of t = {
 		.s = s, .a = s->a, .b = s->b, .bias = s->bias, .from = s->from.p, .to = s->to.p,
-		.line = s->line, .last = s->line + s->lines - 1,
+		.line = s->line, .last = s->line + s->lines - 1, .squares = s->squares,
 	};
 
 	if (s->side != NULL) {
@@ -537,6 +568,8 @@ OF_ISA(multiply)(const struct strip *s)
 		t.to += to_step;
 		if (t.from != NULL)
 			t.from += from_step;
+		if (t.squares != NULL)
+			t.squares += s->n > NR ? 1 : s->squares_ld;
 		if (s->n > NR) {
 			t.b += s->k * NR;
 			t.bias += t.bias != NULL ? NR : 0;

@@ -84,6 +84,8 @@ struct strip {
 	const struct side *side;	/* b's, along its rows; NULL: b is packed */
 	int64_t		 j, k0, nk;	/* the columns, and their elements of k */
 	const char	*soon;		/* what is read after them */
+	double		*squares;	/* of each tile of `to' their sum; NULL: not wanted */
+	int64_t		 squares_ld;	/* of the tiles below one another */
 };
 void OF_ISA(multiply)(const struct strip *s);
 
