@@ -3,7 +3,7 @@
  *
  * Reads a model directory or a GGUF file and writes a GGUF file whose weights
  * are of fewer bits: of one of llama.cpp's mixes of types, or under a budget of
- * bits; or a directory with weights of FP8, or of four bits in groups.  How much
+ * bits; or a directory with weights of FP8, or of eight or four bits.  How much
  * each column matters comes from a text (--calibrate) or from a file of such
  * sums (--imatrix), which it also makes.  Memory: the largest tensor as fp32;
  * with --calibrate the model and the activations of a piece; with --valid the
@@ -31,7 +31,7 @@ struct job {
 	const char	*rule[RULES];
 	int64_t		 threads, memory;
 	bool		 gptq, quiet, verbose;
-	bool		 groups;	/* w4a16: a directory */
+	bool		 own;		/* to a directory */
 	/* at work */
 	const char	*path;
 	struct team	*team;
@@ -56,7 +56,7 @@ add_rule(void *into, const char *arg, struct err *err)
 }
 
 static const struct opt opts[] = {
-	{ 't', "type", OPT_STR, AT(type), "NAME", "q4_k_m, q8_0, fp8, w4a16 ...: see the manual" },
+	{ 't', "type", OPT_STR, AT(type), "NAME", "q4_k_m, fp8, w8a8, w4a16 ...: see the manual" },
 	{ 'o', "output", OPT_STR, AT(output), "FILE", "file or directory to write" },
 	{ 0, "bits", OPT_F64, AT(o.bits), "N", "choose types for so many bits a weight",
 	    .min = 0.5, .max = 32 },
@@ -158,14 +158,14 @@ quantize(struct job *j)
 	if (j->gptq && (j->o.grams = grams_new(c->in, (const uint32_t *)(void *)c->run.p,
 	    c->run.n / 4, c->context, j->memory, &err)) == NULL)
 		tool_fail(NULL, &err);
-	if ((j->groups ? export_open_own : export_open)(&x, j->path, &err) < 0 ||
+	if ((j->own ? export_open_own : export_open)(&x, j->path, &err) < 0 ||
 	    (q = quantize_plan(&x, &j->o, j->team, &err)) == NULL)
 		tool_fail(NULL, &err);
 	for (int i = 0; i < quantize_count(q); i++) {
 		j->total += quantize_at(q, i)->bytes;
 		elements += quantize_at(q, i)->n;
 	}
-	if ((j->groups ? save_directory(j, q, &err) :
+	if ((j->own ? save_directory(j, q, &err) :
 	    quantize_save(q, j->output, wrote, j, &err)) < 0)
 		tool_fail(NULL, &err);
 	tool_progress(NULL, j->quiet, j->verbose);
@@ -189,36 +189,23 @@ refuse(const char *type, const char *const *name)
 			tool_usage("-t %s has no use for --%s", type, *name);
 }
 
-/* A directory in the layout of compressed-tensors. */
-static void
-to_fp8(const struct job *j)
-{
-	static const char *const none[] = { "bits", "tensor", "pure", "group", "imatrix",
-	    "calibrate", "field", "tokens", "context", "awq", "gptq", "memory", "report",
-	    "device", "threads", "verbose", NULL };
-	char aside[MODEL_PATH];
-	struct err err;
-	int ret;
-
-	refuse(j->type, none);
-	if (model_aside(j->output, aside, &err) < 0)
-		tool_fail(NULL, &err);
-	ret = quantize_fp8(j->path, j->o.again, aside, &err);
-	if (model_settle(aside, j->output, ret, &err) < 0)
-		tool_fail(NULL, &err);
-}
-
 /* Before a text runs, what would fail after. */
 static void
-check_groups(const struct job *j)
+check_own(const struct job *j)
 {
 	static const char *const none[] = { "bits", "tensor", "pure", NULL };
+	/* A row's largest number is its scale, whatever matters. */
+	static const char *const search[] = { "imatrix", "calibrate", "tokens", "awq", "gptq",
+	    "memory", NULL };
+	bool groups = j->type != NULL && strcasecmp(j->type, "w4a16") == 0;
 
-	if (!j->groups && tool_given("group"))
+	if (!groups && tool_given("group"))
 		tool_usage("--group is for -t w4a16");
-	if (!j->groups)
+	if (!j->own)
 		return;
 	refuse(j->type, none);
+	if (!groups)
+		refuse(j->type, search);
 	if (j->o.group != 32 && j->o.group != 64 && j->o.group != 128)
 		tool_usage("--group %" PRId64 ": 32, 64 or 128", j->o.group);
 	if (access(j->output, F_OK) == 0)
@@ -239,12 +226,8 @@ main(int argc, char **argv)
 	if (j.output == NULL)
 		tool_usage("no -o FILE");
 	j.path = *files;
-	if (j.type != NULL && strcasecmp(j.type, "fp8") == 0) {
-		to_fp8(&j);
-		return tool_finish(0);
-	}
-	j.groups = j.type != NULL && strcasecmp(j.type, "w4a16") == 0;
-	check_groups(&j);
+	j.own = j.type != NULL && quantize_own(j.type);
+	check_own(&j);
 	if (j.calibrate.imatrix != NULL && j.calibrate.text != NULL)
 		tool_usage("--imatrix and --calibrate");
 	if (j.o.awq && (!types || (j.calibrate.text == NULL && j.calibrate.imatrix == NULL)))

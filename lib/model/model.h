@@ -199,9 +199,7 @@ void model_free(struct model *m);
  * a model with an adapter, the adapter's files alone.
  * Tensors are of a float type, or each of the one it was loaded in (NONE;
  * what was not loaded is fp32): then they are those of the files, bit for
- * bit, when nothing trained them.  Of F8_E4M3 are the matrices of linear layers
- * alone, with a scale a row; an error where there are none, or only transposed
- * ones.  Past part bytes (0: 5 GB) they go to
+ * bit, when nothing trained them.  Past part bytes (0: 5 GB) they go to
  * several files and an index, as Hugging Face has them.
  */
 int model_save(struct model *m, const char *dir, dtype type, int64_t part, struct err *err);

@@ -277,21 +277,6 @@ packing_match(struct packed *w, const struct packing *p, const char *name, int64
 
 /* ---- decoding ---- */
 
-static float
-f8_to_f32(uint8_t b, bool e5m2)
-{
-	int exponent = b >> 3 & 15, mantissa = b & 7;
-	float x;
-
-	if (e5m2)
-		return f16_to_f32((uint16_t)(b << 8));
-	if ((b & 0x7f) == 0x7f)
-		return __builtin_nanf("");
-	x = exponent == 0 ? (float)mantissa * 0x1p-9f :
-	    (float)(8 + mantissa) * 0x1p-10f * (float)(1 << exponent);
-	return b & 0x80 ? -x : x;
-}
-
 /* Number i of those that are packed in words, the lowest first. */
 static int
 number(const void *words, int64_t i, int bits)

@@ -48,6 +48,20 @@ int64_t packed_scale(const struct packed *w, int64_t i, int64_t g);
 int packed_zero(const struct packed *w, int64_t i, int64_t g);
 void packed_integers(const struct packed *w, int64_t i, int64_t j, int n, int *to);
 
+/* FP8: e4m3fn, whose exponent is 120 less than that of fp32, or e5m2, the upper half of fp16. */
+static inline float
+f8_to_f32(uint8_t b, bool e5m2)
+{
+	uint32_t u = (b & 0x7fu) << 20;
+	float x;
+
+	if (e5m2)
+		return f16_to_f32((uint16_t)(b << 8));
+	memcpy(&x, &u, sizeof(x));
+	x = u == 0x7f << 20 ? __builtin_nanf("") : x * 0x1p120f;
+	return b & 0x80 ? -x : x;
+}
+
 /* All of its n k elements. */
 int packing_decode(const struct packed *w, float *y, struct err *err);
 

@@ -4,6 +4,7 @@
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/gptq.h"
 #include "model/gguf_impl.h"
@@ -33,6 +34,7 @@ struct quantize {
 	struct fold	*fold;		/* of each */
 	quantize_done	*done;
 	void		*ctx;
+	bool		*told;		/* done() of each, to a directory */
 	/* the tensor that is worked on */
 	int		 held;		/* -1: none */
 	float		*y;		/* its elements */
@@ -57,6 +59,14 @@ mats_of(const struct gguf_tensor *t)
 }
 
 /* ---- a tensor's rows ---- */
+
+static int64_t
+row_bytes(dtype type, int64_t cols)
+{
+	int scale = channel_scale(type);
+
+	return scale > 0 ? scale + cols : dtype_bytes(type, cols);
+}
 
 /* Scale the elements, and the importance of columns whose inputs are scaled back. */
 static void
@@ -142,12 +152,26 @@ struct encode {
 	char		*to;
 };
 
+static void
+encode_channels(const struct encode *e, const float *y, int64_t n, char *p, float *back)
+{
+	for (int64_t i = 0; i < n; i++, y += e->cols, back += e->cols) {
+		channel_encode(e->type, p, y, e->cols);
+		channel_decode(e->type, back, p, e->cols);
+		p += row_bytes(e->type, e->cols);
+	}
+}
+
 /* Encode n rows from y on to p, and decode them to back. */
 static int
 encode_some(const struct encode *e, const float *y, int64_t n, char *p, float *back)
 {
 	struct err err;
 
+	if (channel_scale(e->type) > 0) {
+		encode_channels(e, y, n, p, back);
+		return 0;
+	}
 	if (dtype_block(e->type) == 1) {
 		dtype_convert(p, e->type, y, DTYPE_F32, n * e->cols);
 		dtype_convert(back, DTYPE_F32, p, e->type, n * e->cols);
@@ -176,7 +200,7 @@ encode_rows(void *ctx, int64_t task, int member)
 
 	(void)member;
 	/* What could not be, and elements that are no numbers, are told by the sums. */
-	if (back == NULL || encode_some(e, y, n, e->to + from * dtype_bytes(e->type, e->cols),
+	if (back == NULL || encode_some(e, y, n, e->to + from * row_bytes(e->type, e->cols),
 	    back) < 0)
 		sum[0] = (double)NAN;
 	for (int64_t i = 0; i < n && !isnan(sum[0]); i++)
@@ -231,7 +255,7 @@ encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, bool 
 		e.gptq = gptq && q->gptq.n > 0 ? &q->gptq : NULL;
 		if (encode_mat(q, &e, err) < 0)
 			return -1;
-		e.to += e.rows * dtype_bytes(type, e.cols);
+		e.to += e.rows * row_bytes(type, e.cols);
 	}
 	return 0;
 }
@@ -292,8 +316,10 @@ know_model(struct quantize *q)
 static void
 set_type(struct quantize *q, int i, dtype type)
 {
+	int64_t cols = cols_of(&q->x->tensor[i]);
+
 	q->tensor[i].to = type;
-	q->tensor[i].bytes = dtype_bytes(type, q->tensor[i].n);
+	q->tensor[i].bytes = q->tensor[i].n / cols * row_bytes(type, cols);
 	q->tensor[i].changed = type != q->tensor[i].from;
 	q->out[i].type = (uint32_t)gguf_type_of(type);
 }
@@ -317,8 +343,9 @@ choose(struct quantize *q, int i, struct err *err)
 	q->out[i] = *t;
 	q->out[i].data = NULL;
 	if (q->x->own) {
-		to = export_free(q->x, i) ? mix_fitting(q->base, cols_of(t)) : type;
-		to = dtype_block(to) > 1 ? to : type;
+		to = export_free(q->x, i) && cols_of(t) > 1 ? mix_fitting(q->base, cols_of(t)) :
+		    type;
+		to = save_quantizes(to) ? to : type;
 	} else if (export_free(q->x, i) && mix_free(t->name, t->ndim)) {
 		to = mix_type(q->mix, &q->model, t->name, cols_of(t), q->o->pure);
 		for (int k = 0; k < q->n_rules; k++)
@@ -488,17 +515,29 @@ scale(struct quantize *q, struct err *err)
 	return 0;
 }
 
+bool
+quantize_own(const char *type)
+{
+	return strcasecmp(type, "fp8") == 0 || strcasecmp(type, "w8a8") == 0 ||
+	    strcasecmp(type, "w4a16") == 0;
+}
+
 static int
 find_type(struct quantize *q, struct err *err)
 {
 	static const dtype groups[] = { DTYPE_I4_32, DTYPE_I4_64, DTYPE_I4_128 };
+	const char *type = q->o->type;
 
-	if (!q->x->own && (q->mix = mix_find(q->o->type)) == NULL)
-		return err_set(err, ERR_ARG, "'%s': no such type", q->o->type);
-	for (int i = 0; i < 3 && q->x->own; i++)
+	if (!q->x->own) {
+		q->mix = mix_find(type);
+		return q->mix != NULL ? 0 : err_set(err, ERR_ARG, "'%s': no such type", type);
+	}
+	if (strcasecmp(type, "w4a16") != 0)
+		q->base = strcasecmp(type, "fp8") == 0 ? DTYPE_F8_E4M3 : DTYPE_I8;
+	for (int i = 0; i < 3 && q->base == DTYPE_NONE; i++)
 		if (dtype_block(groups[i]) == q->o->group)
 			q->base = groups[i];
-	if (q->x->own && q->base == DTYPE_NONE)
+	if (q->base == DTYPE_NONE)
 		return err_set(err, ERR_ARG, "groups of %lld: 32, 64 or 128",
 		    (long long)q->o->group);
 	return 0;
@@ -511,8 +550,9 @@ check_any(const struct quantize *q, struct err *err)
 	for (int i = 0; i < q->x->n; i++)
 		if (q->tensor[i].changed)
 			return 0;
-	return err_set(err, ERR_ARG, "%s: no linear layers that have rows of 32, 64 .. and are not "
-	    "transposed", arch_name(q->x->m.config.arch));
+	return err_set(err, ERR_ARG, "%s: no linear layers that %sare not transposed",
+	    arch_name(q->x->m.config.arch), dtype_block(q->base) > 1 ?
+	    "have rows of 32, 64 .. and " : "");
 }
 
 static int
@@ -580,6 +620,7 @@ quantize_free(struct quantize *q)
 	free(q->y);
 	free(q->weight);
 	free(q->seen);
+	free(q->told);
 	gptq_free(&q->gptq);
 	free(q->error);
 	free(q->size);
@@ -640,6 +681,14 @@ file_type(const struct quantize *q)
 
 /* ---- writing a directory ---- */
 
+static void
+tell(struct quantize *q, int weight)
+{
+	if (q->done != NULL && !q->told[weight])
+		q->done(q->ctx, &q->tensor[weight]);
+	q->told[weight] = true;
+}
+
 static int
 read_own(void *ctx, int weight, float *y, struct err *err)
 {
@@ -649,8 +698,7 @@ read_own(void *ctx, int weight, float *y, struct err *err)
 	if (hold(q, weight, err) < 0)
 		return -1;
 	memcpy(y, q->y, (size_t)out->n * sizeof(*y));
-	if (q->done != NULL)
-		q->done(q->ctx, out);
+	tell(q, weight);
 	return 0;
 }
 
@@ -664,8 +712,7 @@ encode_own(void *ctx, int weight, void *blocks, struct err *err)
 	    out->n / cols_of(&q->x->tensor[weight]), blocks, true, err) < 0)
 		return -1;
 	out->error = q->held_size > 0 ? q->held_error / q->held_size : 0;
-	if (q->done != NULL)
-		q->done(q->ctx, out);
+	tell(q, weight);
 	return 0;
 }
 
@@ -677,10 +724,14 @@ save_own(struct quantize *q, const char *dir, struct err *err)
 	    .encode = encode_own, .ctx = q };
 	int ret;
 
-	if (type == NULL)
+	free(q->told);
+	q->told = calloc((size_t)q->x->n, sizeof(*q->told));
+	if (type == NULL || q->told == NULL) {
+		free(type);
 		return err_set(err, ERR_NOMEM, "out of memory");
+	}
 	for (int i = 0; i < q->x->n; i++)
-		type[i] = dtype_block(q->tensor[i].to) > 1 ? q->tensor[i].to : DTYPE_NONE;
+		type[i] = save_quantizes(q->tensor[i].to) ? q->tensor[i].to : DTYPE_NONE;
 	ret = model_save_as(&q->x->m, dir, &as, err);
 	free(type);
 	return ret;

@@ -15,8 +15,8 @@
 #include "model/imatrix.h"
 
 struct quantize_options {
-	const char	*type;		/* a mix of llama.cpp: "q4_k_m"; to a directory: none */
-	int64_t		 group;		/* to a directory: integers that share a scale, 32 to 128 */
+	const char	*type;		/* a mix of llama.cpp; of a directory, see below */
+	int64_t		 group;		/* w4a16: integers that share a scale, 32 to 128 */
 	bool		 pure;		/* all tensors of the type itself, not of its mix */
 	bool		 again;		/* what is quantized already too */
 	double		 bits;		/* a weight, on average; 0: types by the mix */
@@ -40,9 +40,10 @@ struct quantize_tensor {
 struct quantize;
 
 /*
- * x, options and team are borrowed until quantize_free().  Of an export of its
- * own (export_open_own()) linear layers become groups of integers of four bits:
- * smaller groups than were asked for where rows are no multiple of those.
+ * x, options and team are borrowed until quantize_free().  An export of its own
+ * (export_open_own()) has linear layers of "w4a16", groups of integers of four
+ * bits, smaller ones than were asked for where rows are no multiple of those; or
+ * of "fp8" or "w8a8", bytes with a scale a row.
  */
 struct quantize *quantize_plan(struct export *x, const struct quantize_options *o,
     struct team *team, struct err *err);
@@ -56,10 +57,7 @@ int quantize_save(struct quantize *q, const char *path, quantize_done *done, voi
     struct err *err);
 void quantize_free(struct quantize *q);
 
-/*
- * The model at path as a directory in the layout of compressed-tensors, its
- * linear layers of FP8 with a scale a row, all else as it is.
- */
-int quantize_fp8(const char *path, bool again, const char *dir, struct err *err);
+/* Is a type that of a directory? */
+bool quantize_own(const char *type);
 
 #endif

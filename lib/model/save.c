@@ -13,14 +13,14 @@
 /* What of a weight a tensor of the file has. */
 enum part {
 	PART_WHOLE,
-	PART_SCALE,		/* of FP8: one a row */
-	PART_PACKED, PART_GROUPS, PART_SHAPE,	/* of I4: integers, scales of groups, sizes */
+	/* Elements, scales of groups or rows, sizes: of what is quantized. */
+	PART_PACKED, PART_GROUPS, PART_SHAPE,
 };
 
 struct piece {
 	int		 weight;
 	enum part	 part;
-	char		 name[2 * NN_NAME];	/* of all parts but PART_WHOLE */
+	char		 name[2 * NN_NAME];	/* where it is not the weight's */
 };
 
 struct save {
@@ -35,55 +35,16 @@ struct save {
 	bool		 quantized;	/* any weight */
 	int		 held;		/* the weight that is in host, -1: none */
 	float		*host, *raw;	/* a whole one: in the file's order, in the parameter's */
-	float		*scale;		/* of its rows, when they are FP8 */
-	/* In files scales come behind all integers, which come of the same blocks. */
+	/* In files scales come behind all words of groups, or before all bytes of rows. */
 	char		*groups;	/* scales of the groups of all weights */
 	int64_t		*groups_at;	/* where those of each begin; at the end, how many bytes */
 };
-
-#define F8_MOST	448.0f
-
-/* To the nearest FP8 (e4m3fn), ties to even. */
-static uint8_t
-f8_from_f32(float x)
-{
-	uint8_t sign = signbit(x) ? 0x80 : 0;
-	uint32_t u;
-
-	x = fabsf(x) < F8_MOST ? fabsf(x) : F8_MOST;
-	if (x < 0x1p-6f)
-		return sign | (uint8_t)lrintf(x * 0x1p9f);
-	memcpy(&u, &x, sizeof(u));
-	u += 0x7ffff + (u >> 20 & 1);
-	return sign | (uint8_t)((u >> 20) - ((127 - 7) << 3));
-}
 
 /* Not as it lies in memory: brought to the host as a whole. */
 static bool
 is_held(const struct save *s, const struct weight *w)
 {
 	return w->turned || w->pairs || s->quantized || s->m->dev == NULL;
-}
-
-/* Each row divided by its scale, which takes its largest to FP8's. */
-static int
-scale_rows(struct save *s, const struct weight *w, struct err *err)
-{
-	int64_t cols = w->shape[1];
-
-	for (int64_t i = 0; i < w->shape[0]; i++) {
-		float *x = s->host + i * cols, most = 0;
-
-		for (int64_t k = 0; k < cols; k++)
-			most = fabsf(x[k]) <= most ? most : fabsf(x[k]);
-		if (!isfinite(most))
-			return err_set(err, ERR_FORMAT, "tensor '%s' has elements that are no "
-			    "numbers", w->name);
-		s->scale[i] = most > 0 ? most / F8_MOST : 1;
-		for (int64_t k = 0; k < cols; k++)
-			x[k] /= s->scale[i];
-	}
-	return 0;
 }
 
 /* From s->host to the order of files, rows of so many bytes. */
@@ -110,24 +71,37 @@ hold(struct save *s, int i, struct err *err)
 	else
 		to_halves(s, w, w->n / rows * 4);
 	s->held = i;
-	return s->type[i] == DTYPE_F8_E4M3 ? scale_rows(s, w, err) : 0;
+	return 0;
 }
 
-/* The integers to s->raw, the scales to where all of them are. */
+/* Scales of a weight, and the bytes of one: of rows, or of groups. */
+static int64_t
+scales_of(const struct save *s, int i, int64_t *bytes)
+{
+	const struct weight *w = &s->m->weight[i];
+
+	if ((*bytes = channel_scale(s->type[i])) > 0)
+		return w->shape[0];
+	*bytes = 2;
+	return dtype_block(s->type[i]) > 1 ? w->n / dtype_block(s->type[i]) : 0;
+}
+
+/* The elements to s->raw, the scales to where all of them are. */
 static int
 hold_groups(struct save *s, int i, struct err *err)
 {
 	const struct weight *w = &s->m->weight[i];
-	int64_t n = w->n / dtype_block(s->type[i]), bytes = dtype_bytes(s->type[i], w->n) / n;
+	int64_t size, n = scales_of(s, i, &size), bytes = channel_scale(s->type[i]) > 0 ?
+	    size + w->shape[1] : dtype_bytes(s->type[i], w->n) / n;
 	const char *from = (const char *)s->host;
 	char *to = (char *)s->raw, *scale = s->groups + s->groups_at[i];
 
 	if (s->as->encode(s->as->ctx, i, s->raw, err) < 0)
 		return -1;
 	to_halves(s, w, n * bytes / w->shape[0]);
-	for (int64_t k = 0; k < n; k++, from += bytes, to += bytes - 2) {
-		memcpy(scale + 2 * k, from, 2);
-		memcpy(to, from + 2, (size_t)(bytes - 2));
+	for (int64_t k = 0; k < n; k++, from += bytes, to += bytes - size) {
+		memcpy(scale + size * k, from, (size_t)size);
+		memcpy(to, from + size, (size_t)(bytes - size));
 	}
 	s->held = i;
 	return 0;
@@ -141,12 +115,13 @@ fill_groups(struct save *s, const struct piece *piece, int64_t at, void *p, int6
 
 	if (piece->part == PART_SHAPE) {
 		from = (const char *)s->m->weight[piece->weight].shape;
-	} else if (piece->part == PART_GROUPS) {
-		from = s->groups + s->groups_at[piece->weight];
 	} else {
-		if (s->held != piece->weight && hold_groups(s, piece->weight, err) < 0)
+		bool known = piece->part == PART_GROUPS && dtype_block(s->type[piece->weight]) > 1;
+
+		if (!known && s->held != piece->weight && hold_groups(s, piece->weight, err) < 0)
 			return -1;
-		from = (const char *)s->raw;
+		from = piece->part == PART_GROUPS ? s->groups + s->groups_at[piece->weight] :
+		    (const char *)s->raw;
 	}
 	memcpy(p, from + at, (size_t)n);
 	return 0;
@@ -160,7 +135,6 @@ fill(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err)
 	const struct weight *w = &s->m->weight[piece->weight];
 	dtype type = s->tensor[s->first + tensor].type;
 	int64_t size = dtype_size(type);
-	const float *from;
 
 	if (piece->part >= PART_PACKED)
 		return fill_groups(s, piece, at, p, n, err);
@@ -169,11 +143,7 @@ fill(void *ctx, int tensor, int64_t at, void *p, int64_t n, struct err *err)
 		    n / size, p, type, err);
 	if (s->held != piece->weight && hold(s, piece->weight, err) < 0)
 		return -1;
-	from = (piece->part == PART_SCALE ? s->scale : s->host) + at / size;
-	if (type != DTYPE_F8_E4M3)
-		dtype_convert(p, type, from, DTYPE_F32, n / size);
-	for (int64_t k = 0; type == DTYPE_F8_E4M3 && k < n; k++)
-		((uint8_t *)p)[k] = f8_from_f32(from[k]);
+	dtype_convert(p, type, s->host + at / size, DTYPE_F32, n / size);
 	return 0;
 }
 
@@ -207,11 +177,14 @@ add_weight(struct save *s, int i)
 	dtype type = s->type[i];
 	int64_t block = dtype_block(type), rows = w->shape[0], cols = w->shape[1];
 
-	if (block == 1) {
+	if (!save_quantizes(type)) {
 		add(s, i, PART_WHOLE, NULL, type, w->ndim, w->shape);
-		if (type == DTYPE_F8_E4M3)
-			add(s, i, PART_SCALE, "weight_scale", DTYPE_F32, 2,
-			    (int64_t[]){ rows, 1 });
+		return;
+	}
+	if (block == 1) {
+		add(s, i, PART_PACKED, NULL, type, 2, w->shape);
+		add(s, i, PART_GROUPS, "weight_scale", channel_scale(type) == 4 ? DTYPE_F32 :
+		    DTYPE_BF16, 2, (int64_t[]){ rows, 1 });
 		return;
 	}
 	add(s, i, PART_PACKED, "weight_packed", DTYPE_I32, 2, (int64_t[]){ rows, cols / 8 });
@@ -219,7 +192,6 @@ add_weight(struct save *s, int i)
 	add(s, i, PART_SHAPE, "weight_shape", DTYPE_I64, 1, (int64_t[]){ 2 });
 }
 
-/* The type of a weight; of FP8 are linear layers that lie as they are, a Linear module's way. */
 static dtype
 type_of(const struct save *s, int i, dtype type)
 {
@@ -228,9 +200,6 @@ type_of(const struct save *s, int i, dtype type)
 
 	if (s->as != NULL)
 		type = s->as->type[i];
-	else if (type == DTYPE_F8_E4M3 &&
-	    (w->turned || !is_linear(&s->m->config, &s->m->params.p[w->param])))
-		type = DTYPE_NONE;
 	return type == DTYPE_NONE ? own : type;
 }
 
@@ -239,12 +208,12 @@ static dtype
 describe(struct save *s, dtype type)
 {
 	for (int i = 0; i < s->m->n_weights; i++) {
-		int64_t n = s->m->weight[i].n, block;
+		int64_t n, size;
 
 		s->type[i] = type_of(s, i, type);
-		block = dtype_block(s->type[i]);
-		s->quantized |= block > 1 || s->type[i] == DTYPE_F8_E4M3;
-		s->groups_at[i + 1] = s->groups_at[i] + (block > 1 ? 2 * (n / block) : 0);
+		n = scales_of(s, i, &size);
+		s->quantized |= n > 0;
+		s->groups_at[i + 1] = s->groups_at[i] + n * size;
 		add_weight(s, i);
 	}
 	return s->tensor[0].type;
@@ -343,12 +312,6 @@ save_weights(struct save *s, int64_t limit, struct err *err)
 
 /* ---- what compressed-tensors calls these weights ---- */
 
-static bool
-is_quantized(const struct save *s, int i)
-{
-	return dtype_block(s->type[i]) > 1 || s->type[i] == DTYPE_F8_E4M3;
-}
-
 /* The name of the module whose weight this is; empty when it is none's. */
 static str
 module_of(const struct weight *w)
@@ -368,7 +331,7 @@ add_modules(const struct save *s, json_t *list, dtype type)
 	for (int i = 0; i < s->m->n_weights; i++) {
 		str name = module_of(&s->m->weight[i]);
 
-		if ((is_quantized(s, i) ? s->type[i] : DTYPE_NONE) == type && name.n > 0 &&
+		if ((save_quantizes(s->type[i]) ? s->type[i] : DTYPE_NONE) == type && name.n > 0 &&
 		    !str_eq(name, S("lm_head")))
 			bad |= json_array_append_new(list, json_stringn(name.p, (size_t)name.n));
 	}
@@ -379,24 +342,28 @@ add_modules(const struct save *s, json_t *list, dtype type)
 static json_t *
 scheme(const struct save *s, dtype type, bool all)
 {
-	bool fp8 = type == DTYPE_F8_E4M3;
-	json_t *targets = json_array(), *weights;
+	bool rows = channel_scale(type) > 0;
+	json_t *targets = json_array(), *weights, *inputs = json_null();
 	int bad = all ? json_array_append_new(targets, json_string("Linear")) :
 	    add_modules(s, targets, type);
 
-	weights = json_pack("{s:i, s:s, s:b, s:s, s:b}", "num_bits", fp8 ? 8 : 4, "type",
-	    fp8 ? "float" : "int", "symmetric", 1, "strategy", fp8 ? "channel" : "group",
-	    "dynamic", 0);
-	if (!fp8)
+	weights = json_pack("{s:i, s:s, s:b, s:s, s:b}", "num_bits", rows ? 8 : 4, "type",
+	    type == DTYPE_F8_E4M3 ? "float" : "int", "symmetric", 1, "strategy",
+	    rows ? "channel" : "group", "dynamic", 0);
+	if (type == DTYPE_I8)
+		inputs = json_pack("{s:i, s:s, s:b, s:s, s:b}", "num_bits", 8, "type", "int",
+		    "symmetric", 1, "strategy", "token", "dynamic", 1);
+	if (!rows)
 		bad |= json_object_set_new(weights, "group_size", json_integer(dtype_block(type)));
 	if (s->as != NULL && s->as->ordered)
 		bad |= json_object_set_new(weights, "actorder", json_string("weight"));
-	if (bad != 0 || weights == NULL) {
+	if (bad != 0 || weights == NULL || inputs == NULL) {
 		json_decref(targets);
 		json_decref(weights);
+		json_decref(inputs);
 		return NULL;
 	}
-	return json_pack("{s:o, s:n, s:n, s:o}", "targets", targets, "input_activations",
+	return json_pack("{s:o, s:o, s:n, s:o}", "targets", targets, "input_activations", inputs,
 	    "output_activations", "weights", weights);
 }
 
@@ -417,7 +384,9 @@ count(const struct save *s, dtype type)
 static int
 put_scheme(const struct save *s, json_t *doc, struct err *err)
 {
-	static const dtype types[] = { DTYPE_F8_E4M3, DTYPE_I4_128, DTYPE_I4_64, DTYPE_I4_32 };
+	static const dtype types[] = { DTYPE_F8_E4M3, DTYPE_I8, DTYPE_I4_128, DTYPE_I4_64,
+	    DTYPE_I4_32 };
+	static const char *const formats[] = { "float-quantized", "int-quantized" };
 	const int n_types = sizeof(types) / sizeof(*types);
 	json_t *ignore = json_array(), *groups = json_object();
 	int bad = json_array_append_new(ignore, json_string("lm_head")), n = 0, most = 0;
@@ -436,7 +405,7 @@ put_scheme(const struct save *s, json_t *doc, struct err *err)
 	bad |= add_modules(s, ignore, DTYPE_NONE);
 	bad |= json_object_set_new(doc, "quantization_config", json_pack("{s:s, s:s, s:s, s:o, "
 	    "s:o}", "quant_method", "compressed-tensors", "format",
-	    most == 0 ? "float-quantized" : "pack-quantized", "quantization_status",
+	    most < 2 ? formats[most] : "pack-quantized", "quantization_status",
 	    "compressed", "ignore", ignore, "config_groups", groups));
 	return bad != 0 ? err_set(err, ERR_NOMEM, "out of memory") : 0;
 }
@@ -467,17 +436,12 @@ static int
 allocate(struct save *s, struct err *err)
 {
 	size_t n = (size_t)s->m->n_weights + 1;
-	int64_t rows = 1;
 
-	for (int i = 0; i < s->m->n_weights; i++)
-		rows = s->m->weight[i].shape[0] > rows ? s->m->weight[i].shape[0] : rows;
 	s->type = calloc(n, sizeof(*s->type));
 	s->tensor = calloc(3 * n, sizeof(*s->tensor));
 	s->piece = calloc(3 * n, sizeof(*s->piece));
 	s->groups_at = calloc(n, sizeof(*s->groups_at));
-	s->scale = malloc((size_t)rows * sizeof(*s->scale));
-	if (s->type == NULL || s->tensor == NULL || s->piece == NULL || s->groups_at == NULL ||
-	    s->scale == NULL)
+	if (s->type == NULL || s->tensor == NULL || s->piece == NULL || s->groups_at == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	return 0;
 }
@@ -490,9 +454,6 @@ save(struct save *s, dtype type, int64_t part, struct err *err)
 	if (allocate(s, err) < 0)
 		return -1;
 	c.dtype = describe(s, type);
-	if (type == DTYPE_F8_E4M3 && !s->quantized)
-		return err_set(err, ERR_ARG, "%s has no linear layers that its layout holds",
-		    arch_name(c.arch));
 	s->groups = malloc((size_t)s->groups_at[s->m->n_weights] + 1);
 	if (s->groups == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
@@ -509,7 +470,6 @@ save_free(struct save *s, int ret)
 	free(s->piece);
 	free(s->groups_at);
 	free(s->groups);
-	free(s->scale);
 	free(s->host);
 	free(s->raw);
 	return ret;

@@ -35,21 +35,31 @@ do
 	exits 0 "$type" llm-quantize -t $type -o t.gguf wide
 	exits 0 "$type is read" llm-generate -m t.gguf -p The -n 1 -T 0
 done
-exits 0 'fp8' llm-quantize -t fp8 -o fp8 wide
-grep -q '"format": "float-quantized"' fp8/config.json
-result 'says what it is' $?
-exits 0 'is read' llm-eval -t kl -m fp8 --reference wide valid.jsonl
-sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 > 0 && $1 < 0.001) }'
-result 'and is near to it' $?
-exits 0 'again' llm-quantize -t fp8 --allow-requantize -o fp8b fp8
-exits 0 'is read' llm-eval -t kl -m fp8b --reference fp8 valid.jsonl
-sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 < 1e-9) }'
-result 'and the same' $?
-exits 2 'fp8 with a budget' llm-quantize -t fp8 --bits 4 -o t wide
-exits 2 'or with threads' llm-quantize -t fp8 -j 1 -o t wide
-exits 2 'or memory as it is anyway' llm-quantize -t fp8 --memory 1G -o t wide
-grep -q 'no use for --memory' err
-result 'named' $?
+for type in fp8 w8a8
+do
+	exits 0 "$type" llm-quantize -q -t $type --report table --valid valid.jsonl -o $type wide
+	grep -q '"format": "\(float\|int\)-quantized"' $type/config.json
+	result 'says what it is' $?
+	exits 0 'is read' llm-eval -t kl -m $type --reference wide valid.jsonl
+	sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 > 0 && $1 < 0.001) }'
+	result 'and is near to it' $?
+	awk -F '\t' '$3 ~ /8/ { n++; bad += !(1e-6 < $6 && $6 < 2e-3) || $7 > 8.2 }
+	    $1 ~ /^layer/ { n++; bad += !($8 > 0 && $8 < 0.001) } END { exit bad || n != 32 }' table
+	result 'so is each layer' $?
+	exits 0 'again' llm-quantize -t $type --allow-requantize -o again $type
+	exits 0 'is read' llm-eval -t kl -m again --reference $type valid.jsonl
+	sed 's/.*"kl": \([0-9.e-]*\),.*/\1/' out | awk '{ exit !($1 < 1e-9) }'
+	result 'and the same' $?
+	exits 0 'one thread' llm-quantize -j 1 -t $type -o one wide
+	cmp one/model.safetensors $type/model.safetensors
+	result 'makes the same bytes' $?
+	rm -r again one
+	exits 2 "$type with a budget" llm-quantize -t $type --bits 4 -o t wide
+	exits 2 'or what columns count' llm-quantize -t $type --calibrate train.jsonl -o t wide
+	exits 2 'or memory as it is anyway' llm-quantize -t $type --memory 1G -o t wide
+	grep -q 'no use for --memory' err
+	result 'named' $?
+done
 exits 0 'a model of no such layers' llm-init -q -a gpt2 --layers 1 --width 32 --heads 2 --vocab 64 --context 16 -o plain
 exits 2 'refused' llm-quantize -t fp8 -o t plain
 test ! -e t
@@ -177,7 +187,7 @@ grep -q "is Q4_K already" err
 result 'is refused' $?
 exits 0 'unless one insists' llm-quantize --allow-requantize -t q8_0 -o t.gguf small.gguf
 exits 2 'for fp8 too' llm-quantize -t fp8 -o none small.gguf
-grep -q "tensor 'model.embed_tokens.weight' is Q6_K already: --allow-requantize" err
+grep -q "tensor 'model.embed_tokens.weight' is quantized already: --allow-requantize" err
 result 'says which tensor, and the option' $?
 exits 0 'unless one insists' llm-quantize --allow-requantize -t fp8 -o t.fp8 small.gguf
 for dir in fp8 "$data/packed/gptq" "$data/packed/awq" "$data/packed/packed" "$data/packed/int8"

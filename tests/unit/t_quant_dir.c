@@ -3,6 +3,7 @@
  * of linear layers, and those alone, and what is read of it makes nearly the same logits.  Rows
  * there are too short for groups, so those are of random models of each family.
  */
+#include <errno.h>
 #include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@ is_linear(const struct st_tensor *t)
 	return t->ndim == 2;
 }
 
-/* In FP8, or in groups where rows can be. */
+/* In bytes, or in groups where rows can be. */
 static bool
 is_quantized(const struct st_file *f, const struct st_tensor *was)
 {
@@ -35,7 +36,7 @@ is_quantized(const struct st_file *f, const struct st_tensor *was)
 	char name[200];
 
 	if (t != NULL)
-		return t->type == DTYPE_F8_E4M3 || was->shape[1] % 32 != 0;
+		return t->type == DTYPE_F8_E4M3 || t->type == DTYPE_I8 || was->shape[1] % 32 != 0;
 	snprintf(name, sizeof(name), "%s_packed", was->name);
 	t = st_find(f, name);
 	snprintf(name, sizeof(name), "%s_scale", was->name);
@@ -100,35 +101,6 @@ is_near(const char *from, const char *to, float share, float of_row)
 	return near;
 }
 
-static void
-check_model(const char *from)
-{
-	const char *name = strrchr(from, '/') + 1;
-	char dir[100], what[100];
-	float *want, *got;
-	int64_t n = 0;
-	double d;
-
-	snprintf(dir, sizeof(dir), "%s/%s", tmp, name);
-	must(mkdir(dir, 0777), dir);
-	must(quantize_fp8(from, false, dir, &err), from);
-	snprintf(what, sizeof(what), "%s: linear layers, and no more", name);
-	ok(count(from, dir) > 0, what);
-	want = logits_of(from, NULL, &n);
-	got = logits_of(dir, NULL, &n);
-	d = relative(got, want, n);
-	printf("# %s: %g\n", name, d);
-	/* Three bits of a mantissa, and below 2^-6 of 448 half of 2^-9. */
-	snprintf(what, sizeof(what), "%s: each weight to a sixteenth", name);
-	ok(is_near(from, dir, 1 / 16.0f, 1 / (448 * 1024.0f)), what);
-	/* Random layers make more of it, routers that choose another expert most. */
-	snprintf(what, sizeof(what), "%s: nearly the same logits", name);
-	ok(d > 0 && d < 0.6, what);
-	free(want);
-	free(got);
-	must(model_remove(dir, &err), dir);
-}
-
 static int
 quantize(const char *from, const struct quantize_options *o, struct team *team, const char *dir)
 {
@@ -136,13 +108,48 @@ quantize(const char *from, const struct quantize_options *o, struct team *team, 
 	struct quantize *q = NULL;
 	int ret = -1;
 
-	must(mkdir(dir, 0777), dir);
+	if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+		must(-1, dir);
 	if (export_open_own(&x, from, &err) == 0 &&
 	    (q = quantize_plan(&x, o, team, &err)) != NULL)
 		ret = quantize_save(q, dir, NULL, NULL, &err);
 	quantize_free(q);
 	export_close(&x);
 	return ret;
+}
+
+static void
+check_model(const char *from, const char *type, struct team *team)
+{
+	struct quantize_options o = { .type = type };
+	const char *name = strrchr(from, '/') + 1;
+	bool fp8 = strcmp(type, "fp8") == 0;
+	char dir[100], what[100];
+	float *want, *got;
+	int64_t n = 0;
+	double d;
+
+	snprintf(dir, sizeof(dir), "%s/%s", tmp, name);
+	must(quantize(from, &o, team, dir), from);
+	snprintf(what, sizeof(what), "%s, %s: linear layers, and no more", name, type);
+	ok(count(from, dir) > 0, what);
+	want = logits_of(from, NULL, &n);
+	got = logits_of(dir, NULL, &n);
+	d = relative(got, want, n);
+	printf("# %s, %s: %g\n", name, type, d);
+	/*
+	 * Three bits of a mantissa, and below 2^-6 of 448 half of 2^-9.  Of integers half a step,
+	 * and where the scale was rounded down, so much of the largest is cut off.
+	 */
+	snprintf(what, sizeof(what), "%s, %s: each weight to its step", name, type);
+	ok(fp8 ? is_near(from, dir, 1 / 16.0f, 1 / (448 * 1024.0f)) :
+	    is_near(from, dir, 0, 1 / 254.0f + 1 / 512.0f), what);
+	/* Random layers make more of it, routers that choose another expert most. */
+	snprintf(what, sizeof(what), "%s, %s: nearly the same logits", name, type);
+	ok(d > 0 && d < 0.6, what);
+	free(want);
+	free(got);
+	must(model_remove(dir, &err), dir);
 }
 
 static void
@@ -169,7 +176,7 @@ make_model(enum arch arch, const char *dir)
 static void
 check_groups(enum arch arch, struct team *team)
 {
-	struct quantize_options o = { .group = 128 };
+	struct quantize_options o = { .type = "w4a16", .group = 128 };
 	char from[100], dir[100], what[100];
 	bool made;
 
@@ -235,7 +242,7 @@ check_awq(enum arch arch, struct team *team)
 {
 	static const char *const name[] = { "attn_q", "ffn_down" };
 	struct imatrix *im = imatrix_new(&err);
-	struct quantize_options o = { .group = 32, .awq = true, .imatrix = im };
+	struct quantize_options o = { .type = "w4a16", .group = 32, .awq = true, .imatrix = im };
 	char from[100], dir[100], what[100];
 	bool before, after;
 	float *x, *y;
@@ -273,33 +280,33 @@ check_awq(enum arch arch, struct team *team)
 
 /* One that makes no logits. */
 static void
-check_encoder(void)
+check_encoder(struct team *team)
 {
+	struct quantize_options o = { .type = "fp8" };
 	const char *from = "tests/data/encoder/bert";
 	char dir[100];
 
 	snprintf(dir, sizeof(dir), "%s/bert", tmp);
-	must(mkdir(dir, 0777), dir);
-	must(quantize_fp8(from, false, dir, &err), from);
+	must(quantize(from, &o, team, dir), from);
 	ok(count(from, dir) == 2 * 6, "bert: linear layers, and no more");
 	must(model_remove(dir, &err), dir);
 }
 
 /* Matrices that lie transposed, and those that are quantized already. */
 static void
-check_refused(void)
+check_refused(struct team *team)
 {
+	struct quantize_options o = { .type = "fp8" };
 	char dir[100];
 
 	snprintf(dir, sizeof(dir), "%s/none", tmp);
-	must(mkdir(dir, 0777), dir);
-	ok(quantize_fp8("tests/data/model/gpt2", false, dir, &err) < 0 &&
+	ok(quantize("tests/data/model/gpt2", &o, team, dir) < 0 &&
 	    strstr(err.msg, "no linear layers") != NULL, "gpt2: refused");
-	ok(quantize_fp8("tests/data/packed/gptq", false, dir, &err) < 0 &&
+	ok(quantize("tests/data/packed/gptq", &o, team, dir) < 0 &&
 	    strstr(err.msg, "is quantized already: --allow-requantize") != NULL,
 	    "GPTQ: refused");
-	ok(quantize_fp8("tests/data/packed/gptq", true, dir, &err) == 0,
-	    "unless one insists");
+	o.again = true;
+	ok(quantize("tests/data/packed/gptq", &o, team, dir) == 0, "unless one insists");
 	must(model_remove(dir, &err), dir);
 }
 
@@ -316,15 +323,17 @@ main(void)
 		return 1;
 	ok(g.gl_pathc > 15, "there are tiny models");
 	for (size_t i = 0; i < g.gl_pathc; i++)
-		if (strcmp(strrchr(g.gl_pathv[i], '/'), "/gpt2") != 0)
-			check_model(g.gl_pathv[i]);
+		if (strcmp(strrchr(g.gl_pathv[i], '/'), "/gpt2") != 0) {
+			check_model(g.gl_pathv[i], "fp8", team);
+			check_model(g.gl_pathv[i], "w8a8", team);
+		}
 	globfree(&g);
 	for (int i = 0; i < ARCH_ENCODERS; i++)
 		check_groups((enum arch)i, team);
 	check_awq(ARCH_LLAMA, team);
 	check_awq(ARCH_GEMMA3, team);
-	check_encoder();
-	check_refused();
+	check_encoder(team);
+	check_refused(team);
 	rmdir(tmp);
 	dev_close(dev);
 	team_free(team);
