@@ -68,6 +68,9 @@ static const struct opt opts[] = {
 	{ 0, "allow-requantize", OPT_FLAG, AT(o.again), NULL, "quantize what is already" },
 	CALIBRATE_OPTIONS(struct job, calibrate),
 	{ 0, "awq", OPT_FLAG, AT(o.awq), NULL, "scale columns by their inputs before rounding" },
+	{ 0, "smooth", OPT_F64, AT(o.smooth), "A",
+	    "scale columns by their inputs to this power, with --calibrate",
+	    .min = 0.01, .max = 0.99 },
 	{ 0, "gptq", OPT_FLAG, AT(gptq), NULL,
 	    "let errors make up for each other, with --calibrate" },
 	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "gptq: for sums of inputs at a time (1G)",
@@ -195,8 +198,8 @@ check_own(const struct job *j)
 {
 	static const char *const none[] = { "bits", "tensor", "pure", NULL };
 	/* A row's largest number is its scale, whatever matters. */
-	static const char *const search[] = { "imatrix", "calibrate", "tokens", "awq", "gptq",
-	    "memory", NULL };
+	static const char *const search[] = { "imatrix", "awq", "gptq", "memory", NULL };
+	static const char *const text[] = { "calibrate", "tokens", NULL };
 	bool groups = j->type != NULL && strcasecmp(j->type, "w4a16") == 0;
 
 	if (!groups && tool_given("group"))
@@ -206,6 +209,8 @@ check_own(const struct job *j)
 	refuse(j->type, none);
 	if (!groups)
 		refuse(j->type, search);
+	if (!groups && !tool_given("smooth"))
+		refuse(j->type, text);
 	if (j->o.group != 32 && j->o.group != 64 && j->o.group != 128)
 		tool_usage("--group %" PRId64 ": 32, 64 or 128", j->o.group);
 	if (access(j->output, F_OK) == 0)
@@ -232,6 +237,8 @@ main(int argc, char **argv)
 		tool_usage("--imatrix and --calibrate");
 	if (j.o.awq && (!types || (j.calibrate.text == NULL && j.calibrate.imatrix == NULL)))
 		tool_usage("--awq needs a type, and --calibrate FILE or --imatrix FILE");
+	if (j.o.smooth > 0 && (!types || j.calibrate.text == NULL || j.o.awq))
+		tool_usage("--smooth needs a type and --calibrate FILE, and no --awq");
 	if (j.gptq && (!types || j.calibrate.text == NULL))
 		tool_usage("--gptq needs a type and --calibrate FILE");
 	if (!j.gptq && tool_given("memory"))

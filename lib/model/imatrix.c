@@ -66,8 +66,9 @@ add(struct imatrix *im, str name, int64_t n, int64_t mats, struct err *err)
 	}
 	e.name = arena_str(&im->mem, name, err).p;
 	e.sum = arena_new(&im->mem, float, n, err);
+	e.most = arena_new(&im->mem, float, n, err);
 	e.count = arena_new(&im->mem, float, mats, err);
-	if (e.name == NULL || e.sum == NULL || e.count == NULL)
+	if (e.name == NULL || e.sum == NULL || e.most == NULL || e.count == NULL)
 		return NULL;
 	at = im->n++;
 	for (; at > 0 && strcmp(im->entry[at - 1].name, e.name) > 0; at--)

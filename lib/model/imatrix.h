@@ -18,6 +18,7 @@ struct imatrix_entry {
 	const char	*name;		/* of the matrix: "blk.0.attn_q.weight" */
 	int64_t		 n, mats;	/* sums, of all; counts */
 	float		*sum, *count;
+	float		*most;		/* n: the largest inputs; 0 in what was loaded */
 };
 
 struct imatrix;

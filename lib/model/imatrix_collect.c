@@ -1,4 +1,5 @@
 /* An importance matrix from the inputs of a model's matrices. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "model/gguf_impl.h"
@@ -32,13 +33,15 @@ collect(struct imatrix *im, struct inputs *in, const struct config *c, int i, fl
 		return -1;
 	for (int64_t mat = 0; mat < e->mats; mat++) {
 		int64_t cols = e->n / e->mats;
-		float *sum = e->sum + mat * cols;
+		float *sum = e->sum + mat * cols, *most = e->most + mat * cols;
 
 		if (inputs_rows(in, i, mat, &row, &rows, err) < 0)
 			return -1;
 		for (int64_t r = row; r < row + rows; r++)
-			for (int64_t k = 0; k < cols; k++)
+			for (int64_t k = 0; k < cols; k++) {
 				sum[k] += x[r * cols + k] * x[r * cols + k];
+				most[k] = fmaxf(most[k], fabsf(x[r * cols + k]));
+			}
 		e->count[mat] += (float)rows;
 	}
 	return 0;

@@ -503,12 +503,13 @@ choose_by_budget(struct quantize *q, struct err *err)
 
 /* ---- the whole ---- */
 
-/* AWQ: what is scaled is written anew, norms too. */
+/* AWQ, SmoothQuant: what is scaled is written anew, norms too. */
 static int
 scale(struct quantize *q, struct err *err)
 {
 	q->held = -1;
-	if (awq_fold(q->x, q->tensor, q->o->imatrix, q->model.layers, q->y, q->fold, err) < 0)
+	if (fold_find(q->x, q->tensor, q->o->imatrix, q->model.layers, q->o->smooth, q->y,
+	    q->fold, err) < 0)
 		return -1;
 	for (int i = 0; i < q->x->n; i++)
 		q->tensor[i].changed |= q->fold[i].cols != NULL || q->fold[i].rows != NULL;
@@ -579,7 +580,7 @@ plan(struct quantize *q, struct err *err)
 		return -1;
 	if (q->o->bits > 0 && choose_by_budget(q, err) < 0)
 		return -1;
-	return q->o->awq ? scale(q, err) : 0;
+	return q->o->awq || q->o->smooth > 0 ? scale(q, err) : 0;
 }
 
 struct quantize *

@@ -24,6 +24,7 @@ struct quantize_options {
 	int		 n_rules;
 	const struct imatrix *imatrix;	/* or NULL */
 	bool		 awq;		/* inputs and columns are scaled (AWQ), with imatrix */
+	double		 smooth;	/* or by SmoothQuant to this power of inputs; 0: not */
 	struct grams	*grams;		/* GPTQ by these sums (base/gptq.h); or NULL */
 };
 

@@ -34,9 +34,12 @@ struct fold {
 	float	*cols, *rows;
 };
 
-/* Fill fold, one a tensor, by the inputs' sizes; y has room for the largest. */
-int awq_fold(struct export *x, const struct quantize_tensor *tensor, const struct imatrix *im,
-    int64_t layers, float *y, struct fold *fold, struct err *err);
+/*
+ * Fill fold, one a tensor, by the inputs' sizes; y has room for the largest.
+ * smooth 0: AWQ, else the power of SmoothQuant.
+ */
+int fold_find(struct export *x, const struct quantize_tensor *tensor, const struct imatrix *im,
+    int64_t layers, double smooth, float *y, struct fold *fold, struct err *err);
 
 /* -1, and the message that a tensor of this name, and of this type of blocks, was quantized. */
 int quantize_refuse(const char *name, dtype type, struct err *err);

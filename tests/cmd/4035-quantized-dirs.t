@@ -112,6 +112,9 @@ do
 	fi
 	exits 0 "$a" llm-quantize -q -t w4a16 --group 32 -o "q-$a" "m-$a"
 	exits 0 "$a: AWQ" llm-quantize -q $by --awq -t w4a16 --group 32 -o "awq-$a" "m-$a"
+	exits 0 "$a: SmoothQuant" llm-quantize -q $by --smooth 0.5 -t w8a8 -o "smooth-$a" "m-$a"
+	near "$(kl "smooth-$a" "m-$a")" "0.1 * $(kl "q-$a" "m-$a")"
+	result "$a: much nearer than four bits" $?
 	# Random layers gain nothing by it, and would lose much if a factor were taken back wrongly.
 	near "$(kl "awq-$a" "m-$a")" "1.25 * $(kl "q-$a" "m-$a")"
 	result "$a: as near to what it was as by rounding" $?
@@ -121,6 +124,15 @@ exits 2 'what is quantized' llm-quantize -t w4a16 -o none q
 grep -q "_proj.weight' is quantized already: --allow-requantize takes it" err
 result 'is refused' $?
 exits 0 'unless one insists' llm-quantize -q --allow-requantize -t w4a16 -o t q
+exits 0 'SmoothQuant of GGUF' llm-quantize -q $by --smooth 0.5 -t q8_0 -o smooth.gguf model4
+exits 0 'or not' llm-quantize -q $by -t q8_0 -o plain.gguf model4
+cmp -s smooth.gguf plain.gguf
+result 'makes a difference' $((! $?))
+near "$(kl smooth.gguf model4)" 1e-4
+result 'and is near to the model' $?
+exits 2 'SmoothQuant without a text' llm-quantize -t q8_0 --smooth 0.5 -o none model4
+exits 2 'or to no power' llm-quantize $by -t q8_0 --smooth 1 -o none model4
+exits 2 'or with AWQ' llm-quantize $by -t q8_0 --smooth 0.5 --awq -o none model4
 exits 2 'other groups' llm-quantize -t w4a16 --group 48 -o none model4
 exits 2 'groups of GGUF' llm-quantize -t q4_0 --group 32 -o none model4
 exits 2 'a budget' llm-quantize -t w4a16 --bits 4 -o none model4

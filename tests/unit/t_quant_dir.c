@@ -236,13 +236,16 @@ products(const char *dir, bool *scaled)
 	return y;
 }
 
-/* Inputs of unlike sizes: what AWQ makes of a matrix and what comes before is what it was. */
+/* Inputs of unlike sizes: what is made of a matrix and what comes before is what it was. */
 static void
-check_awq(enum arch arch, struct team *team)
+check_folds(enum arch arch, double smooth, struct team *team)
 {
 	static const char *const name[] = { "attn_q", "ffn_down" };
 	struct imatrix *im = imatrix_new(&err);
-	struct quantize_options o = { .type = "w4a16", .group = 32, .awq = true, .imatrix = im };
+	struct quantize_options o = { .type = smooth > 0 ? "w8a8" : "w4a16", .group = 32,
+	    .awq = smooth == 0, .smooth = smooth, .imatrix = im };
+	float range = smooth > 0 ? 4 : 1;	/* one scale is for all columns there */
+	const char *how = smooth > 0 ? "SmoothQuant" : "AWQ";
 	char from[100], dir[100], what[100];
 	bool before, after;
 	float *x, *y;
@@ -256,7 +259,7 @@ check_awq(enum arch arch, struct team *team)
 		must((e = imatrix_add(im, what, n, 1, &err)) == NULL ? -1 : 0, what);
 		e->count[0] = 1;
 		for (int64_t k = 0; k < n; k++)
-			e->sum[k] = expf((float)(k * 37 % 11) - 5);
+			e->sum[k] = e->most[k] = expf(((float)(k * 37 % 11) - 5) / range);
 	}
 	snprintf(from, sizeof(from), "%s/model", tmp);
 	snprintf(dir, sizeof(dir), "%s/groups", tmp);
@@ -265,12 +268,15 @@ check_awq(enum arch arch, struct team *team)
 	x = products(from, &before);
 	y = products(dir, &after);
 	d = relative(y, x, 96 * 96 + 128 * 96);
-	printf("# %s: %g\n", arch_name(arch), d);
-	snprintf(what, sizeof(what), "%s: AWQ scales a norm", arch_name(arch));
+	printf("# %s, %s: %g\n", arch_name(arch), how, d);
+	snprintf(what, sizeof(what), "%s: %s scales a norm", arch_name(arch), how);
 	ok(!before && after, what);
-	/* Rounding to four bits moves weights of one size by a tenth, both factors of a product. */
+	/*
+	 * Rounding to four bits moves weights of one size by a tenth, both factors of a product.
+	 * With eight bits it is a sixteenth of that.
+	 */
 	snprintf(what, sizeof(what), "%s: and the products are what they were", arch_name(arch));
-	ok(d < 0.2, what);
+	ok(d < (smooth > 0 ? 0.02 : 0.2), what);
 	free(x);
 	free(y);
 	imatrix_free(im);
@@ -330,8 +336,10 @@ main(void)
 	globfree(&g);
 	for (int i = 0; i < ARCH_ENCODERS; i++)
 		check_groups((enum arch)i, team);
-	check_awq(ARCH_LLAMA, team);
-	check_awq(ARCH_GEMMA3, team);
+	for (int smooth = 0; smooth < 2; smooth++) {
+		check_folds(ARCH_LLAMA, 0.5 * smooth, team);
+		check_folds(ARCH_GEMMA3, 0.5 * smooth, team);
+	}
 	check_encoder(team);
 	check_refused(team);
 	rmdir(tmp);

@@ -3,6 +3,9 @@
  * are rounded, and what comes before makes the inputs smaller by as much: the
  * norm, or the rows of the matrix whose product is taken.  The model computes
  * what it did.  How much is tried: inputs to the power of 0 to 0.95.
+ *
+ * SmoothQuant (arXiv 2211.10438) does the same for inputs that are rounded too,
+ * by what inputs and weights reach: none is left that takes the others' levels.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,15 +13,17 @@
 
 #include "base/quant.h"
 #include "model/quantize_impl.h"
+#include "model/save_impl.h"
 
 enum { STEPS = 20, SAMPLE_ROWS = 64, GROUP = 3 };
 
-struct awq {
+struct folding {
 	struct export	*x;
 	const struct quantize_tensor *tensor;
 	const struct imatrix *im;
 	struct fold	*fold;		/* one a tensor */
 	float		*y;		/* a tensor's elements */
+	double		 smooth;	/* a power, or 0 */
 	/* of a group of matrices with the same input */
 	int64_t		 cols;
 	float		*mean;		/* squares of the input */
@@ -40,7 +45,7 @@ find(const struct export *x, int64_t layer, const char *name)
 }
 
 static void
-free_group(struct awq *a)
+free_group(struct folding *a)
 {
 	free(a->mean);
 	free(a->best);
@@ -52,7 +57,7 @@ free_group(struct awq *a)
 }
 
 static int
-begin_group(struct awq *a, int64_t cols, struct err *err)
+begin_group(struct folding *a, int64_t cols, struct err *err)
 {
 	size_t n = (size_t)cols * sizeof(float);
 
@@ -71,7 +76,7 @@ begin_group(struct awq *a, int64_t cols, struct err *err)
 
 /* Factors of the columns: the inputs' sizes to a power, around 1. */
 static void
-set_factors(struct awq *a, double power)
+set_factors(struct folding *a, double power)
 {
 	double least = (double)INFINITY, most = 0, middle;
 
@@ -89,7 +94,7 @@ set_factors(struct awq *a, double power)
 
 /* What some rows of a tensor lose with these factors: the squares of their outputs' errors. */
 static double
-lost(struct awq *a, int i, const float *y)
+lost(struct folding *a, int i, const float *y)
 {
 	dtype t = a->tensor[i].to;
 	int64_t rows = a->tensor[i].n / a->cols, sample = rows < SAMPLE_ROWS ? rows : SAMPLE_ROWS;
@@ -115,7 +120,7 @@ lost(struct awq *a, int i, const float *y)
 
 /* The factors that lose least over all tensors of the group, into a->best. */
 static int
-search(struct awq *a, const int *group, int n, struct err *err)
+search(struct folding *a, const int *group, int n, struct err *err)
 {
 	double cost[STEPS] = { 0 };
 	int best = 0;
@@ -136,6 +141,24 @@ search(struct awq *a, const int *group, int n, struct err *err)
 	return 0;
 }
 
+/* Factors of SmoothQuant: what inputs reach to a power, over what weights do to the rest of 1. */
+static int
+smooth(struct folding *a, const int *group, int n, const float *most, struct err *err)
+{
+	memset(a->weight, 0, (size_t)a->cols * sizeof(float));
+	for (int i = 0; i < n; i++) {
+		if (export_read(a->x, group[i], a->y, err) < 0)
+			return -1;
+		for (int64_t k = 0; k < a->tensor[group[i]].n; k++)
+			a->weight[k % a->cols] = fmaxf(a->weight[k % a->cols], fabsf(a->y[k]));
+	}
+	for (int64_t k = 0; k < a->cols; k++)
+		a->best[k] = most[k] > 0 && a->weight[k] > 0 ? (float)fmax(1e-5,
+		    pow((double)most[k], a->smooth) /
+		    pow((double)a->weight[k], 1 - a->smooth)) : 1;
+	return 0;
+}
+
 /* Multiply what is in *f by s, or by 1 / s. */
 static int
 multiply(float **f, const float *s, int64_t n, bool inverse, struct err *err)
@@ -149,7 +172,7 @@ multiply(float **f, const float *s, int64_t n, bool inverse, struct err *err)
 
 /* Matrices of one input, and the tensor (and its bias) that takes the factors back. */
 static int
-fold_group(struct awq *a, const int *group, int n, int before, int bias, bool rows,
+fold_group(struct folding *a, const int *group, int n, int before, int bias, bool rows,
     struct err *err)
 {
 	const struct imatrix_entry *e = imatrix_find(a->im, a->x->tensor[group[0]].name);
@@ -159,13 +182,13 @@ fold_group(struct awq *a, const int *group, int n, int before, int bias, bool ro
 
 	/* What is copied, or not rounded, stays as it is. */
 	for (int i = 0; i < n; i++)
-		if (dtype_block(a->tensor[group[i]].to) == 1 || !a->tensor[group[i]].changed)
+		if (!save_quantizes(a->tensor[group[i]].to) || !a->tensor[group[i]].changed)
 			return 0;
 	if (dtype_block(a->tensor[before].from) > 1 && !a->tensor[before].changed)
 		return 0;
 	ret = begin_group(a, cols, err);
 	if (ret == 0 && e != NULL && imatrix_mean(e, 0, 1, cols, a->mean)) {
-		ret = search(a, group, n, err);
+		ret = a->smooth > 0 ? smooth(a, group, n, e->most, err) : search(a, group, n, err);
 		for (int i = 0; i < n && ret == 0; i++)
 			ret = multiply(&a->fold[group[i]].cols, a->best, cols, false, err);
 		if (ret == 0)
@@ -180,7 +203,7 @@ fold_group(struct awq *a, const int *group, int n, int before, int bias, bool ro
 
 /* What a norm feeds: all of these, or it is left alone. */
 static int
-fold_norm(struct awq *a, int64_t layer, const char *norm, const char *const *names,
+fold_norm(struct folding *a, int64_t layer, const char *norm, const char *const *names,
     struct err *err)
 {
 	char bias[NN_NAME];
@@ -198,7 +221,7 @@ fold_norm(struct awq *a, int64_t layer, const char *norm, const char *const *nam
 }
 
 static int
-fold_layer(struct awq *a, int64_t layer, struct err *err)
+fold_layer(struct folding *a, int64_t layer, struct err *err)
 {
 	static const char *const apart[] = { "attn_q.weight", "attn_k.weight", "attn_v.weight" };
 	static const char *const joined[] = { "attn_qkv.weight", NULL };
@@ -220,10 +243,11 @@ fold_layer(struct awq *a, int64_t layer, struct err *err)
 }
 
 int
-awq_fold(struct export *x, const struct quantize_tensor *tensor, const struct imatrix *im,
-    int64_t layers, float *y, struct fold *fold, struct err *err)
+fold_find(struct export *x, const struct quantize_tensor *tensor, const struct imatrix *im,
+    int64_t layers, double smooth_power, float *y, struct fold *fold, struct err *err)
 {
-	struct awq a = { .x = x, .tensor = tensor, .im = im, .fold = fold, .y = y };
+	struct folding a = { .x = x, .tensor = tensor, .im = im, .fold = fold, .y = y,
+	    .smooth = smooth_power };
 
 	for (int64_t layer = 0; layer < layers; layer++)
 		if (fold_layer(&a, layer, err) < 0)
