@@ -1,20 +1,21 @@
 /*
  * Few rows times quantized weights, which are read as they lie: that is as fast
- * as memory is.  First each row's integer products are summed by 16 elements,
- * then VW rows are turned, and their sums go through the same chain of
- * multiply-adds as those of a panel.
+ * as memory is.  Of VW rows QS elements at a time, each row's integer products
+ * are summed by parts, then the rows are turned, and their sums go through the
+ * same chain of multiply-adds as those of a panel.
  */
 #include "dev/cpu/simd/qpanel.h"
 
 #ifdef __AVX512VNNI__
 
-enum { AHEAD = 12288 };		/* bytes that are fetched before they are read */
+enum { AHEAD = 16384 };		/* bytes that are fetched before they are read */
 
 /* ---- QS elements of one row, as bytes in four vectors ---- */
 
 /*
- * Where the n-th 16 of QS elements are: a form of each family of types, and the
- * lane after turn() of what sum_units() makes of four vectors.
+ * Where the n-th 16 of QS elements are, a form for each family of types: lane l of
+ * vector j has the number 4 l + j.  Where a part is 32 elements, its two halves
+ * are in one lane of vectors 0 and 1, or 2 and 3.
  */
 enum form { FOURS, K45, PLAIN, TWOS };
 
@@ -23,7 +24,7 @@ lane_of(enum form f, int n)
 {
 	switch (f) {
 	case FOURS:	return n % 8 / 2 * 4 + n / 8 * 2 + n % 2;
-	case K45:	return (n % 8 / 4 * 2 + n % 2) * 4 + n / 8 * 2 + n / 2 % 2;
+	case K45:	return n;
 	case PLAIN:	return n % 4 * 4 + n / 4;
 	default:	return (n / 8 * 2 + n % 2) * 4 + n % 8 / 2;
 	}
@@ -54,6 +55,26 @@ load16s(const uint8_t *p, int64_t step)
 
 	return (vu)_mm512_inserti32x4(_mm512_inserti32x4(x, LOAD(2), 2), LOAD(3), 3);
 #undef LOAD
+}
+
+/* 16 bytes, four times. */
+INLINE vu
+load16_all(const uint8_t *p)
+{
+	return (vu)_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
+}
+
+/* Lanes 0, 2 or 1, 3 of a and then of b. */
+INLINE vu
+even_lanes(vu a, vu b)
+{
+	return (vu)_mm512_shuffle_i32x4((__m512i)a, (__m512i)b, 0x88);
+}
+
+INLINE vu
+odd_lanes(vu a, vu b)
+{
+	return (vu)_mm512_shuffle_i32x4((__m512i)a, (__m512i)b, 0xdd);
 }
 
 INLINE vu
@@ -132,15 +153,25 @@ bytes_q5_1(const uint8_t *p, vu v[4])
 	bytes_of_fives(p + 8, p + 4, 24, v);
 }
 
+/* Two blocks of Q8_0. */
+INLINE vu
+load_q8_0(const uint8_t *p)
+{
+	__m256i a = _mm256_loadu_si256((const void *)(p + 2));
+	__m256i b = _mm256_loadu_si256((const void *)(p + 36));
+
+	return (vu)_mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1) ^ 0x80808080;
+}
+
 INLINE void
 bytes_q8_0(const uint8_t *p, vu v[4])
 {
 	UNROLL
-	for (int i = 0; i < 4; i++) {
-		__m256i a = _mm256_loadu_si256((const void *)(p + 68 * i + 2));
-		__m256i b = _mm256_loadu_si256((const void *)(p + 68 * i + 36));
+	for (int i = 0; i < 2; i++, p += 4 * 34) {
+		vu a = load_q8_0(p), b = load_q8_0(p + 2 * 34);
 
-		v[i] = (vu)_mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1) ^ 0x80808080;
+		v[2 * i] = even_lanes(a, b);
+		v[2 * i + 1] = odd_lanes(a, b);
 	}
 }
 
@@ -159,28 +190,27 @@ bytes_iq4_xs(const uint8_t *p, vu v[4])
 INLINE void
 bytes_q4_k(const uint8_t *p, vu v[4])
 {
+	vu a = load64(p + 16), b = load64(p + 80), x[2] = { even_lanes(a, b), odd_lanes(a, b) };
+
 	UNROLL
 	for (int i = 0; i < 2; i++) {
-		vu x = load64(p + 16 + 64 * i);
-
-		v[2 * i] = x & 0x0f0f0f0f;
-		v[2 * i + 1] = x >> 4 & 0x0f0f0f0f;
+		v[i] = x[i] & 0x0f0f0f0f;
+		v[2 + i] = x[i] >> 4 & 0x0f0f0f0f;
 	}
 }
 
 INLINE void
 bytes_q5_k(const uint8_t *p, vu v[4])
 {
-	vu high = load32_twice(p + 16);
+	const vu bit = { 0, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6 };
 
+	bytes_q4_k(p + 32, v);
 	UNROLL
 	for (int i = 0; i < 2; i++) {
-		vu x = load64(p + 48 + 64 * i);
+		vu high = load16_all(p + 16 + 16 * i) >> bit;
 
-		v[2 * i] = (x & 0x0f0f0f0f) |
-		    (shift_halves(high, 4 * i, 4 * i + 2) & 0x01010101) << 4;
-		v[2 * i + 1] = (x >> 4 & 0x0f0f0f0f) |
-		    (shift_halves(high, 4 * i + 1, 4 * i + 3) & 0x01010101) << 4;
+		v[i] |= (high & 0x01010101) << 4;
+		v[2 + i] |= (high & 0x02020202) << 3;
 	}
 }
 
@@ -232,69 +262,94 @@ sum_units(const vi x[4])
 #undef UNPACK
 }
 
-/* The sums of all QS of a row of k: for each of n rows of a. */
-#define DOTS(id, name, bytes)						\
-INLINE void								\
-dots_of_##name(const uint8_t *p, int64_t k, const vu *a, int64_t n, vi *sums)	\
-{									\
-	int64_t steps = (k + QS - 1) / QS;				\
-	uint8_t rest[QS / 32 * 34];					\
-									\
-	for (int64_t s = 0; s < steps; s++, p += bytes) {		\
-		vu v[4];						\
-									\
-		UNROLL							\
-		for (int i = 0; i < bytes; i += 64)			\
-			__builtin_prefetch(p + AHEAD + i);		\
-		if (k - s * QS < QS) {					\
-			int64_t have = dtype_bytes(DTYPE_##id, k - s * QS);	\
-									\
-			memset(rest, 0, sizeof(rest));			\
-			memcpy(rest, p, (size_t)have);			\
-			p = rest;					\
-		}							\
-		bytes_##name(p, v);					\
-		for (int64_t i = 0; i < n; i++) {			\
-			const vu *x = a + (i * steps + s) * 4;		\
-			vi sum[4];					\
-									\
-			UNROLL						\
-			for (int j = 0; j < 4; j++)			\
-				sum[j] = (vi)_mm512_dpbusd_epi32(	\
-				    _mm512_setzero_si512(), (__m512i)v[j],	\
-				    (__m512i)x[j]);			\
-			sums[(i * steps + s) * VW] = sum_units(sum);	\
-		}							\
-	}								\
-}									\
-									\
-static void								\
-dots_##name(const uint8_t *p, int64_t k, const vu *a, int64_t n, vi *sums)	\
-{									\
-	if (n == 1)							\
-		dots_of_##name(p, k, a, 1, sums);			\
-	else								\
-		dots_of_##name(p, k, a, n, sums);			\
+INLINE vi
+dot(vi sum, vu w, vu a)
+{
+	return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)a);
 }
 
-/* Name, bytes of QS elements, form; elements of a part, least values. */
-#define ALL_TYPES(f)							\
-	f(Q4_0, q4_0, 144, FOURS, 32, false)				\
-	f(Q4_1, q4_1, 160, FOURS, 32, true)				\
-	f(Q5_0, q5_0, 176, FOURS, 32, false)				\
-	f(Q5_1, q5_1, 192, FOURS, 32, true)				\
-	f(Q8_0, q8_0, 272, PLAIN, 32, false)				\
-	f(Q2_K, q2_k, 84, TWOS, 16, true)				\
-	f(Q3_K, q3_k, 110, TWOS, 16, false)				\
-	f(Q4_K, q4_k, 144, K45, 32, true)				\
-	f(Q5_K, q5_k, 176, K45, 32, true)				\
-	f(Q6_K, q6_k, 210, PLAIN, 16, false)				\
-	f(IQ4_NL, iq4_nl, 144, FOURS, 32, false)			\
-	f(IQ4_XS, iq4_xs, 136, FOURS, 32, false)
-#define DOTS_OF(id, name, bytes, how, part, least) DOTS(id, name, bytes)
-ALL_TYPES(DOTS_OF)
+/*
+ * QS elements of two rows of w times n rows of a, `words' vectors apart.  Of
+ * parts of 32: two words of a vector are the sums of one part, one word a row.
+ */
+INLINE void
+dots_of_32(vu w[2][4], const vu *a, int64_t words, int64_t n, vi *sums)
+{
+	for (int64_t i = 0; i < n; i++, a += words, sums += VW) {
+		vi x[4] = { { 0 } };
+
+		UNROLL
+		for (int j = 0; j < 4; j++) {
+			x[j / 2 * 2] = dot(x[j / 2 * 2], w[0][j], a[j]);
+			x[j / 2 * 2 + 1] = dot(x[j / 2 * 2 + 1], w[1][j], a[j]);
+		}
+		sums[0] = sum_units(x);
+	}
+}
+
+/* Of parts of 16: a vector for each of the two rows. */
+INLINE void
+dots_of_16(vu w[2][4], const vu *a, int64_t words, int64_t n, vi *sums)
+{
+	for (int64_t i = 0; i < n; i++, a += words, sums += VW)
+		UNROLL
+		for (int k = 0; k < 2; k++) {
+			vi x[4] = { { 0 } };
+
+			UNROLL
+			for (int j = 0; j < 4; j++)
+				x[j] = dot(x[j], w[k][j], a[j]);
+			sums[k] = sum_units(x);
+		}
+}
 
 /* ---- sums of VW rows ---- */
+
+/*
+ * Eight vectors of two rows, whose n-th two words are neighbours, turned: word i
+ * of the n-th is row i.
+ */
+INLINE void
+turn_pairs(const vi from[VW / 2], vf to[VW / 2])
+{
+#define SHUFFLE __builtin_shufflevector
+	vd a[8], b[8];
+
+	UNROLL
+	for (int i = 0; i < 8; i++)
+		a[i] = (vd)from[i];
+	UNROLL
+	for (int i = 0; i < 8; i += 2) {
+		b[i] = SHUFFLE(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+		b[i + 1] = SHUFFLE(a[i], a[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+	}
+	/* b[2 g + k]: rows of g, of n = k, k + 2, k + 4, k + 6. */
+	UNROLL
+	for (int k = 0; k < 2; k++) {
+		vd x = b[k], y = b[2 + k], z = b[4 + k], w = b[6 + k];
+		vd xy[2] = { SHUFFLE(x, y, 0, 1, 4, 5, 8, 9, 12, 13),
+			SHUFFLE(x, y, 2, 3, 6, 7, 10, 11, 14, 15) };
+		vd zw[2] = { SHUFFLE(z, w, 0, 1, 4, 5, 8, 9, 12, 13),
+			SHUFFLE(z, w, 2, 3, 6, 7, 10, 11, 14, 15) };
+
+		UNROLL
+		for (int h = 0; h < 2; h++) {
+			to[k + 2 * h] = (vf)SHUFFLE(xy[h], zw[h], 0, 1, 4, 5, 8, 9, 12, 13);
+			to[k + 2 * h + 4] = (vf)SHUFFLE(xy[h], zw[h], 2, 3, 6, 7, 10, 11, 14, 15);
+		}
+	}
+#undef SHUFFLE
+}
+
+/* VW vectors of a row each. */
+INLINE void
+turn_all(const vi from[VW], vf to[VW])
+{
+	UNROLL
+	for (int i = 0; i < VW; i++)
+		to[i] = (vf)from[i];
+	turn(to);
+}
 
 INLINE vi
 word_of(const uint32_t *p)
@@ -325,10 +380,7 @@ chain(enum form form, int part, bool least, int parts, const vf *sums, const flo
 
 		if (p >= parts)
 			break;
-		if (part == 32)
-			sum = (vi)sums[lane_of(form, 2 * p)] + (vi)sums[lane_of(form, 2 * p + 1)];
-		else
-			sum = (vi)sums[lane_of(form, p)];
+		sum = (vi)sums[part == 32 ? lane_of(form, 2 * p) / 2 : lane_of(form, p)];
 		if (!least)
 			sum += word_of(start);
 		f = vfma(__builtin_convertvector(sum, vf),
@@ -339,46 +391,138 @@ chain(enum form form, int part, bool least, int parts, const vf *sums, const flo
 	return f;
 }
 
-struct chain {
-	const struct qfew *w;
-	const uint8_t	*b, *soon;
-	int64_t		 ld, rows;
+/* Up to VW rows of b, ld bytes apart, and where the sums go. */
+struct rows {
+	const uint8_t	*b;
+	int64_t		 ld, n;
 	float		*to;
 };
 
-#define CHAINS(id, name, bytes, how, part, least)			\
-static void								\
-chains_##name(const struct chain *c)					\
-{									\
-	const struct qfew *w = c->w;					\
-	int64_t steps = (w->k + QS - 1) / QS, per = qwords(&w->form, QS);	\
-	float d[QS / part * QW], m[QS / part * QW];			\
-	const struct qpanel scales = { .d = d, .m = m };		\
-	vf f[QFEW] = { { 0 } };						\
-									\
-	for (int64_t s = 0; s < steps; s++) {				\
-		int64_t left = w->k - s * QS, parts = min64(left, QS) / part;	\
-									\
-		for (int i = 0; i < 8; i++)				\
-			__builtin_prefetch(c->soon + AHEAD + (8 * s + i) * 64);	\
-		OF_ISA(qscales)(w->type, c->b + s * bytes, c->ld, c->rows,	\
-		    min64(left, QS), &scales, w->pad);			\
-		for (int64_t i = 0; i < w->n; i++) {			\
-			const vi *sums = w->sums + (i * steps + s) * VW;	\
-			vf t[VW];					\
-									\
-			UNROLL						\
-			for (int j = 0; j < VW; j++)			\
-				t[j] = (vf)sums[j];			\
-			turn(t);					\
-			f[i] = chain(how, part, least, (int)parts, t, d, m,	\
-			    w->strip + i * w->words + s * per, f[i]);	\
-		}							\
-	}								\
-	for (int64_t i = 0; i < w->n; i++)				\
-		vstore(c->to + i * QW, f[i]);				\
+/* Of blocks of 32: d is the first half of a head, m the second. */
+INLINE void
+scales_of_heads(uint32_t head[QS / 32][VW], bool least, float *d, float *m)
+{
+	UNROLL
+	for (int i = 0; i < QS / 32; i++) {
+		vu x = load64((const uint8_t *)head[i]);
+
+		vstore(d + i * QW, low_half(x));
+		if (least)
+			vstore(m + i * QW, high_half(x));
+	}
 }
-ALL_TYPES(CHAINS)
+
+/* What is the same for all rows of a type. */
+struct kind {
+	dtype	 type;
+	int	 bytes;			/* of QS elements */
+	int	 block;			/* bytes of a block of 32, scales first; or 0 */
+	enum form form;
+	int	 part;			/* elements that share a scale: 16 or 32 */
+	bool	 least;			/* there are least values */
+};
+
+typedef void bytes_fn(const uint8_t *p, vu v[4]);
+
+/*
+ * The sums of the s-th QS of k, two rows at a time, and the first word of each
+ * block.  What lies AHEAD is fetched, in the next rows where these end.
+ */
+INLINE void
+sum_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct rows *r, int64_t n,
+    int64_t s, uint32_t head[QS / 32][VW])
+{
+	int64_t steps = (w->k + QS - 1) / QS, left = w->k - s * QS;
+	int64_t ahead = s + AHEAD / (VW * kind.bytes);
+	const uint8_t *p = r->b + s * kind.bytes, *soon = r->b + ahead * kind.bytes;
+	uint8_t rest[QS / 32 * 34] = { 0 };
+
+	if (ahead >= steps)
+		soon += VW * r->ld - steps * kind.bytes;
+	for (int64_t j = 0; j < r->n; j += 2, p += 2 * r->ld, soon += 2 * r->ld) {
+		vu v[2][4];
+
+		UNROLL
+		for (int i = 0; i < 2; i++) {
+			const uint8_t *q = p + (j + i < r->n ? i * r->ld : 0);
+
+			UNROLL
+			for (int at = 0; at < kind.bytes; at += 64)
+				__builtin_prefetch(soon + i * r->ld + at);
+			if (left < QS)
+				q = memcpy(rest, q, (size_t)dtype_bytes(kind.type, left));
+			for (int b = 0; kind.block > 0 && b < QS / 32; b++)
+				memcpy(&head[b][j + i], q + b * kind.block, 4);
+			bytes(q, v[i]);
+		}
+		if (kind.part == 32)
+			dots_of_32(v, w->a + s * 4, steps * 4, n, w->sums + j / 2);
+		else
+			dots_of_16(v, w->a + s * 4, steps * 4, n, w->sums + j);
+	}
+}
+
+/* All of k goes through the first cache once: scales are read while a unit is there. */
+INLINE void
+few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct rows *r, int64_t n)
+{
+	int64_t steps = (w->k + QS - 1) / QS, per = qwords(&w->form, QS);
+	float d[QS / 16 * QW], m[QS / 16 * QW];
+	const struct qpanel scales = { .d = d, .m = m };
+	uint32_t head[QS / 32][VW];
+	vf f[QFEW] = { { 0 } };
+
+	for (int64_t s = 0; s < steps; s++) {
+		int64_t left = min64(w->k - s * QS, QS);
+
+		sum_rows(kind, bytes, w, r, n, s, head);
+		if (kind.block > 0)
+			scales_of_heads(head, kind.least, d, m);
+		else
+			OF_ISA(qscales)(kind.type, r->b + s * kind.bytes, r->ld, r->n, left,
+			    &scales, w->pad);
+		for (int64_t i = 0; i < n; i++) {
+			vf t[VW];
+
+			if (kind.part == 32)
+				turn_pairs(w->sums + i * VW, t);
+			else
+				turn_all(w->sums + i * VW, t);
+			f[i] = chain(kind.form, kind.part, kind.least, (int)(left / kind.part), t,
+			    d, m, w->strip + i * w->words + s * per, f[i]);
+		}
+	}
+	for (int64_t i = 0; i < n; i++)
+		vstore(r->to + i * QW, f[i]);
+}
+
+/* Name, bytes of QS elements, of a block of 32; form; elements of a part, least values. */
+#define ALL_TYPES(f)							\
+	f(Q4_0, q4_0, 144, 18, FOURS, 32, false)			\
+	f(Q4_1, q4_1, 160, 20, FOURS, 32, true)				\
+	f(Q5_0, q5_0, 176, 22, FOURS, 32, false)			\
+	f(Q5_1, q5_1, 192, 24, FOURS, 32, true)				\
+	f(Q8_0, q8_0, 272, 34, FOURS, 32, false)			\
+	f(Q2_K, q2_k, 84, 0, TWOS, 16, true)				\
+	f(Q3_K, q3_k, 110, 0, TWOS, 16, false)				\
+	f(Q4_K, q4_k, 144, 0, K45, 32, true)				\
+	f(Q5_K, q5_k, 176, 0, K45, 32, true)				\
+	f(Q6_K, q6_k, 210, 0, PLAIN, 16, false)				\
+	f(IQ4_NL, iq4_nl, 144, 18, FOURS, 32, false)			\
+	f(IQ4_XS, iq4_xs, 136, 0, FOURS, 32, false)
+
+#define FEW(id, name, bytes, block, how, part, least)			\
+static void								\
+few_##name(const struct qfew *w, const struct rows *r)			\
+{									\
+	const struct kind kind = { DTYPE_##id, bytes, block, how, part, least };	\
+									\
+	if (w->n == 1)							\
+		few_rows(kind, bytes_##name, w, r, 1);			\
+	else								\
+		few_rows(kind, bytes_##name, w, r, w->n);		\
+}
+ALL_TYPES(FEW)
 
 /* The 16 elements that a vector has at its lanes, for a form. */
 static void
@@ -404,7 +548,7 @@ order(enum form form, const uint32_t *strip, int64_t k, int each, vu *to)
 void
 OF_ISA(qfew_order)(const struct qfew *w)
 {
-#define FORM(id, name, bytes, how, part, least) [DTYPE_##id] = how,
+#define FORM(id, name, bytes, block, how, part, least) [DTYPE_##id] = how,
 	static const enum form form[DTYPE_COUNT] = { ALL_TYPES(FORM) };
 	int64_t steps = (w->k + QS - 1) / QS;
 
@@ -416,20 +560,15 @@ OF_ISA(qfew_order)(const struct qfew *w)
 void
 OF_ISA(qfew)(const struct qfew *w, const uint8_t *b, int64_t ld, int64_t n, float *sums)
 {
-#define DOTS_NAME(id, name, bytes, how, part, least) [DTYPE_##id] = dots_##name,
-#define CHAINS_NAME(id, name, bytes, how, part, least) [DTYPE_##id] = chains_##name,
-	static void (*const dots[DTYPE_COUNT])(const uint8_t *p, int64_t k, const vu *a,
-	    int64_t n, vi *sums) = { ALL_TYPES(DOTS_NAME) };
-	static void (*const chains[DTYPE_COUNT])(const struct chain *c) = {
-		ALL_TYPES(CHAINS_NAME)
+#define NAME(id, name, bytes, block, how, part, least) [DTYPE_##id] = few_##name,
+	static void (*const few[DTYPE_COUNT])(const struct qfew *w, const struct rows *r) = {
+		ALL_TYPES(NAME)
 	};
 
 	for (int64_t i = 0; i < n; i += VW, b += VW * ld) {
-		struct chain c = { w, b, b + VW * ld, ld, min64(VW, n - i), sums + i };
+		struct rows r = { b, ld, min64(VW, n - i), sums + i };
 
-		for (int64_t j = 0; j < c.rows; j++)
-			dots[w->type](b + j * ld, w->k, w->a, w->n, w->sums + j);
-		chains[w->type](&c);
+		few[w->type](w, &r);
 	}
 }
 

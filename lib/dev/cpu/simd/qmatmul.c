@@ -92,7 +92,7 @@ desk_bytes(const struct k_matmul *p, int64_t rows)
 {
 	return line_up(QK * QW) + 2 * line_up(QK / 16 * QW * 4) +
 	    line_up(VW * dtype_bytes(p->b_type, QK)) + line_up(rows * QW * 4) +
-	    QFEW * blocks_of(p->k.cap, QS) * (QS + VW * (int64_t)sizeof(vi));
+	    QFEW * (blocks_of(p->k.cap, QS) * QS + VW * (int64_t)sizeof(vi));
 }
 
 static struct desk

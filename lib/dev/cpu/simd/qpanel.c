@@ -178,19 +178,6 @@ signed_byte_of(vu x, int i)
 	return __builtin_convertvector((vi)(x << (24 - 8 * i)) >> 24, vf);
 }
 
-/* fp16 in the low half of each lane, or the high one. */
-INLINE vf
-low_half(vu x)
-{
-	return f16_widen(__builtin_convertvector(x & 0xffff, vh));
-}
-
-INLINE vf
-high_half(vu x)
-{
-	return f16_widen(__builtin_convertvector(x >> 16, vh));
-}
-
 INLINE void
 put(uint32_t *q, int k, vu x)
 {

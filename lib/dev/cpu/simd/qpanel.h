@@ -126,11 +126,24 @@ struct qfew {
 	int64_t		 k, n, words;
 	const uint32_t	*strip;
 	vu		*a;	/* room for n times k bytes, in whole QS: set by qfew_order() */
-	vi		*sums;	/* and for n times k / QS times VW vectors */
+	vi		*sums;	/* and for n times VW vectors */
 	uint8_t		*pad;
 };
 void OF_ISA(qfew_order)(const struct qfew *w);
 void OF_ISA(qfew)(const struct qfew *w, const uint8_t *b, int64_t ld, int64_t n, float *sums);
+
+/* fp16 in the low half of each lane, or the high one. */
+INLINE vf
+low_half(vu x)
+{
+	return f16_widen(__builtin_convertvector(x & 0xffff, vh));
+}
+
+INLINE vf
+high_half(vu x)
+{
+	return f16_widen(__builtin_convertvector(x >> 16, vh));
+}
 
 /* The 16 values of IQ4, plus 128. */
 static const uint8_t iq4_value[16] = {
