@@ -58,6 +58,16 @@ matmul(struct dev *dev, const struct k_matmul *p, double groups, struct dev_cost
 		    p->tb ? "y" : "dx", p->tb ? p->n : p->k.cap, p->tb ? p->k.cap : p->n);
 }
 
+static void
+grouped(struct dev *dev, const struct k_grouped *a, struct dev_cost *cost)
+{
+	double heads = a->offset.at == 0 ? (double)a->groups : 1;
+
+	matmul(dev, &a->p, heads > 1 ? 1 : (double)a->groups, cost);
+	cost->flops *= heads;
+	cost->bytes *= heads;
+}
+
 /* Keys that the queries of a sequence see: queries stand at the end of its keys. */
 static double
 seen(const struct k_attention *a, int64_t queries, int64_t keys)
@@ -269,7 +279,7 @@ dev_cost(struct dev *dev, int kernel, const union dev_args *a, struct dev_cost *
 		matmul(dev, &a->matmul, 1, cost);
 		break;
 	case K_GROUPED:
-		matmul(dev, &a->grouped.p, (double)a->grouped.groups, cost);
+		grouped(dev, &a->grouped, cost);
 		break;
 	case K_ATTENTION:
 		attention(dev, &a->attention, false, cost);

@@ -113,8 +113,11 @@ struct k_matmul {
  * of them; offset[groups] is at most their count.  Without ta (forward, dx), b
  * is one matrix a group; with ta (dw), c is.  Those lie stride elements apart.
  * A group without rows makes no rows, and a dw of zeros.  No bias.
+ *
+ * Without offset (0), and without ta, groups are heads: each has all rows, and of
+ * their elements those from e * step_a on in a, and from e * step_c on in c.
  */
-struct k_grouped { struct k_matmul p; dptr offset; int64_t groups, stride; };
+struct k_grouped { struct k_matmul p; dptr offset; int64_t groups, stride, step_a, step_c; };
 
 /* db (C), wide, += sum over t of dy (T, C) */
 struct k_bias_bwd { dptr db, dy; dtype type; struct dim t; int64_t c; };

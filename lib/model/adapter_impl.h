@@ -57,6 +57,9 @@ struct st_file *adapter_weights(const char *dir, struct err *err);
 double *adapter_read(const struct st_file *f, const char *module, const char *part,
     int64_t n, int64_t lead, int64_t head_dim, struct err *err);
 
+/* Does an adapter of the model change the parameter of this name? */
+bool is_adapted(const struct model *m, const char *name);
+
 /* x through w and what is beside it. */
 struct tensor *adapter_linear(struct adapter *a, struct tape *t, struct params *ps,
     struct tensor *x, struct tensor *w, struct tensor *bias);

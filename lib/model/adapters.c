@@ -139,6 +139,21 @@ declare_stack(struct adapters *a, struct model *m, int w, struct err *err)
 	return s->a < 0 || s->b < 0 ? -1 : 0;
 }
 
+bool
+is_adapted(const struct model *m, const char *name)
+{
+	int w = 0;
+	bool is = false;
+
+	while (w < m->params.n && strcmp(m->params.p[w].name, name) != 0)
+		w++;
+	if (m->adapter != NULL)
+		is = module_of(m->adapter, w) != NULL;
+	for (int i = 0; m->adapters != NULL && i < m->adapters->n; i++)
+		is |= module_of(m->adapters->one[i], w) != NULL;
+	return is;
+}
+
 int
 adapters_declare(struct model *m, struct err *err)
 {

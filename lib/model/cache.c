@@ -12,12 +12,23 @@ layer(const char *what, int64_t i, dtype type, int64_t rows, int64_t width, dptr
 	return x;
 }
 
-void
-cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v)
+/* Heads of a layer's keys, and elements of each and of its value; 0: it keeps none. */
+struct widths {
+	int64_t	heads, k, v;
+};
+
+static struct widths
+widths_of(const struct model *m, int64_t layer)
 {
-	*k = *v = c->mixer[layer] == MIXER_SCAN ? 0 : c->kv_heads * c->head_dim;
-	if (c->mixer[layer] == MIXER_LATENT)
-		*v = c->kv_heads * c->v_dim;
+	const struct config *c = &m->config;
+
+	if (c->mixer[layer] == MIXER_SCAN)
+		return (struct widths){ 1, 0, 0 };
+	if (c->mixer[layer] != MIXER_LATENT)
+		return (struct widths){ c->kv_heads, c->head_dim, c->head_dim };
+	if (latent_cached(m, layer))
+		return (struct widths){ 1, c->kv_rank + c->rope_dims, 0 };
+	return (struct widths){ c->kv_heads, c->head_dim, c->v_dim };
 }
 
 /* What a layer keeps: its keys, values and states, as tensors of (rows, width). */
@@ -37,12 +48,12 @@ parts_of(struct part part[PARTS], const struct model_cache *cache, const struct 
 	const struct config *c = &m->config;
 	const struct scan_sizes *s = &c->scan;
 	bool scans = c->mixer[layer] == MIXER_SCAN;
-	int64_t rows = cache->sizes.blocks * cache->sizes.block_size, k, v;
+	int64_t rows = cache->sizes.blocks * cache->sizes.block_size;
 	dtype type = cache->sizes.type, wide = params_wide(&m->params);
+	struct widths w = widths_of(m, layer);
 
-	cache_widths(c, layer, &k, &v);
-	part[0] = (struct part){ &cache->k[layer], "keys", type, rows, k };
-	part[1] = (struct part){ &cache->v[layer], "values", type, rows, v };
+	part[0] = (struct part){ &cache->k[layer], "keys", type, rows, w.heads * w.k };
+	part[1] = (struct part){ &cache->v[layer], "values", type, rows, w.heads * w.v };
 	part[2] = (struct part){ &cache->conv[layer], "inputs", wide, cache->sizes.slots,
 		scans ? (s->taps - 1) * s->inner : 0 };
 	part[3] = (struct part){ &cache->scan[layer], "states", wide, cache->sizes.slots,
@@ -73,20 +84,18 @@ lay_out(struct model_cache *cache, const struct model *m)
 	return true;
 }
 
-/* Is a head's part of each row whole blocks of the type? */
+/* Is a head's part of each row whole blocks of the type, and what is value of a latent? */
 static int
-check_type(const struct config *c, dtype type, struct err *err)
+check_type(const struct model *m, dtype type, struct err *err)
 {
-	for (int64_t i = 0; i < c->layers; i++) {
-		int64_t k, v;
+	for (int64_t i = 0; i < m->config.layers; i++) {
+		struct widths w = widths_of(m, i);
+		int64_t v = w.v > 0 || w.k == 0 ? w.v : m->config.kv_rank;
 
-		cache_widths(c, i, &k, &v);
-		k /= c->kv_heads;
-		v /= c->kv_heads;
-		if (k % dtype_block(type) != 0 || v % dtype_block(type) != 0)
+		if (w.k % dtype_block(type) != 0 || v % dtype_block(type) != 0)
 			return err_set(err, ERR_ARG, "a cache of %s is for heads of a multiple of "
 			    "%d, not of %lld", dtype_name(type), dtype_block(type),
-			    (long long)(k % dtype_block(type) != 0 ? k : v));
+			    (long long)(w.k % dtype_block(type) != 0 ? w.k : v));
 	}
 	return 0;
 }
@@ -102,7 +111,7 @@ model_cache_init(struct model_cache *cache, const struct model *m, struct dev *d
 	*cache = (struct model_cache){ .dev = dev, .sizes = *sizes };
 	if (sizes->type == DTYPE_NONE)
 		cache->sizes.type = m->params.compute ? m->params.compute : DTYPE_F32;
-	if (check_type(&m->config, cache->sizes.type, err) < 0)
+	if (check_type(m, cache->sizes.type, err) < 0)
 		return -1;
 	cache->k = calloc(PARTS * layers, sizeof(*cache->k));
 	if (cache->k == NULL)

@@ -31,14 +31,20 @@ fake_quant(struct build *b, struct tensor *w)
 }
 
 struct tensor *
+matrix(struct build *b, const char *name)
+{
+	struct tensor *w = weight(b, name, ".weight");
+
+	return b->m->fake_quant != DTYPE_NONE && w != NULL ? fake_quant(b, w) : w;
+}
+
+struct tensor *
 linear(struct build *b, struct tensor *x, const char *name)
 {
-	struct tensor *w = weight(b, name, ".weight"), *bias = weight(b, name, ".bias");
+	struct tensor *w = matrix(b, name), *bias = weight(b, name, ".bias");
 
 	if (b->m->inputs != NULL)
-		inputs_note(b->m->inputs, b->t, x, w, NULL);
-	if (b->m->fake_quant != DTYPE_NONE && w != NULL)
-		w = fake_quant(b, w);
+		inputs_note(b->m->inputs, b->t, x, weight(b, name, ".weight"), NULL);
 	if (b->m->adapter != NULL)
 		return adapter_linear(b->m->adapter, b->t, &b->m->params, x, w, bias);
 	if (b->io->first != NULL)
@@ -64,8 +70,7 @@ norm(struct build *b, struct tensor *x, const char *name)
 
 /* ---- layers ---- */
 
-/* Heads of d elements as the cache has them; a second time, as they were. */
-static struct tensor *
+struct tensor *
 turned(struct build *b, struct tensor *x, int64_t d)
 {
 	int64_t n = d & -d;

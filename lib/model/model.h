@@ -225,7 +225,9 @@ int model_settle(const char *aside, const char *dir, int status, struct err *err
 
 /*
  * A paged cache of keys and values: rows = blocks * block_size of each layer,
- * in the order of K_SCATTER with a part for each head of keys.  Their type may
+ * in the order of K_SCATTER with a part for each head of keys.  Of latent attention
+ * it has a latent and the part that turns in place of keys, and no values, but where
+ * an adapter is on what heads make of a latent.  Their type may
  * be less than that of activations: F32, BF16, F16, Q8_0 or Q4_0.  For the last
  * two heads are turned by op_hadamard() before, unless plain says not to: that
  * spreads the few large elements that would take the precision of all others.

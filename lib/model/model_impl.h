@@ -152,8 +152,8 @@ bool is_ahead_copy(const struct config *c, const char *name);
 /* Has p weights of linear layers: matrices of layers, of experts too, but for routers? */
 bool is_linear(const struct config *c, const struct param *p);
 
-/* Widths of a layer's rows in the cache; 0: it keeps none. */
-void cache_widths(const struct config *c, int64_t layer, int64_t *k, int64_t *v);
+/* Has the cache of a layer MIXER_LATENT latents, each of which is key and value? */
+bool latent_cached(const struct model *m, int64_t layer);
 
 /* ---- rotary positions ---- */
 
@@ -188,10 +188,14 @@ struct tensor *scan_mixer(struct build *b, struct tensor *x, int64_t layer);
 
 /* The tensor prefix + name + suffix, or NULL: a missing one is the op's failure. */
 struct tensor *weight(struct build *b, const char *name, const char *suffix);
+/* The matrix of a linear layer, as it is computed with. */
+struct tensor *matrix(struct build *b, const char *name);
 /* x through name.weight and, where there is one, name.bias */
 struct tensor *linear(struct build *b, struct tensor *x, const char *name);
 /* The norm of that name; x itself when it is NULL. */
 struct tensor *norm(struct build *b, struct tensor *x, const char *name);
+/* Heads of d elements as the cache has them; a second time, as they were. */
+struct tensor *turned(struct build *b, struct tensor *x, int64_t d);
 /* To keys and values of this pass, or of the cache with them; without k and v, q is all three. */
 struct tensor *attend(struct build *b, int64_t layer, struct tensor *q, struct tensor *k,
     struct tensor *v);

@@ -69,10 +69,22 @@ backward(struct tape *t, struct op *op)
 
 static const struct op_kind attention = { "attention", backward };
 
+/* Values are the beginning of keys, which a cache has once. */
+static bool
+shared_shapes(struct k_attention *f, const struct tensor *k, int64_t d_v)
+{
+	f->ldv = f->ldk = k->shape[1];
+	f->d_qk = f->ldk / f->kv_heads;
+	f->d_v = d_v;
+	f->kv_type = k->type;
+	return is_matrix(k) && f->ldk % f->kv_heads == 0 && d_v <= f->d_qk &&
+	    f->heads * f->d_qk <= f->ldq;
+}
+
 /* Shapes: fill f's widths and strides.  False when they do not fit. */
 static bool
 shapes(struct k_attention *f, const struct tensor *q, const struct tensor *k,
-    const struct tensor *v)
+    const struct tensor *v, int64_t shared)
 {
 	if (f->heads < 1 || f->kv_heads < 1 || f->heads % f->kv_heads != 0)
 		return false;
@@ -82,6 +94,8 @@ shapes(struct k_attention *f, const struct tensor *q, const struct tensor *k,
 		f->d_qk = f->d_v = f->ldq / (f->heads + 2 * f->kv_heads);
 		return v == NULL && f->ldq % (f->heads + 2 * f->kv_heads) == 0;
 	}
+	if (v == NULL && shared > 0)
+		return shared_shapes(f, k, shared);
 	if (!is_matrix(k) || !is_matrix(v) || k->shape[1] % f->kv_heads != 0 ||
 	    v->shape[1] % f->kv_heads != 0 || k->shape[0] != v->shape[0])
 		return false;
@@ -123,7 +137,7 @@ op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *
 
 	if (tape_failed(t))
 		return tape_none(t);
-	if (!is_activation(t, q) || !shapes(&f, q, k, v))
+	if (!is_activation(t, q) || !shapes(&f, q, k, v, mask->shared))
 		return tape_fail(t, "attention: q %s, %lld heads, %lld of keys: do not fit",
 		    shape_text(q).s, (long long)heads, (long long)kv_heads);
 	if (!mask_fits(t, mask, q, k))
@@ -137,7 +151,7 @@ op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *
 	op = tape_op(t, &attention);
 	op->in[Q] = q;
 	op->in[K] = k;
-	op->in[V] = v;
+	op->in[V] = v != NULL ? v : k;
 	op->in[CU_SEQLENS] = mask->cu_seqlens;
 	op->in[KEY_LEN] = mask->key_len;
 	op->in[BLOCK_TABLE] = mask->block_table;

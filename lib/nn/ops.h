@@ -91,6 +91,7 @@ struct op_mask {
 	struct tensor	*key_len;	/* (S) int32, with a cache, else NULL */
 	struct tensor	*block_table;	/* (S, max_blocks) int32, or NULL */
 	int64_t		 block_size, window, sinks;
+	int64_t		 shared;	/* elements of a key that are its value, without v */
 	bool		 causal;
 	double		 scale, softcap;
 };
@@ -98,7 +99,8 @@ struct op_mask {
 /*
  * (T, heads * d_v); with a cache k and v are its tensors (rows, kv_heads * d),
  * in op_scatter()'s order with kv_heads parts, of any type, and q may be wider:
- * its first columns are taken.  k and v NULL: q is all three, (T, (heads + 2
+ * its first columns are taken; without v the first mask.shared elements of each
+ * key are its value (latent attention).  k and v NULL: q is all three, (T, (heads + 2
  * kv_heads) d), as a fused projection leaves them.
  */
 struct tensor *op_attention(struct tape *t, struct tensor *q, struct tensor *k, struct tensor *v,
@@ -167,6 +169,17 @@ struct tensor *op_join(struct tape *t, struct tensor *a, struct tensor *b);
  */
 void op_latent(struct tape *t, struct tensor *kv, struct tensor *pe, int64_t heads, int64_t nope,
     struct tensor **k, struct tensor **v);
+
+/*
+ * The same with keys that are latents and pe, and values that are latents, of one
+ * head for all queries, by w (heads * (nope + v), rank) that would make kv.
+ * Queries (T, heads * (rank + rope)) from q (T, heads * (nope + rope)), and what
+ * is (T, heads * v) of what attention gives, x (T, heads * rank).  No gradient.
+ */
+struct tensor *op_absorb_query(struct tape *t, struct tensor *q, struct tensor *w,
+    int64_t heads, int64_t nope);
+struct tensor *op_absorb_value(struct tape *t, struct tensor *x, struct tensor *w,
+    int64_t heads, int64_t nope);
 
 /* out (1) f64 += sum of a * b (b NULL: of a), kept over replays until tape_zero().  No gradient. */
 struct tensor *op_dot(struct tape *t, struct tensor *a, struct tensor *b);

@@ -54,6 +54,28 @@ result 'its config says so' $?
 exits 0 'it writes, without that layer' llm-generate -m ahead.run/latest -n 5 \
     -p 'the kernel'
 
+# A latent of 64 and 32 turned elements is what the cache has of a token, not two heads.
+exits 0 'latents of whole blocks' llm-init -a deepseek-v2 $small --width 128 --seed 5 -o latent
+awk '$1 == "cache_bytes" { exit $2 != 64 * 2 * (64 + 32) * 4 }' out
+result 'are what its cache takes' $?
+llm-generate -m latent -n 30 -T 0 -p 'the kernel reads' >want 2>&1
+exits 0 'it writes, and keeps the cache' llm-generate -m latent -n 30 -T 0 \
+    -p 'the kernel reads' --prompt-cache kept
+exits 0 'and again, with it' llm-generate -m latent -n 30 -T 0 -p 'the kernel reads' \
+    --prompt-cache kept
+cmp -s out want
+result 'the same' $?
+exits 0 'as GGUF, whose keys and values are in two' llm-convert -o latent.gguf latent
+llm-generate -m latent.gguf -n 30 -T 0 -p 'the kernel reads' >out
+cmp -s out want
+result 'the same' $?
+for kv in f32 q8 q4
+do
+	exits 0 "with $kv" llm-generate -m latent -n 30 -T 0 -p 'the kernel reads' --kv $kv
+done
+exits 0 'without end' llm-generate -m latent -n 200 --ignore-eos --window 32 --kv q8 \
+    -p 'the kernel reads'
+
 exits 2 'experts of a llama' llm-init -q $small --experts 4 -o no
 exits 2 'tokens ahead of a llama' llm-init -q $small --mtp 1 -o no
 exits 2 'more experts a token than there are' llm-init -q -a mixtral $small --experts 2 \

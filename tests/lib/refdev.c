@@ -146,9 +146,18 @@ grouped(const struct k_grouped *a)
 	const int32_t *offset = i32(a->offset);
 
 	for (int64_t e = 0; e < a->groups; e++) {
-		int64_t from = offset[e], rows = offset[e + 1] - from;
 		struct k_matmul p = a->p;
+		int64_t from, rows;
 
+		if (a->offset.at == 0) {
+			p.a = dptr_add(p.a, e * a->step_a * 8);
+			p.b = dptr_add(p.b, e * a->stride * 8);
+			p.c = dptr_add(p.c, e * a->step_c * 8);
+			matmul(&p);
+			continue;
+		}
+		from = offset[e];
+		rows = offset[e + 1] - from;
 		p.a = dptr_add(p.a, from * p.lda * 8);
 		if (p.ta) {
 			p.k = (struct dim){ .cap = rows };

@@ -14,8 +14,9 @@
 #include "../lib/rig.h"
 
 #define BASE "tests/data/model/llama"
+#define LATENT "tests/data/model/deepseek-v2"
 #define LORA "tests/data/adapter/lora"
-enum { LENGTH = 30, REQUESTS = 7, MOST = 64, VOCAB = 64 };
+enum { LENGTH = 30, REQUESTS = 7, MOST = 64, VOCAB = 64, LATENT_VOCAB = 48 };
 
 static char own[] = "/tmp/t_adapters.XXXXXX";
 static int32_t text[REQUESTS][LENGTH];
@@ -42,20 +43,18 @@ end(struct rig *g)
 	adapters_free(a);
 }
 
-/* An adapter of another rank and of other matrices than PEFT's, its numbers random. */
+/* A new adapter of base in a directory of that template, its numbers random. */
 static void
-make_own(void)
+make(char *dir, const char *base, const struct adapter_options *o)
 {
-	const struct adapter_options o = { .rank = 7, .alpha = 11, .seed = 3,
-		.targets = "q_proj,o_proj,down_proj", .rank_pattern = "o_proj=2" };
-	struct adapter *a = adapter_new(&o, &err);
+	struct adapter *a = adapter_new(o, &err);
 	struct rig g;
 	float *x;
 
 	rig_open(&g, 1);
 	g.m.adapter = a;
-	must(a != NULL && mkdtemp(own) != NULL &&
-	    model_load(&g.m, BASE, g.dev, true, &err) == 0, "an adapter");
+	must(a != NULL && mkdtemp(dir) != NULL &&
+	    model_load(&g.m, base, g.dev, true, &err) == 0, "an adapter");
 	for (int i = 0; i < g.m.params.n; i++) {
 		const struct param *p = &g.m.params.p[i];
 
@@ -67,10 +66,22 @@ make_own(void)
 		must(param_upload(&g.m.params, p, 0, p->n, x, DTYPE_F32, &err) == 0, "upload");
 		free(x);
 	}
-	must(dev_wait(g.dev, &err) == 0 && model_save(&g.m, own, DTYPE_NONE, 0, &err) == 0,
+	must(dev_wait(g.dev, &err) == 0 && model_save(&g.m, dir, DTYPE_NONE, 0, &err) == 0,
 	    "save");
 	rig_close(&g);
 	adapter_free(a);
+}
+
+static void
+remove_own(const char *dir)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/adapter_model.safetensors", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/adapter_config.json", dir);
+	unlink(path);
+	rmdir(dir);
 }
 
 static struct seq *
@@ -227,6 +238,65 @@ test_changed(void)
 	end(&g);
 }
 
+/* ---- latent attention ---- */
+
+/* Logits of a DeepSeek with an adapter beside it or in it, and what its cache takes. */
+static int64_t
+latent_logits(const char *beside, const char *merged, float *to)
+{
+	const struct adapter_named named = { S("own"), beside };
+	struct adapters *a = beside == NULL ? NULL : adapters_open(&named, 1, &err);
+	struct model_cache cache;
+	struct engine *e;
+	struct seq *s;
+	struct rig g;
+	int64_t bytes;
+
+	rig_open(&g, 1);
+	g.m.adapters = a;
+	g.m.writable = true;
+	must(model_load(&g.m, LATENT, g.dev, false, &err) == 0 && (merged == NULL ||
+	    adapter_merge(&g.m, merged, 1, &err) == 0), LATENT);
+	e = engine_new(&g.m, &(struct engine_options){ .kv = DTYPE_F32 }, &err);
+	must(e != NULL && model_cache_init(&cache, &g.m, NULL, &(struct cache_sizes){
+	    .blocks = 1, .block_size = 16, .slots = 1, .type = DTYPE_F32 }, &err) == 0, "engine");
+	bytes = cache.bytes;
+	model_cache_free(&cache);
+	s = seq_of(e, text[0], LENGTH, beside != NULL);
+	must(engine_run(e, &s, 1, &err) == 0, "run");
+	memcpy(to, seq_logits(s), (size_t)g.m.config.vocab * sizeof(*to));
+	seq_free(s);
+	engine_free(e);
+	rig_close(&g);
+	adapters_free(a);
+	return bytes;
+}
+
+/* One on what makes keys and values of latents: that layer keeps those. */
+static void
+test_latent(void)
+{
+	/* 4 heads of 10 and 5, or a latent of 8 and 4, of 16 tokens in fp32. */
+	enum { HEADS = 4 * (10 + 5) * 16 * 4, ONE = (8 + 4) * 16 * 4 };
+	char on[] = "/tmp/t_adapters.XXXXXX", off[] = "/tmp/t_adapters.XXXXXX";
+	static float got[VOCAB], want[VOCAB], base[VOCAB];
+
+	make(on, LATENT, &(struct adapter_options){ .rank = 3, .alpha = 5,
+	    .targets = "/.*layers\\.1\\..*(kv_b|o)_proj/" });
+	make(off, LATENT, &(struct adapter_options){ .rank = 3, .alpha = 5,
+	    .targets = "q_proj,kv_a_proj_with_mqa,o_proj" });
+	ok(latent_logits(NULL, NULL, base) == 2 * ONE && latent_logits(off, NULL, got) == 2 * ONE &&
+	    latent_logits(NULL, off, want) == 2 * ONE, "a cache of latents");
+	ok(relative(got, want, LATENT_VOCAB) < 1e-5 &&
+	    relative(got, base, LATENT_VOCAB) > 1e-3, "with adapters beside them");
+	ok(latent_logits(on, NULL, got) == ONE + HEADS && latent_logits(NULL, on, want) == 2 * ONE,
+	    "of heads, where one is on what makes them");
+	ok(relative(got, want, LATENT_VOCAB) < 1e-5 &&
+	    relative(got, base, LATENT_VOCAB) > 1e-3, "and the logits as if it were merged");
+	remove_own(on);
+	remove_own(off);
+}
+
 /* ---- what is not ---- */
 
 static void
@@ -252,20 +322,16 @@ test_refused(void)
 int
 main(void)
 {
-	char path[128];
-
-	make_own();
+	make(own, BASE, &(struct adapter_options){ .rank = 7, .alpha = 11, .seed = 3,
+	    .targets = "q_proj,o_proj,down_proj", .rank_pattern = "o_proj=2" });
 	for (int i = 0; i < REQUESTS; i++)
 		for (int k = 0; k < LENGTH; k++)
 			text[i][k] = (int32_t)rng_below(1, (uint64_t)i, (uint64_t)k, 48);
 	test_golden();
 	test_together();
 	test_changed();
+	test_latent();
 	test_refused();
-	snprintf(path, sizeof(path), "%s/adapter_model.safetensors", own);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/adapter_config.json", own);
-	unlink(path);
-	rmdir(own);
+	remove_own(own);
 	return tap_done();
 }

@@ -16,7 +16,7 @@ enum { MAX_SEQS = 6, BLOCK = 16, MAX_BLOCKS = 128 };
 struct attn_case {
 	int64_t	seqs, tokens, cap, heads, kv_heads, d_qk, d_v, ldq, ldk, ldv, ldo;
 	int64_t	window, sinks, rows;
-	bool	causal, paged, bias;
+	bool	causal, paged, bias, shared;	/* shared: values are in keys */
 	double	softcap;
 	dtype	kv_type;
 	int32_t	cu[MAX_SEQS + 2], key_len[MAX_SEQS], table[MAX_SEQS * MAX_BLOCKS];
@@ -34,7 +34,7 @@ fwd_args(struct kit *k, union dev_args *a)
 
 	a->attention = (struct k_attention){
 		.o = kit_at(k, B_O), .lse = kit_at(k, B_LSE), .q = kit_at(k, B_Q),
-		.k = kit_at(k, B_K), .v = kit_at(k, B_V), .cu_seqlens = kit_at(k, B_CU),
+		.k = kit_at(k, B_K), .v = kit_at(k, s->shared ? B_K : B_V), .cu_seqlens = kit_at(k, B_CU),
 		.type = k->type, .kv_type = kit_type_of(k, B_K),
 		.t = { .cap = s->cap, .n = kit_at(k, B_T) },
 		.seqs = { .cap = MAX_SEQS, .n = kit_at(k, B_S) },
@@ -105,6 +105,9 @@ draw_case(struct kit *k, struct attn_case *s, bool paged)
 	s->ldk = s->kv_heads * s->d_qk + kit_draw(k, 0, 1) * (paged ? s->kv_heads : 5);
 	s->ldv = s->kv_heads * s->d_v + kit_draw(k, 0, 1) * (paged ? s->kv_heads : 2);
 	s->bias = kit_draw(k, 0, 1) == 0;
+	s->shared = paged && s->d_v <= s->d_qk && kit_draw(k, 0, 2) == 0;
+	if (s->shared)
+		s->ldv = s->ldk;
 	s->ldo = s->heads * s->d_v + kit_draw(k, 0, 1);
 }
 

@@ -41,6 +41,12 @@ static const struct config llama = {
 	.mixer = { MIXER_SCAN, MIXER_FULL, MIXER_SCAN },
 	.scan = { .inner = 64, .states = 7, .taps = 4, .rank = 3, .conv_bias = true, .norms = true },
 	.bos = -1, .eos = 0, .init_std = 0.3,
+}, latent = {	/* whole blocks too */
+	.arch = ARCH_DEEPSEEK_V2, .vocab = VOCAB, .width = 32, .layers = 2, .heads = 4,
+	.kv_heads = 4, .head_dim = 36, .rope_dims = 32, .v_dim = 12, .kv_rank = 64, .q_rank = 24,
+	.ffn = 48, .context = CONTEXT, .norm = NORM_RMS, .pos = POS_ROPE, .act = ACT_SILU,
+	.gated = true, .rope_interleaved = true, .norm_eps = 1e-5, .rope_theta = 10000,
+	.mixer = { MIXER_LATENT, MIXER_LATENT }, .bos = -1, .eos = 0, .init_std = 0.2,
 };
 
 struct rig {
@@ -522,13 +528,14 @@ test_types(void)
 		{ DTYPE_F16, 0x1p-8 }, { DTYPE_BF16, 0x1p-5 }, { DTYPE_Q8_0, 0x1p-3 },
 		{ DTYPE_Q4_0, 1 },
 	};
+	static const struct config *const configs[] = { &wide, &wide_gpt2, &latent };
 	struct rig g;
 	struct err err = { 0 };
 
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 12; i++) {
 		double worst = 0;
 
-		rig_up(&g, i < 4 ? &wide : &wide_gpt2, types[i % 4].type);
+		rig_up(&g, configs[i / 4], types[i % 4].type);
 		printf("# %s\n", dtype_name(g.kv));
 		test_passes(&g);
 		test_single(&g);
@@ -551,9 +558,9 @@ test_types(void)
 int
 main(void)
 {
-	const struct config *configs[] = { &llama, &gpt2, &jamba };
+	const struct config *configs[] = { &llama, &gpt2, &jamba, &latent };
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct rig g;
 
 		rig_up(&g, configs[i], DTYPE_NONE);

@@ -184,6 +184,74 @@ test_grouped(struct kit *k)
 	ok(good, "grouped products of 60 random shapes");
 }
 
+/* ---- heads ---- */
+
+struct head_case {
+	struct mm_case p;
+	int64_t	heads, stride, step_a, step_c;
+};
+
+static void
+head_args(struct kit *k, union dev_args *a)
+{
+	const struct head_case *s = k->shape;
+	union dev_args p = { 0 };
+
+	k->shape = &s->p;
+	mm_args(k, &p);
+	k->shape = s;
+	a->grouped = (struct k_grouped){ .p = p.matmul, .groups = s->heads, .stride = s->stride,
+		.step_a = s->step_a, .step_c = s->step_c };
+}
+
+static bool
+heads_agree(struct kit *k, struct head_case *s)
+{
+	const struct mm_case *p = &s->p;
+	int32_t count = (int32_t)p->m;
+	int64_t b = s->heads * s->stride;
+
+	k->shape = s;
+	kit_out_as(k, p->c_type, p->cap * p->ldc);
+	kit_in_as(k, p->a_type, p->cap * p->lda, count * p->lda, 1);
+	kit_in_as(k, p->b_type, b, b, 1);
+	kit_wide_in(k, 1, 1, 1);
+	kit_ints(k, 1, &count);
+	bool good = kit_agrees(k, K_GROUPED, head_args, 3e-6);
+
+	if (!good)
+		printf("# %lld heads of %lldx%lldx%lld tb %d\n", (long long)s->heads,
+		    (long long)p->m, (long long)p->n, (long long)p->k, p->tb);
+	kit_reset(k);
+	return good;
+}
+
+static void
+test_heads(struct kit *k)
+{
+	static const int64_t rows[] = { 1, 2, 5, 17, 100 }, sizes[] = { 1, 6, 8, 32, 97, 130 };
+	bool good = true;
+
+	for (int i = 0; i < 40 && good; i++) {
+		struct head_case s = { .heads = kit_draw(k, 1, 6), .p = {
+			.m = rows[kit_draw(k, 0, 4)], .n = sizes[kit_draw(k, 0, 5)],
+			.k = sizes[kit_draw(k, 0, 5)], .tb = i % 2 == 0, .alpha = 1,
+		} };
+		struct mm_case *p = &s.p;
+
+		draw_types(k, p);
+		p->cap = p->m + kit_draw(k, 0, 3);
+		p->ldb = (p->tb ? p->k : p->n) + kit_draw(k, 0, 1) * 5;
+		s.stride = (p->tb ? p->n : p->k) * p->ldb + kit_draw(k, 0, 9);
+		s.step_a = p->k + kit_draw(k, 0, 3);
+		s.step_c = p->n + kit_draw(k, 0, 3);
+		p->lda = s.heads * s.step_a;
+		p->ldc = s.heads * s.step_c;
+		good = heads_agree(k, &s);
+	}
+	ok(good, "products of the heads of rows, 40 random shapes");
+}
+
 /*
  * Rows of a product of many rows, computed alone or a few at a time: what few
  * rows take another way has the bits of the packed way.
@@ -394,6 +462,7 @@ main(void)
 		return 2;
 	test_matmul(&k);
 	test_grouped(&k);
+	test_heads(&k);
 	ok(all_rows_alone(),
 	    "a row's product is the same bits alone, in few rows and in many");
 	ok(rounds_once("cpu", 301, 83, 1000) && rounds_once("cpu", 83, 301, 1000) &&

@@ -366,6 +366,63 @@ test_grouped(void)
 	ok(good, "products of groups");
 }
 
+/* ---- heads ---- */
+
+/* Of rows of heads, each by its own matrix, at once or one after the other. */
+static bool
+heads_agree(int t, bool tb)
+{
+	enum { H = 3, M = 5, K = 256, N = 512, A = M * H * (K + 4), C = M * H * (N + 2) };
+	static float w[H * N * K], x[A], got[2][C];
+	struct err err;
+	struct team *team = must(team_new(2, &err));
+	struct dev *d = must(dev_open("cpu", team, 0, &err));
+	uint8_t *b = random_blocks(t, H * N * K, w);
+	int64_t bytes = dtype_bytes(types[t].type, H * N * K);
+	union dev_args all = { .grouped = { .groups = H, .stride = N * K, .step_a = K + 4,
+		.step_c = N + 2, .p = { .c = dev_alloc(d, sizeof(got[0]), &err),
+		.a = dev_alloc(d, sizeof(x), &err), .b = dev_alloc(d, bytes, &err),
+		.c_type = DTYPE_F32, .a_type = DTYPE_F32, .b_type = types[t].type,
+		.m = { .cap = M }, .k = { .cap = K }, .n = N, .lda = H * (K + 4),
+		.ldb = tb ? K : N, .ldc = H * (N + 2), .tb = tb, .alpha = 1 } } };
+	bool good = dev_check(d, K_GROUPED, &all, &err) == 0;
+
+	for (int i = 0; i < A; i++)
+		x[i] = (float)rng_normal(7, 4, (uint64_t)i);
+	dev_upload(d, all.grouped.p.a, x, sizeof(x));
+	dev_upload(d, all.grouped.p.b, b, bytes);
+	for (int i = 0; i < 2; i++) {
+		memset(got[i], 0, sizeof(got[i]));
+		dev_upload(d, all.grouped.p.c, got[i], sizeof(got[i]));
+		for (int e = 0; e < H && i == 1; e++) {
+			union dev_args one = { .matmul = all.grouped.p };
+
+			one.matmul.a = dptr_add(one.matmul.a, e * (K + 4) * 4);
+			one.matmul.b = dptr_add(one.matmul.b, bytes / H * e);
+			one.matmul.c = dptr_add(one.matmul.c, e * (N + 2) * 4);
+			dev_launch(d, K_MATMUL, &one);
+		}
+		if (i == 0)
+			dev_launch(d, K_GROUPED, &all);
+		dev_download(d, got[i], all.grouped.p.c, sizeof(got[i]));
+		good = dev_wait(d, &err) == 0 && good;
+	}
+	dev_close(d);
+	team_free(team);
+	free(b);
+	return good && got[0][0] != 0 && memcmp(got[0], got[1], sizeof(got[0])) == 0;
+}
+
+static void
+test_heads(void)
+{
+	bool good = true;
+
+	for (int t = 0; t < TYPES; t++)
+		good = good && heads_agree(t, true) && heads_agree(t, false);
+	ok(good, "products of heads");
+}
+
 /* ---- the rest ---- */
 
 static bool
@@ -591,6 +648,7 @@ main(void)
 	test_products();
 	test_large();
 	test_grouped();
+	test_heads();
 	test_embed();
 	test_spoiled();
 	test_network();

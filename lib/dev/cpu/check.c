@@ -126,8 +126,12 @@ check_grouped(const struct cpu *c, const struct k_grouped *a, struct err *err)
 	const struct k_matmul *p = &a->p;
 	int64_t rows = p->ta ? p->m.cap : p->tb ? p->n : p->k.cap, ld = p->ta ? p->ldc : p->ldb;
 
-	if (a->offset.at == 0 || a->groups < 1)
+	if (a->groups < 1)
 		return bad_shape(K_GROUPED, "no groups", err);
+	if (a->offset.at == 0 && (p->ta || a->step_a < p->k.cap || a->step_c < p->n ||
+	    p->lda < (a->groups - 1) * a->step_a + p->k.cap ||
+	    p->ldc < (a->groups - 1) * a->step_c + p->n))
+		return bad_shape(K_GROUPED, "heads overlap", err);
 	if (p->bias.at != 0)
 		return bad_shape(K_GROUPED, "no bias of groups", err);
 	if ((p->ta ? p->m.n.at : p->k.n.at) != 0)

@@ -22,7 +22,7 @@ enum {
 	ROWS = 6 * LANES < 96 ? 96 : 6 * LANES,	/* of a task, about */
 	SEGMENT = 16 * BK,
 	PARTS = 8 << 20,			/* numbers of all sums of segments, at most */
-	FEW = 8,
+	FEW = VW > 8 ? VW : 8,
 	KEYS = 3,				/* vectors of keys of a tile of few rows */
 	TALL = 4,				/* and its rows */
 	PAD = 8 * VW > 64 ? 64 : 8 * VW,	/* rows of values are pieces of at most this */
@@ -235,12 +235,21 @@ weigh(const struct place *p, const struct lanes *l, float *state, int64_t i, int
 		vstore(sum + v * VW, vfma(vload(sum + v * VW), less[v], sum_weights(w + v * VW)));
 }
 
-/* The n keys at j0, whose values are rows already. */
+/* Do values begin where keys do, so that rows of these are rows of those? */
+static inline bool
+is_shared(const struct k_attention *a)
+{
+	return a->v.at == a->k.at && a->ldv == a->ldk;
+}
+
+/* The n keys at j0, whose values are rows already, or the same rows. */
 static void
 many_rows(const struct place *p, float *state, int64_t j0, int64_t n, const float *bias)
 {
 	const struct forward *f = p->f;
 	const struct k_attention *a = f->a;
+	const float *v = p->mine + (is_shared(a) ? f->keys : f->values);
+	int64_t ld = is_shared(a) ? a->d_qk : a->d_v;
 
 #define CALL(type) rows_of(type, p, p->mine + f->keys, cpu_ptr(a->k), a->ldk, a->d_qk, j0, n)
 	EACH_CACHED(a->kv_type, CALL);
@@ -255,8 +264,7 @@ many_rows(const struct place *p, float *state, int64_t j0, int64_t n, const floa
 		if (from >= to)
 			continue;
 		weigh(p, &l, state, i, j0, from, to, bias, less);
-		add_lanes(state + f->acc + i * f->acc_floats, a->d_v,
-		    p->mine + f->values + from * a->d_v, a->d_v,
+		add_lanes(state + f->acc + i * f->acc_floats, a->d_v, v + from * ld, ld,
 		    p->mine + f->weights + from * LANES, min64(to, n) - from, less);
 	}
 }
@@ -457,11 +465,14 @@ attend_keys(const struct place *p, float *state, int64_t j, int64_t to)
 			continue;
 		if (few && a->block_table.at != 0 && j + BK < s->nk) {
 			fetch(p, a->k, a->ldk, a->d_qk, j + BK, min64(BK, s->nk - j - BK));
-			fetch(p, a->v, a->ldv, a->d_v, j + BK, min64(BK, s->nk - j - BK));
+			if (!is_shared(a))
+				fetch(p, a->v, a->ldv, a->d_v, j + BK,
+				    min64(BK, s->nk - j - BK));
 		}
 		bias = bias_of(p, j, n);
 #define CALL(type) rows_of(type, p, p->mine + f->values, cpu_ptr(a->v), a->ldv, a->d_v, j, n)
-		EACH_CACHED(a->kv_type, CALL);
+		if (few || !is_shared(a))
+			EACH_CACHED(a->kv_type, CALL);
 #undef CALL
 		(few ? few_rows : many_rows)(p, state, j, n, bias);
 	}

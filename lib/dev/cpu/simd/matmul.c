@@ -582,6 +582,16 @@ group_of(const struct k_grouped *g, struct part p, int64_t e, int64_t from, int6
 	return p;
 }
 
+/* The product of head e. */
+static struct part
+head_of(const struct k_grouped *g, struct part p, int64_t e)
+{
+	p.side[0].p += e * g->step_a * type_bytes(g->p.a_type);
+	p.side[1].p += e * g->stride * type_bytes(g->p.b_type);
+	p.c.p += e * g->step_c * type_bytes(g->p.c_type);
+	return p;
+}
+
 bool
 OF_ISA(offsets_rise)(const int32_t *offset, int64_t groups, int64_t rows)
 {
@@ -609,11 +619,13 @@ OF_ISA(k_grouped)(struct cpu *c, const union dev_args *args)
 	p = part_of(&mm);
 	if (p.side[0].n < 0 || p.k < 0)
 		return;
-	if (!OF_ISA(offsets_rise)(offset, g->groups, g->p.ta ? p.k : p.side[0].n)) {
+	if (offset != NULL &&
+	    !OF_ISA(offsets_rise)(offset, g->groups, g->p.ta ? p.k : p.side[0].n)) {
 		cpu_fail(c, ERR_DEVICE, "offsets of groups that do not rise or exceed the rows");
 		return;
 	}
 	for (int64_t e = 0; e < g->groups; e++)
-		add_product(&mm, group_of(g, p, e, offset[e], offset[e + 1] - offset[e]));
+		add_product(&mm, offset == NULL ? head_of(g, p, e) :
+		    group_of(g, p, e, offset[e], offset[e + 1] - offset[e]));
 	flush(&mm);
 }

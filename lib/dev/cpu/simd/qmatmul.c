@@ -406,6 +406,20 @@ OF_ISA(qmatmul)(struct cpu *c, const struct k_matmul *p)
 	}
 }
 
+/* Each head with all rows, as a product of its own. */
+static void
+multiply_heads(struct cpu *c, const struct k_grouped *g)
+{
+	for (int64_t e = 0; e < g->groups; e++) {
+		struct k_matmul one = g->p;
+
+		one.a = dptr_add(one.a, e * g->step_a * dtype_size(one.a_type));
+		one.b = dptr_add(one.b, dtype_bytes(one.b_type, e * g->stride));
+		one.c = dptr_add(one.c, e * g->step_c * dtype_size(one.c_type));
+		OF_ISA(qmatmul)(c, &one);
+	}
+}
+
 void
 OF_ISA(qgrouped)(struct cpu *c, const struct k_grouped *g)
 {
@@ -415,6 +429,10 @@ OF_ISA(qgrouped)(struct cpu *c, const struct k_grouped *g)
 	struct qmm mm;
 	float *room = NULL;
 
+	if (offset == NULL) {
+		multiply_heads(c, g);
+		return;
+	}
 	if (m < 0 || (p->tb ? !prepare(&mm, c, p, g->groups) :
 	    (room = room_for_columns(c, p)) == NULL))
 		return;
