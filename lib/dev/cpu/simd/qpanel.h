@@ -116,7 +116,7 @@ void OF_ISA(qscales)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k
  * rows of b, QW at most, are the same as from a panel.
  */
 #ifdef __AVX512VNNI__
-enum { QFEW = 3 };
+enum { QFEW = 12 };		/* more are worth unpacking for */
 #else
 enum { QFEW = 0 };		/* no such way here */
 #endif
