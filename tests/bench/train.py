@@ -39,7 +39,8 @@ def say(*words):
 
 class Contestant:
     def __init__(self, name, command, env):
-        self.name, self.ms, self.loss, self.ready, self.slow = name, [], [], '', False
+        self.name, self.ms, self.loss, self.ready = name, [], [], ''
+        self.slow = self.killed = False     # killed: for want of memory, most likely
         self.p = subprocess.Popen(command, env=os.environ | env, stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -65,8 +66,9 @@ class Contestant:
                 self.ready = text.strip()
                 break
         if not self.ready and self.p.poll() is not None and self.p.returncode:
+            self.killed = self.p.returncode == -9
             say(self.name + ':', self.p.stderr.read().decode().strip().split('\n')[-1] or
-                f'ended with {self.p.returncode}')   # -9: for want of memory, most likely
+                f'ended with {self.p.returncode}')
         elif not self.ready:
             self.slow = True
             say(self.name + ':', f'no step within {patience:.0f} s')
@@ -163,7 +165,15 @@ def duel(shape, dtype, threads):
     name = f'{model}-b{rows}-t{context}-{dtype}-{threads}t'
     if not PATTERN.search(name):
         return
-    best, top, mine, flops, slow = {}, 0, {}, 0, []
+    best, top, mine, flops, slow, large = {}, 0, {}, 0, [], []
+
+    def judge(c, us):
+        say(f'{name}: {c.name} {c.median():.1f} ms, ours {us.median():.1f}')
+        ratio = c.median() / us.median()
+        kind = c.name.split()[0], moments(c.name)
+        if same_loss(us, c, dtype) and ratio < best.get(kind, (1e9,))[0]:
+            best[kind] = ratio, us.median(), c.median()
+
     todo = list(peers(*shape, dtype, threads))
     size = 1 if rows * context > 1024 else len(todo)
     for i in range(0, len(todo), size):
@@ -183,8 +193,11 @@ def duel(shape, dtype, threads):
             c = make()
             if c.start(patience):
                 group.append(c)
+            elif c.killed:
+                large.append((make, us, patience))
             else:
                 slow.append(c)
+            if c not in group:
                 c.close()
         rounds(group)
         with hold():
@@ -192,14 +205,16 @@ def duel(shape, dtype, threads):
         for m, c in us.items():
             mine[m] = mine.get(m, []) + c.ms
         for c in group[len(us):]:
-            us_now = us[moments(c.name)]
-            say(f'{name}: {c.name} {c.median():.1f} ms, ours {us_now.median():.1f}')
-            ratio = c.median() / us_now.median()
-            kind = c.name.split()[0], moments(c.name)
-            if same_loss(us_now, c, dtype) and ratio < best.get(kind, (1e9,))[0]:
-                best[kind] = ratio, us_now.median(), c.median()
+            judge(c, us[moments(c.name)])
         for c in group:
             c.close()
+    # What has no room in memory beside ours goes alone, after it.
+    for make, us, patience in large:
+        c = make()
+        if c.start(patience):
+            rounds([c])
+            judge(c, us[moments(c.name)])
+        c.close()
     t = {m: statistics.median(ms) / 1e3 for m, ms in mine.items()}
     instead = set()
     # Of a kind that was too slow in all its modes it is known how slow at least.
