@@ -25,73 +25,16 @@ struct embedder {
 	float		*hidden;		/* (pass, width) */
 };
 
-/* ---- what is beside a model ---- */
-
-/* A JSON file of the directory, or NULL when it is not there or none. */
-static json_t *
-beside(const char *dir, const char *name)
-{
-	char path[MODEL_PATH];
-	struct err ignored;
-	struct stat st;
-
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= MODEL_PATH ||
-	    stat(path, &st) < 0)
-		return NULL;
-	return json_doc_load(path, &ignored);
-}
-
-static enum pooling
-pooling_beside(const char *dir)
-{
-	json_t *doc = beside(dir, "1_Pooling/config.json");
-	enum pooling p = POOL_MEAN;
-
-	if (json_is_true(json_object_get(doc, "pooling_mode_cls_token")))
-		p = POOL_CLS;
-	else if (json_is_true(json_object_get(doc, "pooling_mode_lasttoken")))
-		p = POOL_LAST;
-	json_decref(doc);
-	return p;
-}
-
-/* Is there a module that normalizes, or a table's word that it is? */
-static bool
-normalized_beside(const char *dir)
-{
-	json_t *doc = beside(dir, "modules.json"), *module, *config = beside(dir, "config.json");
-	bool found = json_is_true(json_object_get(config, "normalize"));
-	size_t i;
-
-	json_array_foreach(doc, i, module) {
-		const char *type = json_string_value(json_object_get(module, "type"));
-
-		found |= type != NULL && str_ends(str_of(type), S(".Normalize"));
-	}
-	json_decref(doc);
-	json_decref(config);
-	return found;
-}
-
-static int64_t
-longest_beside(const char *dir)
-{
-	json_t *doc = beside(dir, "sentence_bert_config.json");
-	int64_t n = (int64_t)json_integer_value(json_object_get(doc, "max_seq_length"));
-
-	json_decref(doc);
-	return n;
-}
-
 static int
 settle(struct embedder *e, const char *path, int64_t context, struct err *err)
 {
-	int64_t most = longest_beside(path);
+	struct pooled beside = pooling_of(path);
+	int64_t most = beside.most;
 
 	if (e->o.pooling == POOL_AUTO)
-		e->o.pooling = pooling_beside(path);
+		e->o.pooling = beside.kind == POOL_AUTO ? POOL_MEAN : beside.kind;
 	if (e->o.normalize < 0)
-		e->o.normalize = normalized_beside(path);
+		e->o.normalize = beside.normalize;
 	if (most < 1 || most > context)
 		most = context < EMBED_MOST ? context : EMBED_MOST;
 	if (e->o.most == 0)
@@ -110,7 +53,10 @@ settle(struct embedder *e, const char *path, int64_t context, struct err *err)
 bool
 embed_is_table(const char *path)
 {
-	json_t *doc = beside(path, "config.json");
+	char config[MODEL_PATH];
+	struct err ignored;
+	json_t *doc = snprintf(config, sizeof(config), "%s/config.json", path) < MODEL_PATH ?
+	    json_doc_load(config, &ignored) : NULL;
 	const char *type = json_string_value(json_object_get(doc, "model_type"));
 	bool table = type != NULL && strcmp(type, "model2vec") == 0;
 

@@ -9,9 +9,8 @@
 #define INFER_EMBED_H
 
 #include "model/model.h"
+#include "model/pooling.h"
 #include "token/tokenizer.h"
-
-enum pooling { POOL_AUTO, POOL_MEAN, POOL_CLS, POOL_LAST, POOL_NONE };
 
 #define EMBED_PASS 2048		/* tokens of a pass, and room for the longest text */
 #define EMBED_SEQS 256		/* texts of a pass */
@@ -27,8 +26,7 @@ struct embed_options {
 bool embed_is_table(const char *path);
 
 /*
- * From a model directory (or GGUF), with what sentence-transformers has beside
- * a model: 1_Pooling/config.json, modules.json, sentence_bert_config.json.
+ * From a model directory or GGUF, with what says there how vectors are pooled.
  * dev may be NULL for a table.  An embedder is one thread's.
  */
 struct embedder;

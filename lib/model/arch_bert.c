@@ -85,6 +85,7 @@ check(const struct config *c, struct err *err)
 
 const struct arch_family arch_bert = {
 	.name = "bert", .model_type = "bert", .class_name = "BertModel",
+	.gguf = "bert",
 	.names = &names, .prefixes = prefixes, .ballast = ballast, .defaults = defaults,
 	.read = read, .write = write, .check = check,
 };

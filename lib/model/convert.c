@@ -2,6 +2,7 @@
 
 #include "model/export.h"
 #include "model/gguf_impl.h"
+#include "model/pooling.h"
 
 int
 convert_to_directory(const char *from, dtype type, const char *dir, struct err *err)
@@ -9,8 +10,9 @@ convert_to_directory(const char *from, dtype type, const char *dir, struct err *
 	struct model m = { .dev = NULL };
 	int ret = -1;
 
-	if (model_open(&m, from, err) == 0 && model_save(&m, dir, type, 0, err) == 0)
-		ret = model_copy_tokenizer(from, dir, err);
+	if (model_open(&m, from, err) == 0 && model_save(&m, dir, type, 0, err) == 0 &&
+	    model_copy_tokenizer(from, dir, err) == 0)
+		ret = pooling_save(from, m.config.width, dir, err);
 	model_free(&m);
 	return ret;
 }

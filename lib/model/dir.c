@@ -23,6 +23,11 @@ static const char *const tokenizer_files[] = {
 	"tokenizer.model", NULL
 };
 
+/* pooling.h's, and the directory that holds the first. */
+static const char *const pooling_files[] = {
+	"1_Pooling/config.json", "modules.json", "sentence_bert_config.json", NULL
+};
+
 static int
 join(char *path, const char *dir, const char *name, struct err *err)
 {
@@ -136,9 +141,14 @@ remove_parts(const char *dir, struct err *err)
 int
 model_remove(const char *dir, struct err *err)
 {
-	if (remove_files(dir, model_files, err) < 0 ||
-	    remove_files(dir, tokenizer_files, err) < 0 || remove_parts(dir, err) < 0)
+	char sub[PATH];
+
+	if (join(sub, dir, "1_Pooling", err) < 0 || remove_files(dir, model_files, err) < 0 ||
+	    remove_files(dir, tokenizer_files, err) < 0 || remove_parts(dir, err) < 0 ||
+	    remove_files(dir, pooling_files, err) < 0)
 		return -1;
+	if (rmdir(sub) < 0 && errno != ENOENT)
+		return err_sys(err, "%s", sub);
 	return rmdir(dir) < 0 ? err_sys(err, "%s", dir) : 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "model/sources_impl.h"
 #include "model/gguf_impl.h"
+#include "model/pooling.h"
 
 enum part { PART_ALL, PART_KEYS, PART_VALUES, PART_FACTORS };
 
@@ -183,6 +184,7 @@ export_open(struct export *x, const char *path, struct err *err)
 	if (gguf_config_write(&x->keys, &x->m.config, err) < 0 ||
 	    gguf_tokens_write(&x->keys, &x->m.config, path, err) < 0 || add_params(x, err) < 0)
 		return err_wrap(err, "%s", path);
+	pooling_write(&x->keys, arch_family(x->m.config.arch)->gguf, path);
 	return 0;
 }
 

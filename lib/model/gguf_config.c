@@ -19,7 +19,8 @@
 #define WINDOWS		(OF(MISTRAL) | OF(MIXTRAL) | OF(QWEN2) | OF(QWEN3) | OF(QWEN3_MOE) | \
 			    OF(GEMMA2) | OF(GEMMA3) | OF(PHI3))
 #define ALL		((1u << ARCH_COUNT) - 1)
-#define TURNING		(ALL & ~(OF(GPT2) | SCANS))	/* by rotary positions */
+#define LAYERNORMS	(OF(GPT2) | OF(BERT))
+#define TURNING		(ALL & ~(LAYERNORMS | SCANS))	/* by rotary positions */
 
 enum { SIZE = 1, REAL = 2, FLAG = 4, MUST = 8, POSITIVE = 16 };	/* written when above 0 */
 
@@ -42,8 +43,8 @@ static const struct row {
 	{ "attention.value_length_mla", AT(v_dim), SIZE, LATENT },
 	{ "attention.q_lora_rank", AT(q_rank), SIZE | POSITIVE, LATENT },
 	{ "attention.kv_lora_rank", AT(kv_rank), SIZE | MUST, LATENT },
-	{ "attention.layer_norm_epsilon", AT(norm_eps), REAL | MUST, OF(GPT2) },
-	{ "attention.layer_norm_rms_epsilon", AT(norm_eps), REAL | MUST, ALL & ~OF(GPT2) },
+	{ "attention.layer_norm_epsilon", AT(norm_eps), REAL | MUST, LAYERNORMS },
+	{ "attention.layer_norm_rms_epsilon", AT(norm_eps), REAL | MUST, ALL & ~LAYERNORMS },
 	{ "attention.sliding_window", AT(window), SIZE | POSITIVE, WINDOWS },
 	{ "attn_logit_softcapping", AT(attn_softcap), REAL, OF(GEMMA2) },
 	{ "final_logit_softcapping", AT(final_softcap), REAL, OF(GEMMA2) },
@@ -77,7 +78,7 @@ static const char *const others[] = {
 	"rope.scaling.attn_factor", "rope.scaling.finetuned", "rope.scaling.yarn_beta_fast",
 	"rope.scaling.yarn_beta_slow", "rope.scaling.yarn_attn_factor",
 	"rope.scaling.yarn_ext_factor", "rope.scaling.yarn_log_multiplier", "ssm.dt_b_c_rms",
-	"tensor_data_layout", NULL
+	"tensor_data_layout", "attention.causal", "pooling_type", NULL
 };
 
 /* ---- values ---- */
@@ -243,6 +244,7 @@ static int
 read_tensors(const struct reading *r)
 {
 	const struct gguf_tensor *embed = gguf_find(r->f, "token_embd.weight");
+	const struct gguf_tensor *types = gguf_find(r->f, "token_types.weight");
 	struct config *c = r->c;
 
 	if (embed == NULL || embed->ndim != 2 || embed->shape[0] < 1 ||
@@ -254,6 +256,8 @@ read_tensors(const struct reading *r)
 	if (c->dtype != DTYPE_F16 && c->dtype != DTYPE_BF16)
 		c->dtype = DTYPE_F32;
 	c->tied = gguf_find(r->f, "output.weight") == NULL;
+	if (c->encoder)
+		c->segments = types != NULL && types->ndim == 2 ? types->shape[0] : 1;
 	if (c->arch == ARCH_GPT2)
 		return 0;
 	c->qkv_bias = has(r->f, ".attn_q.bias") || has(r->f, ".attn_q_a.bias") ||
@@ -470,6 +474,33 @@ put_heads(struct gguf_keys *k, const struct config *c)
 	}
 }
 
+/* ---- encoders ---- */
+
+static int
+read_direction(const struct reading *r)
+{
+	bool causal = !r->c->encoder;
+
+	gguf_bool(gguf_family_key(r->f, "attention.causal"), &causal);
+	return causal != r->c->encoder ? 0 : bad_key(r, "attention.causal", causal ? "true" :
+	    "false");
+}
+
+/* What llama.cpp takes an encoder to be, which no key says, and the key that it needs. */
+static int
+put_encoder(struct gguf_keys *k, const struct config *c, struct err *err)
+{
+	char key[64];
+
+	if (c->act != ACT_GELU)
+		return err_set(err, ERR_ARG, "an encoder with another activation than gelu has no "
+		    "form in GGUF");
+	snprintf(key, sizeof(key), "%s.attention.causal", arch_family(c->arch)->gguf);
+	gguf_put_bool(k, key, false);
+	gguf_put_u32(k, "tokenizer.ggml.token_type_count", c->segments);
+	return 0;
+}
+
 /* ---- tokens ---- */
 
 static const struct {
@@ -529,8 +560,9 @@ gguf_config_read(struct config *c, const struct gguf *f, struct err *err)
 	v = gguf_family_key(f, "ssm.dt_b_c_rms");
 	if (gguf_bool(v, &norms) && norms && arch == ARCH_MAMBA)
 		return bad_key(&r, "ssm.dt_b_c_rms", "not supported");
-	if (read_tensors(&r) < 0 || read_layers(&r) < 0 || read_heads(&r) < 0 ||
-	    (c->pos == POS_ROPE && gguf_rope_read(c, f, err) < 0) || read_token_ids(&r) < 0)
+	if (read_direction(&r) < 0 || read_tensors(&r) < 0 || read_layers(&r) < 0 ||
+	    read_heads(&r) < 0 || (c->pos == POS_ROPE && gguf_rope_read(c, f, err) < 0) ||
+	    read_token_ids(&r) < 0)
 		return -1;
 	if ((LATENT & 1u << arch) != 0)
 		c->attn_scalar = (double)c->head_dim / pow(rope_score_scale(c), 2);
@@ -554,6 +586,8 @@ gguf_config_write(struct gguf_keys *k, const struct config *c, struct err *err)
 		if ((rows[i].of & 1u << c->arch) != 0)
 			write_row(k, c, &rows[i]);
 	put_heads(k, c);
+	if (c->encoder && put_encoder(k, c, err) < 0)
+		return -1;
 	if (put_layers(k, c, err) < 0)
 		return -1;
 	return c->pos == POS_ROPE ? gguf_rope_write(k, c, err) : 0;

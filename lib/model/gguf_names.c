@@ -18,7 +18,15 @@ struct field {
 static const struct field whole[] = {
 	{ offsetof(struct arch_names, embed), "token_embd" },
 	{ offsetof(struct arch_names, positions), "position_embd" },
+	{ offsetof(struct arch_names, segments), "token_types" },
+	{ offsetof(struct arch_names, embed_norm), "token_embd_norm" },
 	{ offsetof(struct arch_names, final_norm), "output_norm" },
+};
+
+/* Where norms follow sums. */
+static const struct field encoder[] = {
+	{ offsetof(struct arch_names, post_mixer), "attn_output_norm" },
+	{ offsetof(struct arch_names, post_mlp), "layer_output_norm" },
 };
 
 static const struct field layer[] = {
@@ -70,7 +78,8 @@ static const char *const scan[][2] = {
 };
 
 /* Those that stay fp32 though they are matrices. */
-static const char *const wide[] = { "ffn_gate_inp", "position_embd", "ssm_conv1d", "ssm_a" };
+static const char *const wide[] = { "ffn_gate_inp", "position_embd", "token_types", "ssm_conv1d",
+	"ssm_a" };
 
 static const char *
 find_literal(const char *const (*table)[2], size_t n, const char *module)
@@ -105,11 +114,12 @@ after(const char *name, const char *prefix, const char *separator)
 }
 
 static const char *
-find_layer(const struct arch_names *n, const char *module)
+find_layer(const struct config *c, const char *module)
 {
-	const char *rest, *theirs = find_field(layer, N(layer), n, module);
+	const struct arch_names *n = arch_family(c->arch)->names;
+	const char *rest, *theirs = c->encoder ? find_field(encoder, N(encoder), n, module) : NULL;
 
-	if (theirs != NULL)
+	if (theirs != NULL || (theirs = find_field(layer, N(layer), n, module)) != NULL)
 		return theirs;
 	if ((rest = after(module, n->experts, ".")) != NULL)
 		return find_field(expert, N(expert), n, rest);
@@ -180,7 +190,7 @@ gguf_name(const struct config *c, const struct param *p, struct gguf_name *n, st
 			module[strlen(module) - strlen(suffix)] = '\0';
 			break;
 		}
-	theirs = i >= 0 ? find_layer(names, module) : find_whole(names, module);
+	theirs = i >= 0 ? find_layer(c, module) : find_whole(names, module);
 	if (theirs == NULL)
 		return err_set(err, ERR_ARG, "parameter '%s' has no name in GGUF", p->name);
 	describe(c, p, theirs, suffix == suffixes[0], n);

@@ -46,6 +46,7 @@ struct conversion {
 	uint8_t		*added;
 	int32_t		(*merge)[2];
 	float		*score;
+	char		*pieces;	/* the text of WordPiece's, whose form there is another */
 	struct strmap	 by_name;
 	struct err	*err;
 };
@@ -62,9 +63,13 @@ read_kind(struct conversion *c)
 		gguf_bool(gguf_find_key(c->f, KEY("add_space_prefix")), &c->parts.prefix);
 		return 0;
 	}
+	if (str_eq(model, S("bert"))) {
+		c->parts.wordpiece = true;
+		return 0;
+	}
 	if (!str_eq(model, S("gpt2")))
 		return err_set(c->err, ERR_FORMAT, "a tokenizer of kind '%.*s' is not supported, "
-		    "only byte-level BPE (gpt2) and SentencePiece's (llama)",
+		    "only byte-level BPE (gpt2), SentencePiece's (llama) and WordPiece (bert)",
 		    (int)(model.n < 99 ? model.n : 99), model.p);
 	if (!gguf_text(gguf_find_key(c->f, KEY("pre")), &pre))
 		return err_set(c->err, ERR_FORMAT, "no key '" KEY("pre") "': how text is cut into "
@@ -131,6 +136,60 @@ read_tokens(struct conversion *c)
 	c->parts.n = (int32_t)n;
 	c->parts.token = c->token;
 	c->parts.added = c->added;
+	return 0;
+}
+
+/* ---- WordPiece: words are marked, where others mark what goes on with one ---- */
+
+#define MARK S("\xe2\x96\x81")
+#define GOES_ON S("##")
+
+/* "\u2581page" is "page", "s" is "##s", and "[CLS]" is itself. */
+static int
+read_pieces(struct conversion *c)
+{
+	ptrdiff_t room = 1;
+	char *to;
+
+	for (int32_t i = 0; i < c->parts.n; i++)
+		room += c->token[i].n + GOES_ON.n;
+	if ((c->pieces = to = malloc((size_t)room)) == NULL)
+		return err_set(c->err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < c->parts.n; i++) {
+		str s = c->token[i];
+
+		if (s.p == NULL || c->added[i] != ADDED_NOT ||
+		    (str_starts(s, S("[")) && str_ends(s, S("]"))))
+			continue;
+		if (str_starts(s, MARK)) {
+			c->token[i] = (str){ s.p + MARK.n, s.n - MARK.n };
+			continue;
+		}
+		memcpy(to, GOES_ON.p, (size_t)GOES_ON.n);
+		memcpy(to + GOES_ON.n, s.p, (size_t)s.n);
+		c->token[i] = (str){ to, GOES_ON.n + s.n };
+		to += GOES_ON.n + s.n;
+	}
+	return 0;
+}
+
+static int
+put_piece(str *token, bool added, struct arena *a, struct err *err)
+{
+	str s = *token;
+	char *p;
+
+	if (added)
+		return 0;
+	if (str_starts(s, GOES_ON) && s.n > GOES_ON.n) {
+		*token = (str){ s.p + GOES_ON.n, s.n - GOES_ON.n };
+		return 0;
+	}
+	if ((p = arena_alloc(a, MARK.n + s.n, 1, err)) == NULL)
+		return -1;
+	memcpy(p, MARK.p, (size_t)MARK.n);
+	memcpy(p + MARK.n, s.p, (size_t)s.n);
+	*token = (str){ p, MARK.n + s.n };
 	return 0;
 }
 
@@ -270,16 +329,40 @@ read_role(struct conversion *c, const char *key, str *token, int32_t *id)
 	return 0;
 }
 
+/* What stands around a text and for odd words of WordPiece; where nothing says, as in BERT. */
+static int
+read_ends(struct conversion *c)
+{
+	static const char *const names[] = { "[CLS]", "[SEP]", "[UNK]" };
+	struct tokenizer_parts *p = &c->parts;
+	str *token[] = { &p->bos, &p->eos, &p->unk };
+	int32_t unknown, *id[] = { &p->bos_id, &p->eos_id, &unknown };
+
+	if (read_role(c, KEY("cls_token_id"), &p->bos, &p->bos_id) < 0 ||
+	    read_role(c, KEY("seperator_token_id"), &p->eos, &p->eos_id) < 0 ||
+	    read_role(c, KEY("unknown_token_id"), &p->unk, NULL) < 0)
+		return -1;
+	for (int i = 0; i < 3; i++) {
+		if (token[i]->p != NULL)
+			continue;
+		if ((*id[i] = strmap_find(&c->by_name, str_of(names[i]))) < 0)
+			return err_set(c->err, ERR_FORMAT, "no token '%s'", names[i]);
+		*token[i] = c->token[*id[i]];
+	}
+	return 0;
+}
+
 /* merges: of SentencePiece's scores too, as tokenizer.json has them. */
 static int
 read_all(struct conversion *c, bool merges)
 {
 	struct tokenizer_parts *p = &c->parts;
 
-	if (read_kind(c) < 0 || read_tokens(c) < 0 ||
-	    (p->sentence ? read_scores(c, merges) : read_merges(c)) < 0 ||
+	if (read_kind(c) < 0 || read_tokens(c) < 0 || (p->sentence ? read_scores(c, merges) :
+	    p->wordpiece ? read_pieces(c) : read_merges(c)) < 0 ||
 	    read_role(c, KEY("bos_token_id"), &p->bos, &p->bos_id) < 0 ||
-	    read_role(c, KEY("eos_token_id"), &p->eos, NULL) < 0 ||
+	    read_role(c, KEY("eos_token_id"), &p->eos, &p->eos_id) < 0 ||
+	    (p->wordpiece && read_ends(c) < 0) ||
 	    read_role(c, KEY("unknown_token_id"), &p->unk, NULL) < 0 ||
 	    read_role(c, KEY("padding_token_id"), &p->pad, NULL) < 0)
 		return -1;
@@ -300,6 +383,7 @@ free_all(struct conversion *c)
 	free(c->added);
 	free(c->merge);
 	free(c->score);
+	free(c->pieces);
 	strmap_free(&c->by_name);
 }
 
@@ -340,6 +424,11 @@ put_kind(struct gguf_keys *k, const struct tokenizer_parts *p, struct err *err)
 		gguf_put_bool(k, KEY("add_space_prefix"), p->prefix);
 		return 0;
 	}
+	if (p->wordpiece) {
+		gguf_put_text(k, KEY("model"), S("bert"));
+		gguf_put_text(k, KEY("pre"), S("default"));
+		return 0;
+	}
 	for (size_t i = 0; i < CUTS; i++) {
 		if (cuts[i].pattern != p->pattern || cuts[i].digits != p->digits ||
 		    cuts[i].nfc != p->nfc || cuts[i].ignore_merges != p->ignore_merges)
@@ -370,7 +459,8 @@ put_tokens(struct gguf_keys *k, const struct tokenizer_parts *p, int64_t vocab,
 
 		snprintf(hole, sizeof(hole), "[PAD%" PRId64 "]", i);
 		token[i] = there ? p->token[i] : arena_str(a, str_of(hole), err);
-		if (token[i].p == NULL)
+		if (token[i].p == NULL || (p->wordpiece && there &&
+		    put_piece(&token[i], p->added[i] != ADDED_NOT, a, err) < 0))
 			return -1;
 		type[i] = !there ? TYPE_UNUSED : p->added[i] == ADDED_SPECIAL ? TYPE_CONTROL :
 		    p->added[i] == ADDED_PLAIN ? TYPE_USER :
@@ -492,9 +582,15 @@ put_tokenizer(struct gguf_keys *k, const struct config *c, const struct tokenize
 
 	if (tokenizer_parts(t, &p, a, err) < 0 || put_kind(k, &p, err) < 0 ||
 	    put_tokens(k, &p, c->vocab, a, err) < 0 || (p.sentence ?
-	    put_scores(k, &p, t, c->vocab, a, err) : put_merges(k, &p, a, err)) < 0)
+	    put_scores(k, &p, t, c->vocab, a, err) : p.wordpiece ? 0 :
+	    put_merges(k, &p, a, err)) < 0)
 		return -1;
 	put_roles(k, c, t);
+	if (p.wordpiece) {
+		put_id(k, KEY("cls_token_id"), p.bos_id);
+		put_id(k, KEY("seperator_token_id"), p.eos_id);
+		put_id(k, KEY("unknown_token_id"), tokenizer_unknown(t));
+	}
 	return put_template(k, dir, a, err);
 }
 

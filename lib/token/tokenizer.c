@@ -363,13 +363,14 @@ tokenizer_make(const struct tokenizer_parts *parts, struct err *err)
 	int ret = -1;
 
 	/* What is small goes through its text; the lists, which are not, go straight. */
-	frame.n = 0;
+	if (!parts->wordpiece)
+		frame.n = 0;
 	frame.nmerges = 0;
 	if (t == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
 	} else if (tokenizer_text(&frame, &text, err) == 0) {
 		t->bos = t->eos = -1;
-		ret = parse(t, buf_str(&text), parts, err);
+		ret = parse(t, buf_str(&text), parts->wordpiece ? NULL : parts, err);
 		if (ret == 0)
 			ret = read_ends(t, NULL, err);
 	}

@@ -41,6 +41,22 @@ list_merges(const struct bpe *b, struct tokenizer_parts *parts, struct arena *a,
 	return 0;
 }
 
+/* Only that of BERT without case has a name there. */
+static int
+wordpiece_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct err *err)
+{
+	const struct wordpiece *w = &t->wordpiece;
+	const struct bert_form *f = &t->bert;
+
+	if (!f->on || !f->clean || !f->chinese || !f->strip || !f->lower ||
+	    w->longest != WORDPIECE_LONGEST ||
+	    !str_eq((str){ w->prefix, w->n_prefix }, S("##")) || !t->add_bos || !t->add_eos)
+		return err_set(err, ERR_ARG, "WordPiece with case or accents, or otherwise than "
+		    "BERT has it, has no form in GGUF");
+	parts->unk = t->name[w->unknown];
+	return 0;
+}
+
 int
 tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
     struct err *err)
@@ -54,10 +70,11 @@ tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct
 			added[i] = (t->kind[i] & TOKEN_SPECIAL) != 0 ? ADDED_SPECIAL : ADDED_PLAIN;
 	*parts = (struct tokenizer_parts){ .n = t->n, .token = t->name, .added = added,
 	    .nfc = t->form == UNI_NFC, .ignore_merges = t->ignore_merges,
-	    .add_bos = t->add_bos, .bos_id = t->bos, .sentence = t->sentence.on,
-	    .prefix = t->sentence.prefix };
+	    .add_bos = t->add_bos, .bos_id = t->bos, .eos_id = t->eos,
+	    .sentence = t->sentence.on, .prefix = t->sentence.prefix,
+	    .wordpiece = t->wordpiece.on };
 	if (t->wordpiece.on)
-		return err_set(err, ERR_ARG, "WordPiece has no form in GGUF here");
+		return wordpiece_parts(t, parts, err);
 	if (!t->sentence.on && (t->form != UNI_NONE && t->form != UNI_NFC))
 		return err_set(err, ERR_ARG, "a normalizer that has no name");
 	if (!t->sentence.on && !pretoken_parts(t->pre, &parts->pattern, &parts->digits))

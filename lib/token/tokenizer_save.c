@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/stream.h"
 #include "token/bytemap.h"
+#include "token/wordpiece.h"
 
 /* Bytes as the characters that stand for them in tokenizer.json, quoted. */
 static void
@@ -68,6 +69,10 @@ put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
 	bool own = t->sentence || t->pattern == SCAN_NONE || t->pattern == SCAN_GPT2;
 
 	buf_add(b, S("  \"pre_tokenizer\": "));
+	if (t->wordpiece) {
+		buf_add(b, S("{\"type\": \"BertPreTokenizer\"},\n"));
+		return;
+	}
 	if (t->sentence) {
 		buf_add(b, S("null,\n"));
 		return;
@@ -92,6 +97,14 @@ static void
 put_post_processor(struct buf *b, const struct tokenizer_parts *t)
 {
 	buf_add(b, S("  \"post_processor\": "));
+	if (t->wordpiece) {
+		buf_add(b, S("{\"type\": \"BertProcessing\", \"sep\": ["));
+		json_quote(b, t->eos);
+		buf_fmt(b, ", %d], \"cls\": [", (int)t->eos_id);
+		json_quote(b, t->bos);
+		buf_fmt(b, ", %d]},\n", (int)t->bos_id);
+		return;
+	}
 	if (!t->add_bos) {
 		buf_add(b, S("null,\n"));
 		return;
@@ -113,12 +126,45 @@ put_post_processor(struct buf *b, const struct tokenizer_parts *t)
 }
 
 static void
+put_vocab(struct buf *b, struct buf *tmp, const struct bytemap *map,
+    const struct tokenizer_parts *t)
+{
+	const char *comma = "";
+
+	buf_add(b, S("    \"vocab\": {"));
+	for (int32_t i = 0; i < t->n; i++) {
+		if (t->token[i].p == NULL)
+			continue;
+		buf_fmt(b, "%s\n      ", comma);
+		put_token(b, tmp, map, t, i);
+		buf_fmt(b, ": %d", (int)i);
+		comma = ",";
+	}
+	buf_add(b, S("\n    }"));
+}
+
+static void
+put_wordpiece(struct buf *b, const struct tokenizer_parts *t)
+{
+	buf_add(b, S("  \"model\": {\n    \"type\": \"WordPiece\",\n    \"unk_token\": "));
+	json_quote(b, t->unk);
+	buf_fmt(b, ",\n    \"continuing_subword_prefix\": \"##\",\n"
+	    "    \"max_input_chars_per_word\": %d,\n", WORDPIECE_LONGEST);
+	put_vocab(b, NULL, NULL, t);
+	buf_add(b, S("\n  }\n"));
+}
+
+static void
 put_model(struct buf *b, const struct tokenizer_parts *t)
 {
 	struct buf tmp = { 0 };
 	struct bytemap map;
-	const char *comma = "", *sentence = t->sentence ? "true" : "false";
+	const char *sentence = t->sentence ? "true" : "false";
 
+	if (t->wordpiece) {
+		put_wordpiece(b, t);
+		return;
+	}
 	bytemap_init(&map);
 	buf_fmt(b, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
 	    "    \"unk_token\": ");
@@ -128,17 +174,10 @@ put_model(struct buf *b, const struct tokenizer_parts *t)
 		buf_add(b, S("null"));
 	buf_fmt(b, ",\n    \"continuing_subword_prefix\": null,\n"
 	    "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
-	    "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n    \"vocab\": {",
+	    "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n",
 	    sentence, sentence, t->ignore_merges ? "true" : "false");
-	for (int32_t i = 0; i < t->n; i++) {
-		if (t->token[i].p == NULL)
-			continue;
-		buf_fmt(b, "%s\n      ", comma);
-		put_token(b, &tmp, &map, t, i);
-		buf_fmt(b, ": %d", (int)i);
-		comma = ",";
-	}
-	buf_add(b, S("\n    },\n    \"merges\": ["));
+	put_vocab(b, &tmp, &map, t);
+	buf_add(b, S(",\n    \"merges\": ["));
 	for (int64_t i = 0; i < t->nmerges; i++) {
 		buf_add(b, i > 0 ? S(",\n      [") : S("\n      ["));
 		put_token(b, &tmp, &map, t, t->merge[i][0]);
@@ -158,8 +197,9 @@ put_roles(struct buf *b, const struct tokenizer_parts *t, const char *before)
 		const char	*key;
 		str		 token;
 	} role[] = {
-		{ "bos_token", t->bos }, { "eos_token", t->eos }, { "unk_token", t->unk },
-		{ "pad_token", t->pad },
+		{ t->wordpiece ? "cls_token" : "bos_token", t->bos },
+		{ t->wordpiece ? "sep_token" : "eos_token", t->eos },
+		{ "unk_token", t->unk }, { "pad_token", t->pad },
 	};
 
 	for (size_t i = 0; i < sizeof(role) / sizeof(*role); i++) {
@@ -187,8 +227,9 @@ write_in(const char *dir, const char *name, struct buf *b, struct err *err)
 static int
 save_config(const struct tokenizer_parts *t, const char *dir, struct buf *b, struct err *err)
 {
-	buf_add(b, S("{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n"
-	    "  \"clean_up_tokenization_spaces\": false"));
+	buf_fmt(b, "{\n  \"tokenizer_class\": \"%s\",\n  \"clean_up_tokenization_spaces\": %s",
+	    t->wordpiece ? "BertTokenizer" : "PreTrainedTokenizerFast",
+	    t->wordpiece ? "true" : "false");
 	put_roles(b, t, ",\n");
 	if (t->chat_template.p != NULL) {
 		buf_add(b, S(",\n  \"chat_template\": "));
@@ -209,6 +250,12 @@ static void
 put_normalizer(struct buf *b, const struct tokenizer_parts *t)
 {
 	buf_add(b, S("  \"normalizer\": "));
+	if (t->wordpiece) {
+		buf_add(b, S("{\"type\": \"BertNormalizer\", \"clean_text\": true, "
+		    "\"handle_chinese_chars\": true, \"strip_accents\": null, "
+		    "\"lowercase\": true},\n"));
+		return;
+	}
 	if (!t->sentence) {
 		buf_add(b, t->nfc ? S("{\"type\": \"NFC\"},\n") : S("null,\n"));
 		return;
@@ -224,6 +271,11 @@ static void
 put_decoder(struct buf *b, const struct tokenizer_parts *t)
 {
 	buf_add(b, S("  \"decoder\": "));
+	if (t->wordpiece) {
+		buf_add(b, S("{\"type\": \"WordPiece\", \"prefix\": \"##\", "
+		    "\"cleanup\": true},\n"));
+		return;
+	}
 	if (!t->sentence) {
 		put_byte_level(b, true);
 		buf_add(b, S(",\n"));

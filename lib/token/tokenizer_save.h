@@ -1,5 +1,5 @@
 /*
- * tokenizer_save - a BPE as Hugging Face's tokenizer files
+ * tokenizer_save - a tokenizer as Hugging Face's files
  */
 #ifndef TOKEN_TOKENIZER_SAVE_H
 #define TOKEN_TOKENIZER_SAVE_H
@@ -26,8 +26,9 @@ struct tokenizer_parts {
 	bool	 ignore_merges;		/* a word that is a token is that token */
 	bool	 sentence;		/* SentencePiece's BPE, not of bytes: sentence.h */
 	bool	 prefix;		/* a space comes before each text */
+	bool	 wordpiece;		/* no merges, but BERT's words without case and accents */
 	bool	 add_bos;		/* texts begin with bos: token number bos_id */
-	int32_t	 bos_id;
+	int32_t	 bos_id, eos_id;	/* eos_id: of wordpiece, whose texts end with it too */
 	str	 bos, eos, unk, pad;	/* p NULL: none */
 	str	 chat_template;
 };

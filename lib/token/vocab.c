@@ -498,7 +498,7 @@ static int
 read_wordpiece(struct reader *r, const struct json_member m[3], str *unknown, struct err *err)
 {
 	struct wordpiece *w = &r->t->wordpiece;
-	double longest = 100;
+	double longest = WORDPIECE_LONGEST;
 	str prefix = S("##");
 
 	if ((m[1].value.p != NULL && json_text(m[1].value, &r->text, &prefix, err) < 0) ||

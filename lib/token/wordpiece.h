@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "token/strmap.h"
 
+#define WORDPIECE_LONGEST 100	/* wordpiece.longest, where nothing says */
 #define WORDPIECE_PREFIX 16	/* bytes of the prefix of pieces inside a word, at most */
 
 struct wordpiece {

@@ -2,7 +2,7 @@
 # Vectors of texts: forms, options, any threads, bad input; real models where they are.
 . "$(dirname "$0")/../lib.sh"
 data=$(cd "$data" && pwd)
-bert=$data/encoder/bert table=$data/encoder/table
+bert=$data/encoder/bert gguf=$data/gguf/good/bert.gguf table=$data/encoder/table
 shared=$(cd "$(dirname "$0")/../../../shared/data" 2>/dev/null && pwd)
 cd "$tmp" || exit 1
 
@@ -95,6 +95,45 @@ exits 0 '--stats' llm-embed -m "$bert" --stats stats in.jsonl
 grep -q '"vectors": *3' stats && grep -q '"width": *16' stats
 result 'counts them' $?
 
+# GGUF: as llama.cpp's converter writes it, which says cls, and there and back.
+exits 0 'an encoder as GGUF' llm-embed -m "$gguf" --pooling mean --normalize no in.jsonl
+prints 'is the same' <vectors
+exits 0 'as the file says' llm-embed -m "$gguf" in.jsonl
+cp out cls
+exits 0 'the first token' llm-embed -m "$bert" --pooling cls --normalize yes in.jsonl
+prints 'of length 1' <cls
+exits 0 'as a directory' llm-convert -o back "$gguf"
+exits 0 'and again' llm-embed -m back in.jsonl
+prints 'is the same' <cls
+printf '{\n  "max_seq_length": 6\n}' >back/sentence_bert_config.json
+exits 0 'as GGUF' llm-convert -o back.gguf back
+exits 0 'and again' llm-embed -m back.gguf in.jsonl
+prints 'is the same' <cls
+exits 0 'from a directory to one' llm-convert -o again back
+exits 0 'with all that is beside it' cmp again/sentence_bert_config.json \
+    back/sentence_bert_config.json
+exits 0 'and' cmp again/modules.json back/modules.json
+exits 2 'words of another length than 100, which has no name there' llm-convert -o x.gguf "$bert"
+for change in 's/"lowercase": *true/"lowercase":false/' \
+    's/"continuing_subword_prefix": *"##"/"continuing_subword_prefix":"@@"/'
+do
+	cp -r back other
+	sed "$change" back/tokenizer.json >other/tokenizer.json
+	! cmp -s back/tokenizer.json other/tokenizer.json
+	result "with $change" $?
+	exits 2 'neither has' llm-convert -o x.gguf other
+	rm -r other
+done
+llm-init -q -m back --layers 1 --width 32 --heads 2 --context 64 --vocab 300 -o decoder
+mkdir decoder/1_Pooling
+echo '{"pooling_mode_lasttoken":true,"pooling_mode_mean_tokens":false}' \
+    >decoder/1_Pooling/config.json
+exits 0 'a decoder that pools the last' llm-convert -o decoder.gguf decoder
+exits 0 'from it' llm-embed -m decoder.gguf in.jsonl
+cp out last
+exits 0 'as asked for' llm-embed -m decoder --pooling last --normalize yes in.jsonl
+prints 'is the same' <last
+
 # What does not go.
 exits 2 'no model' llm-embed in.jsonl
 exits 2 'floats of each token' llm-embed -m "$bert" --pooling none -F f32 in.jsonl
@@ -106,7 +145,6 @@ exits 2 'a bad record' sh -c "echo '{\"t\":1}' | llm-embed -m $bert"
 exits 1 'a bad record with -k' sh -c "{ echo '{\"t\":1}'; cat in.jsonl; } | llm-embed -q -k -m $bert"
 prints 'the others are there' <vectors
 exits 2 'an encoder that is to generate' llm-generate -m "$bert" -p a
-exits 2 'an encoder as GGUF' llm-convert -o x.gguf "$bert"
 exits 2 'an encoder by llm-init' llm-init -a bert --vocab 300 -o bert
 sed 's/"normalize"/"n"/' "$table/config.json" >config.json
 mkdir broken && cp "$table"/* broken && head -c 3000 "$table/model.safetensors" >broken/model.safetensors

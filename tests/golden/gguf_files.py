@@ -10,6 +10,7 @@ good/split-*.gguf  one model in three files
 good/written.gguf  what tests/unit/t_gguf_write.c writes too
 good/llama.gguf    the model as llama.cpp's converter writes it, fp32, with a
                    tokenizer of 40 tokens
+good/bert.gguf     the encoder of DATA/encoder/bert as the converter writes it
 """
 import json
 import os
@@ -18,7 +19,8 @@ import struct
 import sys
 
 import numpy as np
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as Q, GGUFValueType, GGUFWriter
+from gguf import (GGML_QUANT_SIZES, GGMLQuantizationType as Q, GGUFValueType, GGUFWriter,
+                  PoolingType)
 from gguf.quants import dequantize
 from safetensors.numpy import load_file
 
@@ -170,6 +172,58 @@ def llama(path, model):
     finish(w)
 
 
+# Modules of an encoder there and here, in a layer and outside.
+BERT = {"attention.self.query": "attn_q", "attention.self.key": "attn_k",
+        "attention.self.value": "attn_v", "attention.output.dense": "attn_output",
+        "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up",
+        "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm",
+        "embeddings.word_embeddings": "token_embd",
+        "embeddings.position_embeddings": "position_embd",
+        "embeddings.token_type_embeddings": "token_types",
+        "embeddings.LayerNorm": "token_embd_norm"}
+
+
+def bert_name(name):
+    module, suffix = name.rsplit(".", 1)
+    layer = ""
+    if module.startswith("encoder.layer."):
+        number, module = module[len("encoder.layer."):].split(".", 1)
+        layer = "blk.%s." % number
+    return "%s%s.%s" % (layer, BERT[module], suffix)
+
+
+def bert(path, model):
+    with open(os.path.join(model, "config.json")) as f:
+        c = json.load(f)
+    with open(os.path.join(model, "tokenizer.json")) as f:
+        t = json.load(f)
+    w = GGUFWriter(path, "bert")
+    w.add_block_count(c["num_hidden_layers"])
+    w.add_context_length(c["max_position_embeddings"])
+    w.add_embedding_length(c["hidden_size"])
+    w.add_feed_forward_length(c["intermediate_size"])
+    w.add_head_count(c["num_attention_heads"])
+    w.add_layer_norm_eps(c["layer_norm_eps"])
+    w.add_causal_attention(False)
+    w.add_pooling_type(PoolingType.CLS)
+    added = {a["id"] for a in t["added_tokens"]}
+    tokens = sorted(t["model"]["vocab"], key=t["model"]["vocab"].get)
+    w.add_token_type_count(c["type_vocab_size"])
+    w.add_tokenizer_model("bert")
+    w.add_tokenizer_pre("default")
+    w.add_token_list([x if i in added else x[2:] if x.startswith("##") else "\u2581" + x
+                      for i, x in enumerate(tokens)])
+    w.add_token_types([3 if i in added else 1 for i in range(len(tokens))])
+    w.add_unk_token_id(tokens.index("[UNK]"))
+    w.add_sep_token_id(tokens.index("[SEP]"))
+    w.add_pad_token_id(tokens.index("[PAD]"))
+    w.add_bos_token_id(tokens.index("[CLS]"))
+    for name, x in load_file(os.path.join(model, "model.safetensors")).items():
+        if not name.startswith("pooler."):
+            w.add_tensor(bert_name(name), x)
+    finish(w)
+
+
 def text(s):
     s = s if isinstance(s, bytes) else s.encode()
     return struct.pack("<Q", len(s)) + s
@@ -247,6 +301,7 @@ def main():
         name = "-%05d-of-00003.gguf" % part
         shutil.copy(os.path.join(good, "split" + name), os.path.join(broken, "part" + name))
     llama(os.path.join(good, "llama.gguf"), os.path.join(sys.argv[1], "model", "llama-tied"))
+    bert(os.path.join(good, "bert.gguf"), os.path.join(sys.argv[1], "encoder", "bert"))
 
     def put(name, data):
         with open(os.path.join(broken, name + ".gguf"), "wb") as f:
