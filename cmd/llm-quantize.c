@@ -73,7 +73,7 @@ static const struct opt opts[] = {
 	    .min = 0.01, .max = 0.99 },
 	{ 0, "gptq", OPT_FLAG, AT(gptq), NULL,
 	    "let errors make up for each other, with --calibrate" },
-	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "gptq: for sums of inputs at a time (1G)",
+	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE", "for sums of inputs at a time (1G)",
 	    .min = 1 << 20, .max = 1e15 },
 	{ 0, "report", OPT_STR, AT(report.path), "FILE", "write what became of each tensor" },
 	{ 0, "valid", OPT_STR, AT(report.valid), "FILE",
@@ -96,7 +96,7 @@ calibrate(struct job *j)
 {
 	struct err err;
 
-	j->calibrate.keep = j->gptq;
+	j->calibrate.keep = j->gptq || j->o.clip;
 	j->calibrate.quiet = j->quiet;
 	j->calibrate.verbose = j->verbose;
 	if ((j->dev = dev_open(tool_device(j->device), j->team, 0, &err)) == NULL ||
@@ -158,7 +158,7 @@ quantize(struct job *j)
 	j->o.type = j->type != NULL ? j->type : "q4_k_m";
 	j->o.rule = j->rule;
 	j->o.imatrix = c->im;
-	if (j->gptq && (j->o.grams = grams_new(c->in, (const uint32_t *)(void *)c->run.p,
+	if (c->keep && (j->o.grams = grams_new(c->in, (const uint32_t *)(void *)c->run.p,
 	    c->run.n / 4, c->context, j->memory, &err)) == NULL)
 		tool_fail(NULL, &err);
 	if ((j->own ? export_open_own : export_open)(&x, j->path, &err) < 0 ||
@@ -241,8 +241,9 @@ main(int argc, char **argv)
 		tool_usage("--smooth needs a type and --calibrate FILE, and no --awq");
 	if (j.gptq && (!types || j.calibrate.text == NULL))
 		tool_usage("--gptq needs a type and --calibrate FILE");
-	if (!j.gptq && tool_given("memory"))
-		tool_usage("--memory is for --gptq");
+	j.o.clip = j.o.awq && !j.gptq && j.calibrate.text != NULL;
+	if (!j.gptq && !j.o.clip && tool_given("memory"))
+		tool_usage("--memory is for --gptq, and --awq with --calibrate FILE");
 	if (j.report.path == NULL && j.report.valid != NULL)
 		tool_usage("--valid is for --report");
 	if (!types && j.report.path != NULL)

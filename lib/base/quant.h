@@ -25,6 +25,15 @@ void quant_decode(dtype t, float *y, const void *x, int64_t n);
  */
 void quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight);
 
+/*
+ * The same for a row whose inputs x have the sums h = sum x x^T (n, n), weight
+ * not NULL: of each block the one whose product with the inputs is nearest, out of
+ * those that come of its elements cut off at 1, 0.95 .. 0.55 of the largest (AWQ,
+ * arXiv 2306.00978).
+ */
+void quant_encode_clipped(dtype t, void *x, const float *y, int64_t n, const float *weight,
+    const float *h);
+
 /* What n elements lost: to sum are added those of w (back - y)^2 and w y^2; w NULL: ones. */
 void quant_lost(double sum[2], const float *y, const float *back, const float *w, int64_t n);
 

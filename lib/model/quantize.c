@@ -41,7 +41,8 @@ struct quantize {
 	float		*weight;	/* of columns, of each of its matrices */
 	char		*seen;		/* the matrices that weight has something of */
 	struct gptq	 gptq;		/* of one of its matrices; n 0: none */
-	int64_t		 gptq_mat;	/* which; -1: not asked for yet */
+	float		*grams;		/* or the sums, to clip by; NULL: none */
+	int64_t		 grams_mat;	/* which; -1: not asked for yet */
 	double		*error, *size;	/* sums of a task's */
 	double		 held_error, held_size;
 };
@@ -84,6 +85,15 @@ apply_fold(struct quantize *q, int i)
 		q->weight[k] /= f->cols[k] * f->cols[k];
 }
 
+static void
+drop_grams(struct quantize *q)
+{
+	gptq_free(&q->gptq);
+	free(q->grams);
+	q->grams = NULL;
+	q->grams_mat = -1;
+}
+
 /* Decode a tensor, and the importance of its columns. */
 static int
 hold(struct quantize *q, int i, struct err *err)
@@ -109,16 +119,15 @@ hold(struct quantize *q, int i, struct err *err)
 		q->seen[m] = imatrix_mean(e, first + m, all, cols, q->weight + m * cols);
 	apply_fold(q, i);
 	q->tensor[i].weighted = e != NULL && q->seen[0];
-	gptq_free(&q->gptq);
-	q->gptq_mat = -1;
+	drop_grams(q);
 	q->held_error = q->held_size = 0;
 	q->held = i;
 	return 0;
 }
 
-/* GPTQ for a matrix of the tensor that is held, where its inputs are known. */
+/* GPTQ for a matrix of the tensor that is held, or the sums, where its inputs are known. */
 static int
-hold_gptq(struct quantize *q, dtype type, int64_t mat, struct err *err)
+hold_grams(struct quantize *q, dtype type, int64_t mat, struct err *err)
 {
 	const struct gguf_tensor *t = &q->x->tensor[q->held];
 	const struct fold *f = &q->fold[q->held];
@@ -126,19 +135,23 @@ hold_gptq(struct quantize *q, dtype type, int64_t mat, struct err *err)
 	float *h;
 	int got;
 
-	if (q->o->grams == NULL || q->gptq_mat == mat || !quant_even(type))
+	if (q->o->grams == NULL || q->grams_mat == mat || dtype_block(type) == 1 ||
+	    (!q->o->clip && !quant_even(type)))
 		return 0;
-	gptq_free(&q->gptq);
+	drop_grams(q);
 	if ((h = malloc((size_t)(cols * cols) * sizeof(*h))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	export_mats(q->x, q->held, &all, &first);
 	got = grams_get(q->o->grams, t->name, first + mat, cols, h, err);
 	for (int64_t k = 0; k < cols * cols && got > 0 && f->cols != NULL; k++)
 		h[k] /= f->cols[k / cols] * f->cols[k % cols];
-	if (got > 0)
+	if (got > 0 && q->o->clip)
+		q->grams = h;
+	else if (got > 0)
 		got = gptq_init(&q->gptq, h, cols, DAMP, q->team, err);
-	free(h);
-	q->gptq_mat = mat;
+	if (q->grams == NULL)
+		free(h);
+	q->grams_mat = mat;
 	return got < 0 ? err_wrap(err, "tensor '%s'", t->name) : 0;
 }
 
@@ -149,6 +162,7 @@ struct encode {
 	int64_t		 row, rows, step, cols;
 	const float	*weight;	/* of its columns, or NULL */
 	const struct gptq *gptq;	/* or NULL */
+	const float	*grams;		/* or NULL */
 	char		*to;
 };
 
@@ -160,6 +174,15 @@ encode_channels(const struct encode *e, const float *y, int64_t n, char *p, floa
 		channel_decode(e->type, back, p, e->cols);
 		p += row_bytes(e->type, e->cols);
 	}
+}
+
+static void
+encode_row(const struct encode *e, const float *y, char *p)
+{
+	if (e->grams != NULL && e->weight != NULL)
+		quant_encode_clipped(e->type, p, y, e->cols, e->weight, e->grams);
+	else
+		quant_encode(e->type, p, y, e->cols, e->weight);
 }
 
 /* Encode n rows from y on to p, and decode them to back. */
@@ -182,8 +205,7 @@ encode_some(const struct encode *e, const float *y, int64_t n, char *p, float *b
 			return -1;
 	} else {
 		for (int64_t i = 0; i < n; i++)
-			quant_encode(e->type, p + i * dtype_bytes(e->type, e->cols),
-			    y + i * e->cols, e->cols, e->weight);
+			encode_row(e, y + i * e->cols, p + i * dtype_bytes(e->type, e->cols));
 	}
 	quant_decode(e->type, back, p, n * e->cols);
 	return 0;
@@ -237,7 +259,7 @@ encode_mat(struct quantize *q, struct encode *e, struct err *err)
 
 /* Encode rows of the held tensor, of any of its matrices. */
 static int
-encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, bool gptq,
+encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, bool by_grams,
     struct err *err)
 {
 	const struct gguf_tensor *t = &q->x->tensor[q->held];
@@ -250,9 +272,10 @@ encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, bool 
 
 		e.rows = (end < last ? end : last) - e.row;
 		e.weight = q->seen[mat] ? q->weight + mat * e.cols : NULL;
-		if (gptq && hold_gptq(q, type, mat, err) < 0)
+		if (by_grams && hold_grams(q, type, mat, err) < 0)
 			return -1;
-		e.gptq = gptq && q->gptq.n > 0 ? &q->gptq : NULL;
+		e.gptq = by_grams && q->gptq.n > 0 ? &q->gptq : NULL;
+		e.grams = by_grams ? q->grams : NULL;
 		if (encode_mat(q, &e, err) < 0)
 			return -1;
 		e.to += e.rows * row_bytes(type, e.cols);
@@ -622,7 +645,7 @@ quantize_free(struct quantize *q)
 	free(q->weight);
 	free(q->seen);
 	free(q->told);
-	gptq_free(&q->gptq);
+	drop_grams(q);
 	free(q->error);
 	free(q->size);
 	free(q);
@@ -721,8 +744,8 @@ static int
 save_own(struct quantize *q, const char *dir, struct err *err)
 {
 	dtype *type = calloc((size_t)q->x->n, sizeof(*type));
-	struct save_as as = { .type = type, .ordered = q->o->grams != NULL, .read = read_own,
-	    .encode = encode_own, .ctx = q };
+	struct save_as as = { .type = type, .ordered = q->o->grams != NULL && !q->o->clip,
+	    .read = read_own, .encode = encode_own, .ctx = q };
 	int ret;
 
 	free(q->told);

@@ -25,7 +25,9 @@ struct quantize_options {
 	const struct imatrix *imatrix;	/* or NULL */
 	bool		 awq;		/* inputs and columns are scaled (AWQ), with imatrix */
 	double		 smooth;	/* or by SmoothQuant to this power of inputs; 0: not */
-	struct grams	*grams;		/* GPTQ by these sums (base/gptq.h); or NULL */
+	/* These sums are for GPTQ (base/gptq.h), or to clip blocks (base/quant.h); or NULL. */
+	struct grams	*grams;
+	bool		 clip;
 };
 
 struct quantize_tensor {

@@ -92,6 +92,14 @@ do
 	! cmp -s $how/model.safetensors imp/model.safetensors
 	result "$how: not what importance alone makes" $?
 done
+exits 0 'AWQ by the importance alone' llm-quantize -q $by -o im model4
+exits 0 'clips nothing' llm-quantize -q --imatrix im --awq -t w4a16 -o unclipped model4
+echo "$(kl awq model4) $(kl unclipped model4)" | awk '{ print "# " $0; exit !($1 < $2) }'
+result 'with a text AWQ clips, and comes nearer' $?
+exits 0 'with little memory' llm-quantize -q $by --awq --memory 1M -j 1 -t w4a16 -o little model4
+cmp awq/model.safetensors little/model.safetensors
+result 'it is the same' $?
+rm -r little
 exits 0 'GPTQ with little memory' llm-quantize -q $by --gptq --memory 1M -t w4a16 -o little model4
 cmp gptq/model.safetensors little/model.safetensors
 result 'is the same' $?
@@ -132,6 +140,7 @@ near "$(kl smooth.gguf model4)" 1e-4
 result 'and is near to the model' $?
 exits 2 'SmoothQuant without a text' llm-quantize -t q8_0 --smooth 0.5 -o none model4
 exits 2 'or to no power' llm-quantize $by -t q8_0 --smooth 1 -o none model4
+exits 2 'memory for AWQ without a text' llm-quantize --imatrix im --awq --memory 1M -t q4_0 -o none model4
 exits 2 'or with AWQ' llm-quantize $by -t q8_0 --smooth 0.5 --awq -o none model4
 exits 2 'other groups' llm-quantize -t w4a16 --group 48 -o none model4
 exits 2 'groups of GGUF' llm-quantize -t q4_0 --group 32 -o none model4

@@ -1,4 +1,7 @@
-/* GPTQ: the factor is what it says, and the product's error is less than that of rounding. */
+/*
+ * GPTQ: the factor is what it says, and the product's error is less than that of rounding; and
+ * so is that of each block which may be clipped.
+ */
 #include <math.h>
 #include <stdlib.h>
 
@@ -33,20 +36,28 @@ products(void)
 	return h;
 }
 
-/* The sum over rows of d H d^T, d the error. */
+/* d H d^T, d the error of a row; of H what is within blocks of so many columns. */
+static double
+lost_row(const float *h, dtype t, const char *x, const float *y, int block)
+{
+	float z[N];
+	double sum = 0;
+
+	quant_decode(t, z, x, N);
+	for (int i = 0; i < N; i++)
+		for (int k = i / block * block; k < i / block * block + block; k++)
+			sum += (double)(z[i] - y[i]) * (double)h[i * N + k] *
+			    (double)(z[k] - y[k]);
+	return sum;
+}
+
 static double
 lost(const float *h, dtype t, const char *x, const float *y)
 {
-	float *z = malloc(ROWS * N * sizeof(*z));
 	double sum = 0;
 
-	quant_decode(t, z, x, ROWS * N);
 	for (int r = 0; r < ROWS; r++)
-		for (int i = 0; i < N; i++)
-			for (int k = 0; k < N; k++)
-				sum += (double)(z[r * N + i] - y[r * N + i]) *
-				    (double)h[i * N + k] * (double)(z[r * N + k] - y[r * N + k]);
-	free(z);
+		sum += lost_row(h, t, x + r * dtype_bytes(t, N), y + r * N, N);
 	return sum;
 }
 
@@ -76,6 +87,29 @@ factor(const struct gptq *g, const float *h)
 	printf("# largest difference %g\n", most);
 	/* Condition 1e5 or so, times fp32's 6e-8, times sums of 512. */
 	ok(most < 2e-2, "U^T U is the inverse of H");
+}
+
+/* Of each block the one that loses least, which is the unclipped one or better. */
+static void
+clipped(const float *h, dtype t, const float *y, const float *weight, const char *plain)
+{
+	const int64_t row = dtype_bytes(t, N);
+	const int block = dtype_block(t);
+	char *x = malloc((size_t)(ROWS * row)), what[80];
+	double with, without, better = 0;
+	int worse = 0;
+
+	for (int r = 0; r < ROWS; r++) {
+		quant_encode_clipped(t, x + r * row, y + r * N, N, weight, h);
+		with = lost_row(h, t, x + r * row, y + r * N, block);
+		without = lost_row(h, t, plain + r * row, y + r * N, block);
+		worse += with > without * 1.0001;
+		better += with / without / ROWS;
+	}
+	snprintf(what, sizeof(what), "%s clipped loses %.3f of what it does else", dtype_name(t),
+	    better);
+	ok(worse == 0 && better < (quant_levels(t) == 16 ? 0.95 : 1), what);
+	free(x);
 }
 
 int
@@ -113,6 +147,7 @@ main(void)
 		snprintf(what, sizeof(what), "%s loses %.3f of what rounding does",
 		    dtype_name(types[i]), with / without);
 		ok(with < 0.6 * without, what);
+		clipped(h, types[i], y, weight, z);
 	}
 	gptq_free(&same);
 	for (int i = 0; i < N * N; i++)
