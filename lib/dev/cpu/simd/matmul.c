@@ -141,15 +141,6 @@ own_packing(const struct part *p, float *to, int64_t o, int64_t n, int64_t k0, i
 	return q;
 }
 
-static const char *
-packed_from(const struct packing *q)
-{
-	const struct side *s = q->side;
-
-	return s->p + (s->along ? q->o * s->ld + q->k0 : q->k0 * s->ld + q->o) *
-	    type_bytes(s->type);
-}
-
 /* Along rows panels go one after the other; across them all go on together. */
 static inline void
 unit_at(const struct packing *q, int64_t u, int64_t *panel, int64_t *chunk)
@@ -298,6 +289,20 @@ streams(const struct mm *mm, const struct block *b)
 	    c->type == DTYPE_F32 && c->ld % VW == 0 && (uintptr_t)c->p % (4 * VW) == 0;
 }
 
+/*
+ * Columns that are read as they lie come from memory fastest in its order, not
+ * in that of the product: while some are multiplied, all those that are likely
+ * next are fetched, each block its share of them.
+ */
+static const char *
+columns_soon(const struct mm *mm, const struct block *b)
+{
+	const struct side *s = &b->p->side[1];
+	int64_t next = b->o + mm->threads * NR;
+
+	return s->p + ((next < s->n ? next : b->o) * s->ld + b->k0 * NR) * type_bytes(s->type);
+}
+
 /* Multiply a block; sums that the result cannot hold are kept in sums. */
 static void
 multiply_block(const struct mm *mm, const struct block *b, float *sums, struct packing *next)
@@ -320,7 +325,7 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 		s.j = b->o;
 		s.k0 = b->k0;
 		s.nk = b->k;
-		s.soon = packed_from(next);
+		s.soon = columns_soon(mm, b);
 	}
 	for (int64_t x = 0; x < strips; x++) {
 		const float *ps = shared_panel(p, x, b->k0);

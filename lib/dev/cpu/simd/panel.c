@@ -425,69 +425,164 @@ HEIGHTS(HEIGHT_PAIRS)
 
 /* ---- columns that are read as they lie ---- */
 
-enum { SOON = 1024 };	/* bytes of each column that are fetched before they are read */
-
 /*
- * Fetch what is read SOON bytes of each column after element `at' of k: into the
- * second cache, for columns a power of two apart meet in one set of the first.
+ * A step takes at least a line of memory of each column.  Its words are turned
+ * into a desk while those of the step before are multiplied: each chain of
+ * multiply-adds waits for itself, and turning fills the time.
+ */
+enum { STEP = 32 };		/* most words of a step */
+
+INLINE int
+step_words(bool pairs, dtype type)
+{
+	return pairs || type == DTYPE_F32 ? STEP / 2 : STEP;
+}
+
+/* Are words turned as halves, and widened when they are multiplied? */
+INLINE bool
+keeps_halves(bool pairs, dtype type)
+{
+	return VW == 16 && !pairs && type == DTYPE_F16;
+}
+
+#if VW == 16
+/*
+ * 32 halves of 16 rows, turned: vector j has the 16 of k = j and of k = j + 8,
+ * and vector 8 + j those of k = j + 16 and j + 24.
  */
 INLINE void
-fetch_columns(const struct strip *s, int64_t at)
+turn_halves(const char *p, int64_t ld, __m512i to[16])
 {
-	const struct side *b = s->side;
-	int64_t size = type_bytes(b->type), ld = b->ld * size, to = at * size + SOON;
-	const char *p = b->p + s->j * ld + s->k0 * size + to;
-
-	if (to >= s->nk * size)
-		p = s->soon + to - s->nk * size;
-	for (int i = 0; i < NR; i++)
-		__builtin_prefetch(p + i * ld, 0, 2);
-}
-
-/* acc (n), NR apart, += VW words of n rows times as many of VW columns */
-INLINE void
-add_words(int n, bool pairs, const float *a, const vf r[VW], float *acc)
-{
-	vf f[4];
+	const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+	const __m512i high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+	__m512i x[16], y[16];
 
 	UNROLL
-	for (int i = 0; i < n; i++)
-		f[i] = vload(acc + i * NR);
+	for (int i = 0; i < 16; i += 2) {
+		__m512i a = _mm512_loadu_si512(p + i * ld), b = _mm512_loadu_si512(p + (i + 1) * ld);
+
+		x[i] = _mm512_unpacklo_epi16(a, b);
+		x[i + 1] = _mm512_unpackhi_epi16(a, b);
+	}
 	UNROLL
-	for (int l = 0; l < VW; l++)
+	for (int i = 0; i < 16; i += 4)
 		UNROLL
-		for (int i = 0; i < n; i++)
-			f[i] = word_fma(pairs, vset(a[l * MR + i]), r[l], f[i]);
+		for (int h = 0; h < 2; h++) {
+			y[i + 2 * h] = _mm512_unpacklo_epi32(x[i + h], x[i + 2 + h]);
+			y[i + 2 * h + 1] = _mm512_unpackhi_epi32(x[i + h], x[i + 2 + h]);
+		}
+	UNROLL
+	for (int j = 0; j < 4; j++) {
+		__m512i a0 = _mm512_unpacklo_epi64(y[j], y[4 + j]);
+		__m512i a1 = _mm512_unpackhi_epi64(y[j], y[4 + j]);
+		__m512i b0 = _mm512_unpacklo_epi64(y[8 + j], y[12 + j]);
+		__m512i b1 = _mm512_unpackhi_epi64(y[8 + j], y[12 + j]);
+
+		to[2 * j] = _mm512_permutex2var_epi64(a0, low, b0);
+		to[2 * j + 1] = _mm512_permutex2var_epi64(a1, low, b1);
+		to[8 + 2 * j] = _mm512_permutex2var_epi64(a0, high, b0);
+		to[8 + 2 * j + 1] = _mm512_permutex2var_epi64(a1, high, b1);
+	}
+}
+#endif
+
+/* Words of one step of the g-th VW columns, p the first column's. */
+INLINE void
+turn_step(bool pairs, dtype type, const char *p, int64_t ld, int g, float *desk)
+{
+	int64_t each = (pairs ? 2 : 1) * VW;
+	vf r[VW];
+
+#if VW == 16
+	if (keeps_halves(pairs, type)) {
+		turn_halves(p + g * VW * ld, ld, (__m512i *)(void *)(desk + g * VW * VW));
+		return;
+	}
+#endif
+	UNROLL
+	for (int l = 0; l < step_words(pairs, type); l += VW, p += each * type_bytes(type)) {
+		turned(true, NR, pairs, type, p, ld, g * VW, NR, 0, each, r);
+		UNROLL
+		for (int i = 0; i < VW; i++)
+			vstore(desk + (l + i) * NR + g * VW, r[i]);
+	}
+}
+
+/* Word l of the g-th VW columns. */
+INLINE vf
+desk_word(bool pairs, dtype type, const float *desk, int l, int g)
+{
+	const char *halves = (const char *)(desk + g * VW * VW);
+
+	if (!keeps_halves(pairs, type))
+		return vload(desk + l * NR + g * VW);
+	return f16_widen(*(const vh_mem *)(const void *)(halves + (l / 16 * 8 + l % 8) * 64 +
+	    l / 8 % 2 * 32));
+}
+
+/*
+ * f (n, 2) += words [from, to) of rows of a times those of a desk.  As many
+ * bytes are fetched a word: of many at once some would be dropped.
+ */
+INLINE void
+add_words(int n, bool pairs, dtype type, const float *a, const float *desk, int from, int to,
+    const char *soon, int bytes, vf f[4][2])
+{
+	UNROLL
+	for (int l = from; l < to; l++) {
+		vf w0 = desk_word(pairs, type, desk, l, 0);
+		vf w1 = desk_word(pairs, type, desk, l, 1);
+
+		UNROLL
+		for (int x = 0; x < bytes; x += 64)
+			__builtin_prefetch(soon + l * bytes + x);
+		UNROLL
+		for (int i = 0; i < n; i++) {
+			vf x = vset(a[l * MR + i]);
+
+			f[i][0] = word_fma(pairs, x, w0, f[i][0]);
+			f[i][1] = word_fma(pairs, x, w1, f[i][1]);
+		}
+	}
+}
+
+/* acc (n, NR) += steps of a times those of whole columns */
+INLINE void
+add_steps(int n, bool pairs, dtype type, const struct strip *s, int64_t steps, float *acc)
+{
+	const int words = step_words(pairs, type);
+	int64_t size = type_bytes(type), ld = s->side->ld * size;
+	int64_t bytes = words * (pairs ? 2 : 1) * size;
+	const char *p = s->side->p + s->j * ld + s->k0 * size;
+	const float *a = s->a;
+	float desks[2][STEP * NR] __attribute__((aligned(64)));
+	vf f[4][2];
+
 	UNROLL
 	for (int i = 0; i < n; i++)
-		vstore(acc + i * NR, f[i]);
-}
+		f[i][0] = f[i][1] = (vf){ 0 };
+	for (int g = 0; g < 2; g++)
+		turn_step(pairs, type, p, ld, g, desks[0]);
+	for (int64_t u = 0; u < steps; u++, a += words * MR) {
+		const float *desk = desks[u % 2];
 
-/* acc (rows, NR) += a unit of a times that of whole columns, from element `at' of k on */
-INLINE void
-add_unit(bool pairs, dtype type, const struct strip *s, int64_t at, const float *a, float *acc)
-{
-	int64_t ld = s->side->ld * type_bytes(type), each = (pairs ? 2 : 1) * VW;
-	const char *p = s->side->p + s->j * ld + (s->k0 + at) * type_bytes(type);
-
-	for (int u = 0; u < UNIT / VW; u++, a += VW * MR, p += each * type_bytes(type))
+		p += bytes;
+		UNROLL
 		for (int g = 0; g < 2; g++) {
-			int64_t i = 0;
-			vf r[VW];
-
-			turned(true, NR, pairs, type, p, ld, g * VW, NR, 0, each, r);
-			for (; i + 4 <= s->rows; i += 4)
-				add_words(4, pairs, a + i, r, acc + i * NR + g * VW);
-			if (i + 2 <= s->rows) {
-				add_words(2, pairs, a + i, r, acc + i * NR + g * VW);
-				i += 2;
-			}
-			if (i < s->rows)
-				add_words(1, pairs, a + i, r, acc + i * NR + g * VW);
+			add_words(n, pairs, type, a, desk, g * words / 2, (g + 1) * words / 2,
+			    s->soon + u * NR * bytes, (int)(NR * bytes / words), f);
+			if (u + 1 < steps)
+				turn_step(pairs, type, p, ld, g, desks[(u + 1) % 2]);
 		}
+	}
+	UNROLL
+	for (int i = 0; i < n; i++) {
+		vstore(acc + i * NR, f[i][0]);
+		vstore(acc + i * NR + VW, f[i][1]);
+	}
 }
 
-/* The same of what is no whole unit: of k elements, or fewer columns. */
+/* The same of what is no whole step: of k elements, or fewer columns. */
 static void
 add_rest(const struct strip *s, int64_t at, int64_t k, const float *a, float *acc)
 {
@@ -502,35 +597,42 @@ add_rest(const struct strip *s, int64_t at, int64_t k, const float *a, float *ac
 				    vload(unit + l * NR + g), vload(acc + i * NR + g)));
 }
 
-#define ADD_UNIT(type) add_unit(false, type, s, at, a, acc)
-#define ADD_PAIRS(type) add_unit(true, type, s, at, a, acc)
+/* Rows of a that are missing are zeros, so three are four. */
+INLINE void
+add_rows(bool pairs, dtype type, const struct strip *s, int64_t steps, float *acc)
+{
+	if (s->rows == 1)
+		add_steps(1, pairs, type, s, steps, acc);
+	else if (s->rows == 2)
+		add_steps(2, pairs, type, s, steps, acc);
+	else
+		add_steps(4, pairs, type, s, steps, acc);
+}
+
+#define ADD_FLOATS(type) add_rows(false, type, s, steps, acc)
+#define ADD_PAIRS(type) add_rows(true, type, s, steps, acc)
 
 static void
 multiply_columns(const struct strip *s)
 {
 	struct tile_of t = { .s = s, .bias = s->bias, .from = s->from.p, .to = s->to.p,
-		.rows = s->rows, .n = s->n, .squares = s->squares };
-	int64_t step = (s->pairs ? 2 : 1) * UNIT;
-	const float *a = s->a;
+		.rows = s->rows, .n = s->n };
+	int64_t each = s->pairs ? 2 : 1, unit = UNIT * each, at = 0;
+	int64_t step = step_words(s->pairs, s->side->type) * each, steps = s->nk / step;
 	vf sums[MR][2] = { 0 };
 	float *acc = (float *)(void *)sums;
 
-	for (int64_t at = 0; at < s->nk; at += step, a += UNIT * MR) {
-		int64_t k = min64(step, s->nk - at);
-
-		fetch_columns(s, at);
-		if (k < step || s->n < NR) {
-			add_rest(s, at, k, a, acc);
-			continue;
-		}
+	if (s->n == NR && steps > 0) {
+		at = steps * step;
 #if PAIRS
-		if (s->pairs) {
+		if (s->pairs)
 			EACH_TYPE(s->side->type, ADD_PAIRS);
-			continue;
-		}
+		else
 #endif
-		EACH_TYPE(s->side->type, ADD_UNIT);
+			EACH_TYPE(s->side->type, ADD_FLOATS);
 	}
+	for (; at < s->nk; at += unit)
+		add_rest(s, at, min64(unit, s->nk - at), s->a + at / each * MR, acc);
 	finish(&t, sums);
 }
 

@@ -83,7 +83,7 @@ struct strip {
 	bool		 pairs, stream;	/* stream: floats, aligned, not read soon; from is none */
 	const struct side *side;	/* b's, along its rows; NULL: b is packed */
 	int64_t		 j, k0, nk;	/* the columns, and their elements of k */
-	const char	*soon;		/* what is read after them */
+	const char	*soon;		/* as many bytes that are read soon */
 	double		*squares;	/* of each tile of `to' their sum; NULL: not wanted */
 	int64_t		 squares_ld;	/* of the tiles below one another */
 };
