@@ -459,7 +459,8 @@ turn_halves(const char *p, int64_t ld, __m512i to[16])
 
 	UNROLL
 	for (int i = 0; i < 16; i += 2) {
-		__m512i a = _mm512_loadu_si512(p + i * ld), b = _mm512_loadu_si512(p + (i + 1) * ld);
+		__m512i a = _mm512_loadu_si512(p + i * ld);
+		__m512i b = _mm512_loadu_si512(p + (i + 1) * ld);
 
 		x[i] = _mm512_unpacklo_epi16(a, b);
 		x[i + 1] = _mm512_unpackhi_epi16(a, b);
