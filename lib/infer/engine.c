@@ -17,17 +17,15 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 	int64_t blocks = (e->o.cache + CACHE_BLOCK - 1) / CACHE_BLOCK + e->o.seqs;
 
 	struct cache_sizes sizes = { .blocks = blocks, .block_size = CACHE_BLOCK,
-		.slots = e->o.seqs, .type = e->o.kv, .plain = e->o.plain };
+		.slots = e->o.seqs, .type = e->o.kv, .plain = e->o.plain,
+		.local = local_blocks(&e->model->config, &e->o, blocks) };
 
-	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0)
+	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0 ||
+	    pool_init(&e->pool, blocks, err) < 0 || pool_init(&e->local, sizes.local, err) < 0)
 		return -1;
-	e->unused = calloc((size_t)blocks, sizeof(*e->unused));
-	e->holders = calloc((size_t)blocks, sizeof(*e->holders));
 	e->unused_slot = calloc((size_t)e->o.seqs, sizeof(*e->unused_slot));
-	if (e->unused == NULL || e->holders == NULL || e->unused_slot == NULL)
+	if (e->unused_slot == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	while (blocks > 0)
-		e->unused[e->n_unused++] = (int32_t)--blocks;
 	for (int64_t i = e->o.seqs; config_recurrent(&e->model->config) && i > 0; i--)
 		e->unused_slot[e->n_unused_slot++] = (int32_t)i - 1;
 	return 0;
@@ -54,11 +52,14 @@ make_inputs(struct engine *e, struct err *err)
 	e->row = calloc(rows, sizeof(int32_t));
 	e->state_slot = calloc(seqs, sizeof(int32_t));
 	e->table = calloc(seqs * (size_t)e->max_blocks, sizeof(int32_t));
+	e->local_slot = calloc(pass, sizeof(int32_t));
+	e->local_table = calloc(seqs * (size_t)e->max_blocks, sizeof(int32_t));
 	e->rope = calloc(pass * (size_t)e->model->config.head_dim, sizeof(double));
 	e->logits = calloc(rows * (size_t)e->model->config.vocab, sizeof(float));
 	if (e->token == NULL || e->pos == NULL || e->slot == NULL || e->cu_seqlens == NULL ||
 	    e->key_len == NULL || e->row == NULL || e->table == NULL || e->logits == NULL ||
-	    e->state_slot == NULL || e->rope == NULL)
+	    e->state_slot == NULL || e->local_slot == NULL || e->local_table == NULL ||
+	    e->rope == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (e->model->adapters == NULL)
 		return 0;
@@ -77,9 +78,11 @@ free_parts(struct engine *e)
 	tape_free(e->whole.tape);
 	tape_free(e->early.tape);
 	model_cache_free(&e->cache);
-	free(e->unused);
-	free(e->holders);
+	pool_free(&e->pool);
+	pool_free(&e->local);
 	free(e->unused_slot);
+	free(e->local_slot);
+	free(e->local_table);
 	free(e->state_slot);
 	free(e->logits);
 	free(e->token);
@@ -292,45 +295,22 @@ struct seq *
 seq_new(struct engine *e, struct err *err)
 {
 	struct seq *s = calloc(1, sizeof(*s));
+	bool local = e->local.blocks > 0;
 
-	if (s == NULL || (s->block = calloc((size_t)e->max_blocks, sizeof(*s->block))) == NULL) {
+	if (s == NULL || (s->block = calloc((size_t)e->max_blocks, sizeof(*s->block))) == NULL ||
+	    (local && (s->local = calloc((size_t)e->max_blocks, sizeof(*s->local))) == NULL)) {
+		if (s != NULL)
+			free(s->block);
 		free(s);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
+	for (int64_t i = 0; i < e->max_blocks && local; i++)
+		s->local[i] = -1;
 	s->e = e;
 	s->want = 1;
 	s->at = s->slot = -1;
 	return s;
-}
-
-static void
-put_block(struct engine *e, int32_t block)
-{
-	if (--e->holders[block] == 0)
-		e->unused[e->n_unused++] = block;
-}
-
-/* An unused block, or -1. */
-static int32_t
-take_block(struct engine *e, struct err *err)
-{
-	int32_t block;
-
-	if (e->n_unused == 0)
-		return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
-		    (long long)(e->cache.sizes.blocks * CACHE_BLOCK));
-	block = e->unused[--e->n_unused];
-	e->holders[block] = 1;
-	return block;
-}
-
-/* Give back the cache blocks beyond the first n tokens. */
-static void
-release(struct seq *s, int64_t n)
-{
-	while (s->n_block * CACHE_BLOCK > whole_blocks(n - s->dropped))
-		put_block(s->e, s->block[--s->n_block]);
 }
 
 void
@@ -343,6 +323,7 @@ seq_free(struct seq *s)
 		s->e->unused_slot[s->e->n_unused_slot++] = s->slot;
 	free(s->token);
 	free(s->block);
+	free(s->local);
 	free(s);
 }
 
@@ -368,13 +349,15 @@ seq_push(struct seq *s, const int32_t *token, int64_t n, struct err *err)
 	return 0;
 }
 
-/* Compute tokens from n on again: all, where there are states or it sees what was dropped. */
+/* Compute tokens from n on again: all, where there are states or it sees what is gone. */
 static void
 take_back(struct seq *s, int64_t n)
 {
 	s->done = n;
-	if (config_recurrent(&s->e->model->config) || dropped_at(s->e, n) < s->dropped)
+	if (config_recurrent(&s->e->model->config) || dropped_at(s->e, n) < s->dropped ||
+	    !local_has(s, n))
 		s->done = s->guessed = s->dropped = s->sunk = 0;
+	local_release(s, s->done);
 }
 
 void
@@ -384,7 +367,8 @@ seq_truncate(struct seq *s, int64_t n)
 		s->n = n;
 	if (s->done > n)
 		take_back(s, n);
-	release(s, n);
+	seq_release(s, n);
+	local_release(s, n);
 	if (s->guessed > n)
 		s->guessed = n;
 	s->at = -1;
@@ -419,9 +403,10 @@ int64_t
 seq_steady(const struct seq *s)
 {
 	const struct engine *e = s->e;
-
-	return e->step == 0 || s->n == 0 ? engine_context(e) - s->n :
+	int64_t n = e->step == 0 || s->n == 0 ? engine_context(e) - s->n :
 	    dropped_at(e, s->n - 1) + engine_holds(e) - s->n;
+
+	return s->local != NULL && n > LOCAL_SPARE ? LOCAL_SPARE : n;
 }
 
 const int32_t *
@@ -458,18 +443,6 @@ wanted(const struct seq *s)
 	return s->want < s->n ? s->want : s->n;
 }
 
-/* Rows [from, from + n) of a layer's keys, values or states to those from to on. */
-static void
-copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t from, int64_t n)
-{
-	int64_t bytes = dtype_bytes(x->type, x->shape[1]);
-	union dev_args a = { .copy = { .y = dptr_add(x->data, to * bytes),
-	    .x = dptr_add(x->data, from * bytes), .bytes = n * bytes } };
-
-	if (bytes > 0)
-		dev_launch(e->model->dev, K_COPY, &a);
-}
-
 static int
 take_slot(struct seq *s, struct err *err)
 {
@@ -477,29 +450,6 @@ take_slot(struct seq *s, struct err *err)
 		return err_set(err, ERR_LIMIT, "states of %lld sequences are all in use",
 		    (long long)s->e->o.seqs);
 	s->slot = s->e->unused_slot[--s->e->n_unused_slot];
-	return 0;
-}
-
-/* A block that is written to is to be its own, with what was computed of it. */
-static int
-own_block(struct seq *s, int64_t i, struct err *err)
-{
-	struct engine *e = s->e;
-	int32_t block;
-
-	if (e->holders[s->block[i]] == 1)
-		return 0;
-	if ((block = take_block(e, err)) < 0)
-		return -1;
-	for (int64_t l = 0; l < e->model->config.layers &&
-	    i * CACHE_BLOCK < s->done - s->dropped; l++) {
-		copy_rows(e, &e->cache.k[l], block * CACHE_BLOCK, s->block[i] * CACHE_BLOCK,
-		    CACHE_BLOCK);
-		copy_rows(e, &e->cache.v[l], block * CACHE_BLOCK, s->block[i] * CACHE_BLOCK,
-		    CACHE_BLOCK);
-	}
-	put_block(e, s->block[i]);
-	s->block[i] = block;
 	return 0;
 }
 
@@ -513,17 +463,7 @@ seq_reserve(struct seq *s, struct err *err)
 	/* Where it moves on, sinks are written again, and so is what was dropped. */
 	if (s->n > 0 && dropped_at(s->e, s->n - 1) != s->sunk)
 		first = 0;
-	for (int64_t i = first; i < s->n_block && s->done < s->n; i++)
-		if (own_block(s, i, err) < 0)
-			return -1;
-	while (s->n_block < s->e->max_blocks && s->n_block * CACHE_BLOCK < s->n - s->dropped) {
-		int32_t block = take_block(s->e, err);
-
-		if (block < 0)
-			return -1;
-		s->block[s->n_block++] = block;
-	}
-	return 0;
+	return seq_blocks(s, first, err);
 }
 
 struct seq *
@@ -546,7 +486,8 @@ seq_fork(const struct seq *s, struct err *err)
 	to->sunk = s->sunk;
 	to->n_block = whole_blocks(s->done - s->dropped) / CACHE_BLOCK;
 	for (int64_t i = 0; i < to->n_block; i++)
-		e->holders[to->block[i] = s->block[i]]++;
+		e->pool.holders[to->block[i] = s->block[i]]++;
+	local_fork(to, s);
 	for (int64_t l = 0; l < e->model->config.layers && s->slot >= 0; l++) {
 		copy_rows(e, &e->cache.conv[l], to->slot, s->slot, 1);
 		copy_rows(e, &e->cache.scan[l], to->slot, s->slot, 1);
@@ -565,8 +506,10 @@ prepare(struct seq *const *seq, int n, struct err *err)
 	for (int i = 0; i < n; i++) {
 		int64_t base = model_rope_base(engine_config(seq[i]->e), seq[i]->n);
 
-		if (base != seq[i]->base)
+		if (base != seq[i]->base) {
 			seq[i]->done = 0;
+			local_release(seq[i], 0);
+		}
 		seq[i]->base = base;
 		seq[i]->at = -1;
 		if (seq[i]->done > seq[i]->n - wanted(seq[i]))
@@ -575,11 +518,11 @@ prepare(struct seq *const *seq, int n, struct err *err)
 	for (int i = 0; i < n; i++) {
 		if (seq_reserve(seq[i], err) < 0) {
 			for (; i >= 0; i--)
-				release(seq[i], seq[i]->done);
+				seq_release(seq[i], seq[i]->done);
 			return -1;
 		}
 	}
-	return 0;
+	return n == 0 ? 0 : local_room(seq, n, seq[0]->e->o.pass, err);
 }
 
 /* ---- passes ---- */
@@ -594,8 +537,12 @@ lay(struct engine *e, struct pass *p, const struct seq *s, int64_t i, int64_t po
 {
 	e->token[p->tokens] = s->token[i];
 	e->pos[p->tokens] = (int32_t)(s->base + pos);
-	e->slot[p->tokens++] = s->block[at / CACHE_BLOCK] * CACHE_BLOCK +
+	e->slot[p->tokens] = s->block[at / CACHE_BLOCK] * CACHE_BLOCK +
 	    (int32_t)(at % CACHE_BLOCK);
+	if (s->local != NULL)
+		e->local_slot[p->tokens] = s->local[at / CACHE_BLOCK] * CACHE_BLOCK +
+		    (int32_t)(at % CACHE_BLOCK);
+	p->tokens++;
 }
 
 /* What was laid since the last part sees so many keys. */
@@ -604,6 +551,9 @@ end_part(struct engine *e, struct pass *p, const struct seq *s, int64_t keys)
 {
 	memcpy(e->table + p->seqs * e->max_blocks, s->block,
 	    (size_t)s->n_block * sizeof(*s->block));
+	if (s->local != NULL)
+		memcpy(e->local_table + p->seqs * e->max_blocks, s->local,
+		    (size_t)s->n_block * sizeof(*s->local));
 	if (e->adapters > 0)
 		e->of_adapter[s->adapter] += p->tokens - e->cu_seqlens[p->seqs];
 	e->state_slot[p->seqs] = s->slot < 0 ? 0 : s->slot;
@@ -652,6 +602,7 @@ add(struct engine *e, struct pass *p, struct seq *s, int64_t pass, int64_t first
 		to = s->done + pass - p->tokens;
 	if (to > s->n)
 		to = s->n;
+	local_reserve(s, s->done, to);
 	for (; s->done < to; s->done++) {
 		if (s->done >= s->n - s->want) {
 			s->at = first + p->rows;
@@ -732,6 +683,10 @@ run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first
 	tape_upload(g->tape, io->key_len, e->key_len, p->seqs);
 	tape_upload(g->tape, io->state_slot, e->state_slot, p->seqs);
 	tape_upload(g->tape, io->block_table, e->table, p->seqs * e->max_blocks);
+	if (io->local_slot != NULL) {
+		tape_upload(g->tape, io->local_slot, e->local_slot, p->tokens);
+		tape_upload(g->tape, io->local_table, e->local_table, p->seqs * e->max_blocks);
+	}
 	tape_upload(g->tape, io->row, e->row, p->rows);
 	if (compute(e, g, p->tokens, err) < 0)
 		return -1;
@@ -777,6 +732,8 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 			i++;
 		if (p.tokens > 0 && run(e, &e->whole, &p, finished, err) < 0)
 			return -1;
+		for (int k = 0; k < n; k++)
+			local_pass(seq[k]);
 		finished += p.rows;
 	}
 	return 0;
@@ -790,7 +747,7 @@ engine_guess(struct engine *e, struct seq *s, struct err *err)
 
 	assert(e->early.tape != NULL && s->n > 0);
 	assert(dropped_at(e, s->done) == dropped_at(e, s->n - 1) || s->done == s->n);
-	if (seq_reserve(s, err) < 0)
+	if (seq_reserve(s, err) < 0 || local_room(&s, 1, s->n - s->done, err) < 0)
 		return -1;
 	if (s->done < s->guessed)
 		s->done = s->guessed;

@@ -6,6 +6,10 @@
  * many tokens and sequences that is, in passes of bounded size; how it is cut
  * into passes, and what runs beside it, never changes a bit of a result.
  *
+ * Layers that attend to a window of the model's keep that, a pass, and a little
+ * for tokens that are taken back, where this is less than all.  Who takes back
+ * more has all computed again.
+ *
  * With a window (StreamingLLM, arXiv 2309.17453) a sequence has no end: a token
  * sees the first tokens, the sinks, and at least the window before it.  What is
  * between is dropped an eighth of the window at once, and positions close the

@@ -10,10 +10,18 @@
 #include "infer/engine.h"
 #include "infer/solo.h"
 
+enum { LOCAL_SPARE = 64 };	/* tokens before a layer's window, for what is taken back */
+
 /* A recorded forward: the model, or its first layers. */
 struct graph {
 	struct tape	*tape;
 	struct model_io	 io;
+};
+
+/* Blocks of the cache: those that nobody has, and of each how many sequences have it. */
+struct pool {
+	int32_t		*unused, *holders;
+	int64_t		 blocks, n_unused;
 };
 
 struct engine {
@@ -23,15 +31,13 @@ struct engine {
 	struct engine_options o;
 	int64_t		 max_blocks;	/* of one sequence */
 	int64_t		 step;		/* tokens that are dropped at once; 0: none ever */
-	int32_t		*unused;	/* cache blocks, a stack */
-	int64_t		 n_unused;
-	int32_t		*holders;	/* of each block: how many sequences have it */
+	struct pool	 pool, local;	/* local: of layers with a window; none: as others */
 	int32_t		*unused_slot;	/* of states, a stack */
 	int64_t		 n_unused_slot;
 	float		*logits;	/* (rows, V) */
 	/* one pass's inputs */
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
-	int32_t		*state_slot;
+	int32_t		*state_slot, *local_slot, *local_table;
 	void		*rope;			/* rows of a table of positions */
 	struct solo	 solo;			/* of passes of few tokens */
 	/* with adapters: tokens of each in a pass, 0 being none; sequences in their order */
@@ -45,6 +51,9 @@ struct seq {
 	int32_t		*token, *block;
 	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
 	int64_t		 guessed;		/* those that the first layers have computed */
+	/* blocks [local_from, local_to) of layers with a window, and -1; NULL: as others */
+	int32_t		*local;
+	int64_t		 local_from, local_to;
 	int32_t		 slot;			/* of its states; -1: none */
 	int64_t		 base;			/* of positions that were computed */
 	int		 adapter;		/* 0: none */
@@ -53,6 +62,41 @@ struct seq {
 	int64_t		 want;			/* of how many last tokens to give logits */
 	int64_t		 at;			/* row of the last one's; -1: none */
 };
+
+/* The pool of a layer's blocks. */
+static inline const struct pool *
+pool_of(const struct engine *e, int64_t layer)
+{
+	return e->local.blocks > 0 && e->model->config.mixer[layer] == MIXER_LOCAL ? &e->local :
+	    &e->pool;
+}
+
+int pool_init(struct pool *p, int64_t blocks, struct err *err);
+void pool_free(struct pool *p);
+
+/* Rows [from, from + n) of a layer's keys, values or states to those from to on. */
+void copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t from, int64_t n);
+
+/* Give back the blocks beyond the first n tokens; take those for all, own from the first on. */
+void seq_release(struct seq *s, int64_t n);
+int seq_blocks(struct seq *s, int64_t first, struct err *err);
+
+/*
+ * Layers with a window need no more than it and what a pass adds: how many blocks
+ * that is, or 0 where it is not less than all.  Does a sequence have what a token
+ * at i sees there?  Give back what is beyond n tokens; after a pass, what no
+ * token will see.  Is there room for a pass of so many tokens, of these sequences?
+ * Then reserve() takes what is missing to write tokens [from, to).
+ */
+int64_t local_blocks(const struct config *c, const struct engine_options *o, int64_t all);
+bool local_has(const struct seq *s, int64_t i);
+void local_release(struct seq *s, int64_t n);
+void local_pass(struct seq *s);
+int local_room(struct seq *const *seq, int n, int64_t tokens, struct err *err);
+void local_reserve(struct seq *s, int64_t from, int64_t to);
+void local_fork(struct seq *to, const struct seq *s);
+/* Blocks for all that is computed and still seen, of a sequence that has none. */
+void local_begin(struct seq *s);
 
 /*
  * Cache blocks for all tokens, of which those not computed yet are in blocks

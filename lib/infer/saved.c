@@ -64,38 +64,46 @@ info_of(const struct engine *e, struct info *info, struct err *err)
 
 /* ---- what a sequence has on the device ---- */
 
-/* Rows of one tensor of a layer: blocks of keys and values, or its slot of states. */
+/*
+ * Rows of one tensor of a layer: blocks of keys and values from the first one that
+ * it has, or its slot of states.
+ */
 struct part {
 	const char	*id;
 	const struct tensor *x;
-	bool		 blocks;
+	const int32_t	*block;		/* NULL: the slot */
+	int64_t		 first, n;
 };
 
 enum { PARTS = 4 };
 
 static void
-parts_of(const struct engine *e, int64_t layer, struct part part[PARTS])
+parts_of(const struct seq *s, int64_t layer, struct part part[PARTS])
 {
-	const struct model_cache *c = &e->cache;
+	const struct model_cache *c = &s->e->cache;
+	int64_t blocks = (s->done + CACHE_BLOCK - 1) / CACHE_BLOCK;
+	bool local = pool_of(s->e, layer) == &s->e->local;
+	struct part all = { .block = local ? s->local : s->block,
+		.first = local ? s->local_from : 0 };
 
-	part[0] = (struct part){ "keys", &c->k[layer], true };
-	part[1] = (struct part){ "vals", &c->v[layer], true };
-	part[2] = (struct part){ "conv", &c->conv[layer], false };
-	part[3] = (struct part){ "scan", &c->scan[layer], false };
+	all.n = blocks - all.first;
+	for (int i = 0; i < PARTS; i++)
+		part[i] = i < 2 ? all : (struct part){ .n = s->slot >= 0 };
+	part[0].id = "keys";
+	part[0].x = &c->k[layer];
+	part[1].id = "vals";
+	part[1].x = &c->v[layer];
+	part[2].id = "conv";
+	part[2].x = &c->conv[layer];
+	part[3].id = "scan";
+	part[3].x = &c->scan[layer];
 }
 
+/* Of one block, or of the states. */
 static int64_t
-blocks_of(const struct seq *s)
+each_bytes(const struct part *p)
 {
-	return (s->done + CACHE_BLOCK - 1) / CACHE_BLOCK;
-}
-
-static int64_t
-part_bytes(const struct seq *s, const struct part *p)
-{
-	int64_t rows = p->blocks ? blocks_of(s) * CACHE_BLOCK : s->slot >= 0;
-
-	return rows * dtype_bytes(p->x->type, p->x->shape[1]);
+	return (p->block != NULL ? CACHE_BLOCK : 1) * dtype_bytes(p->x->type, p->x->shape[1]);
 }
 
 /* All of a part from or to host memory. */
@@ -103,16 +111,16 @@ static int
 move(const struct seq *s, const struct part *p, char *host, bool up, struct err *err)
 {
 	struct dev *dev = s->e->model->dev;
-	int64_t row = dtype_bytes(p->x->type, p->x->shape[1]);
-	int64_t rows = p->blocks ? CACHE_BLOCK : 1, n = p->blocks ? blocks_of(s) : 1;
+	int64_t each = each_bytes(p);
 
-	for (int64_t i = 0; i < n; i++) {
-		dptr at = dptr_add(p->x->data, (p->blocks ? s->block[i] : s->slot) * rows * row);
+	for (int64_t i = 0; i < p->n; i++) {
+		dptr at = dptr_add(p->x->data,
+		    (p->block != NULL ? p->block[p->first + i] : s->slot) * each);
 
 		if (up)
-			dev_upload(dev, at, host + i * rows * row, rows * row);
+			dev_upload(dev, at, host + i * each, each);
 		else
-			dev_download(dev, host + i * rows * row, at, rows * row);
+			dev_download(dev, host + i * each, at, each);
 	}
 	return dev_wait(dev, err);
 }
@@ -125,9 +133,10 @@ write_parts(const struct seq *s, struct chunk_writer *w, struct err *err)
 	for (int64_t l = 0; l < s->e->model->config.layers; l++) {
 		struct part part[PARTS];
 
-		parts_of(s->e, l, part);
+		parts_of(s, l, part);
 		for (int i = 0; i < PARTS; i++) {
-			int64_t bytes = part_bytes(s, &part[i]), arg[4] = { l };
+			int64_t bytes = part[i].n * each_bytes(&part[i]);
+			int64_t arg[4] = { l, part[i].first };
 			char *p;
 			int ret;
 
@@ -178,36 +187,34 @@ struct loading {
 	struct seq	*s;
 };
 
-/* The payload of the next chunk, of this id and between these many bytes. */
+/* The next chunk and its payload, of this id and between these many bytes. */
 static const char *
-need(struct loading *l, const char *id, int64_t least, int64_t most, int64_t *bytes,
+need(struct loading *l, const char *id, int64_t least, int64_t most, struct chunk *c,
     struct err *err)
 {
-	struct chunk c;
 	const void *p;
 	int rc;
 
-	while ((rc = chunk_next(&l->r, &c, err)) == 1 && memcmp(c.id, id, 4) != 0)
-		if (chunk_unknown(&l->r, &c, err) != 0)
+	while ((rc = chunk_next(&l->r, c, err)) == 1 && memcmp(c->id, id, 4) != 0)
+		if (chunk_unknown(&l->r, c, err) != 0)
 			return NULL;
 	if (rc < 0)
 		return NULL;
-	if (rc == 0 || c.length < least || c.length > most) {
+	if (rc == 0 || c->length < least || c->length > most) {
 		err_set(err, ERR_FORMAT, "byte %lld: not the '%s' of this model's cache",
-		    (long long)c.at, id);
+		    (long long)c->at, id);
 		return NULL;
 	}
 	l->b.limit = most + CHUNK_ALIGN;
-	*bytes = c.length;
-	return chunk_payload(&l->r, &c, true, &l->b, &p, err) == 0 ? p : NULL;
+	return chunk_payload(&l->r, c, true, &l->b, &p, err) == 0 ? p : NULL;
 }
 
 static int
 read_info(struct loading *l, struct info *got, struct err *err)
 {
 	struct info ours;
-	int64_t n;
-	const char *p = need(l, "info", sizeof(*got), SAMPLE, &n, err);
+	struct chunk c;
+	const char *p = need(l, "info", sizeof(*got), SAMPLE, &c, err);
 
 	if (p == NULL || info_of(l->s->e, &ours, err) < 0)
 		return -1;
@@ -226,11 +233,11 @@ static int
 read_tokens(struct loading *l, struct err *err)
 {
 	const struct config *c = &l->s->e->model->config;
-	int64_t n;
-	const char *p = need(l, "toks", 0, c->context * 4, &n, err);
+	struct chunk toks;
+	const char *p = need(l, "toks", 0, c->context * 4, &toks, err);
 
-	if (p == NULL ||
-	    (n > 0 && seq_push(l->s, (const int32_t *)(const void *)p, n / 4, err) < 0))
+	if (p == NULL || (toks.length > 0 && seq_push(l->s, (const int32_t *)(const void *)p,
+	    toks.length / 4, err) < 0))
 		return -1;
 	for (int64_t i = 0; i < l->s->n; i++)
 		if (l->s->token[i] < 0 || l->s->token[i] >= c->vocab)
@@ -239,27 +246,48 @@ read_tokens(struct loading *l, struct err *err)
 	return 0;
 }
 
+/*
+ * One part from a chunk, whose argument says with which block it begins.  A file of an
+ * engine that keeps more of a window's layers begins before; 1: one that kept less.
+ */
+static int
+read_part(struct loading *l, struct part *p, struct err *err)
+{
+	int64_t each = each_bytes(p), most = (p->first + p->n) * each, less;
+	struct chunk c;
+	char *data;
+
+	if (p->n * each == 0)
+		return 0;
+	if ((data = (char *)need(l, p->id, each, most, &c, err)) == NULL)
+		return -1;
+	less = c.arg[1];
+	if (less < 0 || less >= p->first + p->n || c.length != most - less * each)
+		return err_set(err, ERR_FORMAT, "byte %lld: '%s' from block %lld on, of %lld bytes",
+		    (long long)c.at, p->id, (long long)less, (long long)c.length);
+	return less > p->first ? 1 : move(l->s, p, data + (p->first - less) * each, true, err);
+}
+
+/* 1: something is not there. */
 static int
 read_parts(struct loading *l, struct err *err)
 {
 	struct seq *s = l->s;
+	int all = 0;
 
 	for (int64_t i = 0; i < s->e->model->config.layers; i++) {
 		struct part part[PARTS];
 
-		parts_of(s->e, i, part);
+		parts_of(s, i, part);
 		for (int j = 0; j < PARTS; j++) {
-			int64_t bytes = part_bytes(s, &part[j]);
-			char *p;
+			int ret = read_part(l, &part[j], err);
 
-			if (bytes == 0)
-				continue;
-			p = (char *)need(l, part[j].id, bytes, bytes, &bytes, err);
-			if (p == NULL || move(s, &part[j], p, true, err) < 0)
+			if (ret < 0)
 				return -1;
+			all |= ret;
 		}
 	}
-	return 0;
+	return all;
 }
 
 static int
@@ -285,8 +313,15 @@ read_seq(struct loading *l, struct err *err)
 		return -1;
 	s->base = info.base;
 	s->done = info.computed;
-	if (read_parts(l, err) < 0)
+	if (local_room(&s, 1, 0, err) < 0)
 		return -1;
+	local_begin(s);
+	if ((rc = read_parts(l, err)) < 0)
+		return -1;
+	if (rc == 1) {
+		s->done = 0;
+		local_release(s, 0);
+	}
 	while ((rc = chunk_next(&l->r, &c, err)) == 1)
 		if (chunk_unknown(&l->r, &c, err) != 0)
 			return -1;

@@ -48,7 +48,9 @@ parts_of(struct part part[PARTS], const struct model_cache *cache, const struct 
 	const struct config *c = &m->config;
 	const struct scan_sizes *s = &c->scan;
 	bool scans = c->mixer[layer] == MIXER_SCAN;
-	int64_t rows = cache->sizes.blocks * cache->sizes.block_size;
+	bool local = c->mixer[layer] == MIXER_LOCAL && cache->sizes.local > 0;
+	int64_t rows = (local ? cache->sizes.local : cache->sizes.blocks) *
+	    cache->sizes.block_size;
 	dtype type = cache->sizes.type, wide = params_wide(&m->params);
 	struct widths w = widths_of(m, layer);
 
@@ -120,6 +122,7 @@ model_cache_init(struct model_cache *cache, const struct model *m, struct dev *d
 	cache->conv = cache->v + layers;
 	cache->scan = cache->conv + layers;
 	if (blocks < 1 || block_size < 1 || slots < 1 ||
+	    sizes->local < 0 || sizes->local > blocks ||
 	    __builtin_mul_overflow(blocks, block_size, &rows) || rows > INT32_MAX ||
 	    slots > INT32_MAX || !lay_out(cache, m)) {
 		model_cache_free(cache);

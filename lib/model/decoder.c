@@ -87,14 +87,16 @@ attend_cached(struct build *b, int64_t layer, struct tensor *q, struct tensor *k
 {
 	const struct config *c = b->c;
 	struct tensor *ck = &b->cache->k[layer], *cv = &b->cache->v[layer];
+	bool local = mask == &b->mask[1] && b->io->local_slot != NULL;
+	struct tensor *slot = local ? b->io->local_slot : b->io->slot;
 	int64_t at = c->heads * c->head_dim, d_v = cv->shape[1] / c->kv_heads;
 	bool fused = k == NULL;
 
 	q = turned(b, q, c->head_dim);
 	k = fused ? q : turned(b, k, c->head_dim);
 	v = fused ? q : turned(b, v, d_v);
-	op_scatter(b->t, ck, k, fused ? at : 0, b->io->slot, c->kv_heads, mask->block_size);
-	op_scatter(b->t, cv, v, fused ? at + ck->shape[1] : 0, b->io->slot, c->kv_heads,
+	op_scatter(b->t, ck, k, fused ? at : 0, slot, c->kv_heads, mask->block_size);
+	op_scatter(b->t, cv, v, fused ? at + ck->shape[1] : 0, slot, c->kv_heads,
 	    mask->block_size);
 	return turned(b, op_attention(b->t, q, ck, cv, c->heads, c->kv_heads, mask), d_v);
 }
@@ -413,9 +415,15 @@ record_generate(struct build *b, int64_t max_blocks, int64_t max_rows)
 		    (int64_t[]){ adapters_count(b->m->adapters) + 1 });
 	io->block_table = tape_input(b->t, "block_table", DTYPE_I32, ROWS_FIXED, 2,
 	    (int64_t[]){ tape_seqs(b->t), max_blocks });
+	if (b->cache->sizes.local > 0) {
+		io->local_slot = token_input(b, "local slot", DTYPE_I32);
+		io->local_table = tape_input(b->t, "local block_table", DTYPE_I32, ROWS_FIXED, 2,
+		    (int64_t[]){ tape_seqs(b->t), max_blocks });
+	}
 	for (int i = 0; i < 2; i++) {
 		b->mask[i].key_len = io->key_len;
-		b->mask[i].block_table = io->block_table;
+		b->mask[i].block_table = i == 1 && io->local_table != NULL ? io->local_table :
+		    io->block_table;
 		b->mask[i].block_size = b->cache->sizes.block_size;
 	}
 	wanted_logits(b, max_rows);

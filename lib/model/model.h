@@ -239,6 +239,7 @@ struct model_cache {
 	struct tensor	*conv, *scan;	/* states of MIXER_SCAN: (slots, ..), wide */
 	struct cache_sizes {
 		int64_t	blocks, block_size, slots;
+		int64_t	local;		/* blocks of layers MIXER_LOCAL; 0: as of others */
 		dtype	type;		/* NONE: that of activations */
 		bool	plain;
 	} sizes;
@@ -287,6 +288,7 @@ struct model_io {
 	/* generation: */
 	struct tensor	*rope[2];		/* (T, rot) wide: of layers, local ones; or NULL */
 	struct tensor	*slot, *key_len, *block_table;
+	struct tensor	*local_slot, *local_table;	/* with blocks of their own; NULL */
 	struct tensor	*state_slot;		/* (S) int32: of a sequence's states in the cache */
 	struct tensor	*first;			/* (N + 1) int32: rows of adapters, behind others */
 	struct tensor	*row;			/* (R) int32: tokens whose logits are wanted */

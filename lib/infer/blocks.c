@@ -1,0 +1,237 @@
+/* Which cache blocks a sequence has, and takes, and gives back. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "infer/engine_impl.h"
+
+/* ---- pools ---- */
+
+int
+pool_init(struct pool *p, int64_t blocks, struct err *err)
+{
+	*p = (struct pool){ .blocks = blocks,
+	    .unused = calloc((size_t)blocks + 1, sizeof(*p->unused)),
+	    .holders = calloc((size_t)blocks + 1, sizeof(*p->holders)) };
+	if (p->unused == NULL || p->holders == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	while (blocks > 0)
+		p->unused[p->n_unused++] = (int32_t)--blocks;
+	return 0;
+}
+
+void
+pool_free(struct pool *p)
+{
+	free(p->unused);
+	free(p->holders);
+}
+
+static void
+put(struct pool *p, int32_t block)
+{
+	if (--p->holders[block] == 0)
+		p->unused[p->n_unused++] = block;
+}
+
+/* An unused block, or -1. */
+static int32_t
+take(struct pool *p, struct err *err)
+{
+	int32_t block;
+
+	if (p->n_unused == 0)
+		return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
+		    (long long)(p->blocks * CACHE_BLOCK));
+	block = p->unused[--p->n_unused];
+	p->holders[block] = 1;
+	return block;
+}
+
+static int64_t
+blocks_of(int64_t tokens)
+{
+	return (tokens + CACHE_BLOCK - 1) / CACHE_BLOCK;
+}
+
+/* ---- writing to what others have too ---- */
+
+void
+copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t from, int64_t n)
+{
+	int64_t bytes = dtype_bytes(x->type, x->shape[1]);
+	union dev_args a = { .copy = { .y = dptr_add(x->data, to * bytes),
+	    .x = dptr_add(x->data, from * bytes), .bytes = n * bytes } };
+
+	if (bytes > 0)
+		dev_launch(e->model->dev, K_COPY, &a);
+}
+
+/* The rows of a block in all layers of a pool to another one. */
+static void
+copy_block(struct engine *e, const struct pool *p, int32_t to, int32_t from)
+{
+	for (int64_t l = 0; l < e->model->config.layers; l++) {
+		if (pool_of(e, l) != p)
+			continue;
+		copy_rows(e, &e->cache.k[l], to * CACHE_BLOCK, from * CACHE_BLOCK, CACHE_BLOCK);
+		copy_rows(e, &e->cache.v[l], to * CACHE_BLOCK, from * CACHE_BLOCK, CACHE_BLOCK);
+	}
+}
+
+/* A block that is written to is to be its own, with what was computed of it, if anything was. */
+static int
+own(struct engine *e, struct pool *p, int32_t *block, bool computed, struct err *err)
+{
+	int32_t mine;
+
+	if (p->holders[*block] == 1)
+		return 0;
+	if ((mine = take(p, err)) < 0)
+		return -1;
+	if (computed)
+		copy_block(e, p, mine, *block);
+	put(p, *block);
+	*block = mine;
+	return 0;
+}
+
+/* ---- layers that see all ---- */
+
+void
+seq_release(struct seq *s, int64_t n)
+{
+	while (s->n_block > blocks_of(n - s->dropped))
+		put(&s->e->pool, s->block[--s->n_block]);
+}
+
+int
+seq_blocks(struct seq *s, int64_t first, struct err *err)
+{
+	struct engine *e = s->e;
+
+	for (int64_t i = first; i < s->n_block && s->done < s->n; i++)
+		if (own(e, &e->pool, &s->block[i], i * CACHE_BLOCK < s->done - s->dropped,
+		    err) < 0)
+			return -1;
+	while (s->n_block < e->max_blocks && s->n_block * CACHE_BLOCK < s->n - s->dropped) {
+		int32_t block = take(&e->pool, err);
+
+		if (block < 0)
+			return -1;
+		s->block[s->n_block++] = block;
+	}
+	return 0;
+}
+
+/* ---- layers that see a window ---- */
+
+int64_t
+local_blocks(const struct config *c, const struct engine_options *o, int64_t all)
+{
+	int64_t each = blocks_of(c->window + LOCAL_SPARE) + 3, n;
+	bool any = false;
+
+	for (int64_t i = 0; i < c->layers; i++)
+		any |= c->mixer[i] == MIXER_LOCAL;
+	n = o->seqs * each + blocks_of(o->pass) + 1;
+	return any && o->window == 0 && n < all ? n : 0;
+}
+
+/* The first block of which a token at i, and the next ones, see something. */
+static int64_t
+first_seen(const struct seq *s, int64_t i)
+{
+	int64_t at = i - s->e->model->config.window + 1;
+
+	return at > 0 ? at / CACHE_BLOCK : 0;
+}
+
+bool
+local_has(const struct seq *s, int64_t i)
+{
+	return s->local == NULL || i == 0 || first_seen(s, i) >= s->local_from;
+}
+
+void
+local_release(struct seq *s, int64_t n)
+{
+	if (s->local == NULL)
+		return;
+	while (s->local_to > s->local_from && s->local_to > blocks_of(n)) {
+		put(&s->e->local, s->local[--s->local_to]);
+		s->local[s->local_to] = -1;
+	}
+	if (n == 0)
+		s->local_from = s->local_to = 0;
+}
+
+void
+local_pass(struct seq *s)
+{
+	if (s->local == NULL)
+		return;
+	for (int64_t to = first_seen(s, s->done - LOCAL_SPARE); s->local_from < to &&
+	    s->local_from < s->local_to; s->local_from++) {
+		put(&s->e->local, s->local[s->local_from]);
+		s->local[s->local_from] = -1;
+	}
+}
+
+int
+local_room(struct seq *const *seq, int n, int64_t tokens, struct err *err)
+{
+	const struct engine *e = seq[0]->e;
+	int64_t need = blocks_of(tokens) + 1;
+
+	if (seq[0]->local == NULL)
+		return 0;
+	for (int i = 0; i < n; i++) {
+		const struct seq *s = seq[i];
+		int64_t most = blocks_of(e->model->config.window + LOCAL_SPARE) + 1;
+		int64_t held = s->local_to - s->local_from, all = blocks_of(s->n);
+
+		most = all < most ? all : most;
+		/* Two more: to begin, and where another sequence has the last one too. */
+		need += 2 + (most > held ? most - held : 0);
+	}
+	return need <= e->local.n_unused ? 0 : err_set(err, ERR_LIMIT, "the cache of %lld tokens "
+	    "for layers with a window is full", (long long)(e->local.blocks * CACHE_BLOCK));
+}
+
+void
+local_reserve(struct seq *s, int64_t from, int64_t to)
+{
+	struct engine *e = s->e;
+	struct err never;
+	int ret = 0;
+
+	if (s->local == NULL)
+		return;
+	for (int64_t i = from / CACHE_BLOCK; i < s->local_to && ret == 0; i++)
+		ret = own(e, &e->local, &s->local[i], i * CACHE_BLOCK < from, &never);
+	for (; s->local_to < blocks_of(to) && ret == 0; s->local_to++)
+		ret = (s->local[s->local_to] = take(&e->local, &never)) < 0 ? -1 : 0;
+	/* There was local_room(). */
+	assert(ret == 0);
+}
+
+void
+local_fork(struct seq *to, const struct seq *s)
+{
+	if (s->local == NULL)
+		return;
+	to->local_from = s->local_from;
+	to->local_to = s->local_to < blocks_of(s->done) ? s->local_to : blocks_of(s->done);
+	for (int64_t i = to->local_from; i < to->local_to; i++)
+		s->e->local.holders[to->local[i] = s->local[i]]++;
+}
+
+void
+local_begin(struct seq *s)
+{
+	if (s->local == NULL)
+		return;
+	s->local_from = s->local_to = first_seen(s, s->done - LOCAL_SPARE);
+	local_reserve(s, s->done, s->done);
+}
