@@ -374,7 +374,7 @@ rounds_once(const char *isa, int64_t m, int64_t n, int64_t k)
 	return good;
 }
 
-/* The squares of c = a^T b [+ c], or of a part of it. */
+/* The squares of c = a^T b [+ c], or of a b^T. */
 static double
 squares(const char *isa, int threads, const struct mm_case *s, double *want)
 {
@@ -409,8 +409,9 @@ squares(const char *isa, int threads, const struct mm_case *s, double *want)
 	union dev_args args = { .matmul = { .c = c, .a = a, .sumsq = sq,
 		.b = dptr_add(a, s->k * s->m * dtype_size(s->a_type)), .c_type = DTYPE_F32,
 		.a_type = s->a_type, .b_type = s->a_type, .m = { .cap = s->m },
-		.k = { .cap = s->k }, .n = s->n, .lda = s->m, .ldb = s->n, .ldc = s->n,
-		.ta = true, .add = s->add, .alpha = s->alpha } };
+		.k = { .cap = s->k }, .n = s->n, .lda = s->tb ? s->k : s->m,
+		.ldb = s->tb ? s->k : s->n, .ldc = s->n, .ta = !s->tb, .tb = s->tb,
+		.add = s->add, .alpha = s->alpha } };
 
 	dev_launch(d, K_MATMUL, &args);
 	dev_download(d, got, c, out * 4);
@@ -441,7 +442,7 @@ test_squares(void)
 		for (int k = 0; k < 12; k++) {
 			struct mm_case s = { .m = size[i][0], .n = size[i][1], .k = size[i][2],
 				.add = k & 1, .a_type = k & 2 ? DTYPE_BF16 : DTYPE_F32,
-				.alpha = k & 1 ? 0.5 : 1 };
+				.tb = i == 2, .alpha = k & 1 ? 0.5 : 1 };
 			double want, got = squares(isa[k / 4], 1, &s, &want);
 
 			worst = fmax(worst, fabs(got - want) / fmax(want, 1e-30));

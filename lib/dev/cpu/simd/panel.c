@@ -617,7 +617,7 @@ static void
 multiply_columns(const struct strip *s)
 {
 	struct tile_of t = { .s = s, .bias = s->bias, .from = s->from.p, .to = s->to.p,
-		.rows = s->rows, .n = s->n };
+		.rows = s->rows, .n = s->n, .squares = s->squares };
 	int64_t each = s->pairs ? 2 : 1, unit = UNIT * each, at = 0;
 	int64_t step = step_words(s->pairs, s->side->type) * each, steps = s->nk / step;
 	vf sums[MR][2] = { 0 };
