@@ -126,18 +126,6 @@ seq_blocks(struct seq *s, int64_t first, struct err *err)
 
 /* ---- layers that see a window ---- */
 
-int64_t
-local_blocks(const struct config *c, const struct engine_options *o, int64_t all)
-{
-	int64_t each = blocks_of(c->window + LOCAL_SPARE) + 3, n;
-	bool any = false;
-
-	for (int64_t i = 0; i < c->layers; i++)
-		any |= c->mixer[i] == MIXER_LOCAL;
-	n = o->seqs * each + blocks_of(o->pass) + 1;
-	return any && o->window == 0 && n < all ? n : 0;
-}
-
 /* The first block of which a token at i, and the next ones, see something. */
 static int64_t
 first_seen(const struct seq *s, int64_t i)

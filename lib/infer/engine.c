@@ -18,7 +18,8 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 
 	struct cache_sizes sizes = { .blocks = blocks, .block_size = CACHE_BLOCK,
 		.slots = e->o.seqs, .type = e->o.kv, .plain = e->o.plain,
-		.local = local_blocks(&e->model->config, &e->o, blocks) };
+		.local = e->step > 0 ? 0 : model_cache_local(&e->model->config, e->o.seqs,
+		    e->o.pass, CACHE_BLOCK, blocks) };
 
 	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0 ||
 	    pool_init(&e->pool, blocks, err) < 0 || pool_init(&e->local, sizes.local, err) < 0)

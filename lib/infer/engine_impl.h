@@ -10,8 +10,6 @@
 #include "infer/engine.h"
 #include "infer/solo.h"
 
-enum { LOCAL_SPARE = 64 };	/* tokens before a layer's window, for what is taken back */
-
 /* A recorded forward: the model, or its first layers. */
 struct graph {
 	struct tape	*tape;
@@ -82,13 +80,11 @@ void seq_release(struct seq *s, int64_t n);
 int seq_blocks(struct seq *s, int64_t first, struct err *err);
 
 /*
- * Layers with a window need no more than it and what a pass adds: how many blocks
- * that is, or 0 where it is not less than all.  Does a sequence have what a token
- * at i sees there?  Give back what is beyond n tokens; after a pass, what no
- * token will see.  Is there room for a pass of so many tokens, of these sequences?
- * Then reserve() takes what is missing to write tokens [from, to).
+ * Of layers with a window: does a sequence have what a token at i sees there?  Give
+ * back what is beyond n tokens; after a pass, what no token will see.  Is there room
+ * for a pass of so many tokens, of these sequences?  Then reserve() takes what is
+ * missing to write tokens [from, to).
  */
-int64_t local_blocks(const struct config *c, const struct engine_options *o, int64_t all);
 bool local_has(const struct seq *s, int64_t i);
 void local_release(struct seq *s, int64_t n);
 void local_pass(struct seq *s);

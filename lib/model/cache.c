@@ -147,3 +147,16 @@ model_cache_free(struct model_cache *cache)
 	free(cache->k);
 	*cache = (struct model_cache){ 0 };
 }
+
+int64_t
+model_cache_local(const struct config *c, int64_t seqs, int64_t pass, int64_t block_size,
+    int64_t all)
+{
+	int64_t each = (c->window + LOCAL_SPARE + block_size - 1) / block_size + 3, n;
+	bool any = false;
+
+	for (int64_t i = 0; i < c->layers; i++)
+		any |= c->mixer[i] == MIXER_LOCAL;
+	n = seqs * each + (pass + block_size - 1) / block_size + 1;
+	return any && n < all ? n : 0;
+}

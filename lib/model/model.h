@@ -254,6 +254,14 @@ int model_cache_init(struct model_cache *cache, const struct model *m, struct de
 void model_cache_free(struct model_cache *cache);
 
 /*
+ * Blocks that layers MIXER_LOCAL need for so many sequences: each has its window and
+ * LOCAL_SPARE tokens before it, and together what a pass adds.  0: not less than all.
+ */
+enum { LOCAL_SPARE = 64 };
+int64_t model_cache_local(const struct config *c, int64_t seqs, int64_t pass,
+    int64_t block_size, int64_t all);
+
+/*
  * What is added to the positions 0, 1, 2 ... of a sequence of this length, for
  * model_io.pos: where rotary tables differ by length (longrope), those of long
  * sequences lie behind.  One that grows past the bound is computed anew.

@@ -119,7 +119,8 @@ serve_pass(const struct model *m, struct model_cost *r, struct err *err)
 	int64_t block = 16, blocks = (m->config.context + block - 1) / block;
 	struct tape *t = tape_new(NULL, COST_SERVE_TOKENS, 1, params_tape(&m->params), err);
 	struct model copy = *m;
-	struct cache_sizes sizes = { .blocks = blocks, .block_size = block, .slots = 1 };
+	struct cache_sizes sizes = { .blocks = blocks, .block_size = block, .slots = 1,
+		.local = model_cache_local(&m->config, 1, COST_SERVE_TOKENS, block, blocks) };
 	struct model_cache cache;
 	struct model_io io;
 	struct tape_cost cost;
