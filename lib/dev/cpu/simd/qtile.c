@@ -52,7 +52,8 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
     struct rounded *r)
 {
 	vf x[QB], most, inverse, scale;
-	vi size = { 0 }, sum[2] = { { 0 }, { 0 } };
+	vi size = { 0 };
+	vu sum[2] = { { 0 }, { 0 } };		/* of a NaN's row they wrap */
 
 	turned(type, a, at, n, x);
 	UNROLL
@@ -68,15 +69,15 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
 		UNROLL
 		for (int j = 0; j < 4; j++) {
 			q[j] = (vi)(x[e + j] * inverse + 0x1.8p23f) - 0x4b400000;
-			sum[e / 16] += q[j];
+			sum[e / 16] += (vu)q[j];
 		}
 		put_words(q, r->word + e / 4 * QWORDS);
 	}
 	if (f->part == QB)
 		sum[0] += sum[1];
 	for (int i = 0; i < 2; i++)
-		vstore(r->start[i], f->least ? scale * __builtin_convertvector(sum[i], vf) :
-		    (vf)(sum[i] * -f->zero));
+		vstore(r->start[i], f->least ? scale * __builtin_convertvector((vi)sum[i], vf) :
+		    (vf)(sum[i] * (uint32_t)-f->zero));
 	vstore(r->scale, scale);
 }
 
