@@ -177,11 +177,16 @@ local_room(struct seq *const *seq, int n, int64_t tokens, struct err *err)
 	for (int i = 0; i < n; i++) {
 		const struct seq *s = seq[i];
 		int64_t most = blocks_of(e->model->config.window + LOCAL_SPARE) + 1;
-		int64_t held = s->local_to - s->local_from, all = blocks_of(s->n);
+		int64_t all = blocks_of(s->n), end = blocks_of(s->done), held;
 
 		most = all < most ? all : most;
-		/* Two more: to begin, and where another sequence has the last one too. */
+		held = (s->local_to < end ? s->local_to : end) - s->local_from;
+		/*
+		 * Two more: to begin, and where another sequence has the last one too.
+		 * Less what a guess has taken for tokens of this pass already.
+		 */
 		need += 2 + (most > held ? most - held : 0);
+		need -= s->local_to > end ? s->local_to - end : 0;
 	}
 	return need <= e->local.n_unused ? 0 : err_set(err, ERR_LIMIT, "the cache of %lld tokens "
 	    "for layers with a window is full", (long long)(e->local.blocks * CACHE_BLOCK));

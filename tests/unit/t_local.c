@@ -204,7 +204,7 @@ test_guesses(struct local_rig *g)
 
 	for (int64_t i = 1; i < LONG && good; i++) {
 		good = seq_push(s, g->text + i, 1, &err) == 0;
-		for (int k = 0; k < 3 && seq_steady(s) > 0 && good; k++)
+		for (int k = 0; k < 16 && seq_steady(s) > 0 && good; k++)
 			good = engine_guess(e, s, &err) == 0 &&
 			    seq_push(s, &(int32_t){ 3 }, 1, &err) == 0;
 		seq_truncate(s, i + 1);
