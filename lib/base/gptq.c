@@ -130,9 +130,11 @@ gptq_init(struct gptq *g, float *h, int64_t n, double damp, struct team *team, s
 	g->u = calloc((size_t)(n * n), sizeof(*g->u));
 	f.a = calloc((size_t)(n * n), sizeof(*f.a));
 	f.m = h;
-	if (g->order == NULL || g->weight == NULL || g->u == NULL || f.a == NULL) {
+	g->within = malloc((size_t)(n * QUANT_BLOCK_MAX) * sizeof(*g->within));
+	if (!g->order || !g->weight || !g->u || !g->within || !f.a) {
 		err_set(err, ERR_NOMEM, "out of memory");
 	} else if (arrange(g, h, f.a, damp, err) == 0) {
+		quant_within(g->within, h, n);
 		ret = decompose(&f, team);
 		if (ret < 0)
 			err_set(err, ERR_FORMAT, "inputs whose products are no positive matrix");
@@ -156,6 +158,7 @@ gptq_free(struct gptq *g)
 {
 	free(g->order);
 	free(g->weight);
+	free(g->within);
 	free(g->u);
 	*g = (struct gptq){ .n = 0 };
 }
@@ -215,7 +218,7 @@ begin_row(const struct gptq *g, dtype t, struct work *k, int r, char *x, const f
 {
 	int64_t n = g->n;
 
-	quant_encode(t, x, y, n, g->weight);
+	quant_encode_clipped(t, x, y, n, g->weight, g->within);
 	memcpy(k->block, x, (size_t)dtype_bytes(t, n));
 	memset(k->level, 0, (size_t)n);
 	quant_pack(t, k->block, k->level, n);

@@ -5,7 +5,7 @@
  * one after the other, those with the largest inputs first, and what a column
  * loses is taken up by those that are not rounded yet, so that the error of the
  * product stays least (GPTQ, arXiv 2210.17323).  Scales are those that
- * quant_encode() finds for the weights as they were.
+ * quant_encode_clipped() finds for the weights as they were.
  */
 #ifndef BASE_GPTQ_H
 #define BASE_GPTQ_H
@@ -19,6 +19,7 @@ struct gptq {
 	int32_t	*order;		/* that they are rounded in */
 	float	*u;		/* (n, n) upper triangular, U^T U = H^-1, in that order */
 	float	*weight;	/* importance of columns: H's diagonal */
+	float	*within;	/* quant_within() of H */
 };
 
 /*

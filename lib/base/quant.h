@@ -26,13 +26,17 @@ void quant_decode(dtype t, float *y, const void *x, int64_t n);
 void quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight);
 
 /*
- * The same for a row whose inputs x have the sums h = sum x x^T (n, n), weight
- * not NULL: of each block the one whose product with the inputs is nearest, out of
- * those that come of its elements cut off at 1, 0.95 .. 0.55 of the largest (AWQ,
- * arXiv 2306.00978).
+ * The same, weight not NULL, for a row whose inputs x have the sums h = sum x x^T:
+ * of each block the one whose product with the inputs is nearest, out of those
+ * that come of its elements cut off at 1, 0.95 .. 0.55 of the largest (AWQ, arXiv
+ * 2306.00978).  within is h in its blocks of QUANT_BLOCK_MAX: row i (of n) has
+ * h(i, k) at k % QUANT_BLOCK_MAX, for the k of its block.
  */
 void quant_encode_clipped(dtype t, void *x, const float *y, int64_t n, const float *weight,
-    const float *h);
+    const float *within);
+
+/* within (n, QUANT_BLOCK_MAX), of h (n, n) */
+void quant_within(float *within, const float *h, int64_t n);
 
 /* What n elements lost: to sum are added those of w (back - y)^2 and w y^2; w NULL: ones. */
 void quant_lost(double sum[2], const float *y, const float *back, const float *w, int64_t n);

@@ -41,7 +41,7 @@ struct quantize {
 	float		*weight;	/* of columns, of each of its matrices */
 	char		*seen;		/* the matrices that weight has something of */
 	struct gptq	 gptq;		/* of one of its matrices; n 0: none */
-	float		*grams;		/* or the sums, to clip by; NULL: none */
+	float		*within;	/* or quant_within() of the sums, to clip by; NULL: none */
 	int64_t		 grams_mat;	/* which; -1: not asked for yet */
 	double		*error, *size;	/* sums of a task's */
 	double		 held_error, held_size;
@@ -89,8 +89,8 @@ static void
 drop_grams(struct quantize *q)
 {
 	gptq_free(&q->gptq);
-	free(q->grams);
-	q->grams = NULL;
+	free(q->within);
+	q->within = NULL;
 	q->grams_mat = -1;
 }
 
@@ -125,6 +125,16 @@ hold(struct quantize *q, int i, struct err *err)
 	return 0;
 }
 
+static int
+hold_within(struct quantize *q, const float *h, int64_t n, struct err *err)
+{
+	q->within = malloc((size_t)(n * QUANT_BLOCK_MAX) * sizeof(*q->within));
+	if (q->within == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	quant_within(q->within, h, n);
+	return 0;
+}
+
 /* GPTQ for a matrix of the tensor that is held, or the sums, where its inputs are known. */
 static int
 hold_grams(struct quantize *q, dtype type, int64_t mat, struct err *err)
@@ -146,11 +156,10 @@ hold_grams(struct quantize *q, dtype type, int64_t mat, struct err *err)
 	for (int64_t k = 0; k < cols * cols && got > 0 && f->cols != NULL; k++)
 		h[k] /= f->cols[k / cols] * f->cols[k % cols];
 	if (got > 0 && q->o->clip)
-		q->grams = h;
+		got = hold_within(q, h, cols, err);
 	else if (got > 0)
 		got = gptq_init(&q->gptq, h, cols, DAMP, q->team, err);
-	if (q->grams == NULL)
-		free(h);
+	free(h);
 	q->grams_mat = mat;
 	return got < 0 ? err_wrap(err, "tensor '%s'", t->name) : 0;
 }
@@ -162,7 +171,7 @@ struct encode {
 	int64_t		 row, rows, step, cols;
 	const float	*weight;	/* of its columns, or NULL */
 	const struct gptq *gptq;	/* or NULL */
-	const float	*grams;		/* or NULL */
+	const float	*within;	/* or NULL */
 	char		*to;
 };
 
@@ -179,8 +188,8 @@ encode_channels(const struct encode *e, const float *y, int64_t n, char *p, floa
 static void
 encode_row(const struct encode *e, const float *y, char *p)
 {
-	if (e->grams != NULL && e->weight != NULL)
-		quant_encode_clipped(e->type, p, y, e->cols, e->weight, e->grams);
+	if (e->within != NULL && e->weight != NULL)
+		quant_encode_clipped(e->type, p, y, e->cols, e->weight, e->within);
 	else
 		quant_encode(e->type, p, y, e->cols, e->weight);
 }
@@ -275,7 +284,7 @@ encode(struct quantize *q, dtype type, int64_t row, int64_t rows, char *p, bool 
 		if (by_grams && hold_grams(q, type, mat, err) < 0)
 			return -1;
 		e.gptq = by_grams && q->gptq.n > 0 ? &q->gptq : NULL;
-		e.grams = by_grams ? q->grams : NULL;
+		e.within = by_grams ? q->within : NULL;
 		if (encode_mat(q, &e, err) < 0)
 			return -1;
 		e.to += e.rows * row_bytes(type, e.cols);

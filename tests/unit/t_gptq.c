@@ -96,11 +96,14 @@ clipped(const float *h, dtype t, const float *y, const float *weight, const char
 	const int64_t row = dtype_bytes(t, N);
 	const int block = dtype_block(t);
 	char *x = malloc((size_t)(ROWS * row)), what[80];
+	float *within = malloc(N * QUANT_BLOCK_MAX * sizeof(*within));
 	double with, without, better = 0;
 	int worse = 0;
 
+	quant_within(within, h, N);
 	for (int r = 0; r < ROWS; r++) {
-		quant_encode_clipped(t, x + r * row, y + r * N, N, weight, h);
+		quant_encode_clipped(t, x + r * row, y + r * N, N, weight,
+		    within);
 		with = lost_row(h, t, x + r * row, y + r * N, block);
 		without = lost_row(h, t, plain + r * row, y + r * N, block);
 		worse += with > without * 1.0001;
@@ -110,6 +113,7 @@ clipped(const float *h, dtype t, const float *y, const float *weight, const char
 	    better);
 	ok(worse == 0 && better < (quant_levels(t) == 16 ? 0.95 : 1), what);
 	free(x);
+	free(within);
 }
 
 int
