@@ -107,6 +107,23 @@ exits 0 'GPTQ of a GGUF file' llm-quantize -q $by --gptq --awq -t w4a16 -o both.
 near "$(kl both.gguf model4)" "$(kl q model4)"
 result 'is as near' $?
 
+exits 0 'a model whose rows are all of groups of 128' llm-init -q -m tok --layers 2 --width 256 \
+    --heads 4 --kv-heads 2 --ffn 512 --context 64 -o wide
+exits 0 'by rounding' llm-quantize -q -t w4a16 --report report -o wide-rtn wide
+types report >"$tmp/out"
+prints 'it has them' <<'EOF'
+F32 6
+I4_128 14
+EOF
+for how in awq gptq
+do
+	exits 0 "$how" llm-quantize -q $by --$how -t w4a16 -o wide-$how wide
+done
+# 0.6 and 0.12 of it with this text.
+echo "$(kl wide-awq wide) $(kl wide-gptq wide) $(kl wide-rtn wide)" |
+    awk '{ print "# " $0; exit !($1 < 0.8 * $3 && $2 < 0.3 * $3) }'
+result 'AWQ and GPTQ are much nearer' $?
+
 llm-init -a none --vocab 300 -o no 2>err
 for a in $(sed "s/.*'none': //; s/,//g; 1q" err)
 do
