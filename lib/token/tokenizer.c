@@ -371,6 +371,10 @@ tokenizer_make(const struct tokenizer_parts *parts, struct err *err)
 	} else if (tokenizer_text(&frame, &text, err) == 0) {
 		t->bos = t->eos = -1;
 		ret = parse(t, buf_str(&text), parts->wordpiece ? NULL : parts, err);
+		if (t->bos < 0 && parts->bos.p != NULL)
+			t->bos = parts->bos_id;
+		if (t->eos < 0 && parts->eos.p != NULL)
+			t->eos = parts->eos_id;
 		if (ret == 0)
 			ret = read_ends(t, NULL, err);
 	}

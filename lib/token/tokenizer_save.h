@@ -27,9 +27,9 @@ struct tokenizer_parts {
 	bool	 sentence;		/* SentencePiece's BPE, not of bytes: sentence.h */
 	bool	 prefix;		/* a space comes before each text */
 	bool	 wordpiece;		/* no merges, but BERT's words without case and accents */
-	bool	 add_bos;		/* texts begin with bos: token number bos_id */
-	int32_t	 bos_id, eos_id;	/* eos_id: of wordpiece, whose texts end with it too */
+	bool	 add_bos;		/* texts begin with bos; those of wordpiece end with eos */
 	str	 bos, eos, unk, pad;	/* p NULL: none */
+	int32_t	 bos_id, eos_id;	/* numbers of bos and eos, where there are those */
 	str	 chat_template;
 };
 

@@ -53,6 +53,16 @@ prints 'it tokenizes' <<'EOF'
 38 32 36 35
 EOF
 
+# What ends a text is said in another place there; no name helps to guess this one.
+cp -r "$tmp/model" "$tmp/ends"
+sed -i 's,"</s>","<|x|>",' "$tmp/ends"/[ts]*_*.json
+sed -i 's/"eos_token_id": 1/"eos_token_id": 0/' "$tmp/ends"/*config.json
+llm-convert -o "$tmp/ends.gguf" "$tmp/ends" &&
+    llm-eval -t perplexity -m "$tmp/ends" "$tmp/text" >"$tmp/want" &&
+    llm-eval -t perplexity -m "$tmp/ends.gguf" "$tmp/text" | cmp - "$tmp/want" &&
+    ! llm-eval -t perplexity -m "$tmp/model" "$tmp/text" | cmp -s - "$tmp/want"
+result 'texts end with the same token in a directory and its file' $?
+
 # SentencePiece's tokenizers have scores there, and merges in tokenizer.json.
 for kind in llama2 gemma
 do
