@@ -35,9 +35,9 @@ vhash(vu x)
 
 /* The key of a parameter's rounding at a step. */
 static inline uint32_t
-moment_key(uint64_t key, int64_t step, int order)
+moment_key(uint64_t key, int64_t step)
 {
-	uint64_t x = key + (uint64_t)(2 * step + order) * 0x9e3779b97f4a7c15u;
+	uint64_t x = key + (uint64_t)step * 0x9e3779b97f4a7c15u;
 
 	x = (x ^ x >> 31) * 0xbf58476d1ce4e5b9u;
 	return (uint32_t)(x ^ x >> 29);
@@ -106,16 +106,18 @@ vget_u8(const uint8_t *from, int64_t n)
 
 /* ---- bf16 ---- */
 
+/* What elements from `at' on are rounded by: the low half first moments, the high one second. */
+INLINE vu
+bf16_noise(uint32_t key, int64_t at)
+{
+	return vhash(((vu)viota() + (uint32_t)at) * 0x9e3779b1u ^ key);
+}
+
 /* To one of the two neighbours, the nearer one more often: right in the mean. */
 INLINE void
-bf16_put(uint16_t *to, const float *x, int64_t at, int64_t n, uint32_t key)
+bf16_put(uint16_t *to, vf x, int64_t n, vu noise, int order)
 {
-	for (int64_t i = 0; i < n; i += VW) {
-		vu r = vhash(((vu)viota() + (uint32_t)(at + i)) * 0x9e3779b1u ^ key);
-		vu u = (vu)vload_to(x + i, n - i) + (r & 0xffff);
-
-		vput_u16(to + i, u >> 16, n - i);
-	}
+	vput_u16(to, ((vu)x + (order == FIRST ? noise & 0xffff : noise >> 16)) >> 16, n);
 }
 
 /* ---- 8 bits ---- */
@@ -222,7 +224,9 @@ moment_put(const struct moment_how *how, const struct moment *m, int64_t at, int
     const float *buf)
 {
 	if (how->type == DTYPE_BF16)
-		bf16_put((uint16_t *)cpu_ptr(m->at) + at, buf, at, n, how->key);
+		for (int64_t i = 0; i < n; i += VW)
+			bf16_put((uint16_t *)cpu_ptr(m->at) + at + i, vload_to(buf + i, n - i),
+			    n - i, bf16_noise(how->key, at + i), how->order);
 	else if (how->type == DTYPE_U8)
 		code_put((uint8_t *)cpu_ptr(m->at) + at, cpu_f32(m->scale) + at / MOMENT_BLOCK,
 		    buf, n, how->order);

@@ -26,7 +26,7 @@ momentum_task(void *ctx, int64_t task, int member)
 	const struct cpu_job *job = ctx;
 	const struct k_momentum *a = job->args;
 	const struct dev_step *s = cpu_ptr(a->step);
-	struct moment_how how = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) };
+	struct moment_how how = { a->moments, FIRST, moment_key(a->key, s->step) };
 	const float *g = cpu_f32(a->g);
 	float buf[MOMENT_BLOCK], *y = cpu_f32(a->y);
 	int64_t from = cpu_from(job, task), to = cpu_to(job, task);

@@ -14,18 +14,42 @@ struct update {
 	struct moment_how first, second;
 };
 
+INLINE vf
+adamw(const struct update *u, vf p, vf g, vf *m, vf *v)
+{
+	vf d = g * u->scale;
+
+	*m = u->b1 * *m + (1 - u->b1) * d;
+	*v = u->b2 * *v + (1 - u->b2) * d * d;
+	return u->keep * p - u->lr1 * *m / (vsqrt(*v) * u->rsqrt_c2 + u->eps);
+}
+
 static void
 adamw_span(const struct update *u, float *p, const float *g, float *m, float *v, int64_t n)
 {
 	for (int64_t i = 0; i < n; i += VW) {
-		vf d = vload_to(g + i, n - i) * u->scale;
-		vf first = u->b1 * vload_to(m + i, n - i) + (1 - u->b1) * d;
-		vf second = u->b2 * vload_to(v + i, n - i) + (1 - u->b2) * d * d;
+		vf first = vload_to(m + i, n - i), second = vload_to(v + i, n - i);
+		vf x = vload_to(p + i, n - i);
 
+		vstore_to(p + i, adamw(u, x, vload_to(g + i, n - i), &first, &second), n - i);
 		vstore_to(m + i, first, n - i);
 		vstore_to(v + i, second, n - i);
-		vstore_to(p + i, u->keep * vload_to(p + i, n - i) -
-		    u->lr1 * first / (vsqrt(second) * u->rsqrt_c2 + u->eps), n - i);
+	}
+}
+
+/* Moments in bf16 take no buffer, and one number rounds both; elements from `at' on. */
+static void
+adamw_bf16_span(const struct update *u, float *p, const float *g, uint16_t *m, uint16_t *v,
+    int64_t at, int64_t n)
+{
+	for (int64_t i = 0; i < n; i += VW) {
+		vf first = vget(DTYPE_BF16, m, i, n - i), second = vget(DTYPE_BF16, v, i, n - i);
+		vf x = vload_to(p + i, n - i);
+		vu noise = bf16_noise(u->first.key, at + i);
+
+		vstore_to(p + i, adamw(u, x, vload_to(g + i, n - i), &first, &second), n - i);
+		bf16_put(m + i, first, n - i, noise, FIRST);
+		bf16_put(v + i, second, n - i, noise, SECOND);
 	}
 }
 
@@ -42,12 +66,18 @@ adamw_task(void *ctx, int64_t task, int member)
 	(void)member;
 	for (int64_t i = cpu_from(job, task); i < to; i += MOMENT_BLOCK) {
 		int64_t n = to - i < MOMENT_BLOCK ? to - i : MOMENT_BLOCK;
-		float *m = moment_get(&u->first, &a->m, i, n, m_buf);
-		float *v = moment_get(&u->second, &a->v, i, n, v_buf);
 
-		adamw_span(u, p + i, g + i, m, v, n);
-		moment_put(&u->first, &a->m, i, n, m);
-		moment_put(&u->second, &a->v, i, n, v);
+		if (a->moments == DTYPE_BF16) {
+			adamw_bf16_span(u, p + i, g + i, (uint16_t *)cpu_ptr(a->m.at) + i,
+			    (uint16_t *)cpu_ptr(a->v.at) + i, i, n);
+		} else {
+			float *m = moment_get(&u->first, &a->m, i, n, m_buf);
+			float *v = moment_get(&u->second, &a->v, i, n, v_buf);
+
+			adamw_span(u, p + i, g + i, m, v, n);
+			moment_put(&u->first, &a->m, i, n, m);
+			moment_put(&u->second, &a->v, i, n, v);
+		}
 		copy_out(a->p_out, a->p_type, p, i, n);
 	}
 	vstream_end();
@@ -64,8 +94,8 @@ OF_ISA(k_adamw)(struct cpu *c, const union dev_args *args)
 		.lr1 = (float)(lr / (1 - pow(a->beta1, t))),
 		.rsqrt_c2 = (float)(1 / sqrt(1 - pow(a->beta2, t))),
 		.eps = (float)a->eps, .keep = (float)(1 - lr * a->decay),
-		.first = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) },
-		.second = { a->moments, SECOND, moment_key(a->key, s->step, SECOND) },
+		.first = { a->moments, FIRST, moment_key(a->key, s->step) },
+		.second = { a->moments, SECOND, moment_key(a->key, s->step) },
 	};
 	struct cpu_job job = { .c = c, .args = args, .tmp = &u, .n = a->n, .step = STEP };
 
@@ -119,7 +149,7 @@ OF_ISA(k_lion)(struct cpu *c, const union dev_args *args)
 	struct update u = {
 		.scale = (float)s->scale, .b1 = (float)a->beta1, .b2 = (float)a->beta2,
 		.lr1 = (float)lr, .keep = (float)(1 - lr * a->decay),
-		.first = { a->moments, FIRST, moment_key(a->key, s->step, FIRST) },
+		.first = { a->moments, FIRST, moment_key(a->key, s->step) },
 	};
 	struct cpu_job job = { .c = c, .args = args, .tmp = &u, .n = a->n, .step = STEP };
 
