@@ -41,4 +41,14 @@ rig_close(struct rig *g)
 	team_free(g->team);
 }
 
+/* A sequence of these tokens. */
+static inline struct seq *
+rig_seq(struct engine *e, const int32_t *token, int64_t n)
+{
+	struct seq *s = seq_new(e, &err);
+
+	must(s != NULL && seq_push(s, token, n, &err) == 0, "sequence");
+	return s;
+}
+
 #endif

@@ -43,15 +43,6 @@ engine_of(struct local_rig *g, int64_t pass, int64_t seqs, int64_t early)
 	return e;
 }
 
-static struct seq *
-seq_of(struct engine *e, const int32_t *token, int64_t n)
-{
-	struct seq *s = seq_new(e, &err);
-
-	must(s != NULL && seq_push(s, token, n, &err) == 0, "sequence");
-	return s;
-}
-
 static bool
 same(const struct local_rig *g, const struct seq *s)
 {
@@ -80,7 +71,7 @@ rig_up(struct local_rig *g, const struct config *c, dtype kv, int threads)
 	for (int i = 0; i < LONG; i++)
 		g->text[i] = (int32_t)((i * i * 7 + i / 5) % VOCAB);
 	e = engine_of(g, LARGE, 1, 0);
-	s = seq_of(e, g->text, LONG);
+	s = rig_seq(e, g->text, LONG);
 	must(engine_run(e, &s, 1, &err) == 0, "run");
 	memcpy(g->want, seq_logits(s), sizeof(g->want));
 	seq_free(s);
@@ -105,7 +96,7 @@ test_passes(struct local_rig *g)
 
 	for (int i = 0; i < 5; i++) {
 		struct engine *e = engine_of(g, pass[i], 1, 0);
-		struct seq *s = seq_of(e, g->text, LONG);
+		struct seq *s = rig_seq(e, g->text, LONG);
 
 		cut &= engine_run(e, &s, 1, &err) == 0 && same(g, s);
 		cut &= s->local_to - s->local_from <= (WINDOW + LOCAL_SPARE) / CACHE_BLOCK + 2;
@@ -115,8 +106,8 @@ test_passes(struct local_rig *g)
 	ok(cut, "passes of 1 to 100 tokens");
 	for (int i = 0; i < 4; i++) {
 		struct engine *e = engine_of(g, pass[i], 3, 0);
-		struct seq *s[3] = { seq_of(e, g->text + 9, 111), seq_of(e, g->text, 1),
-		    seq_of(e, g->text + 5, 390) };
+		struct seq *s[3] = { rig_seq(e, g->text + 9, 111), rig_seq(e, g->text, 1),
+		    rig_seq(e, g->text + 5, 390) };
 
 		for (int64_t n = 1, k; n < LONG && beside; n += k) {
 			k = n % 37 + 1 < LONG - n ? n % 37 + 1 : LONG - n;
@@ -136,7 +127,7 @@ static void
 test_taken_back(struct local_rig *g)
 {
 	struct engine *e = engine_of(g, SMALL, 2, 0);
-	struct seq *s = seq_of(e, g->text, 300), *fork;
+	struct seq *s = rig_seq(e, g->text, 300), *fork;
 	bool few, many = true, forked = true;
 
 	must(engine_run(e, &s, 1, &err) == 0, "run");
@@ -168,7 +159,7 @@ static bool
 loads(struct local_rig *g, const char *name, int64_t from, int64_t to, int64_t computed)
 {
 	struct engine *e = engine_of(g, from, 1, 0);
-	struct seq *s = seq_of(e, g->text, 290);
+	struct seq *s = rig_seq(e, g->text, 290);
 	bool good = engine_run(e, &s, 1, &err) == 0 && seq_save(s, name, &err) == 0;
 
 	seq_free(s);
@@ -199,7 +190,7 @@ static void
 test_guesses(struct local_rig *g)
 {
 	struct engine *e = engine_of(g, SMALL, 1, 1);
-	struct seq *s = seq_of(e, g->text, 1);
+	struct seq *s = rig_seq(e, g->text, 1);
 	bool good = engine_run(e, &s, 1, &err) == 0;
 
 	for (int64_t i = 1; i < LONG && good; i++) {
@@ -225,7 +216,7 @@ test_full(struct local_rig *g)
 	bool good;
 
 	for (; n < 8; n++) {
-		s[n] = seq_of(e, g->text, 100);
+		s[n] = rig_seq(e, g->text, 100);
 		if (engine_run(e, &s[n], 1, &err) < 0)
 			break;
 	}

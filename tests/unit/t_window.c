@@ -42,21 +42,12 @@ engine_of(struct long_rig *g, struct engine_options o)
 	return e;
 }
 
-static struct seq *
-seq_of(struct engine *e, const int32_t *token, int64_t n)
-{
-	struct seq *s = seq_new(e, &err);
-
-	must(s != NULL && seq_push(s, token, n, &err) == 0, "sequence");
-	return s;
-}
-
 /* Logits after the first n tokens of the text, read as o has it; the caller frees them. */
 static float *
 logits_after(struct long_rig *g, struct engine_options o, int64_t n)
 {
 	struct engine *e = engine_of(g, o);
-	struct seq *s = seq_of(e, g->text, n);
+	struct seq *s = rig_seq(e, g->text, n);
 	size_t bytes = (size_t)g->vocab * sizeof(float);
 	float *y = malloc(bytes);
 
@@ -85,7 +76,7 @@ test_golden(const char *name)
 	must((f = st_open(path, &err)) != NULL && (token = st_find(f, "token")) != NULL &&
 	    (logits = st_find(f, "logits")) != NULL, path);
 	e = engine_of(&g, (struct engine_options){ .sinks = SINKS, .kv = DTYPE_F32 });
-	s = seq_of(e, NULL, 0);
+	s = rig_seq(e, NULL, 0);
 	for (int64_t i = 0; i < token->shape[0]; i++) {
 		must(seq_push(s, (const int32_t *)token->data + i, 1, &err) == 0 &&
 		    engine_run(e, &s, 1, &err) == 0, "run");
@@ -156,8 +147,8 @@ in_turns(struct long_rig *g, struct engine_options o, const float *want)
 
 	o.seqs = 2;
 	e = engine_of(g, o);
-	s[0] = seq_of(e, g->text + 20, 40);
-	s[1] = seq_of(e, g->text, 1);
+	s[0] = rig_seq(e, g->text + 20, 40);
+	s[1] = rig_seq(e, g->text, 1);
 	for (int64_t i = 1, n; i < LONG && good; i += n) {
 		n = i % 7 + 1 < LONG - i ? i % 7 + 1 : LONG - i;
 		good = seq_push(s[1], g->text + i, n, &err) == 0 &&
@@ -216,7 +207,7 @@ test_taken_back(void)
 	rig_up(&g, "llama", 1, NULL);
 	want = logits_after(&g, o, LONG);
 	e = engine_of(&g, o);
-	s = seq_of(e, g.text, LONG - 20);
+	s = rig_seq(e, g.text, LONG - 20);
 	for (int64_t n = LONG - 1; n > 0; n -= 37) {
 		good &= engine_run(e, &s, 1, &err) == 0;
 		seq_truncate(s, n);
@@ -259,7 +250,7 @@ test_saved(void)
 	rig_up(&g, "llama", 1, NULL);
 	want = logits_after(&g, o, LONG);
 	e = engine_of(&g, (struct engine_options){ .sinks = SINKS, .seqs = 2 });
-	s = seq_of(e, g.text, HOLDS);
+	s = rig_seq(e, g.text, HOLDS);
 	must(engine_run(e, &s, 1, &err) == 0 && seq_save(s, name, &err) == 0 &&
 	    (t = seq_load(e, name, &err)) != NULL, "save and load");
 	ok(seq_length(t) == HOLDS && seq_push(t, g.text + HOLDS, LONG - HOLDS, &err) == 0 &&
@@ -273,7 +264,7 @@ test_saved(void)
 	engine_free(e);
 	e = engine_new(&g.r.m, &(struct engine_options){ .cache = 0 }, &err);
 	must(e != NULL, "engine");
-	s = seq_of(e, g.text, HOLDS + 1);
+	s = rig_seq(e, g.text, HOLDS + 1);
 	must(engine_run(e, &s, 1, &err) == 0 && seq_save(s, name, &err) == 0, "save");
 	seq_free(s);
 	engine_free(e);
@@ -303,7 +294,7 @@ test_guesses(void)
 	want = logits_after(&g, o, LONG);
 	o.early = 1;
 	e = engine_of(&g, o);
-	s = seq_of(e, g.text, 1);
+	s = rig_seq(e, g.text, 1);
 	good &= engine_run(e, &s, 1, &err) == 0;
 	for (int64_t i = 1; i < LONG; i++) {
 		good &= seq_push(s, g.text + i, 1, &err) == 0;
@@ -339,7 +330,7 @@ test_bounded(void)
 	ok(engine_holds(e) == HOLDS && engine_settings(e)->cache == HOLDS &&
 	    engine_context(e) > n && g.r.m.config.context < HOLDS + STEP + 1,
 	    "a cache of what a sequence holds");
-	s = seq_of(e, NULL, 0);
+	s = rig_seq(e, NULL, 0);
 	for (int64_t i = 0; i < n && good; i++)
 		good = seq_push(s, g.text + i % LONG, 1, &err) == 0 && engine_run(e, &s, 1, &err) == 0;
 	for (int64_t i = 0; i < g.vocab && good; i++)
