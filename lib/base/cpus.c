@@ -9,22 +9,31 @@
 
 #define NO_QUOTA 1e9
 
+cpu_set_t *
+cpus_allowed(size_t *size)
+{
+	/* The kernel refuses a mask smaller than its own: 1024 may be too few. */
+	for (int cpus = 1024; cpus <= 1 << 18; cpus *= 4) {
+		cpu_set_t *set = CPU_ALLOC((size_t)cpus);
+
+		*size = CPU_ALLOC_SIZE((size_t)cpus);
+		if (set == NULL)
+			break;
+		if (sched_getaffinity(0, *size, set) == 0)
+			return set;
+		CPU_FREE(set);
+	}
+	return NULL;
+}
+
 static int
 affinity_cpus(void)
 {
-	int n = 0;
+	size_t size;
+	cpu_set_t *set = cpus_allowed(&size);
+	int n = set != NULL ? CPU_COUNT_S(size, set) : 0;
 
-	/* The kernel refuses a mask smaller than its own: 1024 may be too few. */
-	for (int cpus = 1024; n == 0 && cpus <= 1 << 18; cpus *= 4) {
-		cpu_set_t *set = CPU_ALLOC((size_t)cpus);
-		size_t size = CPU_ALLOC_SIZE((size_t)cpus);
-
-		if (set == NULL)
-			break;
-		if (sched_getaffinity(0, size, set) == 0)
-			n = CPU_COUNT_S(size, set);
-		CPU_FREE(set);
-	}
+	CPU_FREE(set);
 	return n > 0 ? n : 1;
 }
 

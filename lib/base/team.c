@@ -1,11 +1,14 @@
 #include "base/team.h"
 
-#include <assert.h>
+#include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/team_impl.h"
 
 /*
  * How long a member looks for work before it sleeps: some 20 us, the time
@@ -17,16 +20,17 @@
 struct team {
 	int		 n, spin;
 	bool		 alone;
-	/* The job: written before turn is raised, read after it was seen. */
+	cpu_set_t	*allowed;		/* the caller's, if it is pinned, or NULL */
+	size_t		 allowed_size;
+	/* The job: written while no task is left, read by who has claimed one. */
 	void		(*fn)(void *ctx, int64_t task, int member);
 	void		*ctx;
 	int64_t		 tasks;
-	_Alignas(64) atomic_llong next;		/* task to hand out */
-	_Alignas(64) atomic_uint turn;		/* counts jobs */
-	atomic_int	 busy;			/* members not done with the job */
+	_Alignas(64) atomic_llong unclaimed;	/* tasks to hand out */
+	_Alignas(64) atomic_llong unfinished;	/* tasks not handed out, or not done */
 	atomic_int	 asleep;		/* members in pthread_cond_wait() */
-	atomic_bool	 waiting;		/* the caller sleeps until busy is 0 */
-	bool		 quit;
+	atomic_bool	 waiting;		/* the caller sleeps until all is done */
+	atomic_bool	 quit;
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 start, finish;
 	struct member {
@@ -46,30 +50,61 @@ relax(void)
 #endif
 }
 
-static void
-work(struct team *t, int id)
+/*
+ * A claim holds the job where it is, for it ends when all its tasks are done.
+ * So a member that the system put aside between two tasks is not waited for:
+ * it finds nothing left, or claims from whatever job is at hand by then.
+ */
+static bool
+claim(struct team *t, int64_t *task)
 {
-	long long i;
+	long long left = atomic_load_explicit(&t->unclaimed, memory_order_relaxed);
 
-	while ((i = atomic_fetch_add_explicit(&t->next, 1, memory_order_relaxed)) < t->tasks)
-		t->fn(t->ctx, i, id);
+	do {
+		if (left == 0)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&t->unclaimed, &left, left - 1,
+	    memory_order_acquire, memory_order_relaxed));
+	*task = t->tasks - left;
+	return true;
 }
 
 static void
-await_turn(struct team *t, unsigned seen)
+work(struct team *t, int id)
+{
+	int64_t task;
+
+	while (claim(t, &task)) {
+		t->fn(t->ctx, task, id);
+		if (atomic_fetch_sub(&t->unfinished, 1) == 1 && atomic_load(&t->waiting)) {
+			pthread_mutex_lock(&t->lock);
+			pthread_cond_signal(&t->finish);
+			pthread_mutex_unlock(&t->lock);
+		}
+	}
+}
+
+static bool
+has_work(struct team *t)
+{
+	return atomic_load(&t->unclaimed) > 0 || atomic_load(&t->quit);
+}
+
+static void
+await_work(struct team *t)
 {
 	for (int i = 0; i < t->spin; i++) {
-		if (atomic_load_explicit(&t->turn, memory_order_acquire) != seen)
+		if (has_work(t))
 			return;
 		relax();
 	}
 	/*
-	 * asleep is raised before turn is looked at, and the caller raises turn
-	 * before it looks at asleep: one of the two sees the other.
+	 * asleep is raised before the tasks are looked at, and the caller hands
+	 * out tasks before it looks at asleep: one of the two sees the other.
 	 */
 	pthread_mutex_lock(&t->lock);
 	atomic_fetch_add(&t->asleep, 1);
-	while (atomic_load(&t->turn) == seen)
+	while (!has_work(t))
 		pthread_cond_wait(&t->start, &t->lock);
 	atomic_fetch_sub(&t->asleep, 1);
 	pthread_mutex_unlock(&t->lock);
@@ -79,26 +114,17 @@ static void *
 member_main(void *arg)
 {
 	struct member *m = arg;
-	struct team *t = m->team;
 
-	for (unsigned seen = 0;; seen++) {
-		await_turn(t, seen);
-		if (t->quit)
-			return NULL;
-		work(t, m->id);
-		if (atomic_fetch_sub(&t->busy, 1) == 1 && atomic_load(&t->waiting)) {
-			pthread_mutex_lock(&t->lock);
-			pthread_cond_signal(&t->finish);
-			pthread_mutex_unlock(&t->lock);
-		}
+	while (!atomic_load(&m->team->quit)) {
+		work(m->team, m->id);
+		await_work(m->team);
 	}
+	return NULL;
 }
 
 static void
-begin_turn(struct team *t)
+wake(struct team *t)
 {
-	atomic_store(&t->busy, t->n - 1);
-	atomic_fetch_add(&t->turn, 1);
 	if (atomic_load(&t->asleep) > 0) {
 		pthread_mutex_lock(&t->lock);
 		pthread_cond_broadcast(&t->start);
@@ -107,16 +133,16 @@ begin_turn(struct team *t)
 }
 
 static void
-end_turn(struct team *t)
+await_end(struct team *t)
 {
 	for (int i = 0; i < t->spin; i++) {
-		if (atomic_load_explicit(&t->busy, memory_order_acquire) == 0)
+		if (atomic_load_explicit(&t->unfinished, memory_order_acquire) == 0)
 			return;
 		relax();
 	}
 	pthread_mutex_lock(&t->lock);
 	atomic_store(&t->waiting, true);
-	while (atomic_load(&t->busy) > 0)
+	while (atomic_load(&t->unfinished) > 0)
 		pthread_cond_wait(&t->finish, &t->lock);
 	atomic_store(&t->waiting, false);
 	pthread_mutex_unlock(&t->lock);
@@ -175,10 +201,36 @@ team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int memb
 	t->fn = fn;
 	t->ctx = ctx;
 	t->tasks = n;
-	atomic_store_explicit(&t->next, 0, memory_order_relaxed);
-	begin_turn(t);
+	atomic_store(&t->unfinished, n);
+	atomic_store(&t->unclaimed, n);
+	wake(t);
 	work(t, 0);
-	end_turn(t);
+	await_end(t);
+}
+
+void
+team_pin(struct team *t)
+{
+	size_t size, cpu = (size_t)sched_getcpu();
+	cpu_set_t *all = cpus_allowed(&size), *one = malloc(size);
+
+	if (t->n == 1 || t->allowed != NULL || all == NULL || one == NULL ||
+	    CPU_COUNT_S(size, all) != t->n || team_cpus() != t->n) {
+		CPU_FREE(all);
+		free(one);
+		return;
+	}
+	/* The caller stays where it is: a program beside this one may do the same. */
+	for (int i = 0; i < t->n; i++) {
+		while (cpu >= size * CHAR_BIT || !CPU_ISSET_S(cpu, size, all))
+			cpu = cpu < size * CHAR_BIT ? cpu + 1 : 0;
+		CPU_ZERO_S(size, one);
+		CPU_SET_S(cpu++, size, one);
+		pthread_setaffinity_np(i == 0 ? pthread_self() : t->member[i].thread, size, one);
+	}
+	free(one);
+	t->allowed = all;
+	t->allowed_size = size;
 }
 
 void
@@ -192,12 +244,15 @@ team_free(struct team *t)
 {
 	if (t == NULL)
 		return;
-	t->quit = true;
-	begin_turn(t);
+	atomic_store(&t->quit, true);
+	wake(t);
 	for (int i = 1; i < t->n; i++)
 		pthread_join(t->member[i].thread, NULL);
 	pthread_mutex_destroy(&t->lock);
 	pthread_cond_destroy(&t->start);
 	pthread_cond_destroy(&t->finish);
+	if (t->allowed != NULL)
+		sched_setaffinity(0, t->allowed_size, t->allowed);
+	CPU_FREE(t->allowed);
 	free(t);
 }

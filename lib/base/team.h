@@ -35,6 +35,14 @@ int team_size(const struct team *t);
 void team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int member),
     void *ctx);
 
+/*
+ * Keep each thread on a processor of its own until team_free(), if the team has
+ * as many as the process may use.  Beside another program the kernel otherwise
+ * puts two of them on one processor now and then, and a job's end awaits the
+ * slowest.  Called by the thread that will call team_run().
+ */
+void team_pin(struct team *t);
+
 /* Until told otherwise, team_run() has the caller do all alone. */
 void team_alone(struct team *t, bool alone);
 

@@ -1,5 +1,7 @@
 /* The team: every task once, pipelines in order, failures by item order. */
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -253,10 +255,58 @@ test_quota(void)
 	ok(team_cpus() >= 1 && team_cpus() <= TEAM_MAX, "team_cpus is a team's size");
 }
 
+struct places {
+	atomic_int	arrived, together;
+	int		cpu[TEAM_MAX];
+};
+
+/* Each task waits for all the others, so that each is another member's. */
+static void
+note_place(void *ctx, int64_t task, int member)
+{
+	struct places *p = ctx;
+
+	(void)task;
+	atomic_fetch_add(&p->arrived, 1);
+	while (atomic_load(&p->arrived) < p->together)
+		sched_yield();
+	p->cpu[member] = sched_getcpu();
+}
+
+static void
+test_pin(void)
+{
+	int cpus = team_cpus(), bad = 0;
+	struct places p = { .together = cpus };
+	struct err err;
+	struct team *t = team_new(cpus, &err), *more = team_new(cpus + 1, &err);
+	size_t size;
+	cpu_set_t *set = cpus_allowed(&size);
+	bool whole = CPU_COUNT_S(size, set) == cpus;
+
+	CPU_FREE(set);
+	team_pin(more);
+	set = cpus_allowed(&size);
+	ok((CPU_COUNT_S(size, set) == cpus) == whole, "more threads than processors: not pinned");
+	CPU_FREE(set);
+	team_pin(t);
+	team_run(t, cpus, note_place, &p);
+	for (int i = 0; whole && i < cpus; i++)
+		for (int j = 0; j < i; j++)
+			bad += p.cpu[i] == p.cpu[j];
+	ok(bad == 0, "a pinned team has one thread on each processor, but for a quota");
+	team_free(t);
+	set = cpus_allowed(&size);
+	ok((CPU_COUNT_S(size, set) == cpus) == whole, "the caller is free again without it");
+	CPU_FREE(set);
+	team_free(more);
+}
+
 int
 main(void)
 {
 	test_run();
+	test_pin();
 	test_pipe();
 	test_quota();
 	return tap_done();

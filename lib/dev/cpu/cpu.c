@@ -479,6 +479,8 @@ cpu_open(const char *isa, struct team *team, unsigned flags, struct err *err)
 	}
 	c->dev.ops = &cpu_ops;
 	c->dev.team = team;
+	if (team != NULL)
+		team_pin(team);
 	c->isa = found;
 	c->strict = (flags & DEV_STRICT) != 0;
 	c->dev.info.memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
