@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "base/team_impl.h"
 
@@ -17,11 +19,27 @@
  */
 #define SPIN 4000
 
+/*
+ * A processor that has other work takes its thread away every few ms.  A member
+ * lets others in by itself, between two tasks, when it has computed so long:
+ * of a task that it had to leave the middle of all would await the end.
+ */
+#define TURN 1000000			/* ns */
+
+/*
+ * And the caller, without which no job begins, changes places with another when
+ * it is sent away oftener than this.
+ */
+#define AWAY 100			/* times a second */
+#define LOOK 50000000			/* ns from one look at it to the next */
+
 struct team {
 	int		 n, spin;
-	bool		 alone;
-	cpu_set_t	*allowed;		/* the caller's, if it is pinned, or NULL */
-	size_t		 allowed_size;
+	/* Where the caller may be, and room for one processor, if pinned; or NULL. */
+	cpu_set_t	*allowed, *one;
+	size_t		 set_size;
+	int		 other;			/* who changed places with the caller last */
+	int64_t		 looked, away;		/* when, and how often it was sent away then */
 	/* The job: written while no task is left, read by who has claimed one. */
 	void		(*fn)(void *ctx, int64_t task, int member);
 	void		*ctx;
@@ -37,8 +55,19 @@ struct team {
 		struct team	*team;
 		pthread_t	 thread;
 		int		 id;
-	}		 member[];
+		size_t		 cpu;		/* if pinned */
+		int64_t		 since;		/* when it let others in */
+	}		 member[];		/* the first is the caller */
 };
+
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 static inline void
 relax(void)
@@ -70,17 +99,30 @@ claim(struct team *t, int64_t *task)
 }
 
 static void
-work(struct team *t, int id)
+let_others_in(struct member *m)
+{
+	int64_t at = now();
+
+	if (at - m->since < TURN)
+		return;
+	m->since = at;
+	sched_yield();
+}
+
+static void
+work(struct team *t, struct member *m)
 {
 	int64_t task;
 
 	while (claim(t, &task)) {
-		t->fn(t->ctx, task, id);
+		t->fn(t->ctx, task, m->id);
 		if (atomic_fetch_sub(&t->unfinished, 1) == 1 && atomic_load(&t->waiting)) {
 			pthread_mutex_lock(&t->lock);
 			pthread_cond_signal(&t->finish);
 			pthread_mutex_unlock(&t->lock);
 		}
+		if (m->id > 0)
+			let_others_in(m);
 	}
 }
 
@@ -116,7 +158,7 @@ member_main(void *arg)
 	struct member *m = arg;
 
 	while (!atomic_load(&m->team->quit)) {
-		work(m->team, m->id);
+		work(m->team, m);
 		await_work(m->team);
 	}
 	return NULL;
@@ -147,6 +189,49 @@ await_end(struct team *t)
 	atomic_store(&t->waiting, false);
 	pthread_mutex_unlock(&t->lock);
 }
+
+/* ---- places ---- */
+
+static void
+put(struct team *t, const struct member *m)
+{
+	CPU_ZERO_S(t->set_size, t->one);
+	CPU_SET_S(m->cpu, t->set_size, t->one);
+	pthread_setaffinity_np(m->thread, t->set_size, t->one);
+}
+
+static int64_t
+times_away(void)
+{
+	struct rusage r;
+
+	return getrusage(RUSAGE_THREAD, &r) == 0 ? r.ru_nivcsw : 0;
+}
+
+static void
+look_around(struct team *t)
+{
+	struct member *caller = &t->member[0], *m;
+	int64_t at = now(), away;
+	size_t cpu = caller->cpu;
+
+	if (at - t->looked < LOOK)
+		return;
+	away = times_away();
+	if ((away - t->away) * 1000000000 > AWAY * (at - t->looked)) {
+		t->other = t->other % (t->n - 1) + 1;
+		m = &t->member[t->other];
+		caller->cpu = m->cpu;
+		m->cpu = cpu;
+		put(t, caller);
+		put(t, m);
+		away = times_away();
+	}
+	t->away = away;
+	t->looked = at;
+}
+
+/* ---- the team ---- */
 
 struct team *
 team_new(int n, struct err *err)
@@ -193,18 +278,20 @@ void
 team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int member),
     void *ctx)
 {
-	if (t->n == 1 || n <= 1 || t->alone) {
+	if (t->n == 1 || n <= 1) {
 		for (int64_t i = 0; i < n; i++)
 			fn(ctx, i, 0);
 		return;
 	}
+	if (t->allowed != NULL)
+		look_around(t);
 	t->fn = fn;
 	t->ctx = ctx;
 	t->tasks = n;
 	atomic_store(&t->unfinished, n);
 	atomic_store(&t->unclaimed, n);
 	wake(t);
-	work(t, 0);
+	work(t, &t->member[0]);
 	await_end(t);
 }
 
@@ -212,31 +299,28 @@ void
 team_pin(struct team *t)
 {
 	size_t size, cpu = (size_t)sched_getcpu();
-	cpu_set_t *all = cpus_allowed(&size), *one = malloc(size);
+	cpu_set_t *all;
 
-	if (t->n == 1 || t->allowed != NULL || all == NULL || one == NULL ||
-	    CPU_COUNT_S(size, all) != t->n || team_cpus() != t->n) {
+	if (t->n == 1 || t->allowed != NULL || team_cpus() != t->n)
+		return;
+	all = cpus_allowed(&size);
+	t->one = malloc(size);
+	if (all == NULL || t->one == NULL || CPU_COUNT_S(size, all) != t->n) {
 		CPU_FREE(all);
-		free(one);
 		return;
 	}
+	t->allowed = all;
+	t->set_size = size;
+	t->member[0].thread = pthread_self();
 	/* The caller stays where it is: a program beside this one may do the same. */
 	for (int i = 0; i < t->n; i++) {
 		while (cpu >= size * CHAR_BIT || !CPU_ISSET_S(cpu, size, all))
 			cpu = cpu < size * CHAR_BIT ? cpu + 1 : 0;
-		CPU_ZERO_S(size, one);
-		CPU_SET_S(cpu++, size, one);
-		pthread_setaffinity_np(i == 0 ? pthread_self() : t->member[i].thread, size, one);
+		t->member[i].cpu = cpu++;
+		put(t, &t->member[i]);
 	}
-	free(one);
-	t->allowed = all;
-	t->allowed_size = size;
-}
-
-void
-team_alone(struct team *t, bool alone)
-{
-	t->alone = alone;
+	t->looked = now();
+	t->away = times_away();
 }
 
 void
@@ -252,7 +336,8 @@ team_free(struct team *t)
 	pthread_cond_destroy(&t->start);
 	pthread_cond_destroy(&t->finish);
 	if (t->allowed != NULL)
-		sched_setaffinity(0, t->allowed_size, t->allowed);
+		sched_setaffinity(0, t->set_size, t->allowed);
 	CPU_FREE(t->allowed);
+	free(t->one);
 	free(t);
 }

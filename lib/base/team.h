@@ -11,7 +11,6 @@
 #ifndef BASE_TEAM_H
 #define BASE_TEAM_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -42,9 +41,6 @@ void team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int
  * slowest.  Called by the thread that will call team_run().
  */
 void team_pin(struct team *t);
-
-/* Until told otherwise, team_run() has the caller do all alone. */
-void team_alone(struct team *t, bool alone);
 
 void team_free(struct team *t);
 

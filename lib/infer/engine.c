@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/progress.h"
 #include "model/adapters.h"
 
-enum { GUESS_PASS = 32, FEW = 4 };	/* tokens of a guess at once; of few */
+enum { GUESS_PASS = 32 };		/* tokens of a guess at once */
 
 /* ---- the cache ---- */
 
@@ -642,29 +641,6 @@ upload_adapters(struct engine *e, const struct graph *g)
 	tape_upload(g->tape, g->io.first, e->first, e->adapters + 1);
 }
 
-/*
- * Compute what was recorded.  Passes of few tokens wait for memory and each other
- * more than they compute: there one thread may do better.
- */
-static int
-compute(struct engine *e, const struct graph *g, int64_t tokens, struct err *err)
-{
-	struct team *team = e->model->dev->team;
-	double start = progress_now();
-	bool few = team != NULL && team_size(team) > 1 && tokens <= FEW && g == &e->whole;
-	int ret;
-
-	if (few)
-		team_alone(team, solo_next(&e->solo));
-	tape_forward(g->tape, 0, -1);
-	ret = dev_wait(e->model->dev, err);
-	if (few) {
-		team_alone(team, false);
-		solo_took(&e->solo, progress_now() - start);
-	}
-	return ret;
-}
-
 /* Run a pass; logits of its finished sequences go to rows from first on. */
 static int
 run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first, struct err *err)
@@ -689,7 +665,8 @@ run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first
 		tape_upload(g->tape, io->local_table, e->local_table, p->seqs * e->max_blocks);
 	}
 	tape_upload(g->tape, io->row, e->row, p->rows);
-	if (compute(e, g, p->tokens, err) < 0)
+	tape_forward(g->tape, 0, -1);
+	if (dev_wait(e->model->dev, err) < 0)
 		return -1;
 	if (p->rows > 0)
 		tape_download(g->tape, io->logits, e->logits + first * vocab, p->rows * vocab);

@@ -8,7 +8,6 @@
 #define INFER_ENGINE_IMPL_H
 
 #include "infer/engine.h"
-#include "infer/solo.h"
 
 /* A recorded forward: the model, or its first layers. */
 struct graph {
@@ -37,7 +36,6 @@ struct engine {
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
 	int32_t		*state_slot, *local_slot, *local_table;
 	void		*rope;			/* rows of a table of positions */
-	struct solo	 solo;			/* of passes of few tokens */
 	/* with adapters: tokens of each in a pass, 0 being none; sequences in their order */
 	int		 adapters;
 	int32_t		*of_adapter, *first;
