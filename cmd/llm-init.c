@@ -131,7 +131,7 @@ static void
 take_tokenizer(struct init *o)
 {
 	struct err err;
-	struct tokenizer *t = tokenizer_load(o->tokenizer, &err);
+	struct tokenizer *t = model_tokenizer(o->tokenizer, &err);
 	int n;
 
 	if (t == NULL)

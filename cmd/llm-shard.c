@@ -15,6 +15,7 @@
 #include "fmt/shard.h"
 #include "fmt/shard_convert.h"
 #include "fmt/shard_list.h"
+#include "model/model.h"
 #include "token/tokenizer.h"
 #include "tool/tool.h"
 
@@ -233,7 +234,7 @@ static void
 ask_tokenizer(const char *path, struct shard_info *of)
 {
 	struct err err;
-	struct tokenizer *t = tokenizer_load(path, &err);
+	struct tokenizer *t = model_tokenizer(path, &err);
 
 	if (t == NULL)
 		tool_fail(NULL, &err);

@@ -37,7 +37,7 @@ open_model(struct draft_opts *o, struct dev *dev, const struct tokenizer *tok)
 	struct tokenizer *other;
 	struct err err;
 
-	if ((other = tokenizer_load(o->model, &err)) == NULL)
+	if ((other = model_tokenizer(o->model, &err)) == NULL)
 		tool_fail(NULL, &err);
 	theirs = tokenizer_fingerprint(other);
 	tokenizer_free(other);

@@ -138,11 +138,13 @@ result 'draws others' $?
 # ---- guesses: the text is never another, however many of them are wrong ----
 
 llm-init -q -m tok --layers 1 --width 32 --heads 2 --context 64 -s 9 -o other
+exits 0 'a draft for one file' llm-convert -o other.gguf other
 for how in '-T 0' '-T 0.9 -s 5' '-T 1.5 --top-k 30 --presence-penalty 0.5 --stop ed'
 do
 	exits 0 "$how" llm-generate -m $model -p 'The kernel of The kernel' -n 50 $how
 	cp out plainly
-	for guess in --lookup '--early-exit 1' '--draft other' "--draft $model"
+	for guess in --lookup '--early-exit 1' '--draft other' '--draft other.gguf' \
+	    "--draft $model"
 	do
 		exits 0 "$guess" llm-generate -m $model -p 'The kernel of The kernel' -n 50 $how \
 		    $guess
