@@ -368,27 +368,49 @@ float_of(const uint32_t *p)
 
 /* f goes on over parts of up to QS elements; sums are turned, a is a strip of one row. */
 INLINE vf
-chain(enum form form, int part, bool least, int parts, const vf *sums, const float *d,
-    const float *m, const uint32_t *a, vf f)
+chain(enum form form, bool least, int parts, const vf *sums, const struct qpanel *b,
+    const uint32_t *a, vf f)
 {
-	const int each = QB / part, words = 8 + each + 1, most = QS / part;
-
 	UNROLL
-	for (int p = 0; p < most; p++) {
-		const uint32_t *at = a + p / each * words, *start = at + p % each * (1 + part / 4);
+	for (int p = 0; p < QS / 32; p++, a += 10) {
 		vi sum;
 
 		if (p >= parts)
 			break;
-		sum = (vi)sums[part == 32 ? lane_of(form, 2 * p) / 2 : lane_of(form, p)];
+		sum = (vi)sums[lane_of(form, 2 * p) / 2];
 		if (!least)
-			sum += word_of(start);
-		f = vfma(__builtin_convertvector(sum, vf),
-		    vload(d + p * QW) * float_of(at + words - 1), f);
+			sum += word_of(a);
+		f = vfma(__builtin_convertvector(sum, vf), vload(b->d + p * QW) * float_of(a + 9),
+		    f);
 		if (least)
-			f = vfma(vload(m + p * QW), float_of(start), f);
+			f = vfma(vload(b->m + p * QW), float_of(a), f);
 	}
 	return f;
+}
+
+/* The same of parts of 16. */
+INLINE vf
+chain_of_16(enum form form, int drop, bool least, const vf *sums, const struct qpanel *b,
+    const uint32_t *a, vf f)
+{
+	vf g = { 0 };
+
+	UNROLL
+	for (int i = 0; i < QS / 32; i++, a += 11) {
+		vi x = (vi)sums[lane_of(form, 2 * i)], y = (vi)sums[lane_of(form, 2 * i + 1)];
+
+		if (!least) {
+			x += word_of(a);
+			y += word_of(a + 5);
+		}
+		g = pair_fma(x, y, drop, (vi)load64((const uint8_t *)(b->pair + i * QW)),
+		    float_of(a + 10), g);
+		if (least) {
+			f = vfma(vload(b->m + 2 * i * QW), float_of(a), f);
+			f = vfma(vload(b->m + (2 * i + 1) * QW), float_of(a + 5), f);
+		}
+	}
+	return vfma(g, vload(b->d), f);
 }
 
 /* Up to VW rows of b, ld bytes apart, and where the sums go. */
@@ -468,7 +490,8 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 {
 	int64_t steps = (w->k + QS - 1) / QS, per = qwords(&w->form, QS);
 	float d[QS / 16 * QW], m[QS / 16 * QW];
-	const struct qpanel scales = { .d = d, .m = m };
+	uint32_t pair[QS / QB * QW];
+	const struct qpanel scales = { .d = d, .m = m, .pair = pair };
 	uint32_t head[QS / 32][VW];
 	vf f[QFEW] = { { 0 } };
 
@@ -482,14 +505,18 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 			OF_ISA(qscales)(kind.type, r->b + s * kind.bytes, r->ld, r->n, left,
 			    &scales, w->pad);
 		for (int64_t i = 0; i < n; i++) {
+			const uint32_t *a = w->strip + i * w->words + s * per;
 			vf t[VW];
 
-			if (kind.part == 32)
+			if (kind.part == 32) {
 				turn_pairs(w->sums + i * VW, t);
-			else
+				f[i] = chain(kind.form, kind.least, (int)(left / 32), t, &scales, a,
+				    f[i]);
+			} else {
 				turn_all(w->sums + i * VW, t);
-			f[i] = chain(kind.form, kind.part, kind.least, (int)(left / kind.part), t,
-			    d, m, w->strip + i * w->words + s * per, f[i]);
+				f[i] = chain_of_16(kind.form, qdrop(kind.type), kind.least, t,
+				    &scales, a, f[i]);
+			}
 		}
 	}
 	for (int64_t i = 0; i < n; i++)

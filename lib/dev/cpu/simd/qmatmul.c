@@ -13,7 +13,7 @@
 #include "dev/cpu/simd/qpanel.h"
 
 enum {
-	ROWS = 86 * QT,			/* most rows that a panel is unpacked for */
+	ROWS = 516 / QT * QT,		/* most rows that a panel is unpacked for */
 	FEWEST = 8 * QT,		/* less are not worth it */
 	FLOATS = 1 << 21,		/* weights that are floats at a time */
 };
@@ -90,7 +90,7 @@ struct desk {
 static int64_t
 desk_bytes(const struct k_matmul *p, int64_t rows)
 {
-	return line_up(QK * QW) + 2 * line_up(QK / 16 * QW * 4) +
+	return line_up(QK * QW) + 2 * line_up(QK / 16 * QW * 4) + line_up(QK / QB * QW * 4) +
 	    line_up(VW * dtype_bytes(p->b_type, QK)) + line_up(rows * QW * 4) +
 	    QFEW * (blocks_of(p->k.cap, QS) * QS + VW * (int64_t)sizeof(vi));
 }
@@ -107,6 +107,8 @@ desk_of(const struct qmm *mm, int member)
 	at += line_up(QK / 16 * QW * 4);
 	d.panel.m = (float *)(void *)at;
 	at += line_up(QK / 16 * QW * 4);
+	d.panel.pair = (uint32_t *)(void *)at;
+	at += line_up(QK / QB * QW * 4);
 	d.pad = (uint8_t *)at;
 	at += line_up(VW * dtype_bytes(mm->p->b_type, QK));
 	d.sums = (float *)(void *)at;
@@ -150,7 +152,7 @@ unpack(const struct qmm *mm, const struct desk *d, const uint8_t *b, int64_t n, 
 {
 	dtype type = mm->p->b_type;
 	struct qpanel to = d->panel;
-	int64_t parts = QS / mm->form.part, next = k0 + k < mm->k ? k0 + k : 0;
+	int64_t next = k0 + k < mm->k ? k0 + k : 0;
 	struct qsoon soon = qsoon_of(b + (next == 0 ? QW * mm->ld : 0) + dtype_bytes(type, next),
 	    mm->ld, QW, dtype_bytes(type, min64(k, mm->k - next)));
 
@@ -158,8 +160,9 @@ unpack(const struct qmm *mm, const struct desk *d, const uint8_t *b, int64_t n, 
 		OF_ISA(qunpack)(type, b + dtype_bytes(type, at), mm->ld, n,
 		    min64(QS, k0 + k - at), &to, d->pad, &soon);
 		to.q += QS / 4 * QW;
-		to.d += parts * QW;
-		to.m += parts * QW;
+		to.d += qfloats(&mm->form) * QW;
+		to.m += QS / mm->form.part * QW;
+		to.pair += QS / QB * QW;
 	}
 }
 

@@ -172,12 +172,6 @@ byte_of(vu x, int i)
 	return __builtin_convertvector((vi)(x >> 8 * i & 255), vf);
 }
 
-INLINE vf
-signed_byte_of(vu x, int i)
-{
-	return __builtin_convertvector((vi)(x << (24 - 8 * i)) >> 24, vf);
-}
-
 INLINE void
 put(uint32_t *q, int k, vu x)
 {
@@ -188,6 +182,20 @@ INLINE void
 put_float(float *d, int part, vf x)
 {
 	vstore(d + part * QW, x);
+}
+
+/* Sixteen bytes in four words are what parts multiply d by; zero is taken from each. */
+INLINE void
+put_pairs(const struct qpanel *to, vf d, const vu x[4], int zero)
+{
+	put_float(to->d, 0, d);
+	UNROLL
+	for (int i = 0; i < 8; i++) {
+		vu two = x[i / 2] >> i % 2 * 16;
+		vi low = (vi)(two & 255) - zero, high = (vi)(two >> 8 & 255) - zero;
+
+		put(to->pair, i, (vu)((low & 65535) | high << 16));
+	}
 }
 
 /* ---- types ---- */
@@ -371,13 +379,13 @@ unpack_q5_k(struct rows *r, const struct qpanel *to)
 INLINE void
 scales_of_q6_k(struct rows *r, const struct qpanel *to)
 {
-	vu scale[4];
 	vf d = high_half(take4(r, 206));
+	vu x[4];
 
-	take16(r, 192, scale);
-	UNROLL
-	for (int part = 0; part < 16; part++)
-		put_float(to->d, part, d * signed_byte_of(scale[part / 4], part % 4));
+	take16(r, 192, x);
+	for (int i = 0; i < 4; i++)
+		x[i] ^= 0x80808080;
+	put_pairs(to, d + d, x, 128);	/* the sums are halves */
 }
 
 INLINE void
@@ -430,15 +438,16 @@ unpack_twos(struct rows *r, int64_t at, int64_t high, uint32_t *to)
 INLINE void
 scales_of_q2_k(struct rows *r, const struct qpanel *to)
 {
-	vu scale[4], dm = take4(r, 80);
-	vf d = low_half(dm), m = -high_half(dm);
+	vu x[4], dm = take4(r, 80);
+	vf m = -high_half(dm);
 
-	take16(r, 0, scale);
+	take16(r, 0, x);
 	UNROLL
-	for (int part = 0; part < 16; part++) {
-		put_float(to->d, part, d * byte_of(nibbles(scale[part / 4]), part % 4));
-		put_float(to->m, part, m * byte_of(nibbles(scale[part / 4] >> 4), part % 4));
-	}
+	for (int part = 0; part < 16; part++)
+		put_float(to->m, part, m * byte_of(nibbles(x[part / 4] >> 4), part % 4));
+	for (int i = 0; i < 4; i++)
+		x[i] = nibbles(x[i]);
+	put_pairs(to, low_half(dm), x, 0);
 }
 
 INLINE void
@@ -450,21 +459,16 @@ unpack_q2_k(struct rows *r, const struct qpanel *to)
 INLINE void
 scales_of_q3_k(struct rows *r, const struct qpanel *to)
 {
-	vu x[4], s[3];
-	vf d;
+	vu x[4], s[3], scale[4];
 
 	/* The last 14 of these are 12 of scales and d. */
 	take16(r, 94, x);
-	d = high_half(x[3]);
 	for (int i = 0; i < 3; i++)
 		s[i] = x[i] >> 16 | x[i + 1] << 16;
 	UNROLL
-	for (int part = 0; part < 16; part++) {
-		vu scale = nibbles(s[part / 4 % 2] >> part / 8 * 4) |
-		    twos(s[2] >> part / 4 * 2) << 4;
-
-		put_float(to->d, part, d * (byte_of(scale, part % 4) - 32));
-	}
+	for (int i = 0; i < 4; i++)
+		scale[i] = nibbles(s[i % 2] >> i / 2 * 4) | twos(s[2] >> i * 2) << 4;
+	put_pairs(to, high_half(x[3]), scale, 32);
 }
 
 INLINE void
@@ -490,6 +494,14 @@ unpack_q3_k(struct rows *r, const struct qpanel *to)
 	f(IQ4_NL, iq4_nl, 32, 18, 1, d, 128, 32, false)			\
 	f(IQ4_XS, iq4_xs, 256, 136, 8, iq4_xs, 128, 32, false)
 
+INLINE void
+next_scales(struct qpanel *to, int block, int part, bool least)
+{
+	to->d += part == 16 ? QW : block / part * QW;
+	to->pair += part == 16 ? block / QB * QW : 0;
+	to->m += least ? block / part * QW : 0;
+}
+
 #define ROWS(type, name, block, bytes, takes, scales, zero, part, least)	\
 static void								\
 rows_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,	\
@@ -504,8 +516,7 @@ rows_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,	\
 		for (int i = 0; i < VW / 4; i++)			\
 			r.four[i] += bytes;				\
 		to.q += block / 4 * QW;					\
-		to.d += block / part * QW;				\
-		to.m += least ? block / part * QW : 0;			\
+		next_scales(&to, block, part, least);			\
 	}								\
 	*soon = r.soon;							\
 }
@@ -522,8 +533,7 @@ scales_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to)	\
 		scales_of_##scales(&r, &to);				\
 		for (int i = 0; i < VW / 4; i++)			\
 			r.four[i] += bytes;				\
-		to.d += block / part * QW;				\
-		to.m += least ? block / part * QW : 0;			\
+		next_scales(&to, block, part, least);			\
 	}								\
 }
 ALL_TYPES(SCALES)
@@ -532,10 +542,12 @@ struct qform
 OF_ISA(qform)(dtype t)
 {
 #define FORM(type, name, block, bytes, takes, scales, zero, part, least)	\
-	[DTYPE_##type] = { zero, part, least },
+	[DTYPE_##type] = { zero, part, 0, least },
 	static const struct qform form[DTYPE_COUNT] = { ALL_TYPES(FORM) };
+	struct qform f = form[t];
 
-	return form[t];
+	f.drop = qdrop(t);
+	return f;
 }
 
 /* VW rows of k at p, or n < VW of them in pad, the others zeros. */
@@ -569,6 +581,7 @@ OF_ISA(qunpack)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
 		at.q += VW;
 		at.d += VW;
 		at.m += VW;
+		at.pair += VW;
 	}
 }
 

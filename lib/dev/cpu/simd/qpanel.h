@@ -8,6 +8,11 @@
  * chain of multiply-adds in order of k over parts, whose sums are integers and
  * exact: so its bits depend neither on the shape of tiles nor on the order in
  * which a part is summed.
+ *
+ * Multiplying is what costs, so parts of 16, whose scales are whole numbers
+ * and one float for 256 of k, are multiplied by these two at a time, as halves
+ * of a word.  A sum of Q6_K has one bit too many, and loses the lowest: little
+ * beside what rounding the activations made of it.
  */
 #ifndef DEV_SIMD_QPANEL_H
 #define DEV_SIMD_QPANEL_H
@@ -20,7 +25,7 @@
 
 enum {
 	QW = 2 * VW,			/* rows of a panel */
-	QT = VW == 16 ? 6 : 4,		/* most rows of a strip */
+	QT = VW == 16 ? 5 : 4,		/* most rows of a strip */
 	QS = 256,			/* of k unpacked at a time: whole blocks of any type, */
 	QK = 3 * QS,			/* and until many rows are multiplied by it */
 	QB = 32,			/* of k that activations have one scale for */
@@ -37,15 +42,34 @@ enum { QWORDS = 2 };
 struct qform {
 	int	zero;		/* q of a panel is not negative */
 	int	part;		/* elements that have one d: 16 or 32 */
+	int	drop;		/* lowest bits that the sum of a part of 16 loses */
 	bool	least;		/* there is an m, for each part; zero is 0 then */
 };
 struct qform OF_ISA(qform)(dtype t);
 
-/* A panel of k elements: q (k / 4, QW), d and m (k / part, QW). */
+static inline int
+qdrop(dtype t)
+{
+	return t == DTYPE_Q6_K ? 1 : 0;
+}
+
+/*
+ * A panel of k elements: q (k / 4, QW), d and m (k / part, QW).  Of parts of 16
+ * d is (k / QS, QW), and pair (k / QB, QW) what two parts multiply it by, the
+ * first of them in the low half.
+ */
 struct qpanel {
 	uint32_t *q;
 	float	*d, *m;
+	uint32_t *pair;
 };
+
+/* The d of QS elements. */
+static inline int
+qfloats(const struct qform *f)
+{
+	return f->part == 16 ? 1 : QS / QB;
+}
 
 /*
  * What is needed soon: some bytes of each of some rows, ld apart.  Each line is
@@ -131,6 +155,38 @@ struct qfew {
 };
 void OF_ISA(qfew_order)(const struct qfew *w);
 void OF_ISA(qfew)(const struct qfew *w, const uint8_t *b, int64_t ld, int64_t n, float *sums);
+
+/* acc + the products of both halves of each lane */
+INLINE vi
+pairs_fma(vi a, vi b, vi acc)
+{
+#if VW == 16
+	return acc + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif VW == 8
+	return acc + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+	return acc + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+	return acc + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
+/*
+ * g + s times the sums of two parts of 16, without bits that are dropped, times
+ * what they multiply d by.
+ */
+INLINE vf
+pair_fma(vi first, vi second, int drop, vi pair, vf s, vf g)
+{
+	vi low = first >> drop, high = second << (16 - drop);
+#if VW == 16
+	vi both = (vi)_mm512_mask_blend_epi16(0xaaaaaaaa, (__m512i)low, (__m512i)high);
+#else
+	vi both = (low & 65535) | (high & ~65535);
+#endif
+
+	return vfma(__builtin_convertvector(pairs_fma(both, pair, (vi){ 0 }), vf), s, g);
+}
 
 /* fp16 in the low half of each lane, or the high one. */
 INLINE vf

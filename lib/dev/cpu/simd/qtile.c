@@ -75,9 +75,10 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
 	}
 	if (f->part == QB)
 		sum[0] += sum[1];
+	/* One more in the second of two parts: where a bit is dropped, that rounds up. */
 	for (int i = 0; i < 2; i++)
 		vstore(r->start[i], f->least ? scale * __builtin_convertvector((vi)sum[i], vf) :
-		    (vf)(sum[i] * (uint32_t)-f->zero));
+		    (vf)(sum[i] * (uint32_t)-f->zero + (uint32_t)(i & f->drop)));
 	vstore(r->scale, scale);
 }
 
@@ -153,23 +154,6 @@ load_panel(const uint32_t *p)
 	return x;
 }
 
-#ifndef __AVX512VNNI__
-/* acc + the products of both halves of each lane */
-INLINE vi
-pairs_fma(vi a, vi b, vi acc)
-{
-#if VW == 16
-	return acc + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
-#elif VW == 8
-	return acc + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-	return acc + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
-#else
-	return acc + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
-#endif
-}
-#endif
-
 /* A word of each row of a panel, as dot() takes it. */
 struct quad {
 	vi	w[QWORDS];
@@ -199,19 +183,15 @@ dot(const struct quad *w, const uint32_t *a, int64_t stride, vi acc)
 #endif
 }
 
-/* One part of k: its integers, then f += d scale sum (+ m times). */
+/* The integers of one part of k, from start on. */
 INLINE void
-part_step(int n, int part, bool least, const uint32_t *q, const float *d, const float *m,
-    const uint32_t *a, const uint32_t *scale, vf f[QT][2])
+part_sums(int n, int part, bool least, const uint32_t *q, const uint32_t *start, vi sum[QT][2])
 {
-	const uint32_t *start = a;
-	vi sum[QT][2];
-	vf d0, d1;
+	const uint32_t *a = start + n;
 
 	UNROLL
 	for (int i = 0; i < n; i++)
 		sum[i][0] = sum[i][1] = least ? (vi){ 0 } : load_word(start + i);
-	a += n;
 	UNROLL
 	for (int k = 0; k < part / 4; k++) {
 		struct quad w0 = load_quad(q), w1 = load_quad(q + VW);
@@ -224,8 +204,17 @@ part_step(int n, int part, bool least, const uint32_t *q, const float *d, const 
 		q += QW;
 		a += n * QWORDS;
 	}
-	d0 = vload(d);
-	d1 = vload(d + VW);
+}
+
+/* QB of k in one part: f += d scale sum (+ m times). */
+INLINE void
+whole_step(int n, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][2])
+{
+	const uint32_t *scale = a + n * (8 * QWORDS + 1);
+	vf d0 = vload(b->d), d1 = vload(b->d + VW);
+	vi sum[QT][2];
+
+	part_sums(n, QB, least, b->q, a, sum);
 	UNROLL
 	for (int i = 0; i < n; i++) {
 		vf s = load_scale(scale + i);
@@ -235,22 +224,20 @@ part_step(int n, int part, bool least, const uint32_t *q, const float *d, const 
 	}
 	if (!least)
 		return;
-	d0 = vload(m);
-	d1 = vload(m + VW);
+	d0 = vload(b->m);
+	d1 = vload(b->m + VW);
 	UNROLL
 	for (int i = 0; i < n; i++) {
-		f[i][0] = vfma(d0, load_scale(start + i), f[i][0]);
-		f[i][1] = vfma(d1, load_scale(start + i), f[i][1]);
+		f[i][0] = vfma(d0, load_scale(a + i), f[i][0]);
+		f[i][1] = vfma(d1, load_scale(a + i), f[i][1]);
 	}
 }
 
 INLINE void
-tile_of(int n, int part, bool least, const struct qtile *t)
+whole_tile(int n, bool least, const struct qtile *t)
 {
-	enum { ALL = 8 * QWORDS };
-	const uint32_t *q = t->b.q, *a = t->a;
-	const float *d = t->b.d, *m = t->b.m;
-	int parts = QB / part, words = part / 4 * QWORDS + 1;
+	struct qpanel b = t->b;
+	const uint32_t *a = t->a;
 	vf f[QT][2];
 
 	UNROLL
@@ -258,17 +245,11 @@ tile_of(int n, int part, bool least, const struct qtile *t)
 		for (int v = 0; v < 2; v++)
 			f[i][v] = t->first ? (vf){ 0 } : vload(t->sums + i * QW + v * VW);
 	for (int64_t k = 0; k < t->k; k += QB) {
-		const uint32_t *scale = a + (ALL + parts) * n;
-
-		UNROLL
-		for (int p = 0; p < parts; p++) {
-			part_step(n, part, least, q, d, m, a, scale, f);
-			q += part / 4 * QW;
-			a += words * n;
-			d += QW;
-			m += least ? QW : 0;
-		}
-		a += n;
+		whole_step(n, least, &b, a, f);
+		b.q += QB / 4 * QW;
+		b.d += QW;
+		b.m += least ? QW : 0;
+		a += n * (8 * QWORDS + 2);
 	}
 	UNROLL
 	for (int i = 0; i < n; i++)
@@ -276,20 +257,96 @@ tile_of(int n, int part, bool least, const struct qtile *t)
 			vstore(t->sums + i * QW + v * VW, f[i][v]);
 }
 
-#define TILE(n, part, least, name)					\
+/* QB of k in two parts. */
+INLINE void
+halves_step(int n, int drop, bool least, const struct qpanel *b, const uint32_t *a, vf g[QT][2])
+{
+	const uint32_t *second = a + n * (4 * QWORDS + 1), *scale = second + n * (4 * QWORDS + 1);
+	vi x[QT][2], y[QT][2], pair[2];
+
+	part_sums(n, 16, least, b->q, a, x);
+	part_sums(n, 16, least, b->q + 4 * QW, second, y);
+	pair[0] = (vi)load_panel(b->pair);
+	pair[1] = (vi)load_panel(b->pair + VW);
+	UNROLL
+	for (int i = 0; i < n; i++) {
+		vf s = load_scale(scale + i);
+
+		g[i][0] = pair_fma(x[i][0], y[i][0], drop, pair[0], s, g[i][0]);
+		g[i][1] = pair_fma(x[i][1], y[i][1], drop, pair[1], s, g[i][1]);
+	}
+}
+
+/* sums += m times what parts of QS begin with, if there is m, and then d g: VW of a row. */
+INLINE void
+halves_end(int n, bool least, bool first, const float *d, const float *m, const uint32_t *a,
+    vf g[QT][2], int v, float *sums)
+{
+	vf f[QT];
+
+	UNROLL
+	for (int i = 0; i < n; i++)
+		f[i] = first ? (vf){ 0 } : vload(sums + i * QW);
+	for (int b = 0; least && b < QS / QB; b++) {
+		const uint32_t *second = a + n * (4 * QWORDS + 1);
+
+		UNROLL
+		for (int i = 0; i < n; i++) {
+			f[i] = vfma(vload(m), load_scale(a + i), f[i]);
+			f[i] = vfma(vload(m + QW), load_scale(second + i), f[i]);
+		}
+		a += n * (8 * QWORDS + 3);
+		m += 2 * QW;
+	}
+	UNROLL
+	for (int i = 0; i < n; i++)
+		vstore(sums + i * QW, vfma(g[i][v], vload(d), f[i]));
+}
+
+INLINE void
+halves_tile(int n, int drop, bool least, const struct qtile *t)
+{
+	struct qpanel b = t->b;
+	const uint32_t *a = t->a;
+
+	for (int64_t k = 0; k < t->k; k += QS) {
+		const uint32_t *from = a;
+		vf g[QT][2];
+
+		UNROLL
+		for (int i = 0; i < n; i++)
+			g[i][0] = g[i][1] = (vf){ 0 };
+		for (int i = 0; i < QS / QB; i++) {
+			halves_step(n, drop, least, &b, a, g);
+			b.q += QB / 4 * QW;
+			b.pair += QW;
+			a += n * (8 * QWORDS + 3);
+		}
+		UNROLL
+		for (int v = 0; v < 2; v++)
+			halves_end(n, least, t->first && k == 0, b.d + v * VW, b.m + v * VW, from,
+			    g, v, t->sums + v * VW);
+		b.d += QW;
+		b.m += least ? QS / 16 * QW : 0;
+	}
+}
+
+#define TILE(name, how)							\
 static void								\
 name(const struct qtile *t)						\
 {									\
-	tile_of(n, part, least, t);					\
+	how;								\
 }
 #define TILES(n)							\
-	TILE(n, 32, false, whole_##n)					\
-	TILE(n, 32, true, whole_least_##n)				\
-	TILE(n, 16, false, half_##n)					\
-	TILE(n, 16, true, half_least_##n)
-#define NAMES(n) { { whole_##n, whole_least_##n }, { half_##n, half_least_##n } },
+	TILE(whole_##n, whole_tile(n, false, t))			\
+	TILE(whole_least_##n, whole_tile(n, true, t))			\
+	TILE(halves_##n, halves_tile(n, 0, false, t))			\
+	TILE(halves_least_##n, halves_tile(n, 0, true, t))		\
+	TILE(halves_drop_##n, halves_tile(n, 1, false, t))
+enum { WHOLE, HALVES = WHOLE + 2, HALVES_DROP = HALVES + 2, KINDS };	/* + 1: least */
+#define NAMES(n) { whole_##n, whole_least_##n, halves_##n, halves_least_##n, halves_drop_##n },
 #if VW == 16
-#define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6)
+#define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5)
 #else
 #define HEIGHTS(f) f(1) f(2) f(3) f(4)
 #endif
@@ -298,7 +355,8 @@ HEIGHTS(TILES)
 void
 OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n)
 {
-	static void (*const tile[QT][2][2])(const struct qtile *) = { HEIGHTS(NAMES) };
+	static void (*const tile[QT][KINDS])(const struct qtile *) = { HEIGHTS(NAMES) };
+	int kind = f->part == QB ? WHOLE : f->drop > 0 ? HALVES_DROP : HALVES;
 
-	tile[n - 1][f->part == 16][f->least](t);
+	tile[n - 1][kind + f->least](t);
 }
