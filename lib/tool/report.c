@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/stream.h"
 #include "eval/documents.h"
 
 /* ---- the text, and what is measured on it ---- */
@@ -33,6 +32,10 @@ report_begin(struct report *r, const char *path)
 	struct tokenizer *tokenizer;
 	struct err err;
 
+	/* What cannot be written is known before the work. */
+	if (r->path != NULL &&
+	    (r->out = out_open(r->path, (struct codec_spec){ CODEC_PLAIN, 0 }, &err)) == NULL)
+		tool_fail(NULL, &err);
 	if (r->valid == NULL)
 		return;
 	if (r->field != NULL)
@@ -164,7 +167,8 @@ report_write(struct report *r, const struct quantize *q, const char *path)
 	}
 	if (r->valid != NULL)
 		measure(r, &b, q, path);
-	if (buf_ok(&b, &err) < 0 || file_write(r->path, buf_str(&b), &err) < 0)
+	if (buf_ok(&b, &err) < 0 || out_write(r->out, b.p, b.n, &err) < 0 ||
+	    out_commit(r->out, &err) < 0)
 		tool_fail(NULL, &err);
 	buf_free(&b);
 }

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/progress.h"
+#include "base/stream.h"
 #include "eval/parts.h"
 #include "model/quantize.h"
 #include "tool/tool.h"
@@ -23,6 +24,7 @@ struct report {
 	bool		 quiet, verbose;
 	struct team	*team;
 	/* from report_begin() on: */
+	struct out	*out;
 	struct dev	*dev;
 	struct model	 original;
 	struct buf	 token;		/* of the text, uint32_t: a count, then so many, ... */
@@ -30,7 +32,10 @@ struct report {
 	struct progress	 progress;
 };
 
-/* Load what is needed to compare with the model at path.  A failure ends the tool. */
+/*
+ * Open the table, and load what is needed to compare with the model at path.
+ * A failure ends the tool.
+ */
 void report_begin(struct report *r, const char *path);
 
 /* Write the table of q, whose model is at path now.  A failure ends the tool. */

@@ -125,6 +125,9 @@ result 'the others did not change' $?
 awk -F '\t' '$1 ~ /^layer/ || $1 == "embedding" { e += $4; n += $5 }
     $1 == "all" { same = n == $5 && e == $4 } END { exit !same }' report
 result 'sizes add up' $?
+exits 2 'a report in no directory' llm-quantize -q -t q4_0 --report nowhere/report -o none.gguf wide
+test ! -e none.gguf
+result 'is refused before the model is written' $?
 head -n 2 valid.jsonl >few.jsonl
 exits 0 'of a text that is all used' llm-quantize -q -t q4_0 --report report --valid few.jsonl \
     -o t.gguf wide
