@@ -1,0 +1,677 @@
+/*
+ * The stand-in driver of tests/cuda: right kernels give the CPU's numbers and
+ * no finding, and each fault of wrong.cu is found by name and line.
+ */
+#include <stdio.h>
+
+#ifdef STANDIN
+#include <cuda.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../tap.h"
+#include "base/rng.h"
+
+/* Each under the name that cuda.h's macros give it. */
+#define API(F)	F(cuInit) F(cuDeviceGet) F(cuDevicePrimaryCtxRetain) F(cuDevicePrimaryCtxReset)	\
+	F(cuCtxSetCurrent) F(cuCtxSynchronize) F(cuModuleLoadData) F(cuModuleGetFunction)	\
+	F(cuModuleUnload) F(cuMemAlloc) F(cuMemFree) F(cuMemHostAlloc) F(cuMemFreeHost)		\
+	F(cuMemcpyHtoD) F(cuMemcpyDtoH) F(cuMemcpyHtoDAsync) F(cuMemcpyDtoHAsync)		\
+	F(cuMemsetD32) F(cuMemsetD32Async) F(cuLaunchKernel) F(cuFuncSetAttribute)		\
+	F(cuStreamCreate) F(cuStreamDestroy) F(cuStreamSynchronize) F(cuStreamQuery)		\
+	F(cuStreamWaitEvent) F(cuStreamBeginCapture) F(cuStreamEndCapture) F(cuGraphInstantiate)	\
+	F(cuGraphLaunch) F(cuGraphExecDestroy) F(cuGraphDestroy) F(cuEventCreate)		\
+	F(cuEventRecord) F(cuEventSynchronize) F(cuEventDestroy) F(cuGetProcAddress)
+
+#define MEMBER(f) __typeof__(&f) f##_;
+#define NAME_(f) #f
+#define NAME(f) NAME_(f)
+#define LOAD(f) ok_all &= (*(void **)&cu.f##_ = dlsym(lib, NAME(f))) != NULL;
+
+static struct { API(MEMBER) } cu;
+static int (*findings)(void);
+static const char *(*finding)(int);
+static void (*forget)(void);
+static CUmodule right, wrong;
+
+/* A call that must succeed. */
+#define DO(f, ...) do {								\
+	CUresult r_ = cu.f##_(__VA_ARGS__);					\
+	if (r_ != CUDA_SUCCESS) {						\
+		printf("Bail out! %s:%d: %s is %d: %s\n", __FILE__, __LINE__, #f, (int)r_,	\
+		    findings() > 0 ? finding(findings() - 1) : "no finding");	\
+		exit(1);							\
+	}									\
+} while (0)
+
+static char dir[1000];
+static void *kept[1000];
+static int n_kept;
+
+/* Memory that lasts to the end. */
+static void *
+keep(size_t n)
+{
+	return kept[n_kept++] = calloc(1, n);
+}
+
+static CUmodule
+load(const char *name)
+{
+	char path[1100];
+	long n;
+	char *image;
+	CUmodule m;
+
+	snprintf(path, sizeof(path), "%s/%s.fatbin", dir, name);
+	FILE *f = fopen(path, "rb");
+
+	if (f == NULL) {
+		printf("Bail out! no %s\n", path);
+		exit(1);
+	}
+	fseek(f, 0, SEEK_END);
+	n = ftell(f);
+	rewind(f);
+	image = malloc((size_t)n);
+	if (fread(image, 1, (size_t)n, f) != (size_t)n)
+		exit(1);
+	fclose(f);
+	DO(cuModuleLoadData, &m, image);
+	free(image);
+	return m;
+}
+
+static CUdeviceptr
+device(const void *from, size_t n)
+{
+	CUdeviceptr p;
+
+	DO(cuMemAlloc, &p, n);
+	if (from != NULL)
+		DO(cuMemcpyHtoD, p, from, n);
+	return p;
+}
+
+static CUfunction
+function(CUmodule m, const char *name)
+{
+	CUfunction f;
+
+	DO(cuModuleGetFunction, &f, m, name);
+	return f;
+}
+
+static CUresult
+launch(CUmodule m, const char *name, unsigned grid, unsigned block, unsigned dynamic, void **args)
+{
+	CUresult r = cu.cuLaunchKernel_(function(m, name), grid, 1, 1, block, 1, 1, dynamic, NULL, args,
+	    NULL);
+
+	return r != CUDA_SUCCESS ? r : cu.cuCtxSynchronize_();
+}
+
+#define ARGS(...) (void *[]){ __VA_ARGS__ }
+
+static float
+uniform(int key, int i)
+{
+	return (float)rng_below(5, (uint64_t)key, (uint64_t)i, 20001) / 1e4f - 1;
+}
+
+static float *
+numbers(int key, int n)
+{
+	float *x = keep((size_t)n * sizeof(*x));
+
+	for (int i = 0; i < n; i++)
+		x[i] = uniform(key, i);
+	return x;
+}
+
+static float *
+host(CUdeviceptr p, int n)
+{
+	float *x = keep((size_t)n * sizeof(*x));
+
+	DO(cuMemcpyDtoH, x, p, (size_t)n * sizeof(*x));
+	return x;
+}
+
+static double
+worst(const float *a, const float *b, int n)
+{
+	double most = 0;
+
+	for (int i = 0; i < n; i++) {
+		double d = fabs((double)a[i] - (double)b[i]);
+
+		most = d > most || isnan(d) ? d : most;
+	}
+	return most;
+}
+
+static void
+test_add(void)
+{
+	int n = 1003;
+	float *a = numbers(1, n), *b = numbers(2, n), *want = keep((size_t)n * 4);
+	CUdeviceptr da = device(a, (size_t)n * 4), db = device(b, (size_t)n * 4),
+	    dc = device(NULL, (size_t)n * 4);
+
+	for (int i = 0; i < n; i++)
+		want[i] = a[i] + b[i];
+	ok(launch(right, "vector_add", 8, 128, 0, ARGS(&da, &db, &dc, &n)) == 0 &&
+	    memcmp(host(dc, n), want, (size_t)n * 4) == 0, "vector addition, exactly");
+}
+
+static void
+test_softmax(void)
+{
+	int rows = 5, n = 333;
+	float *x = numbers(3, rows * n), *want = keep((size_t)(rows * n) * 4);
+	CUdeviceptr dx = device(x, (size_t)(rows * n) * 4), dy = device(NULL, (size_t)(rows * n) * 4);
+
+	for (int r = 0; r < rows; r++) {
+		double s = 0;
+
+		for (int i = 0; i < n; i++)
+			s += exp((double)x[r * n + i]);
+		for (int i = 0; i < n; i++)
+			want[r * n + i] = (float)(exp((double)x[r * n + i]) / s);
+	}
+	ok(launch(right, "softmax", (unsigned)rows, 96, 0, ARGS(&dx, &dy, &n)) == 0 &&
+	    worst(host(dy, rows * n), want, rows * n) < 1e-7, "softmax with shuffles and barriers");
+}
+
+static void
+test_reduce(void)
+{
+	int n = 5000;
+	float *x = numbers(4, n), zero = 0;
+	CUdeviceptr dx = device(x, (size_t)n * 4), part = device(NULL, 7 * 4), sum = device(&zero, 4);
+	double want = 0;
+
+	for (int i = 0; i < n; i++)
+		want += (double)x[i];
+	for (int again = 0; again < 2; again++)
+		ok(launch(right, "reduce", 7, 64, 0, ARGS(&dx, &part, &sum, &n)) == 0 &&
+		    fabs((double)*host(sum, 1) - want) < 1e-4,
+		    "the last block adds up, behind a fence and an atomic");
+}
+
+static uint16_t
+bf16(float f)
+{
+	uint32_t u;
+
+	memcpy(&u, &f, 4);
+	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static float
+unbf16(uint16_t h)
+{
+	uint32_t u = (uint32_t)h << 16;
+	float f;
+
+	memcpy(&f, &u, 4);
+	return f;
+}
+
+static void
+test_matmul(void)
+{
+	int m = 45, n = 70, k = 96;
+	unsigned bytes = 4 * 32 * 40 * 2;
+	uint16_t *a = keep((size_t)(m * k) * 2), *b = keep((size_t)(n * k) * 2);
+	float *want = keep((size_t)(m * n) * 4);
+	CUdeviceptr da, db, dc = device(NULL, (size_t)(m * n) * 4);
+
+	for (int i = 0; i < m * k; i++)
+		a[i] = bf16(uniform(6, i));
+	for (int i = 0; i < n * k; i++)
+		b[i] = bf16(uniform(7, i));
+	for (int i = 0; i < m; i++)
+		for (int j = 0; j < n; j++)
+			for (int x = 0; x < k; x++)
+				want[i * n + j] += unbf16(a[i * k + x]) * unbf16(b[j * k + x]);
+	da = device(a, (size_t)(m * k) * 2);
+	db = device(b, (size_t)(n * k) * 2);
+	DO(cuLaunchKernel, function(right, "matmul"), 3, 2, 1, 128, 1, 1, bytes, NULL,
+	    ARGS(&da, &db, &dc, &m, &n, &k), NULL);
+	ok(worst(host(dc, m * n), want, m * n) < 1e-5, "a product with cp.async, ldmatrix and mma.sync");
+}
+
+static void
+test_wander(void)
+{
+	int n = 100, good = 1;
+	CUdeviceptr d = device(NULL, (size_t)n * 4);
+	int got[100];
+
+	ok(launch(right, "wander", 4, 32, 0, ARGS(&d, &n)) == 0, "a kernel whose lanes part and meet");
+	DO(cuMemcpyDtoH, got, d, sizeof(got));
+	for (int i = 0; i < n; i++) {
+		int hist[8] = { 0, 1, 2, 3, 4, 5, 6, 7 }, v, ballot = 0;
+
+		for (int x = i + 1; x != 1; x = x % 2 ? 3 * x + 1 : x / 2)
+			hist[x & 7]++;
+		switch (i % 7) {
+		case 0: v = hist[i & 7]; break;
+		case 1: v = hist[1] * 3; break;
+		case 2: v = hist[2] - hist[3]; break;
+		case 3: v = hist[i % 5] * 4; break;
+		case 4: v = -hist[4]; break;
+		case 5: v = hist[5] ^ hist[6]; break;
+		default: v = i % 3 ? 100 : hist[7];
+		}
+		for (int j = i / 32 * 32; j < i / 32 * 32 + 32; j++)
+			ballot += j % 3 == 0;
+		good &= got[i] == v + ballot + (i % 32 == 0 ? i : i - 1);
+	}
+	ok(good, "loops, a switch, local arrays, votes and shuffles are right");
+}
+
+/* Rounded to the 11 bits of fp16; for numbers that are not too small for it. */
+static float
+half(float v)
+{
+	int e;
+
+	frexpf(v, &e);
+	return ldexpf(nearbyintf(ldexpf(v, 11 - e)), e - 11);
+}
+
+static void
+expect_numbers(float v, int a, int t, float *f, int *i)
+{
+	static const float table[] = { 1, 0.5f, -2, 3 };
+	uint32_t u = (uint32_t)a * 2654435761u, rev = 0;
+
+	for (int j = 0; j < 32; j++)
+		rev |= (u >> j & 1) << (31 - j);
+	f[0] = unbf16(bf16(v));
+	f[1] = half(v);
+	f[2] = sqrtf(fabsf(v));
+	f[3] = 1 / (v + 10);
+	f[4] = fmaf(v, 3, table[t % 4]);
+	f[5] = (float)((double)v * 1.1);
+	f[6] = truncf(v * 7);
+	f[7] = rintf(v * 7);
+	f[8] = (float)a;
+	f[9] = fminf(fmaxf(v, -1), 1);
+	f[10] = 1 / sqrtf(fabsf(v) + 1);
+	f[11] = exp2f(v);
+	i[0] = (int)(v * 100);
+	i[1] = (u == 0 ? 32 : __builtin_clz(u)) + __builtin_popcount(u);
+	i[2] = (int)rev;
+	i[3] = a / 7 + a % 7;
+	i[4] = (int)((uint64_t)u * 12345 >> 32);
+	i[5] = 5 + (int8_t)a * -128 + (int8_t)(a >> 8) * 127 + (int8_t)(a >> 16) * -1 + (int8_t)(a >> 24);
+	i[6] = (int)((u >> 16 & 255) | ((uint32_t)a >> 24) << 8 | (u >> 8 & 255) << 16 |
+	    ((uint32_t)a & 255) << 24);
+	i[7] = (int)((uint32_t)a << 5 | u >> 27);
+	i[8] = (int)((int64_t)a * a >> 7);
+	i[9] = a < -100 ? -100 : a > 100 ? 100 : a;
+	i[10] = (int)(u / 13 % 17);
+	i[11] = __builtin_ffs(a);
+}
+
+static void
+test_numbers(void)
+{
+	float x[64], f[64 * 12], want_f[64 * 12];
+	int k[64], i[64 * 12], want_i[64 * 12], bad = 0;
+	CUdeviceptr dx, dk, df, di;
+
+	for (int t = 0; t < 64; t++) {
+		x[t] = uniform(8, t) * 8;
+		k[t] = t == 0 ? 0 : (int)rng_below(5, 9, (uint64_t)t, 1u << 31) - (1 << 30);
+		expect_numbers(x[t], k[t], t, want_f + t * 12, want_i + t * 12);
+	}
+	dx = device(x, sizeof(x));
+	dk = device(k, sizeof(k));
+	df = device(NULL, sizeof(f));
+	di = device(NULL, sizeof(i));
+	ok(launch(right, "numbers", 1, 64, 0, ARGS(&dx, &dk, &df, &di)) == 0, "numbers of every kind");
+	DO(cuMemcpyDtoH, f, df, sizeof(f));
+	DO(cuMemcpyDtoH, i, di, sizeof(i));
+	for (int j = 0; j < 64 * 12; j++) {
+		/* rsqrt and exp2 are as near as a float is; all else is exact. */
+		float most = j % 12 >= 10 ? 2e-7f * fabsf(want_f[j]) : 0;
+
+		if (!(fabsf(f[j] - want_f[j]) <= most) || i[j] != want_i[j]) {
+			printf("# %d: %g for %g, %d for %d\n", j % 12, (double)f[j], (double)want_f[j], i[j],
+			    want_i[j]);
+			bad++;
+		}
+	}
+	ok(bad == 0, "each as C has it");
+}
+
+/* The line of wrong.cu that says FAULT name. */
+static int
+fault_line(const char *name)
+{
+	char line[300], want[100];
+	FILE *f = fopen("tests/cuda/wrong.cu", "r");
+	int n = 0, at = -1;
+
+	snprintf(want, sizeof(want), "/* FAULT %s */", name);
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		n++;
+		if (strstr(line, want) != NULL)
+			at = n;
+	}
+	if (f != NULL)
+		fclose(f);
+	return at;
+}
+
+/* Whether all findings are of this kind, and one names the kernel and its line. */
+static void
+expect(const char *kind, const char *name)
+{
+	char kernel[100], line[100], what[300];
+	int hits = 0, others = 0, n = findings();
+
+	snprintf(kernel, sizeof(kernel), "kernel %s, ", name);
+	snprintf(line, sizeof(line), "wrong.cu:%d", fault_line(name));
+	for (int i = 0; i < n; i++) {
+		const char *s = finding(i);
+
+		if (strncmp(s, kind, strlen(kind)) != 0)
+			others++;
+		else if (strstr(s, kernel) != NULL && strstr(s, line) != NULL && strstr(s, "thread (") != NULL)
+			hits++;
+		printf("# %s\n", s);
+	}
+	snprintf(what, sizeof(what), "%s: %s", name, kind);
+	ok(hits > 0 && others == 0, what);
+	forget();
+	DO(cuDevicePrimaryCtxReset, 0);
+}
+
+static void
+test_faults(void)
+{
+	float x[64] = { 0 };
+	int n = 64, few = 1;
+	CUdeviceptr d = device(x, sizeof(x)), e = device(x, sizeof(x)), none;
+
+	launch(wrong, "past_global", 3, 32, 0, ARGS(&d, &n));
+	expect("out of bounds", "past_global");
+	launch(wrong, "past_static", 1, 64, 0, ARGS(&d));
+	expect("out of bounds", "past_static");
+	launch(wrong, "past_dynamic", 1, 64, 256, ARGS(&d));
+	expect("out of bounds", "past_dynamic");
+	none = device(NULL, sizeof(x));
+	launch(wrong, "unset_global", 1, 64, 0, ARGS(&none, &d));
+	expect("uninitialised read", "unset_global");
+	launch(wrong, "unset_shared", 1, 64, 0, ARGS(&d));
+	expect("uninitialised read", "unset_shared");
+	launch(wrong, "unset_local", 1, 64, 0, ARGS(&d, &few));
+	expect("uninitialised read", "unset_local");
+	launch(wrong, "misaligned", 1, 4, 0, ARGS(&d));
+	expect("misaligned", "misaligned");
+	launch(wrong, "unknown", 1, 32, 0, ARGS(&d));
+	expect("unknown instruction", "unknown");
+	DO(cuMemcpyHtoD, d, x, sizeof(x));
+	DO(cuMemcpyHtoD, e, x, sizeof(x));
+	launch(wrong, "no_copy_wait", 1, 4, 0, ARGS(&d, &e));
+	expect("copy not waited for", "no_copy_wait");
+	launch(wrong, "divergent_barrier", 1, 64, 0, ARGS(&d));
+	expect("divergence", "divergent_barrier");
+	launch(wrong, "divergent_shuffle", 1, 32, 0, ARGS(&d));
+	expect("divergence", "divergent_shuffle");
+	DO(cuMemFree, e);
+	launch(wrong, "add_one", 1, 32, 0, ARGS(&e, &n));
+	expect("use after free", "add_one");
+}
+
+static void
+test_races(void)
+{
+	float x[64] = { 0 }, *y;
+	CUdeviceptr d = device(x, sizeof(x)), e = device(x, sizeof(x));
+
+	launch(wrong, "no_barrier", 1, 64, 0, ARGS(&d, &e));
+	expect("race", "no_barrier");
+	launch(wrong, "right_by_luck", 1, 64, 0, ARGS(&e));
+	expect("race", "right_by_luck");
+	y = host(e, 64);
+	ok(y[0] == 4 && y[63] == 4, "its result is right all the same");
+	launch(wrong, "no_syncwarp", 1, 32, 0, ARGS(&e));
+	expect("race", "no_syncwarp");
+	launch(wrong, "blocks_race", 5, 32, 0, ARGS(&e));
+	expect("race", "blocks_race");
+}
+
+static void
+launch_on(CUstream s, const char *name, CUdeviceptr d, int n, float v)
+{
+	DO(cuLaunchKernel, function(wrong, name), 2, 1, 1, 64, 1, 1, 0, s, ARGS(&d, &n, &v), NULL);
+}
+
+static void
+test_streams(void)
+{
+	int n = 200;
+	CUdeviceptr d = device(NULL, (size_t)n * 4);
+	CUstream s, t;
+	CUevent e;
+	float *pinned, got[200];
+
+	DO(cuStreamCreate, &s, CU_STREAM_NON_BLOCKING);
+	DO(cuStreamCreate, &t, CU_STREAM_NON_BLOCKING);
+	DO(cuEventCreate, &e, 0);
+	DO(cuMemHostAlloc, (void **)&pinned, (size_t)n * 4, 0);
+
+	launch_on(s, "fill", d, n, 3);
+	launch_on(s, "add_one", d, n, 0);
+	DO(cuMemcpyDtoHAsync, pinned, d, (size_t)n * 4, s);
+	ok(pinned[0] != 4, "before the wait nothing has come");
+	DO(cuStreamSynchronize, s);
+	ok(pinned[0] == 4 && pinned[n - 1] == 4, "after it, all of it has");
+
+	/* Two streams, ordered by an event. */
+	launch_on(s, "fill", d, n, 5);
+	DO(cuEventRecord, e, s);
+	DO(cuStreamWaitEvent, t, e, 0);
+	launch_on(t, "add_one", d, n, 0);
+	DO(cuMemcpyDtoHAsync, pinned, d, (size_t)n * 4, t);
+	DO(cuStreamSynchronize, t);
+	ok(pinned[7] == 6 && findings() == 0, "an event orders two streams");
+
+	launch_on(s, "fill", d, n, 7);
+	launch_on(t, "add_one", d, n, 0);
+	cu.cuCtxSynchronize_();
+	expect("missing synchronisation", "add_one");
+
+	/* A copy on the host's account does not wait for a stream that does not block. */
+	launch_on(s, "fill", d, n, 9);
+	DO(cuMemcpyDtoH, got, d, (size_t)n * 4);
+	ok(got[0] != 9, "a copy that forgot to wait has the old bytes");
+	cu.cuStreamSynchronize_(s);
+	expect("missing synchronisation", "fill");
+
+	/* The source of a copy may not change before the copy was waited for. */
+	pinned[0] = 1;
+	DO(cuMemcpyHtoDAsync, d, pinned, (size_t)n * 4, s);
+	pinned[0] = 2;
+	DO(cuStreamSynchronize, s);
+	ok(findings() == 1 && strstr(finding(0), "source of an asynchronous copy") != NULL,
+	    "the source of a copy was changed too early");
+	forget();
+	DO(cuMemFreeHost, pinned);
+	DO(cuEventDestroy, e);
+	DO(cuStreamDestroy, s);
+	DO(cuStreamDestroy, t);
+}
+
+static void
+test_graph(void)
+{
+	int n = 100;
+	CUdeviceptr a = device(NULL, (size_t)n * 4), b = device(NULL, (size_t)n * 4);
+	CUstream s, t;
+	CUevent fork, join;
+	CUgraph g;
+	CUgraphExec x;
+	float *y;
+
+	DO(cuStreamCreate, &s, CU_STREAM_NON_BLOCKING);
+	DO(cuStreamCreate, &t, CU_STREAM_NON_BLOCKING);
+	DO(cuEventCreate, &fork, CU_EVENT_DISABLE_TIMING);
+	DO(cuEventCreate, &join, CU_EVENT_DISABLE_TIMING);
+	DO(cuMemsetD32, a, 0, (size_t)n);
+	DO(cuStreamBeginCapture, s, CU_STREAM_CAPTURE_MODE_GLOBAL);
+	launch_on(s, "add_one", a, n, 0);
+	DO(cuEventRecord, fork, s);
+	DO(cuStreamWaitEvent, t, fork, 0);
+	launch_on(t, "fill", b, n, 2);
+	DO(cuEventRecord, join, t);
+	launch_on(s, "add_one", a, n, 0);
+	DO(cuStreamWaitEvent, s, join, 0);
+	launch_on(s, "add_one", b, n, 0);
+	ok(cu.cuStreamSynchronize_(s) == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+	    "a stream that is captured cannot be waited for");
+	DO(cuStreamEndCapture, s, &g);
+	DO(cuGraphInstantiate, &x, g, 0);
+	DO(cuGraphDestroy, g);
+	DO(cuGraphLaunch, x, s);
+	DO(cuGraphLaunch, x, s);
+	DO(cuStreamSynchronize, s);
+	y = host(a, n);
+	ok(y[0] == 4 && y[n - 1] == 4, "a graph that is launched twice");
+	y = host(b, n);
+	ok(y[0] == 3 && y[n - 1] == 3 && findings() == 0, "a graph with two branches that meet");
+	DO(cuGraphExecDestroy, x);
+
+	DO(cuStreamBeginCapture, s, CU_STREAM_CAPTURE_MODE_GLOBAL);
+	DO(cuEventRecord, fork, s);
+	DO(cuStreamWaitEvent, t, fork, 0);
+	launch_on(t, "fill", b, n, 2);
+	ok(cu.cuStreamEndCapture_(s, &g) == CUDA_ERROR_STREAM_CAPTURE_UNJOINED,
+	    "a branch that does not come back");
+	DO(cuEventDestroy, fork);
+	DO(cuEventDestroy, join);
+	DO(cuStreamDestroy, s);
+	DO(cuStreamDestroy, t);
+}
+
+static void
+refused(const char *what, unsigned gx, unsigned gy, unsigned bx, unsigned bz, unsigned dynamic)
+{
+	CUdeviceptr d = 0;
+	int n = 0;
+	CUresult r = cu.cuLaunchKernel_(function(wrong, "past_global"), gx, gy, 1, bx, 1, bz, dynamic,
+	    NULL, ARGS(&d, &n), NULL);
+
+	ok(r == CUDA_ERROR_INVALID_VALUE && findings() == 1 &&
+	    strncmp(finding(0), "bad launch: kernel past_global", 30) == 0, what);
+	forget();
+}
+
+static void
+test_launches(void)
+{
+	CUfunction f = function(wrong, "past_dynamic");
+
+	refused("a grid of nothing", 0, 1, 32, 1, 0);
+	refused("a grid that is too high", 1, 65536, 32, 1, 0);
+	refused("a block of 1025 threads", 1, 1, 1025, 1, 0);
+	refused("a block of 2048 threads in two dimensions", 1, 1, 32, 64, 0);
+	refused("more shared memory than was asked for", 1, 1, 32, 1, 50000);
+	DO(cuFuncSetAttribute, f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 100000);
+	ok(cu.cuFuncSetAttribute_(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 200000) ==
+	    CUDA_ERROR_INVALID_VALUE, "more shared memory than there is");
+}
+
+static void
+test_right(void)
+{
+	char what[100];
+
+	test_add();
+	test_softmax();
+	test_reduce();
+	test_matmul();
+	test_wander();
+	test_numbers();
+	snprintf(what, sizeof(what), "no finding in right kernels");
+	for (int i = 0; i < findings(); i++)
+		printf("# %s\n", finding(i));
+	ok(findings() == 0, what);
+}
+
+static void
+prepare(void *lib)
+{
+	CUdevice d;
+	CUcontext c;
+	void *p;
+	int ok_all = 1;
+
+	API(LOAD)
+	*(void **)&findings = dlsym(lib, "standin_findings");
+	*(void **)&finding = dlsym(lib, "standin_finding");
+	*(void **)&forget = dlsym(lib, "standin_forget");
+	ok(ok_all, "all entry points, by the names of cuda.h");
+	ok(dlsym(lib, "cuMemAlloc") == NULL, "an old name is not one of them");
+	DO(cuInit, 0);
+	DO(cuDeviceGet, &d, 0);
+	DO(cuDevicePrimaryCtxRetain, &c, d);
+	ok(cu.cuMemAlloc_((CUdeviceptr[]){ 0 }, 4) == CUDA_ERROR_INVALID_CONTEXT, "no context, no memory");
+	DO(cuCtxSetCurrent, c);
+	DO(cuGetProcAddress, "cuMemAlloc", &p, CUDA_VERSION, 0, NULL);
+	ok(p == dlsym(lib, "cuMemAlloc_v2"), "cuGetProcAddress knows the new form");
+	right = load("right");
+	wrong = load("wrong");
+}
+
+int
+main(int argc, char **argv)
+{
+	char path[1100];
+	char *slash = strrchr(argv[0], '/');
+	void *lib;
+
+	(void)argc;
+	snprintf(dir, sizeof(dir), "%.*s/../cuda", slash == NULL ? 1 : (int)(slash - argv[0]),
+	    slash == NULL ? "." : argv[0]);
+	snprintf(path, sizeof(path), "%s/libcuda.so.1", dir);
+	if ((lib = dlopen(path, RTLD_NOW)) == NULL) {
+		printf("Bail out! %s\n", dlerror());
+		return 1;
+	}
+	if (freopen("/dev/null", "w", stderr) == NULL)	/* findings are printed there too */
+		return 1;
+	prepare(lib);
+	test_right();
+	test_faults();
+	test_races();
+	test_streams();
+	test_graph();
+	test_launches();
+	DO(cuModuleUnload, right);
+	DO(cuModuleUnload, wrong);
+	while (n_kept > 0)
+		free(kept[--n_kept]);
+	return tap_done();
+}
+
+#else
+
+int
+main(void)
+{
+	printf("1..0 # SKIP no nvcc\n");
+	return 0;
+}
+
+#endif
