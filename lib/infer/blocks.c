@@ -8,15 +8,15 @@
 /* ---- pools ---- */
 
 int
-pool_init(struct pool *p, int64_t blocks, struct err *err)
+pool_init(struct pool *p, int64_t blocks, int64_t stride, struct err *err)
 {
-	*p = (struct pool){ .blocks = blocks,
+	*p = (struct pool){ .blocks = blocks, .stride = (int32_t)stride,
 	    .unused = calloc((size_t)blocks + 1, sizeof(*p->unused)),
 	    .holders = calloc((size_t)blocks + 1, sizeof(*p->holders)) };
 	if (p->unused == NULL || p->holders == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	while (blocks > 0)
-		p->unused[p->n_unused++] = (int32_t)--blocks;
+		p->unused[p->n_unused++] = (int32_t)(--blocks * stride);
 	return 0;
 }
 
@@ -30,7 +30,7 @@ pool_free(struct pool *p)
 static void
 put(struct pool *p, int32_t block)
 {
-	if (--p->holders[block] == 0)
+	if (--*pool_holders(p, block) == 0)
 		p->unused[p->n_unused++] = block;
 }
 
@@ -44,7 +44,7 @@ take(struct pool *p, struct err *err)
 		return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
 		    (long long)(p->blocks * CACHE_BLOCK));
 	block = p->unused[--p->n_unused];
-	p->holders[block] = 1;
+	*pool_holders(p, block) = 1;
 	return block;
 }
 
@@ -85,7 +85,7 @@ own(struct engine *e, struct pool *p, int32_t *block, bool computed, struct err 
 {
 	int32_t mine;
 
-	if (p->holders[*block] == 1)
+	if (*pool_holders(p, *block) == 1)
 		return 0;
 	if ((mine = take(p, err)) < 0)
 		return -1;
@@ -217,7 +217,7 @@ local_fork(struct seq *to, const struct seq *s)
 	to->local_from = s->local_from;
 	to->local_to = s->local_to < blocks_of(s->done) ? s->local_to : blocks_of(s->done);
 	for (int64_t i = to->local_from; i < to->local_to; i++)
-		s->e->local.holders[to->local[i] = s->local[i]]++;
+		++*pool_holders(&s->e->local, to->local[i] = s->local[i]);
 }
 
 void

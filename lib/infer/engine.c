@@ -21,7 +21,8 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 		    e->o.pass, CACHE_BLOCK, blocks) };
 
 	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0 ||
-	    pool_init(&e->pool, blocks, err) < 0 || pool_init(&e->local, sizes.local, err) < 0)
+	    pool_init(&e->pool, blocks, e->cache.stride[0], err) < 0 ||
+	    pool_init(&e->local, sizes.local, e->cache.stride[1], err) < 0)
 		return -1;
 	e->unused_slot = calloc((size_t)e->o.seqs, sizeof(*e->unused_slot));
 	if (e->unused_slot == NULL)
@@ -486,7 +487,7 @@ seq_fork(const struct seq *s, struct err *err)
 	to->sunk = s->sunk;
 	to->n_block = whole_blocks(s->done - s->dropped) / CACHE_BLOCK;
 	for (int64_t i = 0; i < to->n_block; i++)
-		e->pool.holders[to->block[i] = s->block[i]]++;
+		++*pool_holders(&e->pool, to->block[i] = s->block[i]);
 	local_fork(to, s);
 	for (int64_t l = 0; l < e->model->config.layers && s->slot >= 0; l++) {
 		copy_rows(e, &e->cache.conv[l], to->slot, s->slot, 1);

@@ -15,10 +15,14 @@ struct graph {
 	struct model_io	 io;
 };
 
-/* Blocks of the cache: those that nobody has, and of each how many sequences have it. */
+/*
+ * Blocks of the cache, numbers that are stride apart: those that nobody has, and of
+ * each how many sequences have it.
+ */
 struct pool {
 	int32_t		*unused, *holders;
 	int64_t		 blocks, n_unused;
+	int32_t		 stride;
 };
 
 struct engine {
@@ -67,8 +71,15 @@ pool_of(const struct engine *e, int64_t layer)
 	    &e->pool;
 }
 
-int pool_init(struct pool *p, int64_t blocks, struct err *err);
+int pool_init(struct pool *p, int64_t blocks, int64_t stride, struct err *err);
 void pool_free(struct pool *p);
+
+/* How many sequences have a block. */
+static inline int32_t *
+pool_holders(const struct pool *p, int32_t block)
+{
+	return &p->holders[block / p->stride];
+}
 
 /* Rows [from, from + n) of a layer's keys, values or states to those from to on. */
 void copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t from, int64_t n);

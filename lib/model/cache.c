@@ -31,15 +31,19 @@ widths_of(const struct model *m, int64_t layer)
 	return (struct widths){ c->kv_heads, c->head_dim, c->v_dim };
 }
 
-/* What a layer keeps: its keys, values and states, as tensors of (rows, width). */
+/*
+ * What a layer keeps: its keys, values and states, as tensors of (rows, width).
+ * The first PAGED have rows in blocks of a pool.
+ */
 struct part {
 	struct tensor	*into;
 	const char	*what;
 	dtype		 type;
 	int64_t		 rows, width;
+	int		 pool;
 };
 
-enum { PARTS = 4 };
+enum { PARTS = 4, PAGED = 2, POOLS = 2 };
 
 static void
 parts_of(struct part part[PARTS], const struct model_cache *cache, const struct model *m,
@@ -54,33 +58,85 @@ parts_of(struct part part[PARTS], const struct model_cache *cache, const struct 
 	dtype type = cache->sizes.type, wide = params_wide(&m->params);
 	struct widths w = widths_of(m, layer);
 
-	part[0] = (struct part){ &cache->k[layer], "keys", type, rows, w.heads * w.k };
-	part[1] = (struct part){ &cache->v[layer], "values", type, rows, w.heads * w.v };
+	part[0] = (struct part){ &cache->k[layer], "keys", type, rows, w.heads * w.k, local };
+	part[1] = (struct part){ &cache->v[layer], "values", type, rows, w.heads * w.v, local };
 	part[2] = (struct part){ &cache->conv[layer], "inputs", wide, cache->sizes.slots,
 		scans ? (s->taps - 1) * s->inner : 0 };
 	part[3] = (struct part){ &cache->scan[layer], "states", wide, cache->sizes.slots,
 		scans ? s->states * s->inner : 0 };
 }
 
-/* The tensors of all layers, one behind the other; false when they are too large. */
+/*
+ * The parts of a pool whose blocks are of one size share its memory: a block of
+ * each, then the next of each, so that a short text is in few pages.
+ */
+static void
+find_strides(struct model_cache *cache, const struct model *m)
+{
+	struct { int64_t parts, width, rows; bool even; } pool[POOLS] = { { .even = true },
+		{ .even = true } };
+	struct part part[PARTS];
+
+	for (int64_t i = 0; i < m->config.layers; i++) {
+		parts_of(part, cache, m, i);
+		for (int j = 0; j < PAGED; j++) {
+			const struct part *p = &part[j];
+
+			if (p->width == 0)
+				continue;
+			if (pool[p->pool].parts++ == 0)
+				pool[p->pool].width = p->width;
+			pool[p->pool].even &= p->width == pool[p->pool].width;
+			pool[p->pool].rows = p->rows;
+		}
+	}
+	for (int i = 0; i < POOLS; i++)
+		cache->stride[i] = pool[i].even && pool[i].parts > 0 &&
+		    pool[i].rows <= INT32_MAX / pool[i].parts ? pool[i].parts : 1;
+}
+
+/* Memory that parts share, and how many have theirs. */
+struct shared {
+	int64_t	start, n;
+};
+
+/* Where a part begins, or -1: too large. */
+static int64_t
+place(struct model_cache *cache, const struct part *p, int64_t stride, struct shared *s)
+{
+	int64_t row = dtype_bytes(p->type, p->width), at = cache->bytes, all;
+
+	if (stride > 1 && s->n > 0)
+		return s->start + s->n++ * cache->sizes.block_size * row;
+	if (__builtin_mul_overflow(p->rows * stride, row, &all) ||
+	    __builtin_add_overflow(at, (all + 63) & -64, &cache->bytes))
+		return -1;
+	if (stride > 1)
+		*s = (struct shared){ at, 1 };
+	return at;
+}
+
+/* The tensors of all layers; false when they are too large. */
 static bool
 lay_out(struct model_cache *cache, const struct model *m)
 {
+	struct shared shared[POOLS] = { { 0 } };
 	struct part part[PARTS];
-	int64_t one;
 
 	cache->bytes = 0;
+	find_strides(cache, m);
 	for (int64_t i = 0; i < m->config.layers; i++) {
 		parts_of(part, cache, m, i);
 		for (int j = 0; j < PARTS; j++) {
 			const struct part *p = &part[j];
+			int64_t stride = j < PAGED && p->width > 0 ? cache->stride[p->pool] : 1;
+			int64_t rows = p->rows * stride - (stride - 1) * cache->sizes.block_size;
+			int64_t at = place(cache, p, stride, &shared[p->pool]);
 
-			*p->into = layer(p->what, i, p->type, p->rows, p->width,
-			    cache->memory.at != 0 ? dptr_add(cache->memory, cache->bytes) :
-			    cache->memory);
-			if (__builtin_mul_overflow(p->rows, dtype_bytes(p->type, p->width), &one) ||
-			    __builtin_add_overflow(cache->bytes, (one + 63) & -64, &cache->bytes))
+			if (at < 0)
 				return false;
+			*p->into = layer(p->what, i, p->type, rows, p->width,
+			    cache->memory.at != 0 ? dptr_add(cache->memory, at) : cache->memory);
 		}
 	}
 	return true;

@@ -224,8 +224,10 @@ int model_aside(const char *dir, char *aside, struct err *err);
 int model_settle(const char *aside, const char *dir, int status, struct err *err);
 
 /*
- * A paged cache of keys and values: rows = blocks * block_size of each layer,
- * in the order of K_SCATTER with a part for each head of keys.  Of latent attention
+ * A paged cache of keys and values: blocks of block_size rows of each layer,
+ * in the order of K_SCATTER with a part for each head of keys; block number b is
+ * number b * stride[0] in tables, or b * stride[1] in those of layers MIXER_LOCAL
+ * that have blocks of their own.  Of latent attention
  * it has a latent and the part that turns in place of keys, and no values, but where
  * an adapter is on what heads make of a latent.  Their type may
  * be less than that of activations: F32, BF16, F16, Q8_0 or Q4_0.  For the last
@@ -243,6 +245,7 @@ struct model_cache {
 		dtype	type;		/* NONE: that of activations */
 		bool	plain;
 	} sizes;
+	int64_t		 stride[2];
 	int64_t		 bytes;
 	struct dev	*dev;
 	dptr		 memory;

@@ -324,13 +324,13 @@ cached_logits(struct model *m, const struct golden *g, int step, float *logits)
 	int64_t v = m->config.vocab;
 	int32_t table[SEQS * BLOCKS], states[SEQS], done[SEQS] = { 0 };
 
-	/* Blocks in an order that is not the sequences'. */
-	for (int i = 0; i < SEQS * BLOCKS; i++)
-		table[i] = (i * 5 + 3) % (SEQS * BLOCKS);
 	for (int i = 0; i < SEQS; i++)
 		states[i] = SEQS - 1 - i;
 	must(model_cache_init(&cache, m, dev, &(struct cache_sizes){ .blocks = SEQS * BLOCKS,
 	    .block_size = BLOCK, .slots = SEQS }, &err), "cache");
+	/* Blocks in an order that is not the sequences'. */
+	for (int i = 0; i < SEQS * BLOCKS; i++)
+		table[i] = (int32_t)((i * 5 + 3) % (SEQS * BLOCKS) * cache.stride[0]);
 	must(model_record_generate(m, t, &cache, BLOCKS, CAPACITY, &io, &err), "record");
 	must(tape_plan(t, &err), "plan");
 	for (;;) {
@@ -392,6 +392,40 @@ check_logits(struct model *m, struct golden *g)
 	ok(memcmp(whole, pieces, (size_t)n * 4) == 0, "a prompt in pieces: the same bits");
 	free(whole);
 	free(pieces);
+}
+
+/* Mark a tensor's blocks in a map of the cache's bytes; is one outside, or another's too? */
+static bool
+mark_blocks(const struct model_cache *c, const struct tensor *x, int64_t stride, char *taken)
+{
+	int64_t each = dtype_bytes(x->type, x->shape[1]) * c->sizes.block_size;
+	int64_t start = (int64_t)(x->data.at - c->memory.at);
+	bool bad = false;
+
+	for (int64_t b = 0; b < c->sizes.blocks && each > 0; b++)
+		for (int64_t i = start + b * stride * each, n = each; n > 0; n--, i++)
+			bad |= i < 0 || i >= c->bytes || taken[i]++ != 0;
+	return bad;
+}
+
+/* Tables may have any block that there is: no two layers have one in the same place. */
+static void
+check_cache(struct model *m)
+{
+	struct model_cache c;
+	bool bad = false;
+	char *taken;
+
+	must(model_cache_init(&c, m, dev, &(struct cache_sizes){ .blocks = 3, .block_size = 4,
+	    .slots = 2 }, &err), "cache");
+	taken = calloc((size_t)c.bytes + 1, 1);
+	for (int64_t i = 0; i < m->config.layers; i++) {
+		bad |= mark_blocks(&c, &c.k[i], c.stride[0], taken);
+		bad |= mark_blocks(&c, &c.v[i], c.stride[0], taken);
+	}
+	ok(!bad, "no block of a cache is in another");
+	free(taken);
+	model_cache_free(&c);
 }
 
 /* ---- packing ---- */
@@ -564,6 +598,7 @@ check_model(const char *dir)
 		check_loss_and_gradients(&m, &g, false);
 	check_balance(&m, &g);
 	check_logits(&m, &g);
+	check_cache(&m);
 	check_packing(&m, &g);
 	check_generation(&m, &g);
 	check_saving(&m, dir);
