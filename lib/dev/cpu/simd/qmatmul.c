@@ -122,7 +122,7 @@ desk_of(const struct qmm *mm, int member)
 
 /* c = alpha sums [+ c] [+ bias], n columns from j on */
 INLINE void
-finish(dtype type, const struct k_matmul *p, const float *sums, int64_t row, int64_t rows,
+finish_rows(dtype type, const struct k_matmul *p, const float *sums, int64_t row, int64_t rows,
     int64_t j, int64_t n)
 {
 	const float *bias = p->bias.at != 0 ? cpu_f32(p->bias) + j : NULL;
@@ -140,6 +140,26 @@ finish(dtype type, const struct k_matmul *p, const float *sums, int64_t row, int
 			x = vfma(vload(sums + i * QW + v), alpha, x);
 			vput(type, cpu_ptr(p->c), at, x, n - v);
 		}
+}
+
+static void
+finish(const struct k_matmul *p, const float *sums, int64_t row, int64_t rows, int64_t panel)
+{
+	int64_t j = panel * QW, n = min64(QW, p->n - j);
+#define FINISH(type) finish_rows(type, p, sums, row, rows, j, n)
+	EACH_TYPE(p->c_type, FINISH);
+}
+
+/* What finish() writes, far apart, is fetched while the sums are computed. */
+static void
+fetch_result(const struct k_matmul *p, int64_t row, int64_t rows, int64_t panel)
+{
+	int64_t size = dtype_size(p->c_type);
+	const char *c = (const char *)cpu_ptr(p->c) + (row * p->ldc + panel * QW) * size;
+
+	for (int64_t i = 0; i < rows; i++, c += p->ldc * size)
+		for (int64_t at = 0; at < QW * size; at += 64)
+			__builtin_prefetch(c + at, 1);
 }
 
 /*
@@ -179,6 +199,7 @@ multiply_few(const struct qmm *mm, struct desk *d, const struct span *s, int64_t
 		d->ordered = s;
 	}
 	OF_ISA(qfew)(&d->few, s->b + j * mm->ld, mm->ld, min64(QW, mm->p->n - j), d->sums);
+	finish(mm->p, d->sums, s->from, s->rows, panel);
 }
 #endif
 
@@ -191,20 +212,27 @@ multiply_panel(const struct qmm *mm, const struct desk *d, const struct span *s,
 	int64_t step = rows <= QT ? 2 * QS : QK;
 	struct qtile t = { .b = d->panel };
 
+	if (mm->k == 0) {
+		memset(d->sums, 0, (size_t)(rows * QW * 4));
+		finish(mm->p, d->sums, s->from + at, rows, panel);
+	}
 	for (int64_t k0 = 0; k0 < mm->k; k0 += step) {
 		t.k = min64(step, mm->k - k0);
 		t.first = k0 == 0;
 		unpack(mm, d, s->b + j * mm->ld, n, k0, t.k);
 		for (int64_t i = 0; i < rows; i += QT) {
-			int64_t height = min64(QT, rows - i);
+			int64_t height = min64(QT, rows - i), row = s->from + at + i;
+			bool last = k0 + t.k == mm->k;
 
-			t.a = strip_at(mm, s->from + at + i) + k0 / QB * per * height;
+			t.a = strip_at(mm, row) + k0 / QB * per * height;
 			t.sums = d->sums + i * QW;
+			if (last)
+				fetch_result(mm->p, row, height, panel);
 			OF_ISA(qmultiply)(&mm->form, &t, height);
+			if (last)
+				finish(mm->p, t.sums, row, height, panel);
 		}
 	}
-	if (mm->k == 0)
-		memset(d->sums, 0, (size_t)(rows * QW * 4));
 }
 
 /* Items are panels, for some rows after the other. */
@@ -213,7 +241,6 @@ panel_task(void *ctx, int64_t task, int member)
 {
 	const struct cpu_job *job = ctx;
 	const struct qmm *mm = job->args;
-	const struct k_matmul *p = mm->p;
 	struct desk d = desk_of(mm, member);
 	const struct span *s = mm->span + mm->spans - 1;
 	int64_t x = cpu_from(job, task);
@@ -234,9 +261,6 @@ panel_task(void *ctx, int64_t task, int member)
 		else
 #endif
 			multiply_panel(mm, &d, s, at, rows, panel);
-#define FINISH(type) finish(type, p, d.sums, s->from + at, rows, panel * QW,	\
-    min64(QW, p->n - panel * QW))
-		EACH_TYPE(p->c_type, FINISH);
 	}
 }
 
