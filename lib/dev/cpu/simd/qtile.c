@@ -52,14 +52,14 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
     struct rounded *r)
 {
 	vf x[QB], most, inverse, scale;
-	vi size = { 0 };
+	vi size[4] = { { 0 } };
 	vu sum[2] = { { 0 }, { 0 } };		/* of a NaN's row they wrap */
 
 	turned(type, a, at, n, x);
 	UNROLL
 	for (int e = 0; e < QB; e++)
-		size = larger(size, (vi)x[e] & INT32_MAX);
-	most = (vf)size;
+		size[e % 4] = larger(size[e % 4], (vi)x[e] & INT32_MAX);
+	most = (vf)larger(larger(size[0], size[1]), larger(size[2], size[3]));
 	scale = most / 127;
 	inverse = vsel(most > 0x1p-100f, 127 / most, (vf){ 0 });
 	for (int e = 0; e < QB; e += 4) {
@@ -82,17 +82,28 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
 	vstore(r->scale, scale);
 }
 
+/* What round_some() takes next, from at on. */
+INLINE void
+fetch_some(dtype type, const void *a, int64_t at)
+{
+	int64_t size = type == DTYPE_F32 ? 4 : 2;
+	const char *p = (const char *)a + at * size;
+
+	for (int64_t i = 0; i < VW * QB * size; i += 64)
+		__builtin_prefetch(p + i);
+}
+
 /*
  * A strip, for each QB of k: for each part what its sum begins with (or, where
  * there are least values, what they are multiplied by), and its words; then
  * the scales.  All of that of each row, n rows side by side.
  */
 INLINE void
-round_rows(dtype type, const struct qform *f, const void *a, int64_t ld, int64_t row,
+round_rows(dtype type, int part, const struct qform *f, const void *a, int64_t ld, int64_t row,
     int64_t n, int64_t k, uint32_t *strip)
 {
 	int64_t step = n * qwords(f, QB);
-	int parts = QB / f->part, words = f->part / 4 * QWORDS;
+	const int parts = QB / part, words = part / 4 * QWORDS;
 
 	for (int64_t i = 0; i < n; i++) {
 		uint32_t *to = strip + i;
@@ -101,13 +112,17 @@ round_rows(dtype type, const struct qform *f, const void *a, int64_t ld, int64_t
 			int64_t some = min64(VW, (k - l) / QB);
 			struct rounded r;
 
+			fetch_some(type, a, l + VW * QB < k ? (row + i) * ld + l + VW * QB :
+			    (row + i + 1) * ld);
 			round_some(type, f, a, (row + i) * ld + l, some, &r);
 			for (int b = 0; b < some; b++, to += step) {
 				uint32_t *at = to;
 
+				UNROLL
 				for (int p = 0; p < parts; p++) {
 					memcpy(at, &r.start[p][b], 4);
 					at += n;
+					UNROLL
 					for (int w = 0; w < words; w++, at += n)
 						*at = r.word[p * words + w][b];
 				}
@@ -121,8 +136,12 @@ void
 OF_ISA(qround)(const struct qform *f, dtype type, const void *a, int64_t ld, int64_t i,
     int64_t n, int64_t k, uint32_t *strip)
 {
-#define ROUND(type) round_rows(type, f, a, ld, i, n, k, strip)
-	EACH_TYPE(type, ROUND);
+#define ROUND_WHOLE(type) round_rows(type, QB, f, a, ld, i, n, k, strip)
+#define ROUND_HALVES(type) round_rows(type, 16, f, a, ld, i, n, k, strip)
+	if (f->part == QB)
+		EACH_TYPE(type, ROUND_WHOLE);
+	else
+		EACH_TYPE(type, ROUND_HALVES);
 }
 
 /* ---- multiplying ---- */
