@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exec.h"
+#include "quiet.h"
 
 static const char *const space_names[] = { "generic", "global", "shared", "local", "parameter",
 	"constant" };
@@ -63,20 +63,8 @@ find_global(const struct touch *t, uint64_t addr, uint32_t size)
 	return NULL;
 }
 
-static inline bool
-global_quiet(const struct block *b, const struct touch *t, const struct area *a, uint64_t word)
-{
-	const struct shadow *s = &a->shadow[word];
-	uint64_t write = s->write;
-
-	if (t->write || a->init[word] != 15 || (s->read ^ b->mine) >> SHADOW_BLOCK != 0)
-		return false;
-	return write == 0 || (write ^ b->mine) >> SHADOW_BLOCK == 0 ||
-	    (write >> SHADOW_EPOCH != b->l->epoch && b->l->ordered[write >> SHADOW_EPOCH]);
-}
-
 static uint8_t *
-at_global(const struct touch *t, uint64_t addr, uint32_t size, const uint8_t *value)
+at_global(const struct touch *t, uint64_t addr, uint32_t size)
 {
 	struct block *b = t->w->b;
 	struct area *a = b->area;
@@ -97,9 +85,7 @@ at_global(const struct touch *t, uint64_t addr, uint32_t size, const uint8_t *va
 		return p;
 	}
 	for (uint32_t i = 0; i < size / 4; i++)
-		if (!global_quiet(b, t, a, word + i))
-			global_touch(t, a, word + i, 15);
-	(void)value;
+		global_touch(t, a, word + i, 15);
 	return p;
 }
 
@@ -178,7 +164,7 @@ locate(const struct touch *t, int space, uint64_t addr, uint32_t size, const uin
 	case SHARED:	return at_shared(t, addr, size, value);
 	case LOCAL:	return at_local(t, addr, size);
 	case PARAM:	return at_param(t, addr, size);
-	default:	return at_global(t, addr, size, value);
+	default:	return at_global(t, addr, size);
 	}
 }
 
@@ -197,6 +183,10 @@ put_loaded(struct warp *w, const struct insn *in, int lane, const uint8_t *p)
 	for (int j = 0; j < in->part; j++) {
 		uint64_t v = 0;
 
+		if (size == 4 && in->dst_width[j] == 4) {
+			memcpy((uint32_t *)(w->reg + in->dst[j]) + lane, p + 4 * j, 4);
+			continue;
+		}
 		memcpy(&v, p + size * j, (size_t)size);
 		if (type_signed(in->type) && size < in->dst_width[j])
 			v = (uint64_t)((int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size));
@@ -211,13 +201,14 @@ access_load(struct warp *w, const struct insn *in, uint32_t mask)
 	struct touch t = { .w = w, .in = in, .sync = in->flags & MEM_SYNC };
 
 	for (int i = 0; i < LANES; i++) {
+		uint64_t addr = address(w, in, 0, in->imm, i);
 		const uint8_t *p;
 
 		t.lane = i;
 		if (!(mask >> i & 1))
 			continue;
-		p = locate(&t, in->space, address(w, in, 0, in->imm, i), size, NULL);
-		if (p == NULL)
+		p = in->flags != 0 ? NULL : quiet(w, in->space, addr, size, i, false);
+		if (p == NULL && (p = locate(&t, in->space, addr, size, NULL)) == NULL)
 			return;
 		put_loaded(w, in, i, p);
 	}
@@ -229,12 +220,14 @@ void
 access_store(struct warp *w, const struct insn *in, uint32_t mask)
 {
 	int size = type_size(in->type);
+	uint32_t bytes = (uint32_t)(size * in->part);
 	struct touch t = { .w = w, .in = in, .write = true, .sync = in->flags & MEM_SYNC };
 
 	if (in->flags & MEM_RELEASE && w->b->seen != NULL)
 		block_meets(w->b, address(w, in, 0, in->imm, __builtin_ctz(mask)), true);
 	for (int n = 0; n < LANES; n++) {
 		int i = lane_at(w, n);
+		uint64_t addr = address(w, in, 0, in->imm, i);
 		uint8_t value[32], *p;
 
 		if (!(mask >> i & 1))
@@ -245,11 +238,10 @@ access_store(struct warp *w, const struct insn *in, uint32_t mask)
 			memcpy(value + size * j, &v, (size_t)size);
 		}
 		t.lane = i;
-		p = locate(&t, in->space, address(w, in, 0, in->imm, i), (uint32_t)(size * in->part),
-		    value);
-		if (p == NULL)
+		p = in->flags != 0 ? NULL : quiet(w, in->space, addr, bytes, i, true);
+		if (p == NULL && (p = locate(&t, in->space, addr, bytes, value)) == NULL)
 			return;
-		memcpy(p, value, (size_t)(size * in->part));
+		memcpy(p, value, bytes);
 	}
 }
 
@@ -354,7 +346,7 @@ deliver(struct warp *w, const struct copy *c)
 		/* A copy that is cut short may end within a word, and starts aligned all the same. */
 		for (uint32_t j = 0; j < c->bytes;) {
 			uint32_t n = c->bytes - j >= 4 ? 4 : 1;
-			const uint8_t *p = at_global(&t, c->from + j, n, NULL);
+			const uint8_t *p = at_global(&t, c->from + j, n);
 
 			if (p == NULL)
 				return false;
@@ -419,12 +411,11 @@ access_matrix(struct warp *w, const struct insn *in, uint32_t mask)
 			}
 		}
 	for (int i = 0; i < 8 * in->part; i++) {
-		uint8_t *p;
+		uint64_t addr = address(w, in, 0, in->imm, i);
+		uint8_t *p = quiet(w, in->space, addr, 16, i, !load);
 
 		t.lane = i;
-		p = locate(&t, in->space == GENERIC ? GENERIC : SHARED, address(w, in, 0, in->imm, i), 16,
-		    load ? NULL : row[i]);
-		if (p == NULL)
+		if (p == NULL && (p = locate(&t, in->space, addr, 16, load ? NULL : row[i])) == NULL)
 			return;
 		memcpy(load ? row[i] : p, load ? p : row[i], 16);
 	}

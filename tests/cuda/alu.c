@@ -251,25 +251,3 @@ alu(struct warp *w, const struct insn *in, uint32_t mask)
 	default: alu_eval(w, in, mask);
 	}
 }
-
-uint64_t
-lane_get(const struct warp *w, const struct insn *in, int src, int lane)
-{
-	if (in->src_width[src] == 0)
-		return (w->pred[in->src[src]] >> lane & 1) ^ (in->src_not >> src & 1);
-	if (in->src_width[src] == 8)
-		return ((const uint64_t *)(w->reg + in->src[src]))[lane];
-	return ((const uint32_t *)(w->reg + in->src[src]))[lane];
-}
-
-void
-lane_put(struct warp *w, const struct insn *in, int dst, int lane, uint64_t v)
-{
-	if (in->dst_width[dst] == 0)
-		w->pred[in->dst[dst]] = (w->pred[in->dst[dst]] & ~(1u << lane)) |
-		    (uint32_t)(v & 1) << lane;
-	else if (in->dst_width[dst] == 8)
-		((uint64_t *)(w->reg + in->dst[dst]))[lane] = v;
-	else
-		((uint32_t *)(w->reg + in->dst[dst]))[lane] = (uint32_t)v;
-}

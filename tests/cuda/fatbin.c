@@ -58,14 +58,27 @@ text_of(const struct entry *e, char *msg, size_t n)
 	return text;
 }
 
+/* .target sm_90a */
+static bool
+one_only(const char *text)
+{
+	const char *p = strstr(text, ".target sm_");
+
+	for (p = p == NULL ? "" : p + 11; *p >= '0' && *p <= '9'; p++)
+		;
+	return *p == 'a';
+}
+
 char *
 fatbin_ptx(const void *image, int sm, char *msg, size_t n)
 {
 	const char *p = image, *end;
-	const struct entry *best = NULL;
-	uint32_t magic;
+	char *best = NULL, *text;
+	uint32_t magic, best_arch = 0;
+	uint64_t size;
 	int seen = 0;
 
+	msg[0] = '\0';
 	memcpy(&magic, p, 4);
 	if (magic == WRAPPER) {
 		memcpy(&p, p + 8, sizeof(p));
@@ -77,21 +90,29 @@ fatbin_ptx(const void *image, int sm, char *msg, size_t n)
 		snprintf(msg, n, "neither a fatbin nor PTX");
 		return NULL;
 	}
-	uint64_t size;
-
 	memcpy(&size, p + 8, 8);
 	end = p + 16 + size;
 	for (p += 16; p < end;) {
 		const struct entry *e = (const struct entry *)p;
 
-		if (e->kind == 1 && e->arch <= (uint32_t)sm && (best == NULL || e->arch >= best->arch))
-			best = e;
+		if (e->header == 0)
+			break;
 		seen += e->kind == 1;
 		p += e->header + e->size;
+		if (e->kind != 1 || e->arch > (uint32_t)sm || (best != NULL && e->arch < best_arch))
+			continue;
+		if ((text = text_of(e, msg, n)) == NULL)
+			break;
+		/* That of sm_90a and the like runs on this one alone. */
+		if (e->arch != (uint32_t)sm && one_only(text)) {
+			free(text);
+			continue;
+		}
+		free(best);
+		best = text;
+		best_arch = e->arch;
 	}
-	if (best == NULL) {
+	if (best == NULL && msg[0] == '\0')
 		snprintf(msg, n, "%d PTX entries, none for sm_%d or below", seen, sm);
-		return NULL;
-	}
-	return text_of(best, msg, n);
+	return best;
 }

@@ -38,6 +38,10 @@ void find_report(int kind, const struct where *at, const char *fmt, ...)
 int standin_findings(void);
 const char *standin_finding(int i);
 void standin_forget(void);
+/* 0 forward, 1 reverse, 2 shuffled: for launches from now on. */
+void standin_order(int order);
+/* Instructions that warps have executed. */
+uint64_t standin_executed(void);
 /* "file:line" of an instruction. */
 void where_line(char *buf, size_t n, const struct kernel *k, const struct insn *in);
 

@@ -6,28 +6,13 @@
 
 #include "standin.h"
 
-static const struct {
-	uint8_t	size;
-	bool	is_signed;
-} types[TYPES] = {
+const struct type_info type_info[TYPES] = {
 	[PRED] = { 0 }, [B8] = { 1 }, [B16] = { 2 }, [B32] = { 4 }, [B64] = { 8 }, [U8] = { 1 },
 	[U16] = { 2 }, [U32] = { 4 }, [U64] = { 8 }, [S8] = { 1, true }, [S16] = { 2, true },
 	[S32] = { 4, true }, [S64] = { 8, true }, [F16] = { 2 }, [F16X2] = { 4 }, [BF16] = { 2 },
 	[BF16X2] = { 4 }, [F32] = { 4 }, [F64] = { 8 }, [TF32] = { 4 }, [E4M3] = { 1 },
 	[E5M2] = { 1 }, [E4M3X2] = { 2 }, [E5M2X2] = { 2 }, [B128] = { 16 },
 };
-
-int
-type_size(int t)
-{
-	return types[t].size;
-}
-
-bool
-type_signed(int t)
-{
-	return types[t].is_signed;
-}
 
 static uint32_t
 bits(float f)

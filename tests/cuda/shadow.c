@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exec.h"
+#include "quiet.h"
 
 #define MOST_CLOCK 65000u
 #define REC_ATOMIC 0x10u
@@ -27,21 +27,10 @@ record(const struct touch *t, unsigned bytes)
 	    (t->sync ? REC_ATOMIC : 0) | bytes;
 }
 
-/* Is the access of this record before what the lane does now? */
-static bool
-before(const struct warp *w, uint32_t rec, int lane)
-{
-	uint32_t warp = rec >> 11 & 31, by = rec >> 5 & 63;
-
-	if (warp == w->id && (by == (uint32_t)lane || by == ANY_LANE))
-		return true;
-	return rec >> 16 < w->clock[warp] || (warp != w->id && rec >> 16 == w->clock[warp]);
-}
-
 static bool
 conflict(const struct touch *t, uint32_t rec, unsigned bytes)
 {
-	return rec != 0 && (rec & bytes) != 0 && !before(t->w, rec, t->lane) &&
+	return rec != 0 && (rec & bytes) != 0 && !rec_before(t->w, rec, (uint32_t)t->lane) &&
 	    !(t->sync && rec & REC_ATOMIC);
 }
 
@@ -71,8 +60,13 @@ note_read(const struct touch *t, struct word *x, uint32_t rec)
 		x->read[slot] = rec | (x->read[slot] & 15);
 		return;
 	}
+	/* Two of other warps that no barrier came after do as well. */
+	if (slot < 0 && x->read[0] != 0 && x->read[1] != 0 &&
+	    !rec_before(t->w, x->read[0], (uint32_t)t->lane) &&
+	    !rec_before(t->w, x->read[1], (uint32_t)t->lane))
+		return;
 	if (slot < 0)
-		slot = x->read[0] == 0 || before(t->w, x->read[0], t->lane) ? 0 : 1;
+		slot = x->read[0] == 0 || rec_before(t->w, x->read[0], (uint32_t)t->lane) ? 0 : 1;
 	x->read[slot] = rec;
 }
 
@@ -314,7 +308,11 @@ global_touch(const struct touch *t, struct area *a, uint64_t word, unsigned byte
 		fault(t->w, t->in, t->lane, F_UNINIT, "%s memory of %s that nothing wrote",
 		    t->write ? "updates" : "reads", a->name);
 	if (t->write) {
+		uint64_t old = __atomic_load_n(&s->write, __ATOMIC_RELAXED);
+
 		judge_global(t, was, bytes, "read");
+		if ((old ^ rec) >> SHADOW_BLOCK == 0)
+			rec |= old & 15;
 		__atomic_store_n(&s->write, rec, __ATOMIC_RELAXED);
 		if ((a->init[word] & bytes) != bytes)
 			__atomic_fetch_or(&a->init[word], (uint8_t)bytes, __ATOMIC_RELAXED);

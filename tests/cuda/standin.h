@@ -162,7 +162,21 @@ float fp8_to_float(uint8_t b, bool e5m2);
 uint8_t float_to_fp8(float f, bool e5m2);
 float float_to_tf32(float f);
 
-int type_size(int t);
-bool type_signed(int t);
+extern const struct type_info {
+	uint8_t	size;
+	bool	is_signed;
+} type_info[TYPES];
+
+static inline int
+type_size(int t)
+{
+	return type_info[t].size;
+}
+
+static inline bool
+type_signed(int t)
+{
+	return type_info[t].is_signed;
+}
 
 #endif

@@ -403,3 +403,15 @@ host_set(struct op_set *set)
 		do_set(set, new_epoch(0, &driver.host));
 	return driver.sticky;
 }
+
+uint64_t
+standin_executed(void)
+{
+	return driver.executed;
+}
+
+void
+standin_order(int order)
+{
+	driver.order = order;
+}

@@ -165,3 +165,10 @@ add_one(float *y, int n)
 	for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
 		y[i] += 1;			/* FAULT add_one */
 }
+
+/* Sums in the order of arrival. */
+extern "C" __global__ void
+order_matters(float *y)
+{
+	atomicAdd(y, threadIdx.x == 5 ? 1e8f : 1.25f);
+}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../tap.h"
+#include "base/hash.h"
 #include "base/rng.h"
 
 /* Each under the name that cuda.h's macros give it. */
@@ -35,7 +36,9 @@ static struct { API(MEMBER) } cu;
 static int (*findings)(void);
 static const char *(*finding)(int);
 static void (*forget)(void);
-static CUmodule right, wrong;
+static void (*set_order)(int);
+static CUmodule right, wrong, shapes;
+static uint64_t digest;		/* of all results that were copied back */
 
 /* A call that must succeed. */
 #define DO(f, ...) do {								\
@@ -138,6 +141,7 @@ host(CUdeviceptr p, int n)
 	float *x = keep((size_t)n * sizeof(*x));
 
 	DO(cuMemcpyDtoH, x, p, (size_t)n * sizeof(*x));
+	digest = hash64_seed((str){ (const char *)x, n * (int64_t)sizeof(*x) }, digest);
 	return x;
 }
 
@@ -592,11 +596,198 @@ test_launches(void)
 	    CUDA_ERROR_INVALID_VALUE, "more shared memory than there is");
 }
 
+/* fp8 by its definition: bits of exponent and fraction, nothing beyond the largest. */
+static float
+small(float v, int bits, int least, float most)
+{
+	int e;
+	float unit;
+
+	frexpf(v, &e);
+	unit = ldexpf(1, (e - 1 < least ? least : e - 1) - bits);
+	v = nearbyintf(v / unit) * unit;
+	return v > most ? most : v < -most ? -most : v;
+}
+
+static void
+test_small_floats(void)
+{
+	enum { N = 500 };
+	int n = N, bad = 0;
+	float x[N], *y;
+	CUdeviceptr dx, dy = device(NULL, sizeof(x) * 4);
+
+	for (int i = 0; i < n; i++)
+		x[i] = ldexpf(uniform(11, i), i % 24 - 10);
+	dx = device(x, sizeof(x));
+	ok(launch(shapes, "small_floats", 4, 128, 0, ARGS(&dx, &dy, &n)) == 0, "conversions to small floats");
+	y = host(dy, 4 * n);
+	for (int i = 0; i < n; i++) {
+		float want[4] = { small(x[i], 10, -14, 65504), unbf16(bf16(x[i])), small(x[i], 3, -6, 448),
+			small(x[i], 2, -14, 57344) };
+
+		for (int j = 0; j < 4; j++)
+			if (y[4 * i + j] != want[j] && bad++ < 5)
+				printf("# %d of %g: %g for %g\n", j, (double)x[i], (double)y[4 * i + j],
+				    (double)want[j]);
+	}
+	ok(bad == 0, "fp16, bf16, e4m3 and e5m2, by their definitions");
+}
+
+/* An element of a word, by the kind that a kernel's name begins with. */
+static float
+element(const char *kind, uint32_t word, int i)
+{
+	uint32_t b = word >> 8 * i & 255, h = word >> 16 * i & 0xffff, m, e;
+	float f, sign = b & 128 ? -1 : 1;
+
+	switch (kind[0]) {
+	case 's': return (float)(int8_t)b;
+	case 'b': return unbf16((uint16_t)h);
+	case 't':
+		memcpy(&f, &word, 4);
+		return f;
+	case 'f':
+		e = h >> 10 & 31, m = h & 1023;
+		return (h & 0x8000 ? -1 : 1) * ldexpf((float)(e == 0 ? m : m | 1024), e == 0 ? -24 : (int)e - 25);
+	default:
+		if (kind[1] == '4') {
+			e = b >> 3 & 15, m = b & 7;
+			return sign * ldexpf((float)(e == 0 ? m : m | 8), e == 0 ? -9 : (int)e - 10);
+		}
+		e = b >> 2 & 31, m = b & 3;
+		return sign * ldexpf((float)(e == 0 ? m : m | 4), e == 0 ? -16 : (int)e - 17);
+	}
+}
+
+/* Random words whose elements are finite and of middling size. */
+static uint32_t
+element_word(const char *kind, int key, int i)
+{
+	uint32_t v = (uint32_t)rng_below(5, (uint64_t)key, (uint64_t)i, UINT64_C(1) << 32);
+	float f = uniform(key, i);
+
+	switch (kind[0]) {
+	case 'b': return (v & 0x80ff80ff) | 0x3f003f00;
+	case 'f': return (v & 0x87ff87ff) | 0x38003800;
+	case 't':
+		memcpy(&v, &f, 4);
+		return v & ~UINT32_C(0x1fff);
+	case 's': return v;
+	default: return kind[1] == '4' ? (v & 0xbfbfbfbf) : (v & 0xbfbfbfbf) | 0x20202020;
+	}
+}
+
+static void
+test_shape(const char *kind, int words, int per)
+{
+	uint32_t a[16 * 8], b[8 * 8];
+	CUdeviceptr da, db, dd = device(NULL, 16 * 8 * 4);
+	float *got, want[16 * 8], size = 1;
+	int ints[16 * 8];
+	char what[100];
+
+	for (int i = 0; i < 16 * words; i++)
+		a[i] = element_word(kind, 12, i);
+	for (int i = 0; i < 8 * words; i++)
+		b[i] = element_word(kind, 13, i);
+	for (int i = 0; i < 16; i++)
+		for (int j = 0; j < 8; j++) {
+			double sum = 1 + j % 2 + 2 * (i / 8);
+
+			for (int x = 0; x < words * per; x++)
+				sum += (double)element(kind, a[i * words + x / per], x % per) *
+				    (double)element(kind, b[j * words + x / per], x % per);
+			want[i * 8 + j] = (float)sum;
+			size = fabsf((float)sum) > size ? fabsf((float)sum) : size;
+		}
+	da = device(a, (size_t)(16 * words) * 4);
+	db = device(b, (size_t)(8 * words) * 4);
+	launch(shapes, kind, 1, 32, 0, ARGS(&da, &db, &dd));
+	got = host(dd, 16 * 8);
+	memcpy(ints, got, sizeof(ints));
+	for (int i = 0; i < 16 * 8 && kind[0] == 's'; i++)
+		got[i] = (float)ints[i];
+	snprintf(what, sizeof(what), "mma.sync %s", kind);
+	/* fp32 sums of up to 32 products, the largest of which are as large as the result. */
+	ok(worst(got, want, 16 * 8) <= (kind[0] == 's' ? 0 : 4e-6 * (double)size), what);
+}
+
+static void
+test_together(void)
+{
+	unsigned x[32], y[32 * 5], total = 0, sum = 0, most = 0, odd = 0, seven = 0, count[8] = { 0 };
+	CUdeviceptr dx, dy = device(NULL, sizeof(y)), dt = device(&total, 4);
+	int bad = 0;
+
+	for (int i = 0; i < 32; i++) {
+		x[i] = (unsigned)rng_below(5, 14, (uint64_t)i, 1000);
+		sum += x[i];
+		most = x[i] > most ? x[i] : most;
+		odd += x[i] % 2;
+		seven |= x[i] == 7;
+		count[x[i] % 8]++;
+	}
+	dx = device(x, sizeof(x));
+	launch(shapes, "together", 1, 32, 0, ARGS(&dx, &dy, &dt));
+	DO(cuMemcpyDtoH, y, dy, sizeof(y));
+	DO(cuMemcpyDtoH, &total, dt, 4);
+	for (int i = 0; i < 32; i++) {
+		unsigned same = 0;
+
+		for (int j = 0; j < 32; j++)
+			same |= (unsigned)(x[j] % 8 == x[i] % 8) << j;
+		bad += y[5 * i] != sum || y[5 * i + 1] != most || y[5 * i + 2] != same ||
+		    y[5 * i + 3] != seven * 2 + 1 || y[5 * i + 4] != count[i % 8] + 100 * odd;
+	}
+	ok(bad == 0 && total == most, "redux, match, votes, atomics and a barrier that counts");
+}
+
+static void
+test_shapes(void)
+{
+	test_small_floats();
+	test_shape("f16_k16", 8, 2);
+	test_shape("f16_k8", 4, 2);
+	test_shape("bf16_k16", 8, 2);
+	test_shape("tf32_k8", 8, 1);
+	test_shape("s8_k32", 8, 4);
+	test_shape("s8_k16", 4, 4);
+	test_shape("e4m3_k32", 8, 4);
+	test_shape("e5m2_k32", 8, 4);
+	test_together();
+}
+
+/* The same bytes whatever order blocks, warps and lanes run in; and a kernel that depends on it. */
+static void
+test_orders(void (*test)(void))
+{
+	uint64_t first = 0;
+	float sum[3], zero = 0;
+	CUdeviceptr d = device(&zero, 4);
+	int same = 1;
+
+	for (int i = 0; i < 3; i++) {
+		set_order(i);
+		digest = 0;
+		test();
+		first = i == 0 ? digest : first;
+		same &= digest == first;
+		DO(cuMemcpyHtoD, d, &zero, 4);
+		launch(wrong, "order_matters", 1, 32, 0, ARGS(&d));
+		DO(cuMemcpyDtoH, &sum[i], d, 4);
+	}
+	set_order(0);
+	ok(same, "three orders give the same bytes");
+	ok(sum[0] != sum[1] || sum[0] != sum[2], "and differ where the order matters");
+}
+
 static void
 test_right(void)
 {
 	char what[100];
 
+	test_shapes();
 	test_add();
 	test_softmax();
 	test_reduce();
@@ -621,6 +812,7 @@ prepare(void *lib)
 	*(void **)&findings = dlsym(lib, "standin_findings");
 	*(void **)&finding = dlsym(lib, "standin_finding");
 	*(void **)&forget = dlsym(lib, "standin_forget");
+	*(void **)&set_order = dlsym(lib, "standin_order");
 	ok(ok_all, "all entry points, by the names of cuda.h");
 	ok(dlsym(lib, "cuMemAlloc") == NULL, "an old name is not one of them");
 	DO(cuInit, 0);
@@ -632,6 +824,7 @@ prepare(void *lib)
 	ok(p == dlsym(lib, "cuMemAlloc_v2"), "cuGetProcAddress knows the new form");
 	right = load("right");
 	wrong = load("wrong");
+	shapes = load("shapes");
 }
 
 int
@@ -645,6 +838,7 @@ main(int argc, char **argv)
 	snprintf(dir, sizeof(dir), "%.*s/../cuda", slash == NULL ? 1 : (int)(slash - argv[0]),
 	    slash == NULL ? "." : argv[0]);
 	snprintf(path, sizeof(path), "%s/libcuda.so.1", dir);
+	setenv("CUDA_STANDIN_SM", "89", 1);	/* the first with fp8 */
 	if ((lib = dlopen(path, RTLD_NOW)) == NULL) {
 		printf("Bail out! %s\n", dlerror());
 		return 1;
@@ -652,7 +846,7 @@ main(int argc, char **argv)
 	if (freopen("/dev/null", "w", stderr) == NULL)	/* findings are printed there too */
 		return 1;
 	prepare(lib);
-	test_right();
+	test_orders(test_right);
 	test_faults();
 	test_races();
 	test_streams();
@@ -660,6 +854,7 @@ main(int argc, char **argv)
 	test_launches();
 	DO(cuModuleUnload, right);
 	DO(cuModuleUnload, wrong);
+	DO(cuModuleUnload, shapes);
 	while (n_kept > 0)
 		free(kept[--n_kept]);
 	return tap_done();
