@@ -225,3 +225,13 @@ numbers(const float *x, const int *k, float *f, int *i)
 	i[10] = (int)(u / 13 % 17);
 	i[11] = __ffs(a);
 }
+
+/* Blocks of 31 threads: the halves of a word are two blocks' own. */
+extern "C" __global__ void
+halves(uint16_t *x, uint8_t *y)
+{
+	int i = blockIdx.x * blockDim.x + threadIdx.x;
+
+	x[i] = (uint16_t)(x[i] + i);
+	y[i] = (uint8_t)(y[i] ^ i);
+}

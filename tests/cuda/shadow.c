@@ -318,8 +318,15 @@ global_touch(const struct touch *t, struct area *a, uint64_t word, unsigned byte
 			__atomic_fetch_or(&a->init[word], (uint8_t)bytes, __ATOMIC_RELAXED);
 		return;
 	}
-	/* Another block of this launch read it too: whoever writes it, one of them differs. */
-	if (was >> SHADOW_EPOCH == b->l->epoch && (uint32_t)(was >> SHADOW_BLOCK) != b->number)
-		rec |= (uint64_t)SHADOW_MANY << SHADOW_BLOCK | (was & 15);
+	/*
+	 * What another block of this launch read too: whoever writes it, one of them differs.
+	 * Of bytes that one alone read, the last is remembered.
+	 */
+	if (was >> SHADOW_EPOCH == b->l->epoch && (uint32_t)(was >> SHADOW_BLOCK) != b->number) {
+		if ((uint32_t)(was >> SHADOW_BLOCK) == SHADOW_MANY)
+			return;
+		if ((was & bytes) != 0)
+			rec = (rec & ~UINT64_C(15)) | (uint64_t)SHADOW_MANY << SHADOW_BLOCK | (was & bytes);
+	}
 	__atomic_store_n(&s->read, rec, __ATOMIC_RELAXED);
 }

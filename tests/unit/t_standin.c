@@ -207,6 +207,21 @@ test_reduce(void)
 		    "the last block adds up, behind a fence and an atomic");
 }
 
+static void
+test_halves(void)
+{
+	uint16_t x[31 * 4] = { 0 };
+	uint8_t y[31 * 4] = { 0 };
+	CUdeviceptr dx = device(x, sizeof(x)), dy = device(y, sizeof(y));
+	int good = launch(right, "halves", 4, 31, 0, ARGS(&dx, &dy)) == 0;
+
+	DO(cuMemcpyDtoH, x, dx, sizeof(x));
+	DO(cuMemcpyDtoH, y, dy, sizeof(y));
+	for (int i = 0; i < 31 * 4; i++)
+		good &= x[i] == i && y[i] == i;
+	ok(good, "blocks whose bytes are neighbours in a word");
+}
+
 static uint16_t
 bf16(float f)
 {
@@ -791,6 +806,7 @@ test_right(void)
 	test_add();
 	test_softmax();
 	test_reduce();
+	test_halves();
 	test_matmul();
 	test_wander();
 	test_numbers();
