@@ -194,12 +194,36 @@ put_loaded(struct warp *w, const struct insn *in, int lane, const uint8_t *p)
 	}
 }
 
+/* All lanes read the same parameter, or nearly always. */
+static void
+load_param(struct touch *t, uint32_t mask, uint32_t size)
+{
+	const uint8_t *p = NULL;
+	uint64_t last = 0;
+
+	for (int i = 0; i < LANES; i++) {
+		uint64_t addr = address(t->w, t->in, 0, t->in->imm, i);
+
+		if (!(mask >> i & 1))
+			continue;
+		t->lane = i;
+		if ((p == NULL || addr != last) && (p = locate(t, PARAM, addr, size, NULL)) == NULL)
+			return;
+		last = addr;
+		put_loaded(t->w, t->in, i, p);
+	}
+}
+
 void
 access_load(struct warp *w, const struct insn *in, uint32_t mask)
 {
 	uint32_t size = (uint32_t)type_size(in->type) * in->part;
 	struct touch t = { .w = w, .in = in, .sync = in->flags & MEM_SYNC };
 
+	if (in->space == PARAM) {
+		load_param(&t, mask, size);
+		return;
+	}
 	for (int i = 0; i < LANES; i++) {
 		uint64_t addr = address(w, in, 0, in->imm, i);
 		const uint8_t *p;

@@ -146,6 +146,21 @@ wide(struct warp *w, const struct insn *in, uint32_t mask)
 	case ADD64: TWO(uint64_t, uint64_t, +); break;
 	case SUB64: TWO(uint64_t, uint64_t, -); break;
 	case AND64: TWO(uint64_t, uint64_t, &); break;
+	case OR64: TWO(uint64_t, uint64_t, |); break;
+	case MUL64: TWO(uint64_t, uint64_t, *); break;
+	case NARROW: {
+		const uint64_t *a = S(uint64_t, 0);
+
+		EACH(uint32_t, a[i]);
+		break;
+	}
+	case SHR64: {
+		const uint64_t *a = S(uint64_t, 0);
+		const uint32_t *b = S(uint32_t, 1);
+
+		EACH(uint64_t, b[i] > 63 ? 0 : a[i] >> (b[i] & 63));
+		break;
+	}
 	case WIDES: TWO(int64_t, int32_t, *); break;
 	case WIDEU: TWO(uint64_t, uint32_t, *); break;
 	case MADWIDES: {
@@ -237,7 +252,7 @@ alu(struct warp *w, const struct insn *in, uint32_t mask)
 		integer(w, in, mask);
 		break;
 	case ADD64: case SUB64: case AND64: case WIDES: case WIDEU: case MADWIDES: case MADWIDEU:
-	case SHL64: case EXTS: case EXTU: case SELP64:
+	case SHL64: case SHR64: case OR64: case MUL64: case NARROW: case EXTS: case EXTU: case SELP64:
 		wide(w, in, mask);
 		break;
 	case ADDF: case SUBF: case MULF: case FMAF: case MAXF: case MINF: case WIDENBF:

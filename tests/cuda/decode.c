@@ -467,13 +467,13 @@ hot_integer(const struct insn *in)
 			return in->op == MUL ? MUL32 : in->sat ? MAD : MAD32;
 		if (!wide && in->part == PART_WIDE)
 			return in->op == MUL ? (sign ? WIDES : WIDEU) : sign ? MADWIDES : MADWIDEU;
-		return in->op;
+		return wide && in->part == PART_LO && in->op == MUL ? MUL64 : in->op;
 	case AND:	return wide ? AND64 : AND32;
-	case OR:	return wide ? OR : OR32;
+	case OR:	return wide ? OR64 : OR32;
 	case XOR:	return wide ? XOR : XOR32;
 	case LOP3:	return LOP32;
 	case SHL:	return wide ? SHL64 : SHL32;
-	case SHR:	return wide ? SHR : sign ? SAR32 : SHR32;
+	case SHR:	return wide ? (sign ? SHR : SHR64) : sign ? SAR32 : SHR32;
 	case SETP:
 		if (in->sub != 0)
 			return SETP;
@@ -499,6 +499,9 @@ hot(const struct insn *in)
 	if (in->op == CVT && (in->type == U64 || in->type == S64) && in->from == U32 &&
 	    in->src_width[0] == 4)
 		return EXTU;
+	if (in->op == CVT && size == 4 && in->dst_width[0] == 4 && !in->sat &&
+	    (in->type == U32 || in->type == S32) && (in->from == U64 || in->from == S64))
+		return NARROW;
 	if (in->op == CVT && in->type == F32 && in->from == BF16)
 		return WIDENBF;
 	if (in->type == F32)

@@ -53,10 +53,11 @@ float_to_bf16(float f, int round)
 float
 half_to_float(uint16_t h)
 {
-	int e = h >> 10 & 31, m = h & 1023;
-	float f = e == 31 ? (m ? NAN : INFINITY) : e == 0 ? ldexpf((float)m, -24) :
-	    ldexpf((float)(m | 1024), e - 25);
+	/* The exponent's bias differs by 112; a product makes small ones right too. */
+	float f = from_bits((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
 
+	if ((h & 0x7c00) == 0x7c00)
+		f = h & 0x3ff ? NAN : INFINITY;
 	return h & 0x8000 ? -f : f;
 }
 
@@ -90,6 +91,11 @@ float_to_half(float f, int round)
 
 	if (isnan(f))
 		return 0x7fff;
+	if (round != ROUND_Z && fabsf(f) >= 0x1p-14f && fabsf(f) < 65504) {
+		uint32_t u = bits(fabsf(f)) - (112u << 23);
+
+		return (uint16_t)(sign | (u + 0xfff + (u >> 13 & 1)) >> 13);
+	}
 	return (uint16_t)(sign | shrink(f, 5, 10, round, limit));
 }
 
