@@ -368,7 +368,7 @@ float_of(const uint32_t *p)
 
 /* f goes on over parts of up to QS elements; sums are turned, a is a strip of one row. */
 INLINE vf
-chain(enum form form, bool least, int parts, const vf *sums, const struct qpanel *b,
+chain(enum form form, bool least, int parts, const vf *sums, struct qpanel b,
     const uint32_t *a, vf f)
 {
 	UNROLL
@@ -380,17 +380,17 @@ chain(enum form form, bool least, int parts, const vf *sums, const struct qpanel
 		sum = (vi)sums[lane_of(form, 2 * p) / 2];
 		if (!least)
 			sum += word_of(a);
-		f = vfma(__builtin_convertvector(sum, vf), vload(b->d + p * QW) * float_of(a + 9),
+		f = vfma(__builtin_convertvector(sum, vf), vload(b.d + p * QW) * float_of(a + 9),
 		    f);
 		if (least)
-			f = vfma(vload(b->m + p * QW), float_of(a), f);
+			f = vfma(vload(b.m + p * QW), float_of(a), f);
 	}
 	return f;
 }
 
 /* The same of parts of 16. */
 INLINE vf
-chain_of_16(enum form form, int drop, bool least, const vf *sums, const struct qpanel *b,
+chain_of_16(enum form form, int drop, bool least, const vf *sums, struct qpanel b,
     const uint32_t *a, vf f)
 {
 	vf g = { 0 };
@@ -403,14 +403,14 @@ chain_of_16(enum form form, int drop, bool least, const vf *sums, const struct q
 			x += word_of(a);
 			y += word_of(a + 5);
 		}
-		g = pair_fma(x, y, drop, (vi)load64((const uint8_t *)(b->pair + i * QW)),
+		g = pair_fma(x, y, drop, (vi)load64((const uint8_t *)(b.pair + i * QW)),
 		    float_of(a + 10), g);
 		if (least) {
-			f = vfma(vload(b->m + 2 * i * QW), float_of(a), f);
-			f = vfma(vload(b->m + (2 * i + 1) * QW), float_of(a + 5), f);
+			f = vfma(vload(b.m + 2 * i * QW), float_of(a), f);
+			f = vfma(vload(b.m + (2 * i + 1) * QW), float_of(a + 5), f);
 		}
 	}
-	return vfma(g, vload(b->d), f);
+	return vfma(g, vload(b.d), f);
 }
 
 /* Up to VW rows of b, ld bytes apart, and where the sums go. */
@@ -489,8 +489,8 @@ INLINE void
 few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct rows *r, int64_t n)
 {
 	int64_t steps = (w->k + QS - 1) / QS, per = qwords(&w->form, QS);
-	float d[QS / 16 * QW], m[QS / 16 * QW];
-	uint32_t pair[QS / QB * QW];
+	_Alignas(64) float d[QS / 16 * QW], m[QS / 16 * QW];
+	_Alignas(64) uint32_t pair[QS / QB * QW];
 	const struct qpanel scales = { .d = d, .m = m, .pair = pair };
 	uint32_t head[QS / 32][VW];
 	vf f[QFEW] = { { 0 } };
@@ -510,12 +510,12 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 
 			if (kind.part == 32) {
 				turn_pairs(w->sums + i * VW, t);
-				f[i] = chain(kind.form, kind.least, (int)(left / 32), t, &scales, a,
-				    f[i]);
+				f[i] = chain(kind.form, kind.least, (int)(left / 32), t,
+				    (struct qpanel){ .d = d, .m = m }, a, f[i]);
 			} else {
 				turn_all(w->sums + i * VW, t);
 				f[i] = chain_of_16(kind.form, qdrop(kind.type), kind.least, t,
-				    &scales, a, f[i]);
+				    (struct qpanel){ .d = d, .m = m, .pair = pair }, a, f[i]);
 			}
 		}
 	}
