@@ -22,7 +22,6 @@ struct word {
 	uint32_t write, read[2];
 	uint8_t	valid, init;		/* bytes that exist, that were written */
 	uint8_t	flight;			/* a cp.async to them has not ended */
-	uint8_t	unused;
 };
 
 #define ANY_LANE 32u
@@ -88,6 +87,7 @@ struct launch {
 	const uint8_t *ordered;		/* by epoch: done before, as the program has it */
 	int	order;
 	bool	failed;
+	int	kind;			/* of a finding that stopped it */
 	uint32_t next;
 	struct meeting *meeting;	/* of blocks through atomics */
 	uint64_t executed;

@@ -49,6 +49,7 @@ stop(struct warp *w, const struct insn *in, int lane, int kind, const char *fmt,
 	report(w, in, lane, kind, fmt, ap);
 	va_end(ap);
 	w->b->stop = true;
+	__atomic_store_n(&w->b->l->kind, kind, __ATOMIC_RELAXED);
 }
 
 static void

@@ -91,7 +91,6 @@ shared_write(const struct touch *t, struct word *x, uint32_t word, unsigned byte
 	    (size_t)__builtin_popcount(bytes)) == 0))
 		race(t, x->write, "wrote");
 	for (int i = 0; i < 2; i++)
-		/* A read by lanes of its own warp: which of them is not known. */
 		if (conflict(t, x->read[i], bytes))
 			race(t, x->read[i], "read");
 	if (same_warp && x->write >> 16 == rec >> 16 && ((x->write ^ rec) >> 5 & 63) != 0)
@@ -204,7 +203,6 @@ clocks_join(struct block *b, uint32_t warps)
 }
 
 struct meeting {
-	pthread_mutex_t lock;
 	struct met {
 		struct met *next;
 		uint64_t addr;
@@ -212,7 +210,7 @@ struct meeting {
 	} *bucket[256];
 };
 
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t meetings_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* An atomic at addr: this block may now read what those did that were here before. */
 void
@@ -222,7 +220,7 @@ block_meets(struct block *b, uint64_t addr, bool release)
 	size_t words = l->n_blocks / 64 + 1;
 	struct met *m;
 
-	pthread_mutex_lock(&making);
+	pthread_mutex_lock(&meetings_lock);
 	if (l->meeting == NULL)
 		l->meeting = calloc(1, sizeof(*l->meeting));
 	for (m = l->meeting->bucket[addr / 4 % 256]; m != NULL && m->addr != addr; m = m->next)
@@ -238,7 +236,7 @@ block_meets(struct block *b, uint64_t addr, bool release)
 	b->seen[b->number / 64] |= UINT64_C(1) << b->number % 64;
 	for (size_t i = 0; release && i < words; i++)
 		m->set[i] |= b->seen[i];
-	pthread_mutex_unlock(&making);
+	pthread_mutex_unlock(&meetings_lock);
 }
 
 void

@@ -225,13 +225,14 @@ static void
 run_launch(struct stream *s, struct op *op)
 {
 	struct launch l = { .k = op->kernel, .dynamic = op->dynamic, .param = op->param,
-	    .order = driver.order, .ordered = driver.ordered };
+	    .order = driver.order, .ordered = driver.ordered, .kind = FINDINGS };
 
 	memcpy(l.grid, op->grid, sizeof(l.grid));
 	memcpy(l.block, op->block, sizeof(l.block));
 	l.epoch = new_epoch(s->id, &s->clock);
 	if (!launch_run(&l, driver.threads))
-		driver.sticky = CUDA_ERROR_LAUNCH_FAILED;
+		driver.sticky = l.kind == F_BOUNDS || l.kind == F_FREED ? CUDA_ERROR_ILLEGAL_ADDRESS :
+		    l.kind == F_ALIGN ? CUDA_ERROR_MISALIGNED_ADDRESS : CUDA_ERROR_LAUNCH_FAILED;
 	driver.executed += l.executed;
 }
 

@@ -422,7 +422,9 @@ test_faults(void)
 	int n = 64, few = 1;
 	CUdeviceptr d = device(x, sizeof(x)), e = device(x, sizeof(x)), none;
 
-	launch(wrong, "past_global", 3, 32, 0, ARGS(&d, &n));
+	ok(launch(wrong, "past_global", 3, 32, 0, ARGS(&d, &n)) == CUDA_ERROR_ILLEGAL_ADDRESS,
+	    "what waits for a kernel that failed fails");
+	ok(cu.cuMemcpyDtoH_(x, d, sizeof(x)) == CUDA_ERROR_ILLEGAL_ADDRESS, "and all after it");
 	expect("out of bounds", "past_global");
 	launch(wrong, "past_static", 1, 64, 0, ARGS(&d));
 	expect("out of bounds", "past_static");
@@ -435,7 +437,7 @@ test_faults(void)
 	expect("uninitialised read", "unset_shared");
 	launch(wrong, "unset_local", 1, 64, 0, ARGS(&d, &few));
 	expect("uninitialised read", "unset_local");
-	launch(wrong, "misaligned", 1, 4, 0, ARGS(&d));
+	ok(launch(wrong, "misaligned", 1, 4, 0, ARGS(&d)) == CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned");
 	expect("misaligned", "misaligned");
 	launch(wrong, "unknown", 1, 32, 0, ARGS(&d));
 	expect("unknown instruction", "unknown");
@@ -458,7 +460,8 @@ test_races(void)
 	float x[64] = { 0 }, *y;
 	CUdeviceptr d = device(x, sizeof(x)), e = device(x, sizeof(x));
 
-	launch(wrong, "no_barrier", 1, 64, 0, ARGS(&d, &e));
+	ok(launch(wrong, "no_barrier", 1, 64, 0, ARGS(&d, &e)) == CUDA_ERROR_LAUNCH_FAILED,
+	    "a race fails too");
 	expect("race", "no_barrier");
 	launch(wrong, "right_by_luck", 1, 64, 0, ARGS(&e));
 	expect("race", "right_by_luck");
