@@ -53,7 +53,7 @@ str_ends(str s, str suffix)
 static inline str
 str_cut(str *rest, char sep)
 {
-	const char *at = rest->n > 0 ? memchr(rest->p, sep, (size_t)rest->n) : NULL;
+	const char *at = rest->n > 0 ? (const char *)memchr(rest->p, sep, (size_t)rest->n) : NULL;
 	str head = *rest;
 
 	if (at == NULL) {

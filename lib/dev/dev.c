@@ -1,6 +1,8 @@
 #include "dev/cpu/cpu.h"
+#include "dev/cuda/cuda.h"
 #include "dev/kernels.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const kernel_names[K_COUNT] = {
@@ -32,18 +34,39 @@ dev_kernel_name(int kernel)
 	return kernel >= 0 && kernel < K_COUNT ? kernel_names[kernel] : "unknown kernel";
 }
 
+/* "cuda" and "cuda:N". */
+static struct dev *
+open_gpu(const char *name, struct err *err)
+{
+	char *end = NULL;
+	long ordinal = name[4] == ':' ? strtol(name + 5, &end, 10) : 0;
+	struct dev *d;
+
+	if (end != NULL && (end == name + 5 || *end != '\0' || ordinal < 0 || ordinal > 1023)) {
+		err_set(err, ERR_ARG, "%s: no number of a GPU: cuda:0 is the first", name);
+		return NULL;
+	}
+	d = cuda_open((int)ordinal, err);
+	if (d == NULL)
+		err_wrap(err, "%s", name);
+	return d;
+}
+
 struct dev *
 dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
 {
+	struct err none = { 0 };
+	struct dev *gpu = strcmp(name, "auto") == 0 ? cuda_open(0, &none) : NULL;
+
+	if (gpu != NULL)
+		return gpu;
 	if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0)
 		return cpu_open(NULL, team, flags, err);
 	if (strncmp(name, "cpu:", 4) == 0)
 		return cpu_open(name + 4, team, flags, err);
 	if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
-		err_set(err, ERR_DEVICE, "%s: this build has no CUDA kernels", name);
-	else
-		err_set(err, ERR_ARG, "%s: no such device (cpu, cpu:ISA, cuda, cuda:N, auto)",
-		    name);
+		return open_gpu(name, err);
+	err_set(err, ERR_ARG, "%s: no such device (cpu, cpu:ISA, cuda, cuda:N, auto)", name);
 	return NULL;
 }
 

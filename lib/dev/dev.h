@@ -58,13 +58,13 @@ enum {
 struct dev_info {
 	char		name[64];	/* "cpu:avx2", "cuda:0" */
 	int64_t		memory;		/* bytes a program may use */
-	double		peak_f32;	/* FLOP/s of matrix products, measured once; 0: unknown */
+	double		peak_f32;	/* FLOP/s of products, a GPU's nominal; 0: unknown */
 	double		peak_bf16, peak_int8;	/* of instructions for these; 0: none */
 };
 
 /*
  * name: "cpu", "cpu:base", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16", "cuda",
- * "cuda:N", "auto".
+ * "cuda:N", "auto": the first GPU if there is one to use, else the CPU.
  * The team is borrowed.  An instruction set or device that is not there is an
  * error that says what is.
  */

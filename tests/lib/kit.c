@@ -17,7 +17,11 @@ kit_init(struct kit *k, uint64_t seed)
 
 	*k = (struct kit){ .seed = seed, .act = DTYPE_F32 };
 	k->ref = refdev_open(NULL, &err);
-	return k->ref == NULL ? -1 : 0;
+	k->team = team_new(1, &err);
+	if (k->ref == NULL || k->team == NULL)
+		return -1;
+	k->gpu = dev_open("cuda", k->team, 0, &err);
+	return 0;
 }
 
 void
@@ -25,6 +29,8 @@ kit_free(struct kit *k)
 {
 	kit_reset(k);
 	dev_close(k->ref);
+	dev_close(k->gpu);
+	team_free(k->team);
 }
 
 void
@@ -369,6 +375,44 @@ isa_agrees(struct kit *k, const char *name, int kernel,
 	return good;
 }
 
+static void
+free_on(struct kit *k, struct dev *d)
+{
+	for (int i = 0; i < k->n; i++)
+		dev_free(d, k->buf[i].dev);
+}
+
+/* Twice: memory is fresh each time. */
+static bool
+gpu_agrees(struct kit *k, int kernel, void (*args)(struct kit *, union dev_args *), double tol)
+{
+	void *first[KIT_BUFS] = { 0 }, *got[KIT_BUFS] = { 0 };
+	bool good = run_device(k, k->gpu, kernel, args, first);
+
+	free_on(k, k->gpu);
+	good = good && near(k, k->gpu->info.name, first, tol) &&
+	    run_device(k, k->gpu, kernel, args, got) && same(k, k->gpu->info.name, first, got);
+	if (got[0] != NULL)
+		free_on(k, k->gpu);
+	drop(k, got);
+	drop(k, first);
+	return good;
+}
+
+/* Is it a launch that the GPU has a kernel for? */
+static bool
+gpu_serves(struct kit *k, int kernel, void (*args)(struct kit *, union dev_args *))
+{
+	union dev_args a = { 0 };
+	struct err err = { 0 };
+
+	k->on_ref = false;
+	k->type = k->act;
+	args(k, &a);
+	return dev_check(k->gpu, kernel, &a, &err) == 0 ||
+	    strstr(err.msg, "yet: use -d cpu") == NULL;
+}
+
 bool
 kit_agrees(struct kit *k, int kernel, void (*args)(struct kit *k, union dev_args *a), double tol)
 {
@@ -376,6 +420,8 @@ kit_agrees(struct kit *k, int kernel, void (*args)(struct kit *k, union dev_args
 
 	for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]); i++)
 		good = good && isa_agrees(k, isas[i], kernel, args, tol);
+	if (good && k->gpu != NULL && gpu_serves(k, kernel, args))
+		good = gpu_agrees(k, kernel, args, tol);
 	if (!good)
 		printf("# in %s\n", dev_kernel_name(kernel));
 	return good;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/isa.h"
+#include "dev/check.h"
 
 #define HUGE ((int64_t)2 << 20)
 #define PAGE ((int64_t)4096)
@@ -271,12 +272,21 @@ protect(struct cpu *c, int prot)
 
 /* ---- the queue ---- */
 
+static int
+check(const struct cpu *c, int kernel, const union dev_args *a, struct err *err)
+{
+	if (kernel < 0 || kernel >= K_COUNT || c->isa->kernel[kernel] == NULL)
+		return err_set(err, ERR_DEVICE, "%s: not on %s", dev_kernel_name(kernel),
+		    c->dev.info.name);
+	return dev_serves(c->dev.info.name, kernel, a, err);
+}
+
 static void
 launch_now(struct cpu *c, int kernel, const union dev_args *a)
 {
 	if (c->failed)
 		return;
-	if (cpu_check(c, kernel, a, &c->err) < 0) {
+	if (check(c, kernel, a, &c->err) < 0) {
 		c->failed = true;
 		return;
 	}
@@ -379,7 +389,7 @@ op_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
 	struct cpu *c = (struct cpu *)dev;
 	int64_t bytes;
 
-	if (cpu_check(c, kernel, a, err) < 0)
+	if (check(c, kernel, a, err) < 0)
 		return -1;
 	bytes = op_scratch(dev, kernel, a);
 	if (bytes > 0 && cpu_scratch(c, bytes) == NULL)

@@ -45,9 +45,6 @@ struct cpu_isa {
 /* isa NULL: the best one here. */
 struct dev *cpu_open(const char *isa, struct team *team, unsigned flags, struct err *err);
 
-/* Is this a launch that the kernels can do?  See dev_check(). */
-int cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *err);
-
 /* dev_info()'s and dev_bandwidth()'s parts. */
 void cpu_measure(struct dev *dev, struct dev_info *info);
 int cpu_bandwidth(struct dev *dev, struct dev_bandwidth *b, struct err *err);

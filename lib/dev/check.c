@@ -1,12 +1,10 @@
-#include "dev/cpu/cpu.h"
-
-/* Which launches the CPU kernels serve. */
+#include "dev/check.h"
 
 static int
-bad_type(const struct cpu *c, int kernel, dtype t, struct err *err)
+bad_type(const char *device, int kernel, dtype t, struct err *err)
 {
-	return err_set(err, ERR_DEVICE, "%s: no kernel for %s on cpu:%s",
-	    dev_kernel_name(kernel), dtype_name(t), c->isa->name);
+	return err_set(err, ERR_DEVICE, "%s: no kernel for %s on %s", dev_kernel_name(kernel),
+	    dtype_name(t), device);
 }
 
 static int
@@ -35,13 +33,13 @@ is_cached(dtype t)
 }
 
 static int
-check_scatter(const struct cpu *c, const struct k_scatter *a, struct err *err)
+check_scatter(const char *device, const struct k_scatter *a, struct err *err)
 {
 	dtype to = a->y_type == DTYPE_NONE ? a->type : a->y_type;
 	int64_t parts = a->parts > 0 ? a->parts : 1;
 
 	if (!is_cached(to))
-		return bad_type(c, K_SCATTER, to, err);
+		return bad_type(device, K_SCATTER, to, err);
 	if (a->c % (parts * dtype_block(to)) != 0)
 		return bad_shape(K_SCATTER, "parts of rows are no whole blocks", err);
 	if (a->block_size > 0 && a->rows % a->block_size != 0)
@@ -60,12 +58,12 @@ check_hadamard(const struct k_hadamard *a, struct err *err)
 }
 
 static int
-check_attention(const struct cpu *c, int kernel, const struct k_attention *a, struct err *err)
+check_attention(const char *device, int kernel, const struct k_attention *a, struct err *err)
 {
 	int64_t each = dtype_block(a->kv_type);
 
 	if (a->block_table.at != 0 ? !is_cached(a->kv_type) : !is_active(a->kv_type))
-		return bad_type(c, kernel, a->kv_type, err);
+		return bad_type(device, kernel, a->kv_type, err);
 	if (a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads != 0)
 		return bad_shape(kernel, "heads are no multiple of kv_heads", err);
 	if (a->d_qk < 1 || a->d_v < 1 || a->d_qk > 1024 || a->d_v > 1024)
@@ -99,14 +97,14 @@ check_blocks(int kernel, const struct k_matmul *a, struct err *err)
 }
 
 static int
-check_matmul(const struct cpu *c, int kernel, const struct k_matmul *a, struct err *err)
+check_matmul(const char *device, int kernel, const struct k_matmul *a, struct err *err)
 {
 	if (!is_active(a->c_type))
-		return bad_type(c, kernel, a->c_type, err);
+		return bad_type(device, kernel, a->c_type, err);
 	if (!is_active(a->a_type))
-		return bad_type(c, kernel, a->a_type, err);
+		return bad_type(device, kernel, a->a_type, err);
 	if (!is_active(a->b_type) && dtype_block(a->b_type) == 1)
-		return bad_type(c, kernel, a->b_type, err);
+		return bad_type(device, kernel, a->b_type, err);
 	if (dtype_block(a->b_type) > 1 && check_blocks(kernel, a, err) < 0)
 		return -1;
 	if (a->m.n.at != 0 && a->k.n.at != 0)
@@ -121,7 +119,7 @@ check_matmul(const struct cpu *c, int kernel, const struct k_matmul *a, struct e
 }
 
 static int
-check_grouped(const struct cpu *c, const struct k_grouped *a, struct err *err)
+check_grouped(const char *device, const struct k_grouped *a, struct err *err)
 {
 	const struct k_matmul *p = &a->p;
 	int64_t rows = p->ta ? p->m.cap : p->tb ? p->n : p->k.cap, ld = p->ta ? p->ldc : p->ldb;
@@ -140,16 +138,16 @@ check_grouped(const struct cpu *c, const struct k_grouped *a, struct err *err)
 		return bad_shape(K_GROUPED, "matrices overlap", err);
 	if (a->stride % dtype_block(p->b_type) != 0)
 		return bad_shape(K_GROUPED, "quantized matrices are not whole blocks", err);
-	return check_matmul(c, K_GROUPED, p, err);
+	return check_matmul(device, K_GROUPED, p, err);
 }
 
 static int
-check_embed(const struct cpu *c, const struct k_embed *a, struct err *err)
+check_embed(const char *device, const struct k_embed *a, struct err *err)
 {
 	if (a->w_type == DTYPE_NONE || is_active(a->w_type))
 		return 0;
 	if (dtype_block(a->w_type) == 1)
-		return bad_type(c, K_EMBED, a->w_type, err);
+		return bad_type(device, K_EMBED, a->w_type, err);
 	if (a->c % dtype_block(a->w_type) != 0)
 		return bad_shape(K_EMBED, "rows of a quantized table are not whole blocks", err);
 	return 0;
@@ -217,13 +215,13 @@ check_route_sort(const struct k_route_sort *a, struct err *err)
 }
 
 static int
-check_update(const struct cpu *c, int kernel, dptr p_out, dtype p_type, dtype moments,
+check_update(const char *device, int kernel, dptr p_out, dtype p_type, dtype moments,
     struct err *err)
 {
 	if (p_out.at != 0 && p_type != DTYPE_F32 && p_type != DTYPE_BF16 && p_type != DTYPE_F16)
-		return bad_type(c, kernel, p_type, err);
+		return bad_type(device, kernel, p_type, err);
 	if (moments != DTYPE_F32 && moments != DTYPE_BF16 && moments != DTYPE_U8)
-		return bad_type(c, kernel, moments, err);
+		return bad_type(device, kernel, moments, err);
 	return 0;
 }
 
@@ -288,23 +286,19 @@ serves(int kernel, dtype t)
 }
 
 int
-cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *err)
+dev_serves(const char *device, int kernel, const union dev_args *a, struct err *err)
 {
-	dtype t;
+	dtype t = main_type(kernel, a);
 
-	if (kernel < 0 || kernel >= K_COUNT || c->isa->kernel[kernel] == NULL)
-		return err_set(err, ERR_DEVICE, "%s: not on cpu:%s", dev_kernel_name(kernel),
-		    c->isa->name);
-	t = main_type(kernel, a);
 	if (!serves(kernel, t))
-		return bad_type(c, kernel, t, err);
+		return bad_type(device, kernel, t, err);
 	switch (kernel) {
 	case K_EMBED:
-		return check_embed(c, &a->embed, err);
+		return check_embed(device, &a->embed, err);
 	case K_EMBED_BWD:
 		if (a->embed_bwd.dw_type != DTYPE_NONE && (a->embed_bwd.dw_type != t ||
 		    a->embed_bwd.sumsq.at != 0))
-			return bad_type(c, kernel, a->embed_bwd.dw_type, err);
+			return bad_type(device, kernel, a->embed_bwd.dw_type, err);
 		return 0;
 	case K_FAKE_QUANT:
 		if (dtype_block(a->fake_quant.blocks) == 1 ||
@@ -318,23 +312,23 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 			return bad_shape(kernel, "more than 2^32 elements", err);
 		return 0;
 	case K_SCATTER:
-		return check_scatter(c, &a->scatter, err);
+		return check_scatter(device, &a->scatter, err);
 	case K_HADAMARD:
 		return check_hadamard(&a->hadamard, err);
 	case K_CAST:
 		if (!is_float(a->cast.x_type))
-			return bad_type(c, kernel, a->cast.x_type, err);
+			return bad_type(device, kernel, a->cast.x_type, err);
 		if (!is_float(a->cast.y_type))
-			return bad_type(c, kernel, a->cast.y_type, err);
+			return bad_type(device, kernel, a->cast.y_type, err);
 		return 0;
 	case K_MATMUL:
-		return check_matmul(c, kernel, &a->matmul, err);
+		return check_matmul(device, kernel, &a->matmul, err);
 	case K_GROUPED:
-		return check_grouped(c, &a->grouped, err);
+		return check_grouped(device, &a->grouped, err);
 	case K_ATTENTION:
-		return check_attention(c, kernel, &a->attention, err);
+		return check_attention(device, kernel, &a->attention, err);
 	case K_ATTENTION_BWD:
-		return check_attention(c, kernel, &a->attention_bwd.f, err);
+		return check_attention(device, kernel, &a->attention_bwd.f, err);
 	case K_ROPE:
 		return check_rope(&a->rope, err);
 	case K_CONV:
@@ -352,19 +346,22 @@ cpu_check(const struct cpu *c, int kernel, const union dev_args *a, struct err *
 	case K_ROUTE_SORT:
 		return check_route_sort(&a->route_sort, err);
 	case K_ADAMW:
-		return check_update(c, kernel, a->adamw.p_out, a->adamw.p_type, a->adamw.moments,
-		    err);
+		return check_update(device, kernel, a->adamw.p_out, a->adamw.p_type,
+		    a->adamw.moments, err);
 	case K_LION:
-		return check_update(c, kernel, a->lion.p_out, a->lion.p_type, a->lion.moments, err);
+		return check_update(device, kernel, a->lion.p_out, a->lion.p_type,
+		    a->lion.moments, err);
 	case K_ADAFACTOR:
-		return check_update(c, kernel, a->adafactor.p_out, a->adafactor.p_type, DTYPE_F32,
-		    err);
+		return check_update(device, kernel, a->adafactor.p_out, a->adafactor.p_type,
+		    DTYPE_F32, err);
 	case K_MOMENTUM:
-		return check_update(c, kernel, (dptr){ 0 }, DTYPE_F32, a->momentum.moments, err);
+		return check_update(device, kernel, (dptr){ 0 }, DTYPE_F32, a->momentum.moments,
+		    err);
 	case K_UPDATE:
-		return check_update(c, kernel, a->update.p_out, a->update.p_type, DTYPE_F32, err);
+		return check_update(device, kernel, a->update.p_out, a->update.p_type, DTYPE_F32,
+		    err);
 	case K_SWAP:
-		return check_update(c, kernel, a->swap.p_out, a->swap.p_type, DTYPE_F32, err);
+		return check_update(device, kernel, a->swap.p_out, a->swap.p_type, DTYPE_F32, err);
 	default:
 		return 0;
 	}

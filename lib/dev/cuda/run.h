@@ -1,0 +1,37 @@
+/*
+ * run - what host and kernels of the CUDA backend both know
+ *
+ * A kernel takes the arguments of dev/kernels.h, or one of the structs below,
+ * and a struct cuda_run.
+ */
+#ifndef DEV_CUDA_RUN_H
+#define DEV_CUDA_RUN_H
+
+#include "dev/kernels.h"
+
+/* The first thing that went wrong in a kernel; read by dev_wait(). */
+enum { NOTE_NONE, NOTE_ROWS, NOTE_ID, NOTE_SLOT, NOTE_POSITION, NOTE_TARGET };
+
+struct cuda_note {
+	int32_t	what, kernel;
+	int64_t	row, value, limit;	/* NOTE_ROWS: value where limit were planned */
+};
+
+struct cuda_run {
+	dptr	note, scratch;
+	int32_t	kernel;
+};
+
+/* Rows of partial sums of columns, and elements of partial sums of all. */
+enum { COLUMN_ROWS = 256, SUM_PART = 4096 };
+
+/* Are rows [from, from + rows) of x in [least, limit)? */
+struct cuda_index { dptr x; struct dim t; int64_t from, rows, least, limit; int32_t what; };
+
+/* to[0..c) += sums over the chunks of part (chunks, c), of COLUMN_ROWS rows of t each */
+struct cuda_columns { dptr to, part; struct dim t; int64_t c; };
+
+/* out[0] (f64) [+]= sum of n parts (f64), or as many as n.cap elements have of SUM_PART */
+struct cuda_parts { dptr out, part; struct dim n; int64_t each; int32_t add; };
+
+#endif

@@ -1,0 +1,85 @@
+#!/bin/sh
+# The names of devices, and what is said where there is no GPU to use.
+. "$(dirname "$0")/../lib.sh"
+exec </dev/null
+cd "$tmp" || exit 1
+
+exits 0 'the best device there is' llm-bench -j 1 -d auto peak
+exits 2 'no number' llm-bench -d cuda:x peak
+grep -q "^llm-bench: cuda:x: no number of a GPU" err
+result 'is told' $?
+exits 2 'no device' llm-bench -d gpu peak
+grep -q "^llm-bench: gpu: no such device" err
+result 'and what there is' $?
+
+kernels=yes
+llm-bench -d cuda peak >out 2>err && kernels=gpu
+grep -q 'this build has no CUDA kernels' err && kernels=no
+exits 2 'a GPU that is not there' llm-bench -d cuda:999 peak
+grep -q "^llm-bench: cuda:999: .*\(use -d cpu\|the driver sees [0-9]* GPU\)" err
+result 'says what to do' $?
+
+# The toolkit has a library of that name, to link with, which is no driver.
+nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
+stub=${nvcc%/bin/nvcc}/lib64/stubs/libcuda.so
+if test $kernels != no -a -f "$stub"
+then
+	mkdir stub
+	ln -s "$stub" stub/libcuda.so.1
+	exits 2 "the toolkit's stub" env LD_LIBRARY_PATH=stub llm-bench -d cuda peak
+	grep -q "^llm-bench: cuda: libcuda.so.1 is the CUDA toolkit's stub.* use -d cpu" err
+	result 'is no driver' $?
+	exits 0 'auto passes over it' env LD_LIBRARY_PATH=stub llm-bench -j 1 -d auto peak
+fi
+
+# A driver without a GPU, one that is too old, and one with a GPU of another time.
+driver () {
+	mkdir -p "$1"
+	{
+		cat <<-'EOF'
+		#include <string.h>
+		int cuInit(unsigned f) { (void)f; return INIT; }
+		int cuGetErrorName(int r, const char **n) { (void)r; *n = "CUDA_ERROR_X"; return 0; }
+		int cuDeviceGetCount(int *n) { *n = COUNT; return 0; }
+		int cuDeviceGet(int *d, int i) { *d = i; return 0; }
+		int cuDeviceGetName(char *s, int n, int d)
+		{ (void)n; (void)d; strcpy(s, "Old GPU"); return 0; }
+		int cuDeviceTotalMem_v2(size_t *n, int d) { (void)d; *n = 1 << 30; return 0; }
+		int cuDeviceGetAttribute(int *v, int a, int d)
+		{ (void)d; *v = a == 75 ? 7 : 5; return 0; }
+		EOF
+		test -z "$3" || sed -n 's/^	X(\(cu[A-Za-z0-9_]*\),.*/\1/p' "$3" |
+		    grep -vE '^cu(Init|GetErrorName|DeviceGet|DeviceGetCount|DeviceGetName|DeviceTotalMem_v2|DeviceGetAttribute)$' |
+		    sed 's/.*/int &(void) { return 999; }/'
+	} >"$1/driver.c"
+	# shellcheck disable=SC2086 # definitions and compilers are words
+	$CC $2 -shared -fPIC -o "$1/libcuda.so.1" "$1/driver.c"
+}
+calls=$data/../../lib/dev/cuda/driver.h
+if test $kernels != no && ! grep -q fsanitize "$BUILD/config"
+then
+	driver none '-DINIT=100 -DCOUNT=0' "$calls"
+	exits 2 'a driver without a GPU' env LD_LIBRARY_PATH=none llm-bench -d cuda peak
+	grep -q '^llm-bench: cuda: the driver sees no GPU: .* use -d cpu' err
+	result 'says so' $?
+	driver zero '-DINIT=0 -DCOUNT=0' "$calls"
+	exits 2 'a driver that counts none' env LD_LIBRARY_PATH=zero llm-bench -d cuda peak
+	grep -q '^llm-bench: cuda: the driver sees no GPU: .* use -d cpu' err
+	result 'says so' $?
+	driver broken '-DINIT=999 -DCOUNT=0' "$calls"
+	exits 2 'a driver that does not start' env LD_LIBRARY_PATH=broken llm-bench -d cuda peak
+	grep -q '^llm-bench: cuda: the driver does not start: CUDA_ERROR_X' err
+	result 'says why' $?
+	driver short '-DINIT=0 -DCOUNT=1' ''
+	exits 2 'a driver that lacks calls' env LD_LIBRARY_PATH=short llm-bench -d cuda peak
+	grep -q '^llm-bench: cuda: libcuda.so.1 has no cu[A-Za-z0-9_]*: the driver is too old' err
+	result 'is too old' $?
+	driver old '-DINIT=0 -DCOUNT=1' "$calls"
+	exits 2 'an old GPU' env LD_LIBRARY_PATH=old llm-bench -d cuda peak
+	grep -q '^llm-bench: cuda: Old GPU has compute capability 7.5, and 8.0 is needed' err
+	result 'is told what is needed' $?
+	exits 2 'a GPU beyond the last' env LD_LIBRARY_PATH=old llm-bench -d cuda:1 peak
+	grep -q '^llm-bench: cuda:1: no such GPU: the driver sees 1 GPU' err
+	result 'is told how many there are' $?
+fi
+done_testing
