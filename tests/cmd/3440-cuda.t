@@ -1,0 +1,56 @@
+#!/bin/sh
+# The CUDA device on a stand-in for NVIDIA's driver, beside the CPU: kernel by
+# kernel, then whole steps of training and of writing.
+. "$(dirname "$0")/../lib.sh"
+exec </dev/null
+driver=$BUILD/tests/cuda
+if ! test -e "$driver/libcuda.so.1"
+then
+	echo '1..0 # SKIP no nvcc, so no kernels'
+	exit 0
+fi
+cd "$tmp" || exit 1
+export LD_LIBRARY_PATH="$driver"
+
+for unit in dev kernels matmul optim
+do
+	(cd "${data%/tests/data}" && exec "$BUILD/tests/unit/t_$unit") >out 2>err
+	result "$unit: each kernel beside the CPU's, with no finding" $?
+	grep '^not ok' -A 2 out
+	head -n 3 err
+done
+
+awk 'BEGIN {
+	split("the kernel reads a page and writes it back when memory is low", w, " ")
+	for (i = 0; i < 60; i++) {
+		s = ""
+		for (j = 0; j < 40; j++)
+			s = s w[1 + (i * 7 + j * j * (i % 5 + 1)) % 13] " "
+		printf "{\"id\":\"%d\",\"text\":\"%s.\"}\n", i, s
+	}
+}' >train.jsonl
+llm-vocab -n 300 -o tok train.jsonl
+llm-tokenize -m tok train.jsonl | llm-pack -q -l 32 -o train.shard
+
+# losses RUN: of its steps
+losses () {
+	sed -n 's/.*"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$1/log.jsonl"
+}
+for arch in llama gpt2
+do
+	llm-init -q -a $arch -m tok --layers 2 --width 32 --heads 2 --context 64 -o $arch
+	for device in cpu cuda
+	do
+		exits 0 "a $arch trained on $device" llm-train -q -d $device -m $arch --steps 5 \
+		    --batch 64 --lr 5e-3 -o $arch.$device train.shard
+		losses $arch.$device >$arch.$device.losses
+	done
+	paste $arch.cpu.losses $arch.cuda.losses |
+	    awk '{ d = $1 - $2 } d > 1e-4 || d < -1e-4 { bad = 1 } END { exit bad || NR != 5 }'
+	result 'with the same losses' $?
+	exits 0 'it writes on cpu' llm-generate -m $arch.cpu/latest -n 20 -T 0 -p 'the kernel'
+	cp out cpu
+	exits 0 'it writes on cuda' llm-generate -d cuda -m $arch.cpu/latest -n 20 -T 0 -p 'the kernel'
+	prints 'the same tokens' <cpu
+done
+done_testing
