@@ -237,7 +237,7 @@ struct k_dropout {
 };
 
 /* 31 bits: two keyed rounds of a bijection that mixes well. */
-static inline uint32_t
+ALIKE uint32_t
 dropout_bits(uint64_t key, uint32_t i)
 {
 	for (int round = 0; round < 2; round++, key >>= 32) {

@@ -6,6 +6,7 @@
 #ifndef DEV_KERNELS_OPTIM_H
 #define DEV_KERNELS_OPTIM_H
 
+#include "base/alike.h"
 #include "dev/dev.h"
 
 /*
@@ -66,6 +67,16 @@ struct k_guard {
 #define MOMENT_BLOCK 256
 
 struct moment { dptr at, scale; };	/* scale: U8's, one a block; else 0 */
+
+/* The key of a parameter's rounding at a step. */
+ALIKE uint32_t
+moment_key(uint64_t key, int64_t step)
+{
+	uint64_t x = key + (uint64_t)step * 0x9e3779b97f4a7c15u;
+
+	x = (x ^ x >> 31) * 0xbf58476d1ce4e5b9u;
+	return (uint32_t)(x ^ x >> 29);
+}
 
 /*
  * One parameter's update with step->scale, lr and skip.  A skipped step changes

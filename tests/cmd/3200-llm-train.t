@@ -3,15 +3,7 @@
 cd "$tmp" || exit 1
 
 # A small corpus, tokenizer and model.
-awk 'BEGIN {
-	split("the kernel reads a page and writes it back when memory is low", w, " ")
-	for (i = 0; i < 300; i++) {
-		s = ""
-		for (j = 0; j < 40; j++)
-			s = s w[1 + (i * 7 + j * j * (i % 5 + 1)) % 13] " "
-		printf "{\"id\":\"%d\",\"text\":\"%s.\"}\n", i, s
-	}
-}' >all.jsonl
+documents 300 >all.jsonl
 llm-sample -n 10% --rest train.jsonl all.jsonl >valid.jsonl
 llm-vocab -n 300 -o tok train.jsonl
 for s in train valid

@@ -3,15 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 cd "$tmp" || exit 1
 
-awk 'BEGIN {
-	split("the kernel reads a page and writes it back when memory is low", w, " ")
-	for (i = 0; i < 120; i++) {
-		s = ""
-		for (j = 0; j < 40; j++)
-			s = s w[1 + (i * 7 + j * j * (i % 5 + 1)) % 13] " "
-		printf "{\"text\":\"%s.\"}\n", s
-	}
-}' >train.jsonl
+documents 120 >train.jsonl
 llm-vocab -q -n 300 -o tok train.jsonl
 llm-tokenize -q -m tok train.jsonl | llm-pack -q -l 32 -o train.shard
 llm-init -a none --vocab 300 -o no 2>err

@@ -3,15 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 cd "$tmp" || exit 1
 
-awk 'BEGIN {
-	split("the kernel reads a page and writes it back when memory is low", w, " ")
-	for (i = 0; i < 200; i++) {
-		s = ""
-		for (j = 0; j < 40; j++)
-			s = s w[1 + (i * 7 + j * j * (i % 5 + 1)) % 13] " "
-		printf "{\"id\":\"%d\",\"text\":\"%s.\"}\n", i, s
-	}
-}' >train.jsonl
+documents 200 >train.jsonl
 llm-vocab -n 300 -o tok train.jsonl
 llm-tokenize -m tok train.jsonl | llm-pack -q -l 32 -o train.shard
 small='-m tok --layers 2 --width 32 --heads 2 --ffn 64 --context 64'

@@ -19,6 +19,13 @@ exits 2 'a GPU that is not there' llm-bench -d cuda:999 peak
 grep -q "^llm-bench: cuda:999: .*\(use -d cpu\|the driver sees [0-9]* GPU\)" err
 result 'says what to do' $?
 
+# refuses DRIVER DEVICE DESCRIPTION MESSAGE
+refuses () {
+	exits 2 "$3" env LD_LIBRARY_PATH="$1" llm-bench -d "$2" peak
+	grep -q "^llm-bench: $2: $4" err
+	result "$3: the message" $?
+}
+
 # The toolkit has a library of that name, to link with, which is no driver.
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
 stub=${nvcc%/bin/nvcc}/lib64/stubs/libcuda.so
@@ -26,9 +33,7 @@ if test $kernels != no -a -f "$stub"
 then
 	mkdir stub
 	ln -s "$stub" stub/libcuda.so.1
-	exits 2 "the toolkit's stub" env LD_LIBRARY_PATH=stub llm-bench -d cuda peak
-	grep -q "^llm-bench: cuda: libcuda.so.1 is the CUDA toolkit's stub.* use -d cpu" err
-	result 'is no driver' $?
+	refuses stub cuda "the toolkit's stub" "libcuda.so.1 is the CUDA toolkit's stub.* use -d cpu"
 	exits 0 'auto passes over it' env LD_LIBRARY_PATH=stub llm-bench -j 1 -d auto peak
 fi
 
@@ -55,31 +60,21 @@ driver () {
 	# shellcheck disable=SC2086 # definitions and compilers are words
 	$CC $2 -shared -fPIC -o "$1/libcuda.so.1" "$1/driver.c"
 }
+
 calls=$data/../../lib/dev/cuda/driver.h
 if test $kernels != no && ! grep -q fsanitize "$BUILD/config"
 then
 	driver none '-DINIT=100 -DCOUNT=0' "$calls"
-	exits 2 'a driver without a GPU' env LD_LIBRARY_PATH=none llm-bench -d cuda peak
-	grep -q '^llm-bench: cuda: the driver sees no GPU: .* use -d cpu' err
-	result 'says so' $?
+	refuses none cuda 'a driver without a GPU' 'the driver sees no GPU: .* use -d cpu'
 	driver zero '-DINIT=0 -DCOUNT=0' "$calls"
-	exits 2 'a driver that counts none' env LD_LIBRARY_PATH=zero llm-bench -d cuda peak
-	grep -q '^llm-bench: cuda: the driver sees no GPU: .* use -d cpu' err
-	result 'says so' $?
+	refuses zero cuda 'a driver that counts none' 'the driver sees no GPU: .* use -d cpu'
 	driver broken '-DINIT=999 -DCOUNT=0' "$calls"
-	exits 2 'a driver that does not start' env LD_LIBRARY_PATH=broken llm-bench -d cuda peak
-	grep -q '^llm-bench: cuda: the driver does not start: CUDA_ERROR_X' err
-	result 'says why' $?
+	refuses broken cuda 'a driver that does not start' 'the driver does not start: CUDA_ERROR_X'
 	driver short '-DINIT=0 -DCOUNT=1' ''
-	exits 2 'a driver that lacks calls' env LD_LIBRARY_PATH=short llm-bench -d cuda peak
-	grep -q '^llm-bench: cuda: libcuda.so.1 has no cu[A-Za-z0-9_]*: the driver is too old' err
-	result 'is too old' $?
+	refuses short cuda 'a driver that lacks calls' \
+	    'libcuda.so.1 has no cu[A-Za-z0-9_]*: the driver is too old'
 	driver old '-DINIT=0 -DCOUNT=1' "$calls"
-	exits 2 'an old GPU' env LD_LIBRARY_PATH=old llm-bench -d cuda peak
-	grep -q '^llm-bench: cuda: Old GPU has compute capability 7.5, and 8.0 is needed' err
-	result 'is told what is needed' $?
-	exits 2 'a GPU beyond the last' env LD_LIBRARY_PATH=old llm-bench -d cuda:1 peak
-	grep -q '^llm-bench: cuda:1: no such GPU: the driver sees 1 GPU' err
-	result 'is told how many there are' $?
+	refuses old cuda 'an old GPU' 'Old GPU has compute capability 7.5, and 8.0 is needed'
+	refuses old cuda:1 'a GPU beyond the last' 'no such GPU: the driver sees 1 GPU'
 fi
 done_testing

@@ -20,15 +20,7 @@ do
 	head -n 3 err
 done
 
-awk 'BEGIN {
-	split("the kernel reads a page and writes it back when memory is low", w, " ")
-	for (i = 0; i < 60; i++) {
-		s = ""
-		for (j = 0; j < 40; j++)
-			s = s w[1 + (i * 7 + j * j * (i % 5 + 1)) % 13] " "
-		printf "{\"id\":\"%d\",\"text\":\"%s.\"}\n", i, s
-	}
-}' >train.jsonl
+documents 60 >train.jsonl
 llm-vocab -n 300 -o tok train.jsonl
 llm-tokenize -m tok train.jsonl | llm-pack -q -l 32 -o train.shard
 

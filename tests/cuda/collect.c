@@ -121,8 +121,6 @@ transpose(struct warp *w, const struct insn *in)
 static float
 unpack(int type, uint32_t r, int i)
 {
-	float f;
-
 	switch (type) {
 	case F16:	return half_to_float((uint16_t)(r >> 16 * i));
 	case BF16:	return bf16_to_float((uint16_t)(r >> 16 * i));
@@ -131,9 +129,7 @@ unpack(int type, uint32_t r, int i)
 	case S8:	return (float)(int8_t)(r >> 8 * i);
 	case U8:	return (float)(uint8_t)(r >> 8 * i);
 	default:
-		r &= ~UINT32_C(0x1fff);		/* tf32 */
-		memcpy(&f, &r, 4);
-		return f;
+		return f32(r & ~UINT32_C(0x1fff));	/* tf32 */
 	}
 }
 
@@ -199,11 +195,9 @@ matrix_multiply(struct warp *w, const struct insn *in)
 	for (int i = 0; i < LANES && in->type != S32; i++)
 		for (int r = 0; r < 4; r++) {
 			uint32_t v = (uint32_t)lane_get(w, in, first + (in->type == F16 ? r / 2 : r), i);
-			float f;
 
-			memcpy(&f, &v, 4);
 			c[i / 4 + 8 * (r / 2)][2 * (i % 4) + r % 2] =
-			    in->type == F16 ? half_to_float((uint16_t)(v >> 16 * (r % 2))) : f;
+			    in->type == F16 ? half_to_float((uint16_t)(v >> 16 * (r % 2))) : f32(v);
 		}
 	accumulate(k, a, b, c);
 	for (int i = 0; i < LANES; i++) {

@@ -9,43 +9,6 @@
 __extension__ typedef __int128 int128;
 __extension__ typedef unsigned __int128 uint128;
 
-static float
-f32(uint64_t v)
-{
-	uint32_t u = (uint32_t)v;
-	float f;
-
-	memcpy(&f, &u, 4);
-	return f;
-}
-
-static uint64_t
-of_f32(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, 4);
-	return u;
-}
-
-static double
-f64(uint64_t v)
-{
-	double d;
-
-	memcpy(&d, &v, 8);
-	return d;
-}
-
-static uint64_t
-of_f64(double d)
-{
-	uint64_t v;
-
-	memcpy(&v, &d, 8);
-	return v;
-}
-
 static int64_t
 sign_extend(uint64_t v, int size)
 {

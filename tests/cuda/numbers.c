@@ -2,7 +2,6 @@
  * numbers - fp16, bf16, fp8 and tf32, rounded as the PTX manual says
  */
 #include <math.h>
-#include <string.h>
 
 #include "standin.h"
 
@@ -14,34 +13,16 @@ const struct type_info type_info[TYPES] = {
 	[E5M2] = { 1 }, [E4M3X2] = { 2 }, [E5M2X2] = { 2 }, [B128] = { 16 },
 };
 
-static uint32_t
-bits(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, 4);
-	return u;
-}
-
-static float
-from_bits(uint32_t u)
-{
-	float f;
-
-	memcpy(&f, &u, 4);
-	return f;
-}
-
 float
 bf16_to_float(uint16_t h)
 {
-	return from_bits((uint32_t)h << 16);
+	return f32((uint32_t)h << 16);
 }
 
 uint16_t
 float_to_bf16(float f, int round)
 {
-	uint32_t u = bits(f);
+	uint32_t u = (uint32_t)of_f32(f);
 
 	if (isnan(f))
 		return 0x7fff;
@@ -54,7 +35,7 @@ float
 half_to_float(uint16_t h)
 {
 	/* The exponent's bias differs by 112; a product makes small ones right too. */
-	float f = from_bits((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
+	float f = f32((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
 
 	if ((h & 0x7c00) == 0x7c00)
 		f = h & 0x3ff ? NAN : INFINITY;
@@ -86,13 +67,13 @@ shrink(float f, int ebits, int mbits, int round, uint32_t limit)
 uint16_t
 float_to_half(float f, int round)
 {
-	uint32_t sign = bits(f) >> 16 & 0x8000;
+	uint32_t sign = (uint32_t)of_f32(f) >> 16 & 0x8000;
 	uint32_t limit = round == ROUND_Z && !isinf(f) ? 0x7bff : 0x7c00;
 
 	if (isnan(f))
 		return 0x7fff;
 	if (round != ROUND_Z && fabsf(f) >= 0x1p-14f && fabsf(f) < 65504) {
-		uint32_t u = bits(fabsf(f)) - (112u << 23);
+		uint32_t u = (uint32_t)of_f32(fabsf(f)) - (112u << 23);
 
 		return (uint16_t)(sign | (u + 0xfff + (u >> 13 & 1)) >> 13);
 	}
@@ -103,7 +84,7 @@ float_to_half(float f, int round)
 uint8_t
 float_to_fp8(float f, bool e5m2)
 {
-	uint32_t sign = bits(f) >> 24 & 0x80;
+	uint32_t sign = (uint32_t)of_f32(f) >> 24 & 0x80;
 
 	if (isnan(f))
 		return 0x7f;
@@ -132,5 +113,5 @@ float_to_tf32(float f)
 {
 	if (isnan(f) || isinf(f))
 		return f;
-	return from_bits((bits(f) + 0x1000) & ~UINT32_C(0x1fff));
+	return f32(((uint32_t)of_f32(f) + 0x1000) & ~UINT32_C(0x1fff));
 }

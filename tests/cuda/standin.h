@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES 32
 #define MAX_WARPS 32
@@ -153,6 +154,44 @@ void module_free(struct module *m);
 struct kernel *module_kernel(struct module *m, const char *name);
 /* fatbin.c: the best PTX for this compute capability, to be freed. */
 char *fatbin_ptx(const void *image, int sm, char *msg, size_t n);
+
+/* A register's bits as a number, and back. */
+static inline float
+f32(uint64_t v)
+{
+	uint32_t u = (uint32_t)v;
+	float f;
+
+	memcpy(&f, &u, 4);
+	return f;
+}
+
+static inline uint64_t
+of_f32(float f)
+{
+	uint32_t u;
+
+	memcpy(&u, &f, 4);
+	return u;
+}
+
+static inline double
+f64(uint64_t v)
+{
+	double d;
+
+	memcpy(&d, &v, 8);
+	return d;
+}
+
+static inline uint64_t
+of_f64(double d)
+{
+	uint64_t v;
+
+	memcpy(&v, &d, 8);
+	return v;
+}
 
 /* numbers.c */
 float half_to_float(uint16_t h);

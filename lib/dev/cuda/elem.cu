@@ -1,4 +1,5 @@
 /* Elementwise work: fill, cast, add, axpby, dropout, scale, slice. */
+#include "base/rng_impl.h"
 #include "dev/cuda/common.cuh"
 
 template <typename T> DEVICE void
@@ -117,44 +118,10 @@ TYPED(axpby, k_axpby)
 
 /* ---- dropout ---- */
 
-/* rng_u64(): Philox 4x32 of 10 rounds. */
-DEVICE uint64_t
-random_bits(uint64_t seed, uint64_t stream, uint64_t index)
-{
-	uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-	uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32);
-	uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
-
-	for (int i = 0; i < 10; i++) {
-		uint64_t p = (uint64_t)0xD2511F53u * c0, q = (uint64_t)0xCD9E8D57u * c2;
-
-		c0 = (uint32_t)(q >> 32) ^ c1 ^ k0;
-		c1 = (uint32_t)q;
-		c2 = (uint32_t)(p >> 32) ^ c3 ^ k1;
-		c3 = (uint32_t)p;
-		k0 += 0x9E3779B9u;
-		k1 += 0xBB67AE85u;
-	}
-	return (uint64_t)c1 << 32 | c0;
-}
-
-/* dropout_bits() */
-DEVICE uint32_t
-drop_bits(uint64_t key, uint32_t i)
-{
-	for (int round = 0; round < 2; round++, key >>= 32) {
-		i += (uint32_t)key;
-		i = (i ^ i >> 16) * 0x7feb352du;
-		i = (i ^ i >> 15) * 0x846ca68bu;
-		i ^= i >> 16;
-	}
-	return i >> 1;
-}
-
 template <typename T> DEVICE void
 dropout(const struct k_dropout &a, const struct cuda_run &r)
 {
-	uint64_t key = random_bits(a.seed, a.op, (uint64_t)*at<int64_t>(a.step));
+	uint64_t key = philox_u64(a.seed, a.op, (uint64_t)*at<int64_t>(a.step));
 	float scale = (float)(1 / (1 - a.p));
 	/* Bits below it drop: rounded up, as a comparison with p 2^31 itself would. */
 	uint32_t limit = (uint32_t)ceil(a.p * 0x1p31);
@@ -165,14 +132,14 @@ dropout(const struct k_dropout &a, const struct cuda_run &r)
 
 		map(first_of_all(), step_of_all(), at<T>(a.y), x, n,
 		    [&](const float *v, int64_t i) {
-			return (drop_bits(key, (uint32_t)i) >= limit ? v[0] * scale : 0) + v[1];
+			return (dropout_bits(key, (uint32_t)i) >= limit ? v[0] * scale : 0) + v[1];
 		    });
 	} else {
 		const T *x[1] = { at<T>(a.x) };
 
 		map(first_of_all(), step_of_all(), at<T>(a.y), x, n,
 		    [&](const float *v, int64_t i) {
-			return drop_bits(key, (uint32_t)i) >= limit ? v[0] * scale : 0;
+			return dropout_bits(key, (uint32_t)i) >= limit ? v[0] * scale : 0;
 		    });
 	}
 }

@@ -125,7 +125,7 @@ add_parts(struct cuda *c, int kernel, dptr out, struct dim n, int64_t each, bool
 	go(c, kernel, E_parts_add, DTYPE_NONE, (struct grid){ 1, 1 }, &p);
 }
 
-/* ---- kernels ---- */
+/* ---- kernels of several launches ---- */
 
 static void
 fill(struct cuda *c, const struct k_fill *a)
@@ -270,75 +270,61 @@ sumsq(struct cuda *c, const struct k_sumsq *a)
 	dot(c, K_SUMSQ, &d);
 }
 
+/* ---- the table ---- */
+
+/* Each as launch_NAME(): one kernel over n elements, or a function above. */
+#define LAUNCH(name) static void						\
+launch_##name(struct cuda *c, int kernel, const union dev_args *a)
+
+#define ONE(name, type, grid)							\
+LAUNCH(name) { go(c, kernel, E_##name, type, grid, &a->name); }
+#define FLAT(name, n) ONE(name, a->name.type, elements(c, (n)))
+#define ROWS(name) FLAT(name, a->name.t.cap * a->name.c)
+#define OPTIM(name) ONE(name, DTYPE_NONE, blocks(c, a->name.n, THREADS))
+#define MANY(name) LAUNCH(name) { (void)kernel; name(c, &a->name); }
+
+MANY(fill) MANY(copy) MANY(embed) MANY(embed_bwd) MANY(scatter) MANY(rope) MANY(slice)
+MANY(rmsnorm_bwd) MANY(layernorm_bwd) MANY(scale_bwd) MANY(matmul) MANY(attention_bwd)
+MANY(xent) MANY(xent_bwd) MANY(sumsq)
+ROWS(add) ROWS(act) ROWS(act_bwd) ROWS(softcap) ROWS(dropout) ROWS(scale) ROWS(glu_bwd)
+FLAT(axpby, a->axpby.n)
+OPTIM(adamw) OPTIM(lion) OPTIM(momentum) OPTIM(normalize) OPTIM(update) OPTIM(ema) OPTIM(swap)
+ONE(cast, DTYPE_NONE, elements(c, a->cast.n))
+ONE(glu, a->glu.type, rows(c, a->glu.t.cap))
+ONE(rmsnorm, a->rmsnorm.type, warps(c, a->rmsnorm.t.cap))
+ONE(layernorm, a->layernorm.type, warps(c, a->layernorm.t.cap))
+ONE(attention, a->attention.type, warps(c, a->attention.t.cap * a->attention.heads))
+LAUNCH(guard) { go(c, kernel, E_guard, DTYPE_NONE, (struct grid){ 1, 1 }, &a->guard); }
+LAUNCH(dot) { dot(c, kernel, &a->dot); }
+LAUNCH(bias_bwd)
+{
+	sum_columns(c, kernel, E_bias_part, a->bias_bwd.type, a, a->bias_bwd.db, a->bias_bwd.t,
+	    a->bias_bwd.c);
+}
+
+/* Those that are not here, no device of this kind has. */
+static void (*const launches[K_COUNT])(struct cuda *, int, const union dev_args *) = {
+	[K_FILL] = launch_fill, [K_COPY] = launch_copy, [K_CAST] = launch_cast,
+	[K_ADD] = launch_add, [K_AXPBY] = launch_axpby, [K_ACT] = launch_act,
+	[K_ACT_BWD] = launch_act_bwd, [K_SOFTCAP] = launch_softcap,
+	[K_DROPOUT] = launch_dropout, [K_SCALE] = launch_scale,
+	[K_SCALE_BWD] = launch_scale_bwd, [K_GLU] = launch_glu, [K_GLU_BWD] = launch_glu_bwd,
+	[K_SLICE] = launch_slice, [K_EMBED] = launch_embed, [K_EMBED_BWD] = launch_embed_bwd,
+	[K_SCATTER] = launch_scatter, [K_ROPE] = launch_rope, [K_RMSNORM] = launch_rmsnorm,
+	[K_RMSNORM_BWD] = launch_rmsnorm_bwd, [K_LAYERNORM] = launch_layernorm,
+	[K_LAYERNORM_BWD] = launch_layernorm_bwd, [K_BIAS_BWD] = launch_bias_bwd,
+	[K_MATMUL] = launch_matmul, [K_ATTENTION] = launch_attention,
+	[K_ATTENTION_BWD] = launch_attention_bwd, [K_XENT] = launch_xent,
+	[K_XENT_BWD] = launch_xent_bwd, [K_DOT] = launch_dot, [K_SUMSQ] = launch_sumsq,
+	[K_GUARD] = launch_guard, [K_ADAMW] = launch_adamw, [K_LION] = launch_lion,
+	[K_MOMENTUM] = launch_momentum, [K_NORMALIZE] = launch_normalize,
+	[K_UPDATE] = launch_update, [K_EMA] = launch_ema, [K_SWAP] = launch_swap,
+};
+
 void
 cuda_launch(struct cuda *c, int kernel, const union dev_args *a)
 {
-#define FLAT(NAME, name, n) case NAME:						\
-	go(c, kernel, E_##name, a->name.type, elements(c, (n)), &a->name); break
-#define ROWS(NAME, name) FLAT(NAME, name, a->name.t.cap * a->name.c)
-#define OPTIM(NAME, name) case NAME:						\
-	go(c, kernel, E_##name, DTYPE_NONE, blocks(c, a->name.n, THREADS), &a->name); break
-
-	switch (kernel) {
-	case K_FILL:		fill(c, &a->fill); break;
-	case K_COPY:		copy(c, &a->copy); break;
-	case K_CAST:
-		go(c, kernel, E_cast, DTYPE_NONE, elements(c, a->cast.n), &a->cast);
-		break;
-	ROWS(K_ADD, add);
-	FLAT(K_AXPBY, axpby, a->axpby.n);
-	ROWS(K_ACT, act);
-	ROWS(K_ACT_BWD, act_bwd);
-	ROWS(K_SOFTCAP, softcap);
-	ROWS(K_DROPOUT, dropout);
-	ROWS(K_SCALE, scale);
-	case K_SCALE_BWD:	scale_bwd(c, &a->scale_bwd); break;
-	case K_GLU:
-		go(c, kernel, E_glu, a->glu.type, rows(c, a->glu.t.cap), &a->glu);
-		break;
-	ROWS(K_GLU_BWD, glu_bwd);
-	case K_SLICE:		slice(c, &a->slice); break;
-	case K_EMBED:		embed(c, &a->embed); break;
-	case K_EMBED_BWD:	embed_bwd(c, &a->embed_bwd); break;
-	case K_SCATTER:		scatter(c, &a->scatter); break;
-	case K_ROPE:		rope(c, &a->rope); break;
-	case K_RMSNORM:
-		go(c, kernel, E_rmsnorm, a->rmsnorm.type, warps(c, a->rmsnorm.t.cap), &a->rmsnorm);
-		break;
-	case K_RMSNORM_BWD:	rmsnorm_bwd(c, &a->rmsnorm_bwd); break;
-	case K_LAYERNORM:
-		go(c, kernel, E_layernorm, a->layernorm.type, warps(c, a->layernorm.t.cap),
-		    &a->layernorm);
-		break;
-	case K_LAYERNORM_BWD:	layernorm_bwd(c, &a->layernorm_bwd); break;
-	case K_BIAS_BWD:
-		sum_columns(c, kernel, E_bias_part, a->bias_bwd.type, a, a->bias_bwd.db,
-		    a->bias_bwd.t, a->bias_bwd.c);
-		break;
-	case K_MATMUL:		matmul(c, &a->matmul); break;
-	case K_ATTENTION:
-		go(c, kernel, E_attention, a->attention.type,
-		    warps(c, a->attention.t.cap * a->attention.heads), &a->attention);
-		break;
-	case K_ATTENTION_BWD:	attention_bwd(c, &a->attention_bwd); break;
-	case K_XENT:		xent(c, &a->xent); break;
-	case K_XENT_BWD:	xent_bwd(c, &a->xent_bwd); break;
-	case K_DOT:		dot(c, kernel, &a->dot); break;
-	case K_SUMSQ:		sumsq(c, &a->sumsq); break;
-	case K_GUARD:
-		go(c, kernel, E_guard, DTYPE_NONE, (struct grid){ 1, 1 }, &a->guard);
-		break;
-	OPTIM(K_ADAMW, adamw);
-	OPTIM(K_LION, lion);
-	OPTIM(K_MOMENTUM, momentum);
-	OPTIM(K_NORMALIZE, normalize);
-	OPTIM(K_UPDATE, update);
-	OPTIM(K_EMA, ema);
-	OPTIM(K_SWAP, swap);
-	}
-#undef FLAT
-#undef ROWS
-#undef OPTIM
+	launches[kernel](c, kernel, a);
 }
 
 /* ---- what can be asked before ---- */
@@ -361,7 +347,8 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 	case K_RMSNORM_BWD:
 		return column_bytes(a->rmsnorm_bwd.dw, a->rmsnorm_bwd.t, a->rmsnorm_bwd.c);
 	case K_LAYERNORM_BWD:
-		return column_bytes(a->layernorm_bwd.dx, a->layernorm_bwd.t, a->layernorm_bwd.c);
+		return column_bytes(a->layernorm_bwd.dw.at != 0 ? a->layernorm_bwd.dw :
+		    a->layernorm_bwd.db, a->layernorm_bwd.t, a->layernorm_bwd.c);
 	case K_SCALE_BWD:
 		return column_bytes(a->scale_bwd.dw, a->scale_bwd.f.t, a->scale_bwd.f.c);
 	case K_MATMUL:
@@ -373,21 +360,6 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 		return over(a->sumsq.n, SUM_PART) * (int64_t)sizeof(double);
 	default:
 		return 0;
-	}
-}
-
-/* Is there a kernel?  The table has more than these. */
-static bool
-is_there(int kernel)
-{
-	switch (kernel) {
-	case K_GROUPED: case K_HADAMARD: case K_CONV: case K_CONV_BWD: case K_SCAN:
-	case K_SCAN_BWD: case K_ADAFACTOR: case K_ROUTE: case K_ROUTE_BWD: case K_ROUTE_SORT:
-	case K_ROUTE_SUM: case K_BALANCE: case K_BALANCE_BIAS: case K_COMBINE:
-	case K_COMBINE_BWD: case K_FAKE_QUANT:
-		return false;
-	default:
-		return kernel >= 0 && kernel < K_COUNT;
 	}
 }
 
@@ -412,7 +384,7 @@ cuda_check(const struct cuda *c, int kernel, const union dev_args *a, struct err
 {
 	dtype t;
 
-	if (!is_there(kernel))
+	if (kernel < 0 || kernel >= K_COUNT || launches[kernel] == NULL)
 		return err_set(err, ERR_DEVICE, "%s: no kernel on %s yet: use -d cpu",
 		    dev_kernel_name(kernel), c->dev.info.name);
 	if (dev_serves(c->dev.info.name, kernel, a, err) < 0)

@@ -4,93 +4,20 @@
  * moments have a scale for.
  */
 #include "dev/cuda/common.cuh"
+#include "dev/guard.h"
 
 static_assert((int)MOMENT_BLOCK == (int)THREADS, "a block of moments is a block of threads");
 
 /* ---- the guard ---- */
 
-enum { RING = sizeof(((struct dev_history *)0)->loss) / sizeof(double) };
-
-/* The middle of n > 0 values, which are sorted. */
-DEVICE double
-median(double *x, int64_t n)
-{
-	for (int64_t i = 1; i < n; i++) {
-		double v = x[i];
-		int64_t j = i;
-
-		for (; j > 0 && x[j - 1] > v; j--)
-			x[j] = x[j - 1];
-		x[j] = v;
-	}
-	return n % 2 != 0 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
-/* Is x more than mads deviations above the median of the ring? */
-static __device__ bool
-spikes(double x, const double *ring, int64_t n, double mads, double *t)
-{
-	double mid, mad;
-
-	for (int64_t i = 0; i < n; i++)
-		t[i] = ring[i];
-	mid = median(t, n);
-	for (int64_t i = 0; i < n; i++)
-		t[i] = fabs(ring[i] - mid);
-	mad = fmax(median(t, n), GUARD_MIN_MAD * fabs(mid));
-	return x > mid + mads * mad;
-}
-
-/* The step's gradients overflowed, or were good, at this loss scale. */
-DEVICE void
-adapt(struct dev_step *s)
-{
-	if (s->skip == SKIP_OVERFLOW) {
-		s->loss_scale = fmax(s->loss_scale / 2, LOSS_SCALE_MIN);
-		s->good = 0;
-	} else if (s->skip == 0 && ++s->good >= LOSS_SCALE_STEPS) {
-		s->loss_scale = fmin(s->loss_scale * 2, LOSS_SCALE_MAX);
-		s->good = 0;
-	}
-}
-
 /* One thread: this is a few hundred numbers once a step. */
 ONE(guard, k_guard)
 {
-	__shared__ double t[RING];
-	struct dev_step *s = at<struct dev_step>(a.step);
-	struct dev_history *h = at<struct dev_history>(a.history);
-	double loss, up;
-	int64_t n;
+	__shared__ double room[GUARD_RING];
 
-	if (threadIdx.x != 0)
-		return;
-	loss = s->loss / s->targets;
-	up = s->loss_scale > 0 ? s->loss_scale : 1;
-	n = h->n < RING ? h->n : RING;
-	s->norm = sqrt(s->sumsq) / up;
-	s->scale = (a.clip > 0 && s->norm > a.clip ? a.clip / s->norm : 1) / up;
-	s->skip = 0;
-	if (!isfinite(loss) || !isfinite(s->norm))
-		s->skip = isfinite(loss) && up > LOSS_SCALE_MIN ? SKIP_OVERFLOW : SKIP_NOT_FINITE;
-	else if (a.mads > 0 && n > 0 && h->n >= a.least) {
-		if (spikes(loss, h->loss, n, a.mads, t))
-			s->skip = SKIP_LOSS;
-		else if (spikes(s->norm, h->norm, n, a.mads, t))
-			s->skip = SKIP_NORM;
-	}
-	if (s->loss_scale > 0)
-		adapt(s);
-	if (s->skip != 0) {
-		s->scale = 0;
-		s->skipped += s->skip != SKIP_OVERFLOW;
-		return;
-	}
-	s->skipped = 0;
-	s->step++;
-	h->loss[h->n % RING] = loss;
-	h->norm[h->n % RING] = s->norm;
-	h->n++;
+	if (threadIdx.x == 0)
+		guard_judge(&a, at<struct dev_step>(a.step), at<struct dev_history>(a.history),
+		    room);
 }
 
 /* ---- moments ---- */
@@ -107,16 +34,6 @@ power(double x, int64_t n)
 		if (n % 2 != 0)
 			y *= x;
 	return y;
-}
-
-/* The key of a parameter's rounding at a step. */
-DEVICE uint32_t
-moment_key(uint64_t key, int64_t step)
-{
-	uint64_t x = key + (uint64_t)step * 0x9e3779b97f4a7c15u;
-
-	x = (x ^ x >> 31) * 0xbf58476d1ce4e5b9u;
-	return (uint32_t)(x ^ x >> 29);
 }
 
 /* What element i is rounded by: the low half first moments, the high one second. */

@@ -33,16 +33,6 @@ vhash(vu x)
 	return x ^ x >> 16;
 }
 
-/* The key of a parameter's rounding at a step. */
-static inline uint32_t
-moment_key(uint64_t key, int64_t step)
-{
-	uint64_t x = key + (uint64_t)step * 0x9e3779b97f4a7c15u;
-
-	x = (x ^ x >> 31) * 0xbf58476d1ce4e5b9u;
-	return (uint32_t)(x ^ x >> 29);
-}
-
 /* table[i] of eight floats */
 INLINE vf
 vpick(const float *table, vi i)
