@@ -1,93 +1,9 @@
-#include "dev/cuda/cuda.h"
-
-#include <stdio.h>
-
 #include "dev/check.h"
+#include "dev/cuda/launch.h"
 
 /* How each launch is cut into blocks, and what it needs beside its arguments. */
 
-enum { THREADS = 256, WARPS = THREADS / 32, TILE = 64 };	/* common.cuh, matmul.cu */
-
-/* ---- entries ---- */
-
-#define X(name) [E_##name] = #name,
-static const char *const entry_names[E_COUNT] = { CUDA_ENTRIES(X) };
-#undef X
-
-/* Of a type in names and tables; NONE: no template. */
-static int
-type_index(dtype type)
-{
-	return type == DTYPE_F32 ? 1 : type == DTYPE_BF16 ? 2 : type == DTYPE_F16 ? 3 : 0;
-}
-
-static CUfunction
-function(struct cuda *c, enum cuda_entry entry, dtype type)
-{
-	static const char *const suffix[] = { "", "_f32", "_bf16", "_f16" };
-	CUfunction *fn = &c->fn[entry][type_index(type)];
-	CUresult r = CUDA_ERROR_NOT_FOUND;
-	char name[64];
-
-	snprintf(name, sizeof(name), "%s%s", entry_names[entry], suffix[type_index(type)]);
-	for (int i = 0; *fn == NULL && i < c->n_modules && r == CUDA_ERROR_NOT_FOUND; i++)
-		r = c->drv.cuModuleGetFunction(fn, c->module[i], name);
-	if (*fn == NULL)
-		cuda_ok(c, r, name);
-	return *fn;
-}
-
-struct grid {
-	int64_t	x, y;
-};
-
-/* Queue one kernel, of its own arguments and a struct cuda_run; none where it has no blocks. */
-static void
-go(struct cuda *c, int kernel, enum cuda_entry entry, dtype type, struct grid g, const void *args)
-{
-	struct cuda_run run = { c->note, c->scratch, kernel };
-	void *params[] = { (void *)(uintptr_t)args, &run };
-	CUfunction fn;
-
-	if (g.x <= 0 || g.y <= 0 || c->failed || (fn = function(c, entry, type)) == NULL)
-		return;
-	cuda_ok(c, c->drv.cuLaunchKernel(fn, (unsigned)g.x, (unsigned)g.y, 1, THREADS, 1, 1, 0,
-	    c->stream, params, NULL), dev_kernel_name(kernel));
-}
-
-static int64_t
-over(int64_t n, int64_t each)
-{
-	return (n + each - 1) / each;
-}
-
-/* Blocks for n items, each so many to a block; the rest comes by steps. */
-static struct grid
-blocks(const struct cuda *c, int64_t n, int64_t each)
-{
-	int64_t most = (int64_t)c->processors * 16, want = over(n, each);
-
-	return (struct grid){ want < most ? want : most, 1 };
-}
-
-/* Elements, of which a thread takes 16 bytes at a time. */
-static struct grid
-elements(const struct cuda *c, int64_t n)
-{
-	return blocks(c, n, (int64_t)THREADS * 4);
-}
-
-static struct grid
-rows(const struct cuda *c, int64_t n)
-{
-	return blocks(c, n, 1);
-}
-
-static struct grid
-warps(const struct cuda *c, int64_t n)
-{
-	return blocks(c, n, WARPS);
-}
+enum { TILE = 64 };	/* matmul.cu */
 
 /* ---- what several kernels need ---- */
 
@@ -100,7 +16,7 @@ check_index(struct cuda *c, int kernel, int what, dptr x, struct dim t, int64_t 
 		.what = what };
 
 	if (x.at != 0)
-		go(c, kernel, E_index_check, DTYPE_NONE, (struct grid){ t.cap > 0, 1 }, &i);
+		cuda_go(c, kernel, E_index_check, DTYPE_NONE, cuda_tiles(t.cap > 0, 1), &i);
 }
 
 /* to += sums of columns: entry makes those of chunks of rows, in scratch. */
@@ -112,8 +28,9 @@ sum_columns(struct cuda *c, int kernel, enum cuda_entry entry, dtype type, const
 
 	if (to.at == 0)
 		return;
-	go(c, kernel, entry, type, (struct grid){ over(n, 32), over(t.cap, COLUMN_ROWS) }, args);
-	go(c, kernel, E_columns_add, DTYPE_NONE, blocks(c, n, THREADS), &add);
+	cuda_go(c, kernel, entry, type,
+	    cuda_tiles(cuda_over(n, 32), cuda_over(t.cap, COLUMN_ROWS)), args);
+	cuda_go(c, kernel, E_columns_add, DTYPE_NONE, cuda_blocks(c, n, THREADS), &add);
 }
 
 /* out [+]= the parts in scratch, of n elements, one of each so many */
@@ -122,7 +39,7 @@ add_parts(struct cuda *c, int kernel, dptr out, struct dim n, int64_t each, bool
 {
 	struct cuda_parts p = { out, c->scratch, n, each, add };
 
-	go(c, kernel, E_parts_add, DTYPE_NONE, (struct grid){ 1, 1 }, &p);
+	cuda_go(c, kernel, E_parts_add, DTYPE_NONE, cuda_tiles(1, 1), &p);
 }
 
 /* ---- kernels of several launches ---- */
@@ -134,7 +51,7 @@ fill(struct cuda *c, const struct k_fill *a)
 		CUDA_CALL(c, cuMemsetD8Async, a->y.at, 0,
 		    (size_t)(a->n * dtype_size(a->type)), c->stream);
 	else
-		go(c, K_FILL, E_fill, DTYPE_NONE, blocks(c, a->n, THREADS), a);
+		cuda_go(c, K_FILL, E_fill, DTYPE_NONE, cuda_blocks(c, a->n, THREADS), a);
 }
 
 static void
@@ -148,14 +65,14 @@ static void
 embed(struct cuda *c, const struct k_embed *a)
 {
 	check_index(c, K_EMBED, NOTE_ID, a->id, a->t, 0, a->v);
-	go(c, K_EMBED, E_embed, a->type, rows(c, a->t.cap), a);
+	cuda_go(c, K_EMBED, E_embed, a->type, cuda_rows(c, a->t.cap), a);
 }
 
 static void
 embed_bwd(struct cuda *c, const struct k_embed_bwd *a)
 {
 	check_index(c, K_EMBED_BWD, NOTE_ID, a->id, a->t, 0, a->v);
-	go(c, K_EMBED_BWD, E_embed_bwd, a->type, (struct grid){ a->t.cap > 0 ? a->v : 0, 1 }, a);
+	cuda_go(c, K_EMBED_BWD, E_embed_bwd, a->type, cuda_tiles(a->t.cap > 0 ? a->v : 0, 1), a);
 	if (a->sumsq.at != 0 && a->t.cap > 0)
 		add_parts(c, K_EMBED_BWD, a->sumsq, (struct dim){ .cap = a->v }, 1, true);
 }
@@ -164,14 +81,14 @@ static void
 scatter(struct cuda *c, const struct k_scatter *a)
 {
 	check_index(c, K_SCATTER, NOTE_SLOT, a->slot, a->t, INT32_MIN, a->rows);
-	go(c, K_SCATTER, E_scatter, a->type, rows(c, a->t.cap), a);
+	cuda_go(c, K_SCATTER, E_scatter, a->type, cuda_rows(c, a->t.cap), a);
 }
 
 static void
 rope(struct cuda *c, const struct k_rope *a)
 {
 	check_index(c, K_ROPE, NOTE_POSITION, a->pos, a->t, 0, a->positions);
-	go(c, K_ROPE, E_rope, a->type, warps(c, a->t.cap * a->heads), a);
+	cuda_go(c, K_ROPE, E_rope, a->type, cuda_warps(c, a->t.cap * a->heads), a);
 }
 
 /* Sums of columns come first: dx may take the place of what they read. */
@@ -179,7 +96,7 @@ static void
 rmsnorm_bwd(struct cuda *c, const struct k_rmsnorm_bwd *a)
 {
 	sum_columns(c, K_RMSNORM_BWD, E_rmsnorm_dw, a->type, a, a->dw, a->t, a->c);
-	go(c, K_RMSNORM_BWD, E_rmsnorm_dx, a->type, warps(c, a->t.cap), a);
+	cuda_go(c, K_RMSNORM_BWD, E_rmsnorm_dx, a->type, cuda_warps(c, a->t.cap), a);
 }
 
 static void
@@ -189,7 +106,7 @@ layernorm_bwd(struct cuda *c, const struct k_layernorm_bwd *a)
 
 	sum_columns(c, K_LAYERNORM_BWD, E_layernorm_dw, a->type, a, a->dw, a->t, a->c);
 	sum_columns(c, K_LAYERNORM_BWD, E_bias_part, a->type, &b, a->db, a->t, a->c);
-	go(c, K_LAYERNORM_BWD, E_layernorm_dx, a->type, warps(c, a->t.cap), a);
+	cuda_go(c, K_LAYERNORM_BWD, E_layernorm_dx, a->type, cuda_warps(c, a->t.cap), a);
 }
 
 static void
@@ -197,7 +114,8 @@ scale_bwd(struct cuda *c, const struct k_scale_bwd *a)
 {
 	sum_columns(c, K_SCALE_BWD, E_scale_dw, a->f.type, a, a->dw, a->f.t, a->f.c);
 	if (a->dx.at != 0)
-		go(c, K_SCALE_BWD, E_scale_dx, a->f.type, elements(c, a->f.t.cap * a->f.c), a);
+		cuda_go(c, K_SCALE_BWD, E_scale_dx, a->f.type,
+		    cuda_elements(c, a->f.t.cap * a->f.c), a);
 }
 
 static void
@@ -205,7 +123,7 @@ slice(struct cuda *c, const struct k_slice *a)
 {
 	int64_t heads = a->stepy == 0 ? 1 : a->heads;
 
-	go(c, K_SLICE, E_slice, a->type, blocks(c, a->t.cap * heads * a->c, THREADS), a);
+	cuda_go(c, K_SLICE, E_slice, a->type, cuda_blocks(c, a->t.cap * heads * a->c, THREADS), a);
 }
 
 /* Targets of a chunk; those below 0 are none. */
@@ -216,17 +134,17 @@ check_targets(struct cuda *c, int kernel, const struct k_xent *a)
 		.least = INT32_MIN, .limit = a->v, .what = NOTE_TARGET };
 
 	if (a->target.at != 0)
-		go(c, kernel, E_index_check, DTYPE_NONE, (struct grid){ 1, 1 }, &i);
+		cuda_go(c, kernel, E_index_check, DTYPE_NONE, cuda_tiles(1, 1), &i);
 }
 
 /* Tensor cores take two operands of their types; the rest is fp32. */
 static void
 matmul(struct cuda *c, const struct k_matmul *a)
 {
-	struct grid g = { over(a->n, TILE), over(a->m.cap, TILE) };
+	struct cuda_grid g = cuda_tiles(cuda_over(a->n, TILE), cuda_over(a->m.cap, TILE));
 	bool half = a->a_type == a->b_type && a->a_type != DTYPE_F32;
 
-	go(c, K_MATMUL, E_matmul, half ? a->a_type : DTYPE_NONE, g, a);
+	cuda_go(c, K_MATMUL, E_matmul, half ? a->a_type : DTYPE_NONE, g, a);
 	if (a->sumsq.at != 0 && g.x * g.y > 0)
 		add_parts(c, K_MATMUL, a->sumsq, (struct dim){ .cap = g.x * g.y }, 1, true);
 }
@@ -234,31 +152,32 @@ matmul(struct cuda *c, const struct k_matmul *a)
 static void
 attention_bwd(struct cuda *c, const struct k_attention_bwd *a)
 {
-	struct grid queries = warps(c, a->f.t.cap * a->f.heads);
+	struct cuda_grid queries = cuda_warps(c, a->f.t.cap * a->f.heads);
 
-	go(c, K_ATTENTION_BWD, E_attention_delta, a->f.type, queries, a);
-	go(c, K_ATTENTION_BWD, E_attention_dq, a->f.type, queries, a);
-	go(c, K_ATTENTION_BWD, E_attention_dkv, a->f.type, warps(c, a->f.t.cap * a->f.kv_heads), a);
+	cuda_go(c, K_ATTENTION_BWD, E_attention_delta, a->f.type, queries, a);
+	cuda_go(c, K_ATTENTION_BWD, E_attention_dq, a->f.type, queries, a);
+	cuda_go(c, K_ATTENTION_BWD, E_attention_dkv, a->f.type,
+	    cuda_warps(c, a->f.t.cap * a->f.kv_heads), a);
 }
 
 static void
 xent(struct cuda *c, const struct k_xent *a)
 {
 	check_targets(c, K_XENT, a);
-	go(c, K_XENT, E_xent, DTYPE_NONE, rows(c, a->rows), a);
+	cuda_go(c, K_XENT, E_xent, DTYPE_NONE, cuda_rows(c, a->rows), a);
 }
 
 static void
 xent_bwd(struct cuda *c, const struct k_xent_bwd *a)
 {
 	check_targets(c, K_XENT_BWD, &a->f);
-	go(c, K_XENT_BWD, E_xent_bwd, DTYPE_NONE, rows(c, a->f.rows), a);
+	cuda_go(c, K_XENT_BWD, E_xent_bwd, DTYPE_NONE, cuda_rows(c, a->f.rows), a);
 }
 
 static void
 dot(struct cuda *c, int kernel, const struct k_dot *a)
 {
-	go(c, kernel, E_dot_part, a->type, rows(c, over(a->n.cap, SUM_PART)), a);
+	cuda_go(c, kernel, E_dot_part, a->type, cuda_rows(c, cuda_over(a->n.cap, SUM_PART)), a);
 	add_parts(c, kernel, a->out, a->n, SUM_PART, a->add);
 }
 
@@ -277,10 +196,10 @@ sumsq(struct cuda *c, const struct k_sumsq *a)
 launch_##name(struct cuda *c, int kernel, const union dev_args *a)
 
 #define ONE(name, type, grid)							\
-LAUNCH(name) { go(c, kernel, E_##name, type, grid, &a->name); }
-#define FLAT(name, n) ONE(name, a->name.type, elements(c, (n)))
+LAUNCH(name) { cuda_go(c, kernel, E_##name, type, grid, &a->name); }
+#define FLAT(name, n) ONE(name, a->name.type, cuda_elements(c, (n)))
 #define ROWS(name) FLAT(name, a->name.t.cap * a->name.c)
-#define OPTIM(name) ONE(name, DTYPE_NONE, blocks(c, a->name.n, THREADS))
+#define OPTIM(name) ONE(name, DTYPE_NONE, cuda_blocks(c, a->name.n, THREADS))
 #define MANY(name) LAUNCH(name) { (void)kernel; name(c, &a->name); }
 
 MANY(fill) MANY(copy) MANY(embed) MANY(embed_bwd) MANY(scatter) MANY(rope) MANY(slice)
@@ -289,12 +208,12 @@ MANY(xent) MANY(xent_bwd) MANY(sumsq)
 ROWS(add) ROWS(act) ROWS(act_bwd) ROWS(softcap) ROWS(dropout) ROWS(scale) ROWS(glu_bwd)
 FLAT(axpby, a->axpby.n)
 OPTIM(adamw) OPTIM(lion) OPTIM(momentum) OPTIM(normalize) OPTIM(update) OPTIM(ema) OPTIM(swap)
-ONE(cast, DTYPE_NONE, elements(c, a->cast.n))
-ONE(glu, a->glu.type, rows(c, a->glu.t.cap))
-ONE(rmsnorm, a->rmsnorm.type, warps(c, a->rmsnorm.t.cap))
-ONE(layernorm, a->layernorm.type, warps(c, a->layernorm.t.cap))
-ONE(attention, a->attention.type, warps(c, a->attention.t.cap * a->attention.heads))
-LAUNCH(guard) { go(c, kernel, E_guard, DTYPE_NONE, (struct grid){ 1, 1 }, &a->guard); }
+ONE(cast, DTYPE_NONE, cuda_elements(c, a->cast.n))
+ONE(glu, a->glu.type, cuda_rows(c, a->glu.t.cap))
+ONE(rmsnorm, a->rmsnorm.type, cuda_warps(c, a->rmsnorm.t.cap))
+ONE(layernorm, a->layernorm.type, cuda_warps(c, a->layernorm.t.cap))
+ONE(attention, a->attention.type, cuda_warps(c, a->attention.t.cap * a->attention.heads))
+LAUNCH(guard) { cuda_go(c, kernel, E_guard, DTYPE_NONE, cuda_tiles(1, 1), &a->guard); }
 LAUNCH(dot) { dot(c, kernel, &a->dot); }
 LAUNCH(bias_bwd)
 {
@@ -333,7 +252,7 @@ cuda_launch(struct cuda *c, int kernel, const union dev_args *a)
 static int64_t
 column_bytes(dptr to, struct dim t, int64_t n)
 {
-	return to.at != 0 ? over(t.cap, COLUMN_ROWS) * n * (int64_t)sizeof(float) : 0;
+	return to.at != 0 ? cuda_over(t.cap, COLUMN_ROWS) * n * (int64_t)sizeof(float) : 0;
 }
 
 int64_t
@@ -352,12 +271,12 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 	case K_SCALE_BWD:
 		return column_bytes(a->scale_bwd.dw, a->scale_bwd.f.t, a->scale_bwd.f.c);
 	case K_MATMUL:
-		return a->matmul.sumsq.at == 0 ? 0 : over(a->matmul.n, TILE) *
-		    over(a->matmul.m.cap, TILE) * (int64_t)sizeof(double);
+		return a->matmul.sumsq.at == 0 ? 0 : cuda_over(a->matmul.n, TILE) *
+		    cuda_over(a->matmul.m.cap, TILE) * (int64_t)sizeof(double);
 	case K_DOT:
-		return over(a->dot.n.cap, SUM_PART) * (int64_t)sizeof(double);
+		return cuda_over(a->dot.n.cap, SUM_PART) * (int64_t)sizeof(double);
 	case K_SUMSQ:
-		return over(a->sumsq.n, SUM_PART) * (int64_t)sizeof(double);
+		return cuda_over(a->sumsq.n, SUM_PART) * (int64_t)sizeof(double);
 	default:
 		return 0;
 	}

@@ -7,7 +7,7 @@
  * Pieces lie in shared memory as they lie in global memory, rows of k or rows
  * of m or n, so that both sides are read in wide rows; ldmatrix turns them.
  */
-#include "dev/cuda/common.cuh"
+#include "dev/cuda/mma.cuh"
 
 enum { TILE = 64, DEPTH = 32, PAD = 8 };
 
@@ -146,39 +146,6 @@ ONE(matmul, k_matmul)
 }
 
 /* ---- tensor cores ---- */
-
-/* Four 8 by 8 matrices of 16-bit numbers, one address of a row a lane. */
-DEVICE void
-ldmatrix(uint32_t (&x)[4], const void *p, bool turned)
-{
-	uint32_t addr = (uint32_t)__cvta_generic_to_shared(p);
-
-	if (turned)
-		asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-		    : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(addr) : "memory");
-	else
-		asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-		    : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(addr) : "memory");
-}
-
-/* c (16, 8) += a (16, 16) b (16, 8) */
-DEVICE void
-mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, const bf16 *)
-{
-	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
-	    "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-	    : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-DEVICE void
-mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, const f16 *)
-{
-	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, "
-	    "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-	    : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 /*
  * Sixteen of m or n from i on by sixteen of k from l on.  Of a: (i, l), (i + 8, l),

@@ -1,0 +1,64 @@
+/*
+ * launch - how the parts of the CUDA backend put kernels into the queue
+ */
+#ifndef DEV_CUDA_LAUNCH_H
+#define DEV_CUDA_LAUNCH_H
+
+#include "dev/cuda/cuda.h"
+
+enum { THREADS = 256, WARPS = THREADS / 32 };	/* as in common.cuh */
+
+/*
+ * Blocks of a launch; threads of one, 0: THREADS; bytes of dynamic shared
+ * memory, the same at every launch of an entry.
+ */
+struct cuda_grid {
+	int64_t	x, y;
+	int	threads, shared;
+};
+
+/* Queue entry of this type's kernel, for K_kernel; none where the grid has no blocks. */
+void cuda_go(struct cuda *c, int kernel, enum cuda_entry entry, dtype type, struct cuda_grid g,
+    const void *args);
+
+static inline int64_t
+cuda_over(int64_t n, int64_t each)
+{
+	return (n + each - 1) / each;
+}
+
+static inline struct cuda_grid
+cuda_tiles(int64_t x, int64_t y)
+{
+	return (struct cuda_grid){ .x = x, .y = y };
+}
+
+/* Blocks for n items, each so many to a block; the rest comes by steps. */
+static inline struct cuda_grid
+cuda_blocks(const struct cuda *c, int64_t n, int64_t each)
+{
+	int64_t most = (int64_t)c->processors * 16, want = cuda_over(n, each);
+
+	return cuda_tiles(want < most ? want : most, 1);
+}
+
+/* Elements, of which a thread takes 16 bytes at a time. */
+static inline struct cuda_grid
+cuda_elements(const struct cuda *c, int64_t n)
+{
+	return cuda_blocks(c, n, (int64_t)THREADS * 4);
+}
+
+static inline struct cuda_grid
+cuda_rows(const struct cuda *c, int64_t n)
+{
+	return cuda_blocks(c, n, 1);
+}
+
+static inline struct cuda_grid
+cuda_warps(const struct cuda *c, int64_t n)
+{
+	return cuda_blocks(c, n, WARPS);
+}
+
+#endif
