@@ -1,7 +1,8 @@
 /*
  * Kernels of mixtures of experts and latent attention against double, as
  * t_kernels.c has the others.  Tolerances are a few roundings of float (6e-8),
- * times what a sum of that length may lose; ids and rows are to be equal.
+ * times what a sum of that length may lose (a product of two rows alone may come
+ * near 0: more); ids and rows are to be equal.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -303,7 +304,7 @@ static const struct test {
 	{ K_BALANCE, balance_bufs, balance_args, 1e-12 },
 	{ K_BALANCE_BIAS, bias_bufs, bias_args, 1e-7 },
 	{ K_COMBINE, combine_bufs, combine_args, 1e-6 },
-	{ K_COMBINE_BWD, combine_bwd_bufs, combine_bwd_args, 2e-6 },
+	{ K_COMBINE_BWD, combine_bwd_bufs, combine_bwd_args, 1e-5 },
 	{ K_SLICE, slice_bufs, slice_args, 1e-6 },
 };
 

@@ -64,7 +64,7 @@ put_as(dtype type, dptr p, int64_t i, float x)
 
 /* ---- rows ---- */
 
-/* The first to note something is heard; all that note at once must say the same. */
+/* The first to note something is heard: one, where several do at once. */
 DEVICE void
 note(const struct cuda_run &r, int32_t what, int64_t row, int64_t value, int64_t limit)
 {

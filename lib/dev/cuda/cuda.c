@@ -194,7 +194,7 @@ tell(struct cuda *c, const struct cuda_note *n)
 {
 	static const char *const what[] = {
 		[NOTE_ID] = "id", [NOTE_SLOT] = "slot", [NOTE_POSITION] = "position",
-		[NOTE_TARGET] = "target",
+		[NOTE_TARGET] = "target", [NOTE_EXPERT] = "expert", [NOTE_ROW] = "row",
 	};
 
 	c->failed = true;

@@ -23,6 +23,9 @@
 	X(layernorm_dw) X(bias_part) X(scale_dx) X(scale_dw) X(columns_add)	\
 	X(dot_part) X(parts_add) X(xent) X(xent_bwd)				\
 	X(matmul) X(attention) X(attention_delta) X(attention_dq) X(attention_dkv) \
+	X(route) X(balance_grad) X(route_bwd) X(sort_count) X(sort_scan) X(sort_place)	\
+	X(route_part) X(route_add) X(balance) X(balance_bias) X(combine) X(combine_bwd) \
+	X(hadamard)								\
 	X(guard) X(adamw) X(lion) X(momentum) X(normalize) X(update) X(ema) X(swap)
 
 #define X(name) E_##name,

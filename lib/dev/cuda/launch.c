@@ -7,9 +7,8 @@ enum { TILE = 64 };	/* matmul.cu */
 
 /* ---- what several kernels need ---- */
 
-/* Are indices in their range?  Those that are not are told by dev_wait(). */
-static void
-check_index(struct cuda *c, int kernel, int what, dptr x, struct dim t, int64_t least,
+void
+cuda_check_index(struct cuda *c, int kernel, int what, dptr x, struct dim t, int64_t least,
     int64_t limit)
 {
 	struct cuda_index i = { .x = x, .t = t, .rows = t.cap, .least = least, .limit = limit,
@@ -19,10 +18,9 @@ check_index(struct cuda *c, int kernel, int what, dptr x, struct dim t, int64_t 
 		cuda_go(c, kernel, E_index_check, DTYPE_NONE, cuda_tiles(t.cap > 0, 1), &i);
 }
 
-/* to += sums of columns: entry makes those of chunks of rows, in scratch. */
-static void
-sum_columns(struct cuda *c, int kernel, enum cuda_entry entry, dtype type, const void *args,
-    dptr to, struct dim t, int64_t n)
+void
+cuda_sum_columns(struct cuda *c, int kernel, enum cuda_entry entry, dtype type,
+    const void *args, dptr to, struct dim t, int64_t n)
 {
 	struct cuda_columns add = { to, c->scratch, t, n };
 
@@ -64,14 +62,14 @@ copy(struct cuda *c, const struct k_copy *a)
 static void
 embed(struct cuda *c, const struct k_embed *a)
 {
-	check_index(c, K_EMBED, NOTE_ID, a->id, a->t, 0, a->v);
+	cuda_check_index(c, K_EMBED, NOTE_ID, a->id, a->t, 0, a->v);
 	cuda_go(c, K_EMBED, E_embed, a->type, cuda_rows(c, a->t.cap), a);
 }
 
 static void
 embed_bwd(struct cuda *c, const struct k_embed_bwd *a)
 {
-	check_index(c, K_EMBED_BWD, NOTE_ID, a->id, a->t, 0, a->v);
+	cuda_check_index(c, K_EMBED_BWD, NOTE_ID, a->id, a->t, 0, a->v);
 	cuda_go(c, K_EMBED_BWD, E_embed_bwd, a->type, cuda_tiles(a->t.cap > 0 ? a->v : 0, 1), a);
 	if (a->sumsq.at != 0 && a->t.cap > 0)
 		add_parts(c, K_EMBED_BWD, a->sumsq, (struct dim){ .cap = a->v }, 1, true);
@@ -80,14 +78,14 @@ embed_bwd(struct cuda *c, const struct k_embed_bwd *a)
 static void
 scatter(struct cuda *c, const struct k_scatter *a)
 {
-	check_index(c, K_SCATTER, NOTE_SLOT, a->slot, a->t, INT32_MIN, a->rows);
+	cuda_check_index(c, K_SCATTER, NOTE_SLOT, a->slot, a->t, INT32_MIN, a->rows);
 	cuda_go(c, K_SCATTER, E_scatter, a->type, cuda_rows(c, a->t.cap), a);
 }
 
 static void
 rope(struct cuda *c, const struct k_rope *a)
 {
-	check_index(c, K_ROPE, NOTE_POSITION, a->pos, a->t, 0, a->positions);
+	cuda_check_index(c, K_ROPE, NOTE_POSITION, a->pos, a->t, 0, a->positions);
 	cuda_go(c, K_ROPE, E_rope, a->type, cuda_warps(c, a->t.cap * a->heads), a);
 }
 
@@ -95,7 +93,7 @@ rope(struct cuda *c, const struct k_rope *a)
 static void
 rmsnorm_bwd(struct cuda *c, const struct k_rmsnorm_bwd *a)
 {
-	sum_columns(c, K_RMSNORM_BWD, E_rmsnorm_dw, a->type, a, a->dw, a->t, a->c);
+	cuda_sum_columns(c, K_RMSNORM_BWD, E_rmsnorm_dw, a->type, a, a->dw, a->t, a->c);
 	cuda_go(c, K_RMSNORM_BWD, E_rmsnorm_dx, a->type, cuda_warps(c, a->t.cap), a);
 }
 
@@ -104,15 +102,15 @@ layernorm_bwd(struct cuda *c, const struct k_layernorm_bwd *a)
 {
 	const struct k_bias_bwd b = { a->db, a->dy, a->type, a->t, a->c };
 
-	sum_columns(c, K_LAYERNORM_BWD, E_layernorm_dw, a->type, a, a->dw, a->t, a->c);
-	sum_columns(c, K_LAYERNORM_BWD, E_bias_part, a->type, &b, a->db, a->t, a->c);
+	cuda_sum_columns(c, K_LAYERNORM_BWD, E_layernorm_dw, a->type, a, a->dw, a->t, a->c);
+	cuda_sum_columns(c, K_LAYERNORM_BWD, E_bias_part, a->type, &b, a->db, a->t, a->c);
 	cuda_go(c, K_LAYERNORM_BWD, E_layernorm_dx, a->type, cuda_warps(c, a->t.cap), a);
 }
 
 static void
 scale_bwd(struct cuda *c, const struct k_scale_bwd *a)
 {
-	sum_columns(c, K_SCALE_BWD, E_scale_dw, a->f.type, a, a->dw, a->f.t, a->f.c);
+	cuda_sum_columns(c, K_SCALE_BWD, E_scale_dw, a->f.type, a, a->dw, a->f.t, a->f.c);
 	if (a->dx.at != 0)
 		cuda_go(c, K_SCALE_BWD, E_scale_dx, a->f.type,
 		    cuda_elements(c, a->f.t.cap * a->f.c), a);
@@ -213,16 +211,18 @@ ONE(glu, a->glu.type, cuda_rows(c, a->glu.t.cap))
 ONE(rmsnorm, a->rmsnorm.type, cuda_warps(c, a->rmsnorm.t.cap))
 ONE(layernorm, a->layernorm.type, cuda_warps(c, a->layernorm.t.cap))
 ONE(attention, a->attention.type, cuda_warps(c, a->attention.t.cap * a->attention.heads))
+ONE(hadamard, a->hadamard.type,
+    cuda_warps(c, cuda_over(a->hadamard.t.cap * a->hadamard.c, a->hadamard.n)))
 LAUNCH(guard) { cuda_go(c, kernel, E_guard, DTYPE_NONE, cuda_tiles(1, 1), &a->guard); }
 LAUNCH(dot) { dot(c, kernel, &a->dot); }
 LAUNCH(bias_bwd)
 {
-	sum_columns(c, kernel, E_bias_part, a->bias_bwd.type, a, a->bias_bwd.db, a->bias_bwd.t,
+	cuda_sum_columns(c, kernel, E_bias_part, a->bias_bwd.type, a, a->bias_bwd.db, a->bias_bwd.t,
 	    a->bias_bwd.c);
 }
 
 /* Those that are not here, no device of this kind has. */
-static void (*const launches[K_COUNT])(struct cuda *, int, const union dev_args *) = {
+static cuda_launcher *const launches[K_COUNT] = {
 	[K_FILL] = launch_fill, [K_COPY] = launch_copy, [K_CAST] = launch_cast,
 	[K_ADD] = launch_add, [K_AXPBY] = launch_axpby, [K_ACT] = launch_act,
 	[K_ACT_BWD] = launch_act_bwd, [K_SOFTCAP] = launch_softcap,
@@ -238,6 +238,11 @@ static void (*const launches[K_COUNT])(struct cuda *, int, const union dev_args 
 	[K_GUARD] = launch_guard, [K_ADAMW] = launch_adamw, [K_LION] = launch_lion,
 	[K_MOMENTUM] = launch_momentum, [K_NORMALIZE] = launch_normalize,
 	[K_UPDATE] = launch_update, [K_EMA] = launch_ema, [K_SWAP] = launch_swap,
+	[K_HADAMARD] = launch_hadamard,
+	[K_ROUTE] = cuda_route, [K_ROUTE_BWD] = cuda_route_bwd,
+	[K_ROUTE_SORT] = cuda_route_sort, [K_ROUTE_SUM] = cuda_route_sum,
+	[K_BALANCE] = cuda_balance, [K_BALANCE_BIAS] = cuda_balance_bias,
+	[K_COMBINE] = cuda_combine, [K_COMBINE_BWD] = cuda_combine_bwd,
 };
 
 void
@@ -248,11 +253,16 @@ cuda_launch(struct cuda *c, int kernel, const union dev_args *a)
 
 /* ---- what can be asked before ---- */
 
-/* Of sums of columns. */
+int64_t
+cuda_column_bytes(struct dim t, int64_t n)
+{
+	return cuda_over(t.cap, COLUMN_ROWS) * n * (int64_t)sizeof(float);
+}
+
 static int64_t
 column_bytes(dptr to, struct dim t, int64_t n)
 {
-	return to.at != 0 ? cuda_over(t.cap, COLUMN_ROWS) * n * (int64_t)sizeof(float) : 0;
+	return to.at != 0 ? cuda_column_bytes(t, n) : 0;
 }
 
 int64_t
@@ -277,6 +287,8 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 		return cuda_over(a->dot.n.cap, SUM_PART) * (int64_t)sizeof(double);
 	case K_SUMSQ:
 		return cuda_over(a->sumsq.n, SUM_PART) * (int64_t)sizeof(double);
+	case K_ROUTE_BWD: case K_ROUTE_SORT: case K_ROUTE_SUM:
+		return cuda_moe_bytes(kernel, a);
 	default:
 		return 0;
 	}

@@ -21,6 +21,15 @@ struct cuda_grid {
 void cuda_go(struct cuda *c, int kernel, enum cuda_entry entry, dtype type, struct cuda_grid g,
     const void *args);
 
+/* Are indices in their range?  Those that are not are told by dev_wait(). */
+void cuda_check_index(struct cuda *c, int kernel, int what, dptr x, struct dim t, int64_t least,
+    int64_t limit);
+
+/* to += sums of columns: entry makes those of chunks of rows, in scratch. */
+void cuda_sum_columns(struct cuda *c, int kernel, enum cuda_entry entry, dtype type,
+    const void *args, dptr to, struct dim t, int64_t n);
+int64_t cuda_column_bytes(struct dim t, int64_t n);
+
 static inline int64_t
 cuda_over(int64_t n, int64_t each)
 {
@@ -60,5 +69,13 @@ cuda_warps(const struct cuda *c, int64_t n)
 {
 	return cuda_blocks(c, n, WARPS);
 }
+
+/* ---- of other files ---- */
+
+typedef void cuda_launcher(struct cuda *c, int kernel, const union dev_args *a);
+
+cuda_launcher cuda_route, cuda_route_bwd, cuda_route_sort, cuda_route_sum, cuda_balance,
+    cuda_balance_bias, cuda_combine, cuda_combine_bwd;
+int64_t cuda_moe_bytes(int kernel, const union dev_args *a);
 
 #endif

@@ -10,7 +10,8 @@
 #include "dev/kernels.h"
 
 /* The first thing that went wrong in a kernel; read by dev_wait(). */
-enum { NOTE_NONE, NOTE_ROWS, NOTE_ID, NOTE_SLOT, NOTE_POSITION, NOTE_TARGET };
+enum { NOTE_NONE, NOTE_ROWS, NOTE_ID, NOTE_SLOT, NOTE_POSITION, NOTE_TARGET, NOTE_EXPERT,
+	NOTE_ROW };
 
 struct cuda_note {
 	int32_t	what, kernel;
@@ -33,5 +34,17 @@ struct cuda_columns { dptr to, part; struct dim t; int64_t c; };
 
 /* out[0] (f64) [+]= sum of n parts (f64), or as many as n.cap elements have of SUM_PART */
 struct cuda_parts { dptr out, part; struct dim n; int64_t each; int32_t add; };
+
+/* Warps of a block that route, and tokens of a partial sum of scores. */
+enum { ROUTE_WARPS = 4, ROUTE_ROWS = 64 };
+
+/* How many of n assignments a warp sorts: so that there are few chunks to add up. */
+ALIKE int64_t
+sort_chunk(int64_t n)
+{
+	int64_t each = (n + 63) / 64;
+
+	return each < 256 ? 256 : (each + 31) / 32 * 32;
+}
 
 #endif
