@@ -25,6 +25,8 @@
 	X(matmul) X(attention) X(attention_delta) X(attention_dq) X(attention_dkv) \
 	X(route) X(balance_grad) X(route_bwd) X(sort_count) X(sort_scan) X(sort_place)	\
 	X(route_part) X(route_add) X(balance) X(balance_bias) X(combine) X(combine_bwd) \
+	X(adafactor_rows) X(adafactor_part) X(adafactor_cols) X(adafactor_size)	\
+	X(adafactor_matrix) X(adafactor_vector) X(adafactor_end)		\
 	X(hadamard)								\
 	X(guard) X(adamw) X(lion) X(momentum) X(normalize) X(update) X(ema) X(swap)
 

@@ -35,6 +35,13 @@ struct cuda_columns { dptr to, part; struct dim t; int64_t c; };
 /* out[0] (f64) [+]= sum of n parts (f64), or as many as n.cap elements have of SUM_PART */
 struct cuda_parts { dptr out, part; struct dim n; int64_t each; int32_t add; };
 
+/*
+ * Adafactor: sums (2, f64) are those of row and of the update's squares; sizes are
+ * what blocks have of them.
+ */
+struct cuda_adafactor { struct k_adafactor f; dptr sums, sizes, of_col; };
+enum { FACTOR_ROWS = 32 };
+
 /* Warps of a block that route, and tokens of a partial sum of scores. */
 enum { ROUTE_WARPS = 4, ROUTE_ROWS = 64 };
 
