@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lint.h"
 #include "quiet.h"
 
 static const char *const space_names[] = { "generic", "global", "shared", "local", "parameter",
@@ -168,6 +169,25 @@ locate(const struct touch *t, int space, uint64_t addr, uint32_t size, const uin
 	}
 }
 
+/* For the account of what the kernel's accesses cost, where there is one. */
+static void
+count(const struct warp *w, const struct insn *in, uint32_t mask, int space, int src, int64_t off,
+    uint32_t size)
+{
+	uint64_t addr[LANES];
+	int in_space = space;
+
+	if (w->b->k->account == NULL || mask == 0)
+		return;
+	for (uint32_t m = mask; m != 0; m &= m - 1) {
+		int i = __builtin_ctz(m);
+
+		addr[i] = address(w, in, src, off, i);
+		in_space = space_of(space, &addr[i]);
+	}
+	lint_access(w, in, mask, in_space, addr, size);
+}
+
 /* In this order lanes of one instruction act. */
 static int
 lane_at(const struct warp *w, int i)
@@ -224,6 +244,7 @@ access_load(struct warp *w, const struct insn *in, uint32_t mask)
 		load_param(&t, mask, size);
 		return;
 	}
+	count(w, in, mask, in->space, 0, in->imm, size);
 	for (int i = 0; i < LANES; i++) {
 		uint64_t addr = address(w, in, 0, in->imm, i);
 		const uint8_t *p;
@@ -249,6 +270,7 @@ access_store(struct warp *w, const struct insn *in, uint32_t mask)
 
 	if (in->flags & MEM_RELEASE && w->b->seen != NULL)
 		block_meets(w->b, address(w, in, 0, in->imm, __builtin_ctz(mask)), true);
+	count(w, in, mask, in->space, 0, in->imm, bytes);
 	for (int n = 0; n < LANES; n++) {
 		int i = lane_at(w, n);
 		uint64_t addr = address(w, in, 0, in->imm, i);
@@ -297,6 +319,7 @@ access_atomic(struct warp *w, const struct insn *in, uint32_t mask)
 	struct touch t = { .w = w, .in = in, .write = true, .sync = true,
 	    .update = in->sub != ATOM_EXCH };
 
+	count(w, in, mask, in->space, 0, in->imm, size);
 	for (int n = 0; n < LANES; n++) {
 		int i = lane_at(w, n);
 		uint64_t addr = address(w, in, 0, in->imm, i), old = 0, v;
@@ -329,6 +352,13 @@ access_atomic(struct warp *w, const struct insn *in, uint32_t mask)
 void
 access_copy(struct warp *w, const struct insn *in, uint32_t mask)
 {
+	uint32_t read = mask;
+
+	for (int i = 0; i < LANES && in->n_src > 2; i++)
+		if (lane_get(w, in, 2, i) == 0)
+			read &= ~(1u << i);
+	count(w, in, read, GLOBAL, 0, in->imm, in->part);
+	count(w, in, mask, SHARED, 1, (int32_t)in->target, in->part);
 	for (int i = 0; i < LANES; i++) {
 		struct touch t = { .w = w, .in = in, .lane = i, .write = true };
 		uint64_t from = address(w, in, 0, in->imm, i);
@@ -423,6 +453,7 @@ access_matrix(struct warp *w, const struct insn *in, uint32_t mask)
 	bool load = in->op == LDMATRIX;
 	struct touch t = { .w = w, .in = in, .write = !load };
 
+	count(w, in, 8 * in->part == LANES ? ~0u : (1u << 8 * in->part) - 1, in->space, 0, in->imm, 16);
 	for (int i = 0; !load && i < LANES; i++)
 		for (int m = 0; m < in->part; m++) {
 			uint32_t v = (uint32_t)lane_get(w, in, m + 1, i);

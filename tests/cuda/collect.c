@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "exec.h"
+#include "lint.h"
 
 static void
 vote(struct warp *w, const struct insn *in, uint32_t mask)
@@ -191,6 +191,8 @@ matrix_multiply(struct warp *w, const struct insn *in)
 	float a[16][32], b[8][32], c[16][8] = { { 0 } };
 	int k = in->shape[2], first = in->n_src - in->n_dst;
 
+	if (w->b->k->account != NULL)
+		lint_product(w, in);
 	load_fragments(w, in, a, b);
 	for (int i = 0; i < LANES && in->type != S32; i++)
 		for (int r = 0; r < 4; r++) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "driver.h"
+#include "lint.h"
 
 static _Thread_local CUcontext current;
 static pthread_mutex_t lock;
@@ -75,8 +76,10 @@ cuInit(unsigned flags)
 	driver.started = true;
 	driver.sm = (int)setting("CUDA_STANDIN_SM", 80);
 	driver.threads = (int)setting("CUDA_STANDIN_THREADS", sysconf(_SC_NPROCESSORS_ONLN));
-	driver.order = order == NULL || strcmp(order, "forward") == 0 ? 0 :
-	    strcmp(order, "reverse") == 0 ? 1 : 2;
+	driver.order = order == NULL || strcmp(order, "forward") == 0 ? ORDER_FORWARD :
+	    strcmp(order, "reverse") == 0 ? ORDER_REVERSE :
+	    strcmp(order, "each") == 0 ? ORDER_EACH : ORDER_SHUFFLE;
+	lint_start(getenv("CUDA_STANDIN_LINT"));
 	stream_new(true);		/* the default stream is the first */
 	return memory_total() > 0 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -325,6 +328,7 @@ cuModuleLoadData(CUmodule *out, const void *image)
 		find_report(F_INSN, NULL, "module: %s", msg);
 		return CUDA_ERROR_INVALID_PTX;
 	}
+	lint_module(m);
 	*out = (CUmodule)m;
 	return CUDA_SUCCESS;
 }
@@ -350,6 +354,7 @@ cuModuleUnload(CUmodule m)
 	if (m == NULL)
 		return CUDA_ERROR_INVALID_HANDLE;
 	stream_sync_all();
+	lint_write((struct module *)m);
 	module_free((struct module *)m);
 	return CUDA_SUCCESS;
 }

@@ -27,7 +27,7 @@ static struct {
 static const char *const names[FINDINGS] = {
 	"out of bounds", "use after free", "misaligned", "uninitialised read", "race",
 	"copy not waited for", "divergence", "missing synchronisation", "bad launch",
-	"unknown instruction", "trap", "hang",
+	"unknown instruction", "trap", "hang", "order",
 };
 
 int
@@ -55,8 +55,9 @@ base_name(const struct module *m, uint32_t file)
 	return s == NULL ? "?" : slash == NULL ? s : slash + 1;
 }
 
-void
-where_line(char *buf, size_t n, const struct kernel *k, const struct insn *in)
+static void
+place(char *buf, size_t n, const struct kernel *k, const struct insn *in, const char *before,
+    const char *after)
 {
 	const struct module *m = k->mod;
 	const struct loc *l = in->loc == 0 ? NULL : &m->loc[in->loc];
@@ -66,8 +67,20 @@ where_line(char *buf, size_t n, const struct kernel *k, const struct insn *in)
 	else if (l->at_line == 0)
 		snprintf(buf, n, "%s:%u", base_name(m, l->file), l->line);
 	else
-		snprintf(buf, n, "%s:%u (inlined at %s:%u)", base_name(m, l->file), l->line,
-		    base_name(m, l->at_file), l->at_line);
+		snprintf(buf, n, "%s:%u%s%s:%u%s", base_name(m, l->file), l->line, before,
+		    base_name(m, l->at_file), l->at_line, after);
+}
+
+void
+where_line(char *buf, size_t n, const struct kernel *k, const struct insn *in)
+{
+	place(buf, n, k, in, " (inlined at ", ")");
+}
+
+void
+where_place(char *buf, size_t n, const struct kernel *k, const struct insn *in)
+{
+	place(buf, n, k, in, " ", "");
 }
 
 static void

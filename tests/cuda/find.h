@@ -19,6 +19,7 @@ enum finding {
 	F_INSN,		/* an instruction that is not known here */
 	F_TRAP,
 	F_HANG,
+	F_ORDER,	/* a result that depends on the order of threads */
 	FINDINGS
 };
 
@@ -38,11 +39,12 @@ void find_report(int kind, const struct where *at, const char *fmt, ...)
 int standin_findings(void);
 const char *standin_finding(int i);
 void standin_forget(void);
-/* 0 forward, 1 reverse, 2 shuffled: for launches from now on. */
+/* ORDER_ of standin.h: for launches from now on. */
 void standin_order(int order);
 /* Instructions that warps have executed. */
 uint64_t standin_executed(void);
-/* "file:line" of an instruction. */
+/* "file:line" of an instruction, with where it was inlined: in words, or after a blank. */
 void where_line(char *buf, size_t n, const struct kernel *k, const struct insn *in);
+void where_place(char *buf, size_t n, const struct kernel *k, const struct insn *in);
 
 #endif

@@ -153,6 +153,60 @@ memory_free(uint64_t addr)
 	return true;
 }
 
+/* Kernels write device memory alone: to pinned memory bytes are copied. */
+static bool
+is_saved(const struct area *a)
+{
+	return !a->freed && !a->pinned;
+}
+
+uint8_t *
+memory_save(void)
+{
+	uint8_t *saved = malloc(mem.used + 1), *p = saved;
+
+	for (int i = 0; i < mem.n && saved != NULL; i++) {
+		const struct area *a = mem.area[i];
+
+		if (is_saved(a))
+			p = (uint8_t *)memcpy(p, a->data, a->hi - a->lo) + (a->hi - a->lo);
+	}
+	if (saved == NULL)
+		abort();
+	return saved;
+}
+
+void
+memory_restore(const uint8_t *saved)
+{
+	for (int i = 0; i < mem.n; i++) {
+		struct area *a = mem.area[i];
+
+		if (!is_saved(a))
+			continue;
+		memcpy(a->data, saved, a->hi - a->lo);
+		saved += a->hi - a->lo;
+	}
+}
+
+const char *
+memory_differs(const uint8_t *saved, uint64_t *byte)
+{
+	for (int i = 0; i < mem.n; i++) {
+		const struct area *a = mem.area[i];
+
+		if (!is_saved(a))
+			continue;
+		if (memcmp(a->data, saved, a->hi - a->lo) != 0) {
+			for (*byte = 0; a->data[*byte] == saved[*byte]; ++*byte)
+				;
+			return a->name;
+		}
+		saved += a->hi - a->lo;
+	}
+	return NULL;
+}
+
 void
 memory_new_epochs(void)
 {

@@ -49,6 +49,10 @@ struct area *memory_before(uint64_t addr);
 void *memory_host(uint64_t addr);
 uint64_t memory_used(void);
 uint64_t memory_total(void);
+/* The bytes of all device memory, to be freed; put back; where the first are that differ. */
+uint8_t *memory_save(void);
+void memory_restore(const uint8_t *saved);
+const char *memory_differs(const uint8_t *saved, uint64_t *byte);
 /* Forget who read and wrote, when epochs begin anew. */
 void memory_new_epochs(void);
 

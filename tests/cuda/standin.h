@@ -7,10 +7,12 @@
  * GPU is lenient: see find.h for what it reports.  Streams do nothing until
  * something waits for them.
  *
- * The environment:  CUDA_STANDIN_ORDER   forward, reverse or shuffle: blocks, warps, lanes
+ * The environment:  CUDA_STANDIN_ORDER   forward, reverse or shuffle: blocks, warps, lanes;
+ *                                        each: every launch in all three, which must agree
  *                   CUDA_STANDIN_THREADS host threads that run blocks
  *                   CUDA_STANDIN_SM      compute capability, as 80 (the default) or 120
  *                   CUDA_STANDIN_MEMORY  bytes of device memory, 16 GiB by default
+ *                   CUDA_STANDIN_LINT    file that a table of memory accesses is appended to
  */
 #ifndef STANDIN_H
 #define STANDIN_H
@@ -23,6 +25,8 @@
 #define LANES 32
 #define MAX_WARPS 32
 #define MAX_STREAMS 64
+
+enum { ORDER_FORWARD, ORDER_REVERSE, ORDER_SHUFFLE, ORDER_EACH };
 
 enum type {
 	NOTYPE, PRED, B8, B16, B32, B64, U8, U16, U32, U64, S8, S16, S32, S64,
@@ -127,6 +131,7 @@ struct kernel {
 	uint32_t max_threads, need[3];
 	uint32_t dynamic_most;		/* set by an attribute */
 	bool	fences, reads_dynamic;
+	struct account *account;	/* lint.h; NULL: nothing is counted */
 };
 
 struct var {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "exec.h"
+#include "lint.h"
 #include "stream.h"
 
 struct driver driver;
@@ -221,6 +221,34 @@ stream_wait(struct stream *s, struct mark *m)
 	return CUDA_SUCCESS;
 }
 
+/* In every order, from the same memory; what they leave must not differ. */
+static bool
+run_each(struct launch *l)
+{
+	struct where at = { .kernel = l->k };
+	uint8_t *before = memory_save(), *first = NULL;
+	const char *name;
+	uint64_t byte;
+	bool good = true;
+
+	for (l->order = 0; l->order < ORDER_EACH && good; l->order++) {
+		if (l->order > 0)
+			memory_restore(before);
+		l->next = 0;
+		good = launch_run(l, driver.threads);
+		if (l->order == 0)
+			first = memory_save();
+		else if (good && (name = memory_differs(first, &byte)) != NULL) {
+			find_report(F_ORDER, &at, "byte %llu of %s depends on the order of threads",
+			    (unsigned long long)byte, name);
+			good = false;
+		}
+	}
+	free(before);
+	free(first);
+	return good;
+}
+
 static void
 run_launch(struct stream *s, struct op *op)
 {
@@ -230,10 +258,12 @@ run_launch(struct stream *s, struct op *op)
 	memcpy(l.grid, op->grid, sizeof(l.grid));
 	memcpy(l.block, op->block, sizeof(l.block));
 	l.epoch = new_epoch(s->id, &s->clock);
-	if (!launch_run(&l, driver.threads))
+	if (!(driver.order == ORDER_EACH ? run_each(&l) : launch_run(&l, driver.threads)))
 		driver.sticky = l.kind == F_BOUNDS || l.kind == F_FREED ? CUDA_ERROR_ILLEGAL_ADDRESS :
 		    l.kind == F_ALIGN ? CUDA_ERROR_MISALIGNED_ADDRESS : CUDA_ERROR_LAUNCH_FAILED;
 	driver.executed += l.executed;
+	if (l.k->account != NULL)
+		lint_launch(&l);
 }
 
 /* One finding for a copy, if any of its words is ill. */

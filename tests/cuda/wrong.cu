@@ -172,3 +172,15 @@ order_matters(float *y)
 {
 	atomicAdd(y, threadIdx.x == 5 ? 1e8f : 1.25f);
 }
+
+/* Right, but slow: each lane reads a sector of its own, and all read one bank. */
+extern "C" __global__ void
+strided(const float *x, float *y)
+{
+	__shared__ float a[32][32];
+
+	for (int i = 0; i < 32; i++)
+		a[i][threadIdx.x] = x[8 * threadIdx.x];	/* FAULT strided */
+	__syncwarp();
+	y[threadIdx.x] = a[threadIdx.x][0];
+}

@@ -800,6 +800,79 @@ test_orders(void (*test)(void))
 	ok(sum[0] != sum[1] || sum[0] != sum[2], "and differ where the order matters");
 }
 
+/* A driver that runs each launch in every order finds the one that differs by itself. */
+static void
+test_each(void)
+{
+	float x[64] = { 0 };
+	int n = 64;
+	CUdeviceptr d = device(x, sizeof(x));
+
+	set_order(3);
+	launch(wrong, "add_one", 2, 32, 0, ARGS(&d, &n));
+	ok(findings() == 0 && host(d, 64)[63] == 1, "each order from the same memory");
+	ok(launch(wrong, "order_matters", 1, 32, 0, ARGS(&d)) == CUDA_ERROR_LAUNCH_FAILED,
+	    "a result that depends on the order fails");
+	ok(findings() == 1 && strstr(finding(0), "order: kernel order_matters: byte 0 of ") == finding(0),
+	    "order_matters: order");
+	forget();
+	DO(cuDevicePrimaryCtxReset, 0);
+	set_order(0);
+}
+
+static void
+test_strided(void)
+{
+	CUdeviceptr d = device(NULL, 32 * 4), x = device(NULL, 32 * 32);
+
+	DO(cuMemsetD32, x, 0, 32 * 8);
+	launch(wrong, "strided", 1, 32, 0, ARGS(&x, &d));
+	ok(findings() == 0, "what is slow is right");
+}
+
+/* The number in a column of the one row of a table that begins so, and ends so. */
+static double
+counted(const char *table, const char *begin, int column)
+{
+	char row[500];
+	double v = -1;
+	FILE *f = fopen(table, "r");
+
+	while (f != NULL && fgets(row, sizeof(row), f) != NULL) {
+		char *field = row;
+
+		if (strncmp(row, begin, strlen(begin)) != 0)
+			continue;
+		for (int i = 0; i < column && field != NULL; i++)
+			field = strchr(field + 1, '\t');
+		v = field == NULL || v >= 0 ? -2 : strtod(field, NULL);
+	}
+	if (f != NULL)
+		fclose(f);
+	return v;
+}
+
+/* Sectors and ways by line, of the modules that were unloaded. */
+static void
+test_lint(const char *table)
+{
+	char load[100], store[100], row[100];
+	int line = fault_line("strided");
+
+	snprintf(load, sizeof(load), "global\tstrided\twrong.cu:%d\t", line);
+	snprintf(store, sizeof(store), "global\tstrided\twrong.cu:%d\t", line + 2);
+	ok(counted(table, load, 3) == 1 && counted(table, load, 4) == 32 &&
+	    counted(table, load, 5) == 4, "lanes 32 bytes apart take eight times the sectors");
+	ok(counted(table, store, 4) == 4 && counted(table, store, 5) == 4, "neighbours none too many");
+	snprintf(row, sizeof(row), "shared\tstrided\twrong.cu:%d\t", line + 2);
+	ok(counted(table, row, 3) == 1 && counted(table, row, 4) == 32, "a column is in one bank");
+	ok(counted(table, "launch\tstrided\t", 2) == 1 && counted(table, "launch\tstrided\t", 4) == 32,
+	    "launches and threads");
+	ok(counted(table, "launch\tbf16_k16\t", 7) == 3 * 2 * 16 * 8 * 16,
+	    "what matrix instructions compute");
+	unlink(table);
+}
+
 static void
 test_right(void)
 {
@@ -849,7 +922,7 @@ prepare(void *lib)
 int
 main(int argc, char **argv)
 {
-	char path[1100];
+	char path[1100], table[1100];
 	char *slash = strrchr(argv[0], '/');
 	void *lib;
 
@@ -858,6 +931,8 @@ main(int argc, char **argv)
 	    slash == NULL ? "." : argv[0]);
 	snprintf(path, sizeof(path), "%s/libcuda.so.1", dir);
 	setenv("CUDA_STANDIN_SM", "89", 1);	/* the first with fp8 */
+	snprintf(table, sizeof(table), "%s/t_standin-%d", dir, (int)getpid());
+	setenv("CUDA_STANDIN_LINT", table, 1);
 	if ((lib = dlopen(path, RTLD_NOW)) == NULL) {
 		printf("Bail out! %s\n", dlerror());
 		return 1;
@@ -871,9 +946,12 @@ main(int argc, char **argv)
 	test_streams();
 	test_graph();
 	test_launches();
+	test_each();
+	test_strided();
 	DO(cuModuleUnload, right);
 	DO(cuModuleUnload, wrong);
 	DO(cuModuleUnload, shapes);
+	test_lint(table);
 	while (n_kept > 0)
 		free(kept[--n_kept]);
 	return tap_done();

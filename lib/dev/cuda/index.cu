@@ -120,8 +120,9 @@ scatter(const struct k_scatter &a, const struct cuda_run &r)
 
 		if (s < 0 || s >= a.rows)
 			continue;
-		for (int64_t u = t + 1 + threadIdx.x; u < rows; u += THREADS)
-			later |= slot[u] == s;
+		/* From where a warp's loads are whole sectors. */
+		for (int64_t u = t / 32 * 32 + threadIdx.x; u < rows; u += THREADS)
+			later |= u > t && slot[u] == s;
 		if (__syncthreads_or(later != 0))
 			continue;
 		for (int64_t i = threadIdx.x; i < a.c; i += THREADS) {
