@@ -65,14 +65,27 @@ bwd_args(struct kit *k, union dev_args *a)
 	a->attention_bwd = b;
 }
 
-/* Lengths, and for a cache the blocks in random order. */
+/* Blocks of sequences whose lengths are known, the last first. */
+static void
+lay_blocks(struct attn_case *s)
+{
+	int32_t free_block = 0;
+
+	for (int i = 0; i < s->seqs; i++)
+		for (int32_t j = 0; j * BLOCK < s->key_len[i]; j++)
+			s->table[i * MAX_BLOCKS + j] = free_block++;
+	for (int i = 0; s->paged && i < MAX_SEQS * MAX_BLOCKS; i++)
+		s->table[i] = free_block > 0 ? free_block - 1 - s->table[i] : 0;
+	s->tokens = s->cu[s->seqs];
+	s->rows = s->paged ? (free_block + 1) * BLOCK : s->cap;
+}
+
 static void
 draw_case(struct kit *k, struct attn_case *s, bool paged)
 {
 	static const int32_t lens[] = { 0, 1, 2, 5, 47, 48, 49, 64, 95, 96, 97, 130, 200, 384, 390 };
 	static const int64_t dims[] = { 4, 8, 24, 32, 40, 64, 80 };
 	static const dtype types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
-	int32_t free_block = 0;
 
 	*s = (struct attn_case){ .seqs = kit_draw(k, 0, MAX_SEQS), .paged = paged };
 	s->kv_heads = kit_draw(k, 1, 2);
@@ -92,14 +105,9 @@ draw_case(struct kit *k, struct attn_case *s, bool paged)
 		/* Now and then of more than one segment. */
 		s->key_len[i] = paged ? n + (int32_t)kit_draw(k, 0, 1) *
 		    (int32_t)kit_draw(k, 1, kit_draw(k, 0, 3) == 0 ? 1800 : 150) : n;
-		for (int32_t j = 0; j * BLOCK < s->key_len[i]; j++)
-			s->table[i * MAX_BLOCKS + j] = free_block++;
 	}
-	for (int i = 0; paged && i < MAX_SEQS * MAX_BLOCKS; i++)
-		s->table[i] = free_block > 0 ? free_block - 1 - s->table[i] : 0;
-	s->tokens = s->cu[s->seqs];
-	s->cap = s->tokens + kit_draw(k, 0, 4);
-	s->rows = paged ? (free_block + 1) * BLOCK : s->cap;
+	s->cap = s->cu[s->seqs] + kit_draw(k, 0, 4);
+	lay_blocks(s);
 	s->ldq = s->heads * s->d_qk + kit_draw(k, 0, 1) * 3;
 	/* A cache's rows are longer for each head. */
 	s->ldk = s->kv_heads * s->d_qk + kit_draw(k, 0, 1) * (paged ? s->kv_heads : 5);
@@ -139,22 +147,29 @@ describe(const struct attn_case *s)
 }
 
 static bool
-forward_agrees(struct kit *k, bool paged)
+forward_agrees(struct kit *k, const struct attn_case *s, double tol)
 {
-	struct attn_case s;
 	bool good;
 
-	draw_case(k, &s, paged);
-	k->shape = &s;
-	kit_out(k, s.cap * s.ldo);
-	kit_wide_out(k, s.cap * s.heads);
-	common_bufs(k, &s);
-	kit_wide_in(k, s.rows * s.kv_heads, s.rows * s.kv_heads, 1);
-	good = kit_agrees(k, K_ATTENTION, fwd_args, 5e-6);
+	k->shape = s;
+	kit_out(k, s->cap * s->ldo);
+	kit_wide_out(k, s->cap * s->heads);
+	common_bufs(k, s);
+	kit_wide_in(k, s->rows * s->kv_heads, s->rows * s->kv_heads, 1);
+	good = kit_agrees(k, K_ATTENTION, fwd_args, tol);
 	if (!good)
-		describe(&s);
+		describe(s);
 	kit_reset(k);
 	return good;
+}
+
+static bool
+drawn_forward_agrees(struct kit *k, bool paged)
+{
+	struct attn_case s;
+
+	draw_case(k, &s, paged);
+	return forward_agrees(k, &s, 5e-6);
 }
 
 /* A buffer that holds what the reference computed. */
@@ -214,6 +229,52 @@ backward_agrees(struct kit *k)
 	return good;
 }
 
+/* ---- what a GPU's kernels differ in ---- */
+
+/* Sizes of heads and their padding, masks, rows that lie badly, segments of 256 keys. */
+static const struct attn_case telling[] = {
+	{ .heads = 4, .kv_heads = 2, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 4,
+	    .cu = { 0, 0, 1, 131, 195 }, .kv_type = DTYPE_BF16 },
+	{ .heads = 3, .kv_heads = 1, .d_qk = 80, .d_v = 80, .causal = true, .seqs = 2,
+	    .cu = { 0, 97, 100 }, .window = 50, .sinks = 4, .kv_type = DTYPE_F16 },
+	{ .heads = 2, .kv_heads = 2, .d_qk = 192, .d_v = 128, .softcap = 2, .seqs = 2,
+	    .cu = { 0, 65, 68 }, .kv_type = DTYPE_BF16 },
+	{ .heads = 1, .kv_heads = 1, .d_qk = 96, .d_v = 256, .causal = true, .seqs = 1,
+	    .cu = { 0, 70 }, .kv_type = DTYPE_F16 },
+	{ .heads = 2, .kv_heads = 1, .d_qk = 44, .d_v = 20, .causal = true, .seqs = 1,
+	    .cu = { 0, 33 }, .ldq = 1, .ldk = 5, .ldo = 3, .kv_type = DTYPE_BF16 },
+	{ .heads = 2, .kv_heads = 2, .d_qk = 24, .d_v = 24, .causal = true, .seqs = 2,
+	    .cu = { 0, 5, 40 }, .kv_type = DTYPE_F32 },
+	{ .heads = 8, .kv_heads = 2, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 4, .paged = true,
+	    .cu = { 0, 1, 2, 7, 47 }, .key_len = { 530, 20, 261, 300 }, .bias = true,
+	    .kv_type = DTYPE_BF16 },
+	{ .heads = 4, .kv_heads = 1, .d_qk = 128, .d_v = 128, .causal = true, .seqs = 3,
+	    .paged = true, .cu = { 0, 1, 3, 30 }, .key_len = { 600, 513, 290 }, .window = 100,
+	    .kv_type = DTYPE_F16 },
+	{ .heads = 2, .kv_heads = 2, .d_qk = 256, .d_v = 256, .causal = true, .seqs = 1,
+	    .paged = true, .cu = { 0, 1 }, .key_len = { 300 }, .softcap = 2, .kv_type = DTYPE_BF16 },
+	{ .heads = 2, .kv_heads = 1, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 1,
+	    .paged = true, .cu = { 0, 2 }, .key_len = { 310 }, .kv_type = DTYPE_F32 },
+};
+
+/* Of a telling case: ld is what rows have beside their heads; 16-bit types round weights too. */
+static bool
+telling_agrees(struct kit *k, const struct attn_case *from)
+{
+	struct attn_case s = *from;
+
+	s.ldq += s.heads * s.d_qk;
+	s.ldk += s.kv_heads * s.d_qk;
+	s.ldv += s.kv_heads * s.d_v;
+	s.ldo += s.heads * s.d_v;
+	s.cap = s.cu[s.seqs] + 3;
+	for (int i = 0; i < s.seqs; i++)
+		s.key_len[i] = s.paged ? s.key_len[i] : s.cu[i + 1] - s.cu[i];
+	lay_blocks(&s);
+	k->act = s.kv_type;
+	return forward_agrees(k, &s, 5e-6);
+}
+
 /* ---- the same bits however the work is cut, in every type of cache ---- */
 
 enum { LEN = 1700, HEADS = 6, KV = 2, D = 64, CACHE = 1712, ROW = KV * D };
@@ -223,34 +284,45 @@ static const dtype kv_types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0, 
 struct whole {
 	struct team	*team;
 	struct dev	*d;
-	dtype		 type;
+	dtype		 type, act;	/* of the cache, of queries */
 	int64_t		 window;
 	dptr		 q, k, v, o, lse, cu, len, table;
-	float		*out;
+	char		*out;
 };
 
-/* Queries [from, to) of the one sequence, whose keys up to `to' are in the cache. */
+/*
+ * Queries of the one sequence in parts, part i from end[i] to end[i + 1], each a
+ * sequence of its own whose keys up to its end are in the cache.
+ */
 static bool
-prefill(struct whole *w, int32_t from, int32_t to)
+prefill_parts(struct whole *w, int n, const int32_t *end)
 {
-	int32_t cu[2] = { 0, to - from };
-	int64_t at = (int64_t)from * HEADS * D * 4, bytes = (int64_t)(to - from) * HEADS * D * 4;
+	int32_t cu[MAX_SEQS + 1] = { 0 };
+	int64_t row = HEADS * D * dtype_size(w->act), at = end[0] * row;
 	struct err err = { 0 };
 	union dev_args a = { .attention = {
 		.o = dptr_add(w->o, at), .lse = w->lse, .q = dptr_add(w->q, at), .k = w->k,
 		.v = w->v, .cu_seqlens = w->cu, .key_len = w->len, .block_table = w->table,
-		.type = DTYPE_F32, .kv_type = w->type, .t = { .cap = to - from },
-		.seqs = { .cap = 1 }, .heads = HEADS, .kv_heads = KV, .d_qk = D, .d_v = D,
+		.type = w->act, .kv_type = w->type, .t = { .cap = end[n] - end[0] },
+		.seqs = { .cap = n }, .heads = HEADS, .kv_heads = KV, .d_qk = D, .d_v = D,
 		.ldq = HEADS * D, .ldk = ROW, .ldv = ROW, .ldo = HEADS * D, .window = w->window,
 		.sinks = w->window > 0 ? 4 : 0, .max_blocks = CACHE / BLOCK,
 		.block_size = BLOCK, .causal = true, .scale = 0.2,
 	} };
 
+	for (int i = 1; i <= n; i++)
+		cu[i] = end[i] - end[0];
 	dev_upload(w->d, w->cu, cu, sizeof(cu));
-	dev_upload(w->d, w->len, &to, sizeof(to));
+	dev_upload(w->d, w->len, end + 1, 4 * n);
 	dev_launch(w->d, K_ATTENTION, &a);
-	dev_download(w->d, (char *)w->out + at, dptr_add(w->o, at), bytes);
+	dev_download(w->d, w->out + at, dptr_add(w->o, at), (end[n] - end[0]) * row);
 	return dev_wait(w->d, &err) == 0;
+}
+
+static bool
+prefill(struct whole *w, int32_t from, int32_t to)
+{
+	return prefill_parts(w, 1, (int32_t[]){ from, to });
 }
 
 /* A cache of this type of rows of x, which lie in order in it: block i is i. */
@@ -273,28 +345,30 @@ cache_of(struct whole *w, dptr x)
 }
 
 static void
-open_whole(struct whole *w, const char *isa, int threads, dtype type, int64_t window)
+open_whole(struct whole *w, const char *isa, int threads, dtype type, dtype act, int64_t window)
 {
 	struct err err = { 0 };
 	float *x = malloc(4 * CACHE * HEADS * D);
-	int32_t table[CACHE / BLOCK];
+	int32_t table[MAX_SEQS][CACHE / BLOCK];
 	dptr rows;
 
-	*w = (struct whole){ .team = team_new(threads, &err), .type = type, .window = window,
-	    .out = malloc(4 * LEN * HEADS * D) };
+	*w = (struct whole){ .team = team_new(threads, &err), .type = type, .act = act,
+	    .window = window, .out = malloc(4 * LEN * HEADS * D) };
 	w->d = dev_open(isa, w->team, DEV_STRICT, &err);
 	for (int64_t i = 0; i < CACHE * HEADS * D; i++)
 		x[i] = (float)(i % 1013 * 7919 % 1013) / 300 - 1.7f;
 	for (int i = 0; i < CACHE / BLOCK; i++)
-		table[i] = (i * 5 + 3) % (CACHE / BLOCK);
+		for (int s = 0; s < MAX_SEQS; s++)
+			table[s][i] = (i * 5 + 3) % (CACHE / BLOCK);
 	w->q = dev_alloc(w->d, 4 * LEN * HEADS * D, &err);
 	w->o = dev_alloc(w->d, 4 * LEN * HEADS * D, &err);
 	w->lse = dev_alloc(w->d, 4 * LEN * HEADS, &err);
-	w->cu = dev_alloc(w->d, 8, &err);
-	w->len = dev_alloc(w->d, 4, &err);
+	w->cu = dev_alloc(w->d, 4 * (MAX_SEQS + 1), &err);
+	w->len = dev_alloc(w->d, 4 * MAX_SEQS, &err);
 	w->table = dev_alloc(w->d, sizeof(table), &err);
 	rows = dev_alloc(w->d, 4 * CACHE * ROW, &err);
-	dev_upload(w->d, w->q, x, 4 * LEN * HEADS * D);
+	dtype_convert(w->out, act, x, DTYPE_F32, LEN * HEADS * D);
+	dev_upload(w->d, w->q, w->out, LEN * HEADS * D * dtype_size(act));
 	dev_upload(w->d, w->table, table, sizeof(table));
 	dev_upload(w->d, rows, x + 100, 4 * CACHE * ROW);
 	w->k = cache_of(w, rows);
@@ -319,12 +393,12 @@ chunks_agree(const char *isa, dtype type, int64_t window)
 	float *all = malloc(4 * LEN * HEADS * D);
 	bool good = true;
 
-	open_whole(&w, isa, 2, type, window);
+	open_whole(&w, isa, 2, type, DTYPE_F32, window);
 	good = prefill(&w, 0, LEN);
 	memcpy(all, w.out, 4 * LEN * HEADS * D);
 	close_whole(&w);
 	for (int threads = 1; threads < 4; threads += 2) {
-		open_whole(&w, isa, threads, type, window);
+		open_whole(&w, isa, threads, type, DTYPE_F32, window);
 		for (int32_t at = 0, n = 1; at < LEN; at += n, n = n * 3 % 67) {
 			n = at + n > LEN ? LEN - at : n;
 			good = good && prefill(&w, at, at + n);
@@ -332,6 +406,39 @@ chunks_agree(const char *isa, dtype type, int64_t window)
 		good = good && memcmp(all, w.out, 4 * LEN * HEADS * D) == 0;
 		close_whole(&w);
 	}
+	free(all);
+	return good;
+}
+
+/* On a GPU: all, chunks of 1, 3, 9 ... tokens, and a batch of parts that are cut among blocks or not. */
+static bool
+gpu_chunks_agree(dtype type, int64_t window, int32_t len)
+{
+	static const int32_t parts[] = { 60, 61, 62, 65, 80, 99 };
+	struct whole w;
+	int64_t row = HEADS * D * dtype_size(type);
+	char *all = malloc((size_t)(len * row));
+	bool good;
+
+	open_whole(&w, "cuda", 1, type, type, window);
+	good = prefill(&w, 0, len);
+	memcpy(all, w.out, (size_t)(len * row));
+	memset(w.out, 0, (size_t)(len * row));
+	for (int32_t at = 0, n = 1; at < len; at += n, n = n * 3 % 67) {
+		n = at + n > len ? len - at : n;
+		good = good && prefill(&w, at, at + n);
+	}
+	good = good && memcmp(all, w.out, (size_t)(len * row)) == 0;
+	for (int32_t by = 0; by + 99 <= len; by += len > 500 ? 464 : len) {
+		int32_t end[6];
+
+		for (int i = 0; i < 6; i++)
+			end[i] = parts[i] + by;
+		memset(w.out, 0, (size_t)(len * row));
+		good = good && prefill_parts(&w, 5, end) && memcmp(all + end[0] * row,
+		    w.out + end[0] * row, (size_t)((end[5] - end[0]) * row)) == 0;
+	}
+	close_whole(&w);
 	free(all);
 	return good;
 }
@@ -347,7 +454,7 @@ blocks_agree(const char *isa, dtype type)
 	float *x = malloc((size_t)n * 4), *all = malloc(4 * LEN * HEADS * D);
 	bool good;
 
-	open_whole(&w, isa, 2, type, 0);
+	open_whole(&w, isa, 2, type, DTYPE_F32, 0);
 	good = prefill(&w, 0, LEN);
 	memcpy(all, w.out, 4 * LEN * HEADS * D);
 	w.type = DTYPE_F32;
@@ -405,6 +512,19 @@ blocks_are_near(const char *isa, dtype type)
 }
 
 static void
+test_gpu(struct kit *k)
+{
+	for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "a GPU's attention, case %d", (int)i);
+		ok(telling_agrees(k, &telling[i]), what);
+	}
+	ok(gpu_chunks_agree(DTYPE_BF16, 0, 570) && gpu_chunks_agree(DTYPE_F16, 100, 570) &&
+	    gpu_chunks_agree(DTYPE_F32, 0, 100), "chunks, and batches of them, give the bits of the whole");
+}
+
+static void
 test_cache(const char *isa)
 {
 	struct err err = { 0 };
@@ -432,18 +552,25 @@ int
 main(void)
 {
 	struct kit k;
+	struct dev *gpu;
 	bool flat = true, paged = true, back = true;
 
 	if (kit_init(&k, 3) < 0)
 		return 2;
+	/* All are too many for one that is made of software. */
+	gpu = k.gpu;
+	k.gpu = NULL;
 	for (int i = 0; i < 30; i++) {
-		flat = flat && forward_agrees(&k, false);
-		paged = paged && forward_agrees(&k, true);
+		flat = flat && drawn_forward_agrees(&k, false);
+		paged = paged && drawn_forward_agrees(&k, true);
 		back = back && backward_agrees(&k);
 	}
 	ok(flat, "attention of 30 random batches");
 	ok(paged, "attention over a paged cache of 30 random batches");
 	ok(back, "gradients of attention of 30 random batches");
+	k.gpu = gpu;
+	if (gpu != NULL)
+		test_gpu(&k);
 	test_cache("cpu:base");
 	test_cache("cpu:avx2");
 	test_cache("cpu:avx512");

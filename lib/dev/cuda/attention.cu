@@ -6,7 +6,7 @@
  * one score, and then all lanes add rows together, an element each.  So a
  * row's bits depend on nothing but its own sequence.
  */
-#include "dev/cuda/common.cuh"
+#include "dev/cuda/attend.cuh"
 
 enum { FEW = 128 / 32, MOST = 1024 / 32 };	/* elements of a head in a lane */
 
@@ -14,25 +14,6 @@ enum { FEW = 128 / 32, MOST = 1024 / 32 };	/* elements of a head in a lane */
 struct query {
 	int64_t	t, h, kh, seq, row, pos, end;	/* row: of the sequence's first token */
 };
-
-/* The sequence of token t: the last that begins at it or before; or -1. */
-DEVICE int64_t
-sequence_of(const int32_t *cu, int64_t seqs, int64_t t)
-{
-	int64_t low = 0, high = seqs;
-
-	if (seqs == 0 || t >= cu[seqs])
-		return -1;
-	while (high - low > 1) {
-		int64_t mid = (low + high) / 2;
-
-		if (cu[mid] <= t)
-			low = mid;
-		else
-			high = mid;
-	}
-	return low;
-}
 
 /* Return whether there is one: rows beyond the sequences are none's. */
 DEVICE bool

@@ -22,6 +22,8 @@
 	X(rmsnorm) X(rmsnorm_dx) X(rmsnorm_dw) X(layernorm) X(layernorm_dx)	\
 	X(layernorm_dw) X(bias_part) X(scale_dx) X(scale_dw) X(columns_add)	\
 	X(dot_part) X(parts_add) X(xent) X(xent_bwd)				\
+	X(flash_64) X(flash_128) X(flash_256) X(flash_few_64) X(flash_few_128)	\
+	X(flash_few_256) X(flash_merge)						\
 	X(matmul) X(attention) X(attention_delta) X(attention_dq) X(attention_dkv) \
 	X(route) X(balance_grad) X(route_bwd) X(sort_count) X(sort_scan) X(sort_place)	\
 	X(route_part) X(route_add) X(balance) X(balance_bias) X(combine) X(combine_bwd) \

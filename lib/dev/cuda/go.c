@@ -43,7 +43,7 @@ cuda_go(struct cuda *c, int kernel, enum cuda_entry entry, dtype type, struct cu
 	CUfunction fn;
 
 	if (g.x <= 0 || g.y <= 0 || c->failed ||
-	    (fn = function(c, entry, type, g.shared)) == NULL)
+	    (fn = function(c, entry, type, g.most_shared > 0 ? g.most_shared : g.shared)) == NULL)
 		return;
 	cuda_ok(c, c->drv.cuLaunchKernel(fn, (unsigned)g.x, (unsigned)g.y, 1, threads, 1, 1,
 	    (unsigned)g.shared, c->stream, params, NULL), dev_kernel_name(kernel));

@@ -210,7 +210,6 @@ ONE(cast, DTYPE_NONE, cuda_elements(c, a->cast.n))
 ONE(glu, a->glu.type, cuda_rows(c, a->glu.t.cap))
 ONE(rmsnorm, a->rmsnorm.type, cuda_warps(c, a->rmsnorm.t.cap))
 ONE(layernorm, a->layernorm.type, cuda_warps(c, a->layernorm.t.cap))
-ONE(attention, a->attention.type, cuda_warps(c, a->attention.t.cap * a->attention.heads))
 ONE(hadamard, a->hadamard.type,
     cuda_warps(c, cuda_over(a->hadamard.t.cap * a->hadamard.c, a->hadamard.n)))
 LAUNCH(guard) { cuda_go(c, kernel, E_guard, DTYPE_NONE, cuda_tiles(1, 1), &a->guard); }
@@ -232,7 +231,7 @@ static cuda_launcher *const launches[K_COUNT] = {
 	[K_SCATTER] = launch_scatter, [K_ROPE] = launch_rope, [K_RMSNORM] = launch_rmsnorm,
 	[K_RMSNORM_BWD] = launch_rmsnorm_bwd, [K_LAYERNORM] = launch_layernorm,
 	[K_LAYERNORM_BWD] = launch_layernorm_bwd, [K_BIAS_BWD] = launch_bias_bwd,
-	[K_MATMUL] = launch_matmul, [K_ATTENTION] = launch_attention,
+	[K_MATMUL] = launch_matmul, [K_ATTENTION] = cuda_attention,
 	[K_ATTENTION_BWD] = launch_attention_bwd, [K_XENT] = launch_xent,
 	[K_XENT_BWD] = launch_xent_bwd, [K_DOT] = launch_dot, [K_SUMSQ] = launch_sumsq,
 	[K_GUARD] = launch_guard, [K_ADAMW] = launch_adamw, [K_LION] = launch_lion,
@@ -283,6 +282,8 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 	case K_MATMUL:
 		return a->matmul.sumsq.at == 0 ? 0 : cuda_over(a->matmul.n, TILE) *
 		    cuda_over(a->matmul.m.cap, TILE) * (int64_t)sizeof(double);
+	case K_ATTENTION:
+		return cuda_attention_bytes(&a->attention);
 	case K_DOT:
 		return cuda_over(a->dot.n.cap, SUM_PART) * (int64_t)sizeof(double);
 	case K_SUMSQ:

@@ -10,11 +10,11 @@ enum { THREADS = 256, WARPS = THREADS / 32 };	/* as in common.cuh */
 
 /*
  * Blocks of a launch; threads of one, 0: THREADS; bytes of dynamic shared
- * memory, the same at every launch of an entry.
+ * memory, and the most that any launch of the entry has, 0: as many.
  */
 struct cuda_grid {
 	int64_t	x, y;
-	int	threads, shared;
+	int	threads, shared, most_shared;
 };
 
 /* Queue entry of this type's kernel, for K_kernel; none where the grid has no blocks. */
@@ -80,5 +80,8 @@ int64_t cuda_moe_bytes(int kernel, const union dev_args *a);
 
 cuda_launcher cuda_adafactor;
 int64_t cuda_adafactor_bytes(const struct k_adafactor *a);
+
+cuda_launcher cuda_attention;
+int64_t cuda_attention_bytes(const struct k_attention *a);
 
 #endif

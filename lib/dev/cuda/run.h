@@ -54,4 +54,12 @@ sort_chunk(int64_t n)
 	return each < 256 ? 256 : (each + 31) / 32 * 32;
 }
 
+/*
+ * Attention on tensor cores sums FLASH_SEGMENT keys apart.  Sequences of at most
+ * FLASH_SPLIT rows that end within the first tokens leave each of the segments'
+ * sums in scratch, to be merged; 0: none do.
+ */
+enum { FLASH_SEGMENT = 256, FLASH_SPLIT = 128 };
+struct cuda_flash { struct k_attention a; int64_t tokens, segments; };
+
 #endif
