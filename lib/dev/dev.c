@@ -36,7 +36,7 @@ dev_kernel_name(int kernel)
 
 /* "cuda" and "cuda:N". */
 static struct dev *
-open_gpu(const char *name, struct err *err)
+open_gpu(const char *name, unsigned flags, struct err *err)
 {
 	char *end = NULL;
 	long ordinal = name[4] == ':' ? strtol(name + 5, &end, 10) : 0;
@@ -46,7 +46,7 @@ open_gpu(const char *name, struct err *err)
 		err_set(err, ERR_ARG, "%s: no number of a GPU: cuda:0 is the first", name);
 		return NULL;
 	}
-	d = cuda_open((int)ordinal, err);
+	d = cuda_open((int)ordinal, flags, err);
 	if (d == NULL)
 		err_wrap(err, "%s", name);
 	return d;
@@ -56,7 +56,7 @@ struct dev *
 dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
 {
 	struct err none = { 0 };
-	struct dev *gpu = strcmp(name, "auto") == 0 ? cuda_open(0, &none) : NULL;
+	struct dev *gpu = strcmp(name, "auto") == 0 ? cuda_open(0, flags, &none) : NULL;
 
 	if (gpu != NULL)
 		return gpu;
@@ -65,7 +65,7 @@ dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
 	if (strncmp(name, "cpu:", 4) == 0)
 		return cpu_open(name + 4, team, flags, err);
 	if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
-		return open_gpu(name, err);
+		return open_gpu(name, flags, err);
 	err_set(err, ERR_ARG, "%s: no such device (cpu, cpu:ISA, cuda, cuda:N, auto)", name);
 	return NULL;
 }

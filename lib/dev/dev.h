@@ -50,7 +50,8 @@ union dev_args;		/* dev/kernels.h, as is enum dev_kernel */
 enum {
 	/*
 	 * Device memory is unreadable outside kernels and the queue runs only
-	 * when waited for, so that a slip shows on the CPU already.
+	 * when waited for, so that a slip shows on the CPU already.  On a GPU each
+	 * allocation is the driver's, so that its tools see what is beyond.
 	 */
 	DEV_STRICT = 1,
 };

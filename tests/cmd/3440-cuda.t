@@ -24,6 +24,10 @@ documents 60 >train.jsonl
 llm-vocab -n 300 -o tok train.jsonl
 llm-tokenize -m tok train.jsonl | llm-pack -q -l 32 -o train.shard
 
+(cd "${data%/tests/data}" && exec "$BUILD/tests/unit/t_cuda") >out 2>err
+result 'memory, copies and what orders them' $?
+grep '^not ok' -A 2 out
+
 # losses RUN: of its steps
 losses () {
 	sed -n 's/.*"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$1/log.jsonl"

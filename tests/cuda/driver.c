@@ -49,10 +49,56 @@ driver_ready(void)
 CUresult
 driver_may_wait(void)
 {
-	for (int i = 1; i < MAX_STREAMS; i++)
-		if (driver.stream[i].used && driver.stream[i].capture != NULL)
-			return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	if (graph_break(false))
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	driver.count[COUNT_WAITS]++;
 	return driver_ready();
+}
+
+CUresult
+driver_may_allocate(void)
+{
+	return graph_break(true) ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : driver_ready();
+}
+
+bool
+driver_deaf(void)
+{
+	return ++driver.count[COUNT_EVENTS] == driver.deaf;
+}
+
+uint64_t
+standin_count(const char *what)
+{
+	static const char *const names[COUNTS] = { "allocations", "launches", "graphs", "waits",
+		"events" };
+
+	for (int i = 0; i < COUNTS; i++)
+		if (strcmp(what, names[i]) == 0)
+			return driver.count[i];
+	abort();
+}
+
+void
+standin_deaf(uint64_t n)
+{
+	driver.deaf = n == 0 ? 0 : driver.count[COUNT_EVENTS] + n;
+}
+
+/* Into the file that the environment names, when the program ends. */
+static void __attribute__((destructor))
+write_counts(void)
+{
+	const char *path = getenv("CUDA_STANDIN_COUNTS");
+	FILE *f = path == NULL ? NULL : fopen(path, "w");
+
+	if (f == NULL)
+		return;
+	fprintf(f, "launches %llu\ngraphs %llu\nwaits %llu\n",
+	    (unsigned long long)driver.count[COUNT_LAUNCHES],
+	    (unsigned long long)driver.count[COUNT_GRAPHS],
+	    (unsigned long long)driver.count[COUNT_WAITS]);
+	fclose(f);
 }
 
 static long
@@ -316,7 +362,7 @@ cuModuleLoadData(CUmodule *out, const void *image)
 	char msg[600], *text;
 	struct module *m = NULL;
 	GUARD;
-	READY;
+	MAY_ALLOCATE;
 
 	text = fatbin_ptx(image, driver.sm, msg, sizeof(msg));
 	if (text == NULL) {
@@ -507,6 +553,8 @@ static const struct { CUresult r; const char *name, *text; } errors[] = {
 	  "operation not permitted when stream is capturing" },
 	{ CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
 	  "operation failed due to a previous error during capture" },
+	{ CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, "CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD",
+	  "attempt to terminate a thread-local capture sequence from another thread" },
 	{ CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED",
 	  "the capture was not initiated in this stream" },
 	{ CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED",

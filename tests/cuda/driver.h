@@ -21,11 +21,21 @@ void driver_unlock(pthread_mutex_t **m);
 CUresult driver_ready(void);
 /* Waiting is not allowed while a stream is captured; that ends the capture too. */
 CUresult driver_may_wait(void);
+/* Nor is allocating, but where the capture is said to be relaxed. */
+CUresult driver_may_allocate(void);
+/* Is this wait for an event the one to leave out? */
+bool driver_deaf(void);
 
 #define READY do {							\
 	CUresult ready_ = driver_ready();				\
 	if (ready_ != CUDA_SUCCESS)					\
 		return ready_;						\
+} while (0)
+
+#define MAY_ALLOCATE do {						\
+	CUresult may_ = driver_may_allocate();				\
+	if (may_ != CUDA_SUCCESS)					\
+		return may_;						\
 } while (0)
 
 #define MAY_WAIT do {							\

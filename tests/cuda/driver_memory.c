@@ -26,6 +26,7 @@ allocate(CUdeviceptr *p, size_t n, int flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	snprintf(name, sizeof(name), "an allocation of %zu bytes", n);
 	*p = memory_new(n, flags, name);
+	driver.count[COUNT_ALLOCATIONS] += *p != 0;
 	return *p == 0 ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
 }
 
@@ -33,7 +34,7 @@ CUresult
 cuMemAlloc(CUdeviceptr *p, size_t n)
 {
 	GUARD;
-	READY;
+	MAY_ALLOCATE;
 	return allocate(p, n, 0);
 }
 
@@ -41,7 +42,7 @@ CUresult
 cuMemFree(CUdeviceptr p)
 {
 	GUARD;
-	READY;
+	MAY_ALLOCATE;
 	if (p == 0)
 		return CUDA_SUCCESS;
 	return memory_free(p) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -76,7 +77,7 @@ cuMemHostAlloc(void **p, size_t n, unsigned flags)
 	CUdeviceptr d = 0;
 	CUresult r;
 	GUARD;
-	READY;
+	MAY_ALLOCATE;
 
 	(void)flags;
 	r = allocate(&d, n, MEMORY_PINNED);
@@ -94,7 +95,7 @@ CUresult
 cuMemFreeHost(void *p)
 {
 	GUARD;
-	READY;
+	MAY_ALLOCATE;
 	return memory_free((uint64_t)p) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 

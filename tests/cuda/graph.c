@@ -13,6 +13,8 @@
 struct graph {
 	struct op **op;
 	int	n, n_branches, n_marks;
+	CUstreamCaptureMode mode;
+	pthread_t thread;		/* that captures it */
 	bool	broken;
 };
 
@@ -66,6 +68,30 @@ graph_wait(struct stream *s, struct mark *m)
 	return CUDA_SUCCESS;
 }
 
+/* Allocating is a danger to captures of its thread, or of any, but to relaxed ones. */
+static bool
+endangers(const struct graph *g)
+{
+	return g->mode == CU_STREAM_CAPTURE_MODE_GLOBAL ||
+	    (g->mode == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL &&
+	    pthread_equal(g->thread, pthread_self()));
+}
+
+bool
+graph_break(bool allocates)
+{
+	bool broke = false;
+
+	for (int i = 1; i < MAX_STREAMS; i++) {
+		struct stream *s = &driver.stream[i];
+
+		if (!s->used || s->capture == NULL || (allocates && !endangers(s->capture)))
+			continue;
+		s->capture->broken = broke = true;
+	}
+	return broke;
+}
+
 static void
 graph_free(struct graph *g)
 {
@@ -100,15 +126,18 @@ cuStreamBeginCapture(CUstream h, CUstreamCaptureMode mode)
 	struct stream *s = stream_get(h);
 	GUARD;
 
-	(void)mode;
 	if (s == NULL)
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+		return CUDA_ERROR_INVALID_VALUE;
 	if (s->id == 1)
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (s->capture != NULL)
 		return CUDA_ERROR_ILLEGAL_STATE;
 	s->capture = calloc(1, sizeof(*s->capture));
 	s->capture->n_branches = 1;
+	s->capture->mode = mode;
+	s->capture->thread = pthread_self();
 	s->branch = 0;
 	return CUDA_SUCCESS;
 }
@@ -126,6 +155,8 @@ cuStreamEndCapture(CUstream h, CUgraph *out)
 	if (s->branch != 0)
 		return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
 	g = s->capture;
+	if (g->mode != CU_STREAM_CAPTURE_MODE_RELAXED && !pthread_equal(g->thread, pthread_self()))
+		return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
 	for (int i = 1; i < MAX_STREAMS; i++)
 		if (driver.stream[i].capture == g)
 			driver.stream[i].capture = NULL;
@@ -188,6 +219,7 @@ cuGraphLaunch(CUgraphExec h, CUstream hs)
 		return driver.sticky;
 	if (s->capture != NULL)
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	driver.count[COUNT_GRAPHS]++;
 	if (s->blocking)
 		legacy_order(s);
 	x->branch[0] = s;

@@ -144,11 +144,24 @@ number(struct parse *c)
 	return v;
 }
 
+/* Labels, which there are many of, by all of the name; others, which have numbers, by its first. */
+static unsigned
+name_key(struct slice name)
+{
+	unsigned h = 0;
+
+	if (name.s[0] != '$')
+		return name.s[0] & 127;
+	for (int i = 0; i < name.n; i++)
+		h = h * 31 + (unsigned char)name.s[i];
+	return 128 + (h & 127);
+}
+
 struct sym *
 sym_find(struct parse *c, struct slice name)
 {
-	for (int i = c->n_sym - 1; i >= 0; i--) {
-		struct sym *s = &c->sym[i];
+	for (int i = c->last[name_key(name)]; i > 0; i = c->sym[i - 1].before) {
+		struct sym *s = &c->sym[i - 1];
 		int n = s->name.n, index = 0;
 
 		if (n > name.n || memcmp(s->name.s, name.s, (size_t)n) != 0)
@@ -172,8 +185,11 @@ static struct sym *
 sym_new(struct parse *c, struct slice name, int kind)
 {
 	int i = vec_more(&c->sym, &c->n_sym, sizeof(c->sym[0]));
+	int *last = &c->last[name_key(name)];
 
 	c->sym[i].name = name;
+	c->sym[i].before = *last;
+	*last = i + 1;
 	c->sym[i].kind = kind;
 	c->sym[i].depth = c->depth;
 	c->sym[i].count = -1;
@@ -405,8 +421,8 @@ close_scope(struct parse *c)
 	c->n_jump = kept;
 	if (c->depth == 1 && kept > 0)
 		parse_fail(c, "no label %.*s", c->jump[0].label.n, c->jump[0].label.s);
-	while (c->n_sym > 0 && c->sym[c->n_sym - 1].depth >= c->depth)
-		c->n_sym--;
+	for (; c->n_sym > 0 && c->sym[c->n_sym - 1].depth >= c->depth; c->n_sym--)
+		c->last[name_key(c->sym[c->n_sym - 1].name)] = c->sym[c->n_sym - 1].before;
 	c->depth--;
 }
 

@@ -28,6 +28,7 @@ enum sym_kind { SYM_REG, SYM_VAR, SYM_LABEL, SYM_TABLE };
 struct sym {
 	struct slice name;
 	int	kind, depth;
+	int	before;			/* the one before of its kind of names, as below */
 	int	count;			/* of registers name<count>, -1 for a single one */
 	uint8_t	width;
 	int	space;
@@ -49,6 +50,7 @@ struct parse {
 	struct sym *sym;
 	struct jump *jump;
 	int	n_sym, n_jump;
+	int	last[256];		/* symbols by name_key(): index + 1 of the last one */
 	char	*msg;
 	size_t	msg_size;
 	jmp_buf	fail;

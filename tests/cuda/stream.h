@@ -74,6 +74,9 @@ struct stream {
 	int	branch;
 };
 
+/* What is counted of the calls that succeed, for standin_count(). */
+enum count { COUNT_ALLOCATIONS, COUNT_LAUNCHES, COUNT_GRAPHS, COUNT_WAITS, COUNT_EVENTS, COUNTS };
+
 /* All state of the driver but memory and findings. */
 struct driver {
 	struct stream stream[MAX_STREAMS];	/* 0 is not used, 1 is the default one */
@@ -86,6 +89,8 @@ struct driver {
 	bool	started;
 	int	contexts;
 	uint64_t executed;
+	uint64_t count[COUNTS];
+	uint64_t deaf;			/* the wait for an event that is left out, by its number */
 };
 
 extern struct driver driver;
@@ -118,6 +123,8 @@ void legacy_order(struct stream *s);
 
 /* graph.c */
 void graph_add(struct graph *g, struct op *op);
+/* What is captured, by this thread or where others may not either, is not to be had any more. */
+bool graph_break(bool allocates);
 struct mark *graph_mark(struct stream *s);
 CUresult graph_wait(struct stream *s, struct mark *m);
 

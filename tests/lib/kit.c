@@ -20,7 +20,7 @@ kit_init(struct kit *k, uint64_t seed)
 	k->team = team_new(1, &err);
 	if (k->ref == NULL || k->team == NULL)
 		return -1;
-	k->gpu = dev_open("cuda", k->team, 0, &err);
+	k->gpu = dev_open("cuda", k->team, DEV_STRICT, &err);
 	return 0;
 }
 

@@ -37,6 +37,7 @@ static int (*findings)(void);
 static const char *(*finding)(int);
 static void (*forget)(void);
 static void (*set_order)(int);
+static void (*set_deaf)(uint64_t);
 static CUmodule right, wrong, shapes;
 static uint64_t digest;		/* of all results that were copied back */
 
@@ -560,8 +561,6 @@ test_graph(void)
 	launch_on(s, "add_one", a, n, 0);
 	DO(cuStreamWaitEvent, s, join, 0);
 	launch_on(s, "add_one", b, n, 0);
-	ok(cu.cuStreamSynchronize_(s) == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
-	    "a stream that is captured cannot be waited for");
 	DO(cuStreamEndCapture, s, &g);
 	DO(cuGraphInstantiate, &x, g, 0);
 	DO(cuGraphDestroy, g);
@@ -582,6 +581,72 @@ test_graph(void)
 	    "a branch that does not come back");
 	DO(cuEventDestroy, fork);
 	DO(cuEventDestroy, join);
+	DO(cuStreamDestroy, s);
+	DO(cuStreamDestroy, t);
+}
+
+/* What a capture does not allow fails, and the capture with it. */
+static void
+test_capture(void)
+{
+	static const char *const names[] = { "waiting for a stream", "waiting for an event",
+		"allocating", "freeing", "allocating pinned memory", "a copy at once" };
+	CUdeviceptr d = device(NULL, 400), none;
+	CUevent e;
+	CUgraph g;
+	CUstream s;
+	void *p;
+
+	DO(cuStreamCreate, &s, CU_STREAM_NON_BLOCKING);
+	DO(cuEventCreate, &e, CU_EVENT_DISABLE_TIMING);
+	DO(cuEventRecord, e, s);
+	for (int i = 0; i < 6; i++) {
+		CUresult r;
+
+		DO(cuStreamBeginCapture, s, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+		launch_on(s, "fill", d, 100, 2);
+		r = i == 0 ? cu.cuStreamSynchronize_(s) : i == 1 ? cu.cuEventSynchronize_(e) :
+		    i == 2 ? cu.cuMemAlloc_(&none, 4) : i == 3 ? cu.cuMemFree_(d) :
+		    i == 4 ? cu.cuMemHostAlloc_(&p, 4, 0) : cu.cuMemcpyHtoD_(d, &e, 4);
+		ok(r == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && cu.cuStreamEndCapture_(s, &g) ==
+		    CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, names[i]);
+	}
+	DO(cuStreamBeginCapture, s, CU_STREAM_CAPTURE_MODE_RELAXED);
+	DO(cuMemAlloc, &none, 4);
+	launch_on(s, "fill", d, 100, 2);
+	DO(cuStreamEndCapture, s, &g);
+	ok(g != NULL, "a relaxed capture allows to allocate");
+	DO(cuGraphDestroy, g);
+	DO(cuEventDestroy, e);
+	DO(cuStreamDestroy, s);
+}
+
+/* The check of streams finds a wait for an event that is left out. */
+static void
+test_deaf(void)
+{
+	int n = 200;
+	CUdeviceptr d = device(NULL, (size_t)n * 4);
+	CUstream s, t;
+	CUevent e;
+
+	DO(cuStreamCreate, &s, CU_STREAM_NON_BLOCKING);
+	DO(cuStreamCreate, &t, CU_STREAM_NON_BLOCKING);
+	DO(cuEventCreate, &e, CU_EVENT_DISABLE_TIMING);
+	for (uint64_t deaf = 0; deaf < 3; deaf++) {
+		set_deaf(deaf);
+		launch_on(s, "fill", d, n, 5);
+		DO(cuEventRecord, e, s);
+		DO(cuStreamWaitEvent, t, e, 0);
+		launch_on(t, "add_one", d, n, 0);
+		cu.cuCtxSynchronize_();
+		if (deaf == 1)
+			expect("missing synchronisation", "add_one");
+		else
+			ok(findings() == 0, "an event that is waited for orders two streams");
+	}
+	set_deaf(0);
+	DO(cuEventDestroy, e);
 	DO(cuStreamDestroy, s);
 	DO(cuStreamDestroy, t);
 }
@@ -905,6 +970,7 @@ prepare(void *lib)
 	*(void **)&finding = dlsym(lib, "standin_finding");
 	*(void **)&forget = dlsym(lib, "standin_forget");
 	*(void **)&set_order = dlsym(lib, "standin_order");
+	*(void **)&set_deaf = dlsym(lib, "standin_deaf");
 	ok(ok_all, "all entry points, by the names of cuda.h");
 	ok(dlsym(lib, "cuMemAlloc") == NULL, "an old name is not one of them");
 	DO(cuInit, 0);
@@ -945,6 +1011,8 @@ main(int argc, char **argv)
 	test_races();
 	test_streams();
 	test_graph();
+	test_capture();
+	test_deaf();
 	test_launches();
 	test_each();
 	test_strided();

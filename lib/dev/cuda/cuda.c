@@ -23,6 +23,16 @@ enter(struct cuda *c)
 	return !c->failed && CUDA_CALL(c, cuCtxSetCurrent, c->ctx);
 }
 
+/* What was uploaded comes before the queue's next work. */
+static bool
+next(struct cuda *c)
+{
+	if (!enter(c))
+		return false;
+	cuda_send(c);
+	return !c->failed;
+}
+
 /* ---- memory ---- */
 
 static dptr
@@ -37,12 +47,11 @@ no_memory(struct cuda *c, int64_t bytes, struct err *err)
 	return (dptr){ 0 };
 }
 
+/* A block for the queue's next work. */
 static dptr
-op_alloc(struct dev *dev, int64_t bytes, struct err *err)
+take(struct cuda *c, int64_t bytes, struct err *err)
 {
-	struct cuda *c = (struct cuda *)dev;
-	CUdeviceptr p = 0;
-	CUresult r;
+	CUdeviceptr p;
 
 	if (!enter(c)) {
 		*err = c->err;
@@ -50,26 +59,35 @@ op_alloc(struct dev *dev, int64_t bytes, struct err *err)
 	}
 	if (bytes < 0 || bytes > c->dev.info.memory)
 		return no_memory(c, bytes, err);
-	bytes = bytes > 0 ? bytes : 1;
-	r = c->drv.cuMemAlloc_v2(&p, (size_t)bytes);
-	if (r == CUDA_ERROR_OUT_OF_MEMORY)
+	p = cuda_take(c, bytes);
+	if (p == 0 && !c->failed)
 		return no_memory(c, bytes, err);
-	if (!cuda_ok(c, r, "cuMemAlloc") ||
-	    !CUDA_CALL(c, cuMemsetD8Async, p, 0, (size_t)bytes, c->stream)) {
+	if (p == 0)
 		*err = c->err;
-		return (dptr){ 0 };
-	}
 	return (dptr){ p };
 }
 
-/* Work that is queued may use the memory. */
+static dptr
+op_alloc(struct dev *dev, int64_t bytes, struct err *err)
+{
+	struct cuda *c = (struct cuda *)dev;
+	dptr p = take(c, bytes, err);
+
+	if (p.at != 0 && bytes > 0 &&
+	    !CUDA_CALL(c, cuMemsetD8Async, p.at, 0, (size_t)bytes, c->stream)) {
+		*err = c->err;
+		return (dptr){ 0 };
+	}
+	return p;
+}
+
 static void
 op_free(struct dev *dev, dptr p)
 {
 	struct cuda *c = (struct cuda *)dev;
 
-	if (enter(c) && CUDA_CALL(c, cuStreamSynchronize, c->stream))
-		CUDA_CALL(c, cuMemFree_v2, p.at);
+	if (next(c))
+		cuda_leave(c, p.at);
 }
 
 bool
@@ -96,42 +114,18 @@ op_upload(struct dev *dev, dptr to, const void *from, int64_t bytes)
 {
 	struct cuda *c = (struct cuda *)dev;
 
-	for (int64_t done = 0; done < bytes && enter(c);) {
-		int half = c->up_at >= STAGING_HALF;
-		int64_t room = (half + 1) * STAGING_HALF - c->up_at;
-		int64_t n = bytes - done < room ? bytes - done : room;
-
-		if (c->up_at % STAGING_HALF == 0 && c->up_used[half])
-			CUDA_CALL(c, cuEventSynchronize, c->up_done[half]);
-		memcpy(c->up + c->up_at, (const char *)from + done, (size_t)n);
-		CUDA_CALL(c, cuMemcpyHtoDAsync_v2, to.at + (uint64_t)done, c->up + c->up_at,
-		    (size_t)n, c->stream);
-		done += n;
-		c->up_at = (c->up_at + n) % (2 * STAGING_HALF);
-		if (n == room)
-			c->up_used[half] = CUDA_CALL(c, cuEventRecord, c->up_done[half], c->stream);
-	}
+	if (enter(c))
+		cuda_upload(c, to, from, bytes);
 }
 
 static dptr
 op_import(struct dev *dev, const void *p, int64_t bytes, struct err *err)
 {
-	dptr to = op_alloc(dev, bytes, err);
+	dptr to = take((struct cuda *)dev, bytes, err);
 
 	if (to.at != 0)
 		op_upload(dev, to, p, bytes);
 	return to;
-}
-
-void
-cuda_drain(struct cuda *c)
-{
-	if (enter(c) && CUDA_CALL(c, cuStreamSynchronize, c->stream))
-		for (int i = 0; i < c->n_downloads; i++)
-			memcpy(c->download[i].to, c->download[i].from,
-			    (size_t)c->download[i].bytes);
-	c->n_downloads = 0;
-	c->down_at = 0;
 }
 
 static void
@@ -139,20 +133,8 @@ op_download(struct dev *dev, void *to, dptr from, int64_t bytes)
 {
 	struct cuda *c = (struct cuda *)dev;
 
-	for (int64_t done = 0; done < bytes && enter(c);) {
-		int64_t n = bytes - done;
-
-		if (c->n_downloads == DOWNLOADS || c->down_at == STAGING_HALF)
-			cuda_drain(c);
-		if (n > STAGING_HALF - c->down_at)
-			n = STAGING_HALF - c->down_at;
-		c->download[c->n_downloads++] = (struct cuda_download){ (char *)to + done,
-		    c->down + c->down_at, n };
-		CUDA_CALL(c, cuMemcpyDtoHAsync_v2, c->down + c->down_at, from.at + (uint64_t)done,
-		    (size_t)n, c->stream);
-		c->down_at += n;
-		done += n;
-	}
+	if (next(c))
+		cuda_download(c, to, from, bytes);
 }
 
 /* ---- the queue ---- */
@@ -179,7 +161,7 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 {
 	struct cuda *c = (struct cuda *)dev;
 
-	if (!enter(c))
+	if (!next(c))
 		return;
 	if (cuda_check(c, kernel, a, &c->err) < 0 ||
 	    !cuda_scratch(c, cuda_scratch_bytes(kernel, a), &c->err))
@@ -198,7 +180,10 @@ tell(struct cuda *c, const struct cuda_note *n)
 	};
 
 	c->failed = true;
-	if (n->what == NOTE_ROWS)
+	if (n->what < 0 || n->what >= (int)(sizeof(what) / sizeof(what[0])))
+		err_set(&c->err, ERR_DEVICE, "%s: what kernels note was overwritten",
+		    c->dev.info.name);
+	else if (n->what == NOTE_ROWS)
 		err_set(&c->err, ERR_DEVICE, "%s: %lld rows where %lld were planned",
 		    dev_kernel_name(n->kernel), (long long)n->value, (long long)n->limit);
 	else
@@ -214,7 +199,8 @@ op_wait(struct dev *dev, struct err *err)
 	struct cuda_note note = { 0 };
 
 	op_download(dev, &note, c->note, sizeof(note));
-	cuda_drain(c);
+	if (!c->failed)
+		cuda_finish(c);
 	if (!c->failed && note.what != NOTE_NONE)
 		tell(c, &note);
 	if (!c->failed)
@@ -225,7 +211,6 @@ op_wait(struct dev *dev, struct err *err)
 
 /* ---- the device ---- */
 
-/* What is left of memory goes with the context. */
 static void
 op_close(struct dev *dev)
 {
@@ -237,17 +222,8 @@ op_close(struct dev *dev)
 			c->drv.cuStreamSynchronize(c->stream);
 			c->drv.cuStreamDestroy_v2(c->stream);
 		}
-		for (int i = 0; i < 2; i++)
-			if (c->up_done[i] != NULL)
-				c->drv.cuEventDestroy_v2(c->up_done[i]);
-		if (c->up != NULL)
-			c->drv.cuMemFreeHost(c->up);
-		if (c->down != NULL)
-			c->drv.cuMemFreeHost(c->down);
-		if (c->note.at != 0)
-			c->drv.cuMemFree_v2(c->note.at);
-		if (c->scratch.at != 0)
-			c->drv.cuMemFree_v2(c->scratch.at);
+		cuda_copies_close(c);
+		cuda_memory_free(c);
 		for (int i = 0; i < c->n_modules; i++)
 			c->drv.cuModuleUnload(c->module[i]);
 		c->drv.cuDevicePrimaryCtxRelease_v2(c->device);
@@ -320,28 +296,24 @@ identify(struct cuda *c, int ordinal, struct err *err)
 static int
 set_up(struct cuda *c, struct err *err)
 {
-	void *up = NULL, *down = NULL;
 	bool good = CUDA_CALL(c, cuDevicePrimaryCtxRetain, &c->ctx, c->device) && enter(c) &&
 	    CUDA_CALL(c, cuStreamCreate, &c->stream, CU_STREAM_NON_BLOCKING) &&
-	    CUDA_CALL(c, cuEventCreate, &c->up_done[0], CU_EVENT_DISABLE_TIMING) &&
-	    CUDA_CALL(c, cuEventCreate, &c->up_done[1], CU_EVENT_DISABLE_TIMING) &&
-	    CUDA_CALL(c, cuMemHostAlloc, &up, 2 * STAGING_HALF, 0);
+	    cuda_copies_open(c);
 
-	c->up = up;
-	good = good && CUDA_CALL(c, cuMemHostAlloc, &down, STAGING_HALF, 0);
-	c->down = down;
 	if (!good) {
 		*err = c->err;
 		return -1;
 	}
 	if (load_images(c, err) < 0)
 		return -1;
+	c->up.dev = take(c, 2 * STAGING_HALF, err);
+	c->down.dev = take(c, c->down.bytes, err);
 	c->note = op_alloc(&c->dev, sizeof(struct cuda_note), err);
-	return c->note.at != 0 ? 0 : -1;
+	return c->up.dev.at != 0 && c->down.dev.at != 0 && c->note.at != 0 ? 0 : -1;
 }
 
 struct dev *
-cuda_open(int ordinal, struct err *err)
+cuda_open(int ordinal, unsigned flags, struct err *err)
 {
 	struct cuda *c = calloc(1, sizeof(*c));
 	int n;
@@ -351,6 +323,7 @@ cuda_open(int ordinal, struct err *err)
 		return NULL;
 	}
 	c->dev.ops = &cuda_ops;
+	c->strict = (flags & DEV_STRICT) != 0;
 	if (cuda_images[0] == NULL)
 		err_set(err, ERR_DEVICE, "this build has no CUDA kernels: nvcc was not there when "
 		    "it was made; build it where the CUDA toolkit is, or use -d cpu");

@@ -1,8 +1,11 @@
 /*
  * cuda - the CUDA backend: what its parts know of it
  *
- * One stream does all work in order.  Copies go through pinned memory of the
- * device's own, so that an upload has taken its bytes when it returns and
+ * One stream, the queue, does all work in order, and nothing else touches memory
+ * that was allocated.  What is uploaded is taken into pinned memory, goes over by
+ * a second stream while kernels run, and lands in memory of our own; a copy in the
+ * queue takes it from there to its place, behind what still reads what was there.
+ * What is downloaded comes back the same way.  Events order the two, so that
  * nothing waits but dev_wait().  Kernels are in the images (*.cu), which the
  * library holds; an entry is looked up when it is first used.
  *
@@ -36,12 +39,48 @@
 enum cuda_entry { CUDA_ENTRIES(X) E_COUNT };
 #undef X
 
-enum { STAGING_HALF = 4 << 20, DOWNLOADS = 64 };
+enum {
+	STAGING_HALF = 2 << 20, PIECES = 64,
+	DOWNLOADS_MOST = 256 << 20,	/* bytes between two waits without one more */
+};
 
-struct cuda_download {
+/* Uploads that were taken: bytes at a place of the staging memory that belong there. */
+struct cuda_piece {
+	dptr		 to;
+	int64_t		 at, bytes;
+};
+
+struct cuda_up {
+	char		*host;		/* pinned: two halves, used in turn */
+	dptr		 dev;		/* where they land, each byte at its place in host */
+	int64_t		 at, sent;	/* bytes that were taken; of these, those that were sent */
+	CUevent		 landed[2], placed[2];	/* the half's last copies */
+	bool		 placing[2];	/* are there copies of the round before? */
+	struct cuda_piece piece[PIECES];	/* not sent */
+	int		 n;
+};
+
+struct cuda_come {
 	void		*to;
-	const char	*from;		/* in the pinned memory */
-	int64_t		 bytes;
+	int64_t		 at, bytes;
+};
+
+struct cuda_down {
+	char		*host;		/* pinned: what comes back until the next wait */
+	dptr		 dev;		/* where it starts from */
+	int64_t		 bytes, at, asked;	/* of both; in use; asked for since the last wait */
+	CUevent		 ready;
+	struct cuda_come come[PIECES];
+	int		 n;
+};
+
+/*
+ * Memory of the device, in slabs.  Only the queue touches it, so that a block which is left
+ * can be taken at once: what is queued for it comes after what used it.
+ */
+struct cuda_memory {
+	struct cuda_block *block;	/* by address */
+	int		 n, cap;
 };
 
 struct cuda {
@@ -49,19 +88,15 @@ struct cuda {
 	struct cuda_driver drv;
 	CUdevice	 device;
 	CUcontext	 ctx;
-	CUstream	 stream;
+	CUstream	 stream, copies;
 	int		 major, minor, processors;
+	bool		 strict;	/* each block is a slab, so that its bounds are checked */
+	struct cuda_memory memory;
 	CUmodule	*module;
 	int		 n_modules;
 	CUfunction	 fn[E_COUNT][4];
-	char		*up;		/* pinned: two halves, used in turn */
-	CUevent		 up_done[2];	/* the half's last copy */
-	bool		 up_used[2];
-	int64_t		 up_at;
-	char		*down;		/* pinned: what comes back until the next wait */
-	int64_t		 down_at;
-	struct cuda_download download[DOWNLOADS];
-	int		 n_downloads;
+	struct cuda_up	 up;
+	struct cuda_down down;
 	dptr		 note, scratch;
 	int64_t		 scratch_bytes;	/* only grows */
 	bool		 failed;	/* sticks: later work is not queued */
@@ -72,20 +107,37 @@ struct cuda {
 extern const void *const cuda_images[];
 
 /* ordinal counts the driver's GPUs from 0. */
-struct dev *cuda_open(int ordinal, struct err *err);
+struct dev *cuda_open(int ordinal, unsigned flags, struct err *err);
 
 /* Note a call's failure.  Is it a success? */
 bool cuda_ok(struct cuda *c, CUresult r, const char *call);
 #define CUDA_CALL(c, name, ...) cuda_ok((c), (c)->drv.name(__VA_ARGS__), #name)
+
+/* ---- memory ---- */
+
+/* A block, whatever is in it; 0: no memory, or a failure.  What is left may be taken again. */
+CUdeviceptr cuda_take(struct cuda *c, int64_t bytes);
+void cuda_leave(struct cuda *c, CUdeviceptr p);
+void cuda_memory_free(struct cuda *c);
+
+/* ---- copies ---- */
+
+bool cuda_copies_open(struct cuda *c);
+void cuda_copies_close(struct cuda *c);
+
+/* Uploads are taken, and sent all together before the queue's next work. */
+void cuda_upload(struct cuda *c, dptr to, const void *from, int64_t bytes);
+void cuda_send(struct cuda *c);
+void cuda_download(struct cuda *c, void *to, dptr from, int64_t bytes);
+
+/* Wait for all that was queued before the last download. */
+void cuda_finish(struct cuda *c);
 
 /* ---- launches ---- */
 
 int cuda_check(const struct cuda *c, int kernel, const union dev_args *a, struct err *err);
 int64_t cuda_scratch_bytes(int kernel, const union dev_args *a);
 void cuda_launch(struct cuda *c, int kernel, const union dev_args *a);
-
-/* Copy the downloads that are done to where they belong. */
-void cuda_drain(struct cuda *c);
 
 /* See to it that there are as many bytes of scratch. */
 bool cuda_scratch(struct cuda *c, int64_t bytes, struct err *err);

@@ -63,6 +63,7 @@ enum {
 	X(cuStreamCreate, (CUstream *s, unsigned flags))			\
 	X(cuStreamDestroy_v2, (CUstream s))					\
 	X(cuStreamSynchronize, (CUstream s))					\
+	X(cuStreamWaitEvent, (CUstream s, CUevent event, unsigned flags))	\
 	X(cuEventCreate, (CUevent *event, unsigned flags))			\
 	X(cuEventDestroy_v2, (CUevent event))					\
 	X(cuEventRecord, (CUevent event, CUstream s))				\
