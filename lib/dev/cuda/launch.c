@@ -237,6 +237,7 @@ static cuda_launcher *const launches[K_COUNT] = {
 	[K_GUARD] = launch_guard, [K_ADAMW] = launch_adamw, [K_LION] = launch_lion,
 	[K_MOMENTUM] = launch_momentum, [K_NORMALIZE] = launch_normalize,
 	[K_UPDATE] = launch_update, [K_EMA] = launch_ema, [K_SWAP] = launch_swap,
+	[K_CONV] = cuda_conv, [K_CONV_BWD] = cuda_conv_bwd, [K_SCAN] = cuda_scan,
 	[K_HADAMARD] = launch_hadamard, [K_ADAFACTOR] = cuda_adafactor,
 	[K_ROUTE] = cuda_route, [K_ROUTE_BWD] = cuda_route_bwd,
 	[K_ROUTE_SORT] = cuda_route_sort, [K_ROUTE_SUM] = cuda_route_sum,
@@ -290,6 +291,8 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 		return cuda_over(a->sumsq.n, SUM_PART) * (int64_t)sizeof(double);
 	case K_ADAFACTOR:
 		return cuda_adafactor_bytes(&a->adafactor);
+	case K_CONV_BWD: case K_SCAN_BWD:
+		return cuda_scan_bytes(kernel, a);
 	case K_ROUTE_BWD: case K_ROUTE_SORT: case K_ROUTE_SUM:
 		return cuda_moe_bytes(kernel, a);
 	default:

@@ -42,6 +42,10 @@ struct cuda_parts { dptr out, part; struct dim n; int64_t each; int32_t add; };
 struct cuda_adafactor { struct k_adafactor f; dptr sums, sizes, of_col; };
 enum { FACTOR_ROWS = 32 };
 
+/* Convolution: tokens of a block; end (T) int32 is where the sequence of each ends. */
+struct cuda_conv_bwd { struct k_conv_bwd b; dptr end; };
+enum { CONV_TOKENS = 16 };
+
 /* Warps of a block that route, and tokens of a partial sum of scores. */
 enum { ROUTE_WARPS = 4, ROUTE_ROWS = 64 };
 
