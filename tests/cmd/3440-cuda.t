@@ -12,7 +12,7 @@ fi
 cd "$tmp" || exit 1
 export LD_LIBRARY_PATH="$driver"
 
-for unit in dev kernels matmul attention optim moe
+for unit in dev kernels matmul attention optim moe scan
 do
 	(cd "${data%/tests/data}" && exec "$BUILD/tests/unit/t_$unit") >out 2>err
 	result "$unit: each kernel beside the CPU's, with no finding" $?
@@ -32,7 +32,7 @@ grep '^not ok' -A 2 out
 losses () {
 	sed -n 's/.*"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$1/log.jsonl"
 }
-for arch in llama gpt2
+for arch in llama gpt2 mamba
 do
 	llm-init -q -a $arch -m tok --layers 2 --width 32 --heads 2 --context 64 -o $arch
 	for device in cpu cuda

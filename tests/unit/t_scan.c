@@ -39,7 +39,7 @@ draw(struct kit *k, struct scan_case *s, bool backward)
 		s->cu[i + 1] = (int32_t)s->tokens;
 	s->cap = s->tokens + kit_draw(k, 0, 2);
 	s->c = cs[kit_draw(k, 0, 6)];
-	s->n = kit_draw(k, 0, 1) == 0 ? 16 : kit_draw(k, 1, 20);
+	s->n = kit_draw(k, 0, 1) == 0 ? 16 : kit_draw(k, 1, kit_draw(k, 0, 3) == 0 ? SCAN_STATES : 20);
 	s->width = kit_draw(k, 1, CONV_WIDTH);
 	s->ldx = s->c + kit_draw(k, 0, 1) * 5;
 	s->ldz = s->c + kit_draw(k, 0, 1) * 3;

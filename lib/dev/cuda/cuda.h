@@ -33,6 +33,7 @@
 	X(adafactor_rows) X(adafactor_part) X(adafactor_cols) X(adafactor_size)	\
 	X(adafactor_matrix) X(adafactor_vector) X(adafactor_end)		\
 	X(conv) X(conv_state) X(seq_ends) X(conv_dx) X(conv_dw) X(scan)		\
+	X(scan_back) X(scan_back_many) X(scan_bc)				\
 	X(hadamard)								\
 	X(guard) X(adamw) X(lion) X(momentum) X(normalize) X(update) X(ema) X(swap)
 

@@ -238,6 +238,7 @@ static cuda_launcher *const launches[K_COUNT] = {
 	[K_MOMENTUM] = launch_momentum, [K_NORMALIZE] = launch_normalize,
 	[K_UPDATE] = launch_update, [K_EMA] = launch_ema, [K_SWAP] = launch_swap,
 	[K_CONV] = cuda_conv, [K_CONV_BWD] = cuda_conv_bwd, [K_SCAN] = cuda_scan,
+	[K_SCAN_BWD] = cuda_scan_bwd,
 	[K_HADAMARD] = launch_hadamard, [K_ADAFACTOR] = cuda_adafactor,
 	[K_ROUTE] = cuda_route, [K_ROUTE_BWD] = cuda_route_bwd,
 	[K_ROUTE_SORT] = cuda_route_sort, [K_ROUTE_SUM] = cuda_route_sum,

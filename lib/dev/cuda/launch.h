@@ -78,7 +78,7 @@ cuda_launcher cuda_route, cuda_route_bwd, cuda_route_sort, cuda_route_sum, cuda_
     cuda_balance_bias, cuda_combine, cuda_combine_bwd;
 int64_t cuda_moe_bytes(int kernel, const union dev_args *a);
 
-cuda_launcher cuda_conv, cuda_conv_bwd, cuda_scan;
+cuda_launcher cuda_conv, cuda_conv_bwd, cuda_scan, cuda_scan_bwd;
 int64_t cuda_scan_bytes(int kernel, const union dev_args *a);
 
 cuda_launcher cuda_adafactor;

@@ -60,6 +60,53 @@ cuda_scan(struct cuda *c, int kernel, const union dev_args *args)
 	cuda_go(c, kernel, E_scan, a->type, cuda_tiles(cuda_over(a->c, 32), seqs_of(a->seqs)), a);
 }
 
+/* Sequences go to so many blocks: each has sums of parameters of its own. */
+static int64_t
+seq_blocks(const struct k_scan *a)
+{
+	return a->seqs.cap < 32 ? a->seqs.cap : 32;
+}
+
+/* Elements of the parts. */
+static int64_t
+part_of_tokens(const struct k_scan *a)
+{
+	return cuda_over(a->c, 32) * a->t.cap * 2 * a->n;
+}
+
+static int64_t
+part_of_rates(const struct k_scan *a)
+{
+	return seq_blocks(a) * a->c * a->n;
+}
+
+/* to (n) += the blocks' parts. */
+static void
+add_params(struct cuda *c, dptr to, dptr part, int64_t blocks, int64_t n)
+{
+	struct cuda_columns add = { to, part, { .cap = blocks * COLUMN_ROWS }, n };
+
+	if (to.at != 0)
+		cuda_go(c, K_SCAN_BWD, E_columns_add, DTYPE_NONE, cuda_blocks(c, n, THREADS), &add);
+}
+
+void
+cuda_scan_bwd(struct cuda *c, int kernel, const union dev_args *args)
+{
+	const struct k_scan_bwd *b = &args->scan_bwd;
+	const struct k_scan *f = &b->f;
+	int64_t size = (int64_t)sizeof(float), blocks = seq_blocks(f);
+	struct cuda_scan_bwd a = { .b = *b, .of_tokens = c->scratch };
+	enum cuda_entry entry = f->n <= 4 * WARPS ? E_scan_back : E_scan_back_many;
+
+	a.of_rates = dptr_add(a.of_tokens, part_of_tokens(f) * size);
+	a.of_skips = dptr_add(a.of_rates, part_of_rates(f) * size);
+	cuda_go(c, kernel, entry, f->type, cuda_tiles(cuda_over(f->c, 32), blocks), &a);
+	cuda_go(c, kernel, E_scan_bc, f->type, cuda_blocks(c, f->t.cap * 2 * f->n, THREADS), &a);
+	add_params(c, b->da_log, a.of_rates, blocks, f->c * f->n);
+	add_params(c, b->dd, a.of_skips, blocks, f->c);
+}
+
 int64_t
 cuda_scan_bytes(int kernel, const union dev_args *a)
 {
@@ -67,6 +114,9 @@ cuda_scan_bytes(int kernel, const union dev_args *a)
 	case K_CONV_BWD:
 		return column_bytes(&a->conv_bwd.f) +
 		    a->conv_bwd.f.t.cap * (int64_t)sizeof(int32_t);
+	case K_SCAN_BWD:
+		return (part_of_tokens(&a->scan_bwd.f) + part_of_rates(&a->scan_bwd.f) +
+		    seq_blocks(&a->scan_bwd.f) * a->scan_bwd.f.c) * (int64_t)sizeof(float);
 	default:
 		return 0;
 	}

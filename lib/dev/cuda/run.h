@@ -46,6 +46,13 @@ enum { FACTOR_ROWS = 32 };
 struct cuda_conv_bwd { struct k_conv_bwd b; dptr end; };
 enum { CONV_TOKENS = 16 };
 
+/*
+ * Parts of the scan's gradients: of_tokens (blocks of channels, T, 2 N) are db's and
+ * dc's; of_rates (.., C, N) and of_skips (.., C) da_log's and dd's of so many blocks
+ * of sequences.
+ */
+struct cuda_scan_bwd { struct k_scan_bwd b; dptr of_tokens, of_rates, of_skips; };
+
 /* Warps of a block that route, and tokens of a partial sum of scores. */
 enum { ROUTE_WARPS = 4, ROUTE_ROWS = 64 };
 

@@ -278,32 +278,36 @@ add_parts(const float (*part)[TILE][32], int64_t i)
 	return s;
 }
 
+/* A tile in shared memory. */
+struct tile {
+	struct inputs v;
+	float	part[WARPS][TILE][32];
+};
+
 /* Tokens [from, to) of a sequence whose states are h. */
 template <int N, typename T> DEVICE void
-scan_tokens(float (&h)[N], const float (&rate)[N], const struct k_scan &a, const struct share &s,
-    int64_t from, int64_t to)
+scan_tokens(struct tile &m, float (&h)[N], const float (&rate)[N], const struct k_scan &a,
+    const struct share &s, int64_t from, int64_t to)
 {
-	__shared__ struct inputs v;
-	__shared__ float part[WARPS][TILE][32];
 	float skip = s.there ? at<float>(a.d)[s.c] : 0;
 
 	for (int64_t t0 = from; t0 < to; t0 += TILE) {
 		int64_t n = min((int64_t)TILE, to - t0);
 
-		load_inputs<T>(v, a, s, t0, n);
+		load_inputs<T>(m.v, a, s, t0, n);
 		__syncthreads();
 		for (int64_t i = 0; i < n; i++) {
 			float y = 0;
 
 			if (a.saved.at != 0 && (t0 + i) % SCAN_PIECE == 0)
 				store_states(h, a, s, a.saved, (t0 + i) / SCAN_PIECE);
-			go_on<T>(h, rate, a, s, t0 + i, v.d[i][lane()], v.in[i][lane()]);
+			go_on<T>(h, rate, a, s, t0 + i, m.v.d[i][lane()], m.v.in[i][lane()]);
 #pragma unroll
 			for (int k = 0; k < N; k++)
 				if (k < s.n)
 					y = fmaf(h[k], get(at<T>(a.c_in) + (t0 + i) * a.n + s.k0 + k),
 					    y);
-			part[threadIdx.x / 32][i][lane()] = y;
+			m.part[threadIdx.x / 32][i][lane()] = y;
 		}
 		__syncthreads();
 		for (int64_t i = threadIdx.x / 32; s.there && i < n; i += WARPS) {
@@ -311,14 +315,14 @@ scan_tokens(float (&h)[N], const float (&rate)[N], const struct k_scan &a, const
 			float z = get(at<T>(a.z) + (t0 + i) * a.ldz + s.c);
 
 			put(at<T>(a.y) + (t0 + i) * a.c + s.c,
-			    (x * skip + add_parts(part, i)) * z * sigmoid(z));
+			    (x * skip + add_parts(m.part, i)) * z * sigmoid(z));
 		}
 		__syncthreads();
 	}
 }
 
 template <int N, typename T> DEVICE void
-scan_seqs(const struct k_scan &a, const struct cuda_run &r)
+scan_seqs(struct tile &m, const struct k_scan &a, const struct cuda_run &r)
 {
 	const int32_t *cu = at<int32_t>(a.cu_seqlens);
 	struct share s = share_of<N>(a);
@@ -333,7 +337,7 @@ scan_seqs(const struct k_scan &a, const struct cuda_run &r)
 		if (from == to)
 			continue;
 		load_states(h, a, s, goes_on(a.state, a.pos, from) ? a.state : dptr { 0 }, slot);
-		scan_tokens<N, T>(h, rate, a, s, from, to);
+		scan_tokens<N, T>(m, h, rate, a, s, from, to);
 		if (a.state.at != 0)
 			store_states(h, a, s, a.state, slot);
 	}
@@ -343,13 +347,268 @@ scan_seqs(const struct k_scan &a, const struct cuda_run &r)
 template <typename T> DEVICE void
 scan(const struct k_scan &a, const struct cuda_run &r)
 {
+	__shared__ struct tile m;
+
 	switch ((a.n + WARPS - 1) / WARPS) {
-	case 1:		scan_seqs<1, T>(a, r); break;
-	case 2:		scan_seqs<2, T>(a, r); break;
-	case 3: case 4:	scan_seqs<4, T>(a, r); break;
+	case 1:		scan_seqs<1, T>(m, a, r); break;
+	case 2:		scan_seqs<2, T>(m, a, r); break;
+	case 3: case 4:	scan_seqs<4, T>(m, a, r); break;
 	case 5: case 6: case 7:
-	case 8:		scan_seqs<8, T>(a, r); break;
-	default:	scan_seqs<16, T>(a, r);
+	case 8:		scan_seqs<8, T>(m, a, r); break;
+	default:	scan_seqs<16, T>(m, a, r);
 	}
 }
 TYPED(scan, k_scan)
+
+/* ---- the scan's gradient ---- */
+
+/*
+ * From the end, piece by piece, for a piece's first states were saved; and in
+ * these SUB tokens at a time, fewer where a thread has many states, whose states are
+ * computed again into registers.
+ */
+enum { SUB = 8 };
+
+template <int N> constexpr int SUB_OF = N > SUB ? 2 : SUB;
+
+enum sum { SUM_Y, SUM_DIN, SUM_DDT, SUMS };	/* over states, for each token and channel */
+
+struct back {
+	struct inputs v;
+	float	g[SUB][32];			/* gradients of y before its gate */
+	float	part[SUMS][WARPS][SUB][32];
+	float	bc[SUB][2 * SCAN_STATES];	/* a token's db, then its dc: sums over lanes */
+};
+
+/* What a thread carries from token to token. */
+template <int N> struct carried {
+	float	rate[N], dh[N], drate[N];
+};
+
+/* bc[k], bc[n + k] = the sums over the lanes of db, dc: half of the lanes add up each. */
+DEVICE void
+sum_lanes(float *bc, int64_t k, int64_t n, float db, float dc)
+{
+	bool low = lane() < 16;
+	float x = low ? db : dc;
+
+	x += __shfl_xor_sync(~0u, low ? dc : db, 16);
+	for (int o = 8; o > 0; o /= 2)
+		x += __shfl_xor_sync(~0u, x, o);
+	if (lane() % 16 == 0)
+		bc[low ? k : n + k] = x;
+}
+
+/* The gradients of token t, i of SUB, with states h before it; its inputs are v's of row. */
+template <typename T, int N> DEVICE void
+token_back(struct back &m, struct carried<N> &p, const float (&h)[N], const struct k_scan &a,
+    const struct share &s, int64_t t, int i, int64_t row)
+{
+	float d = m.v.d[row][lane()], in = m.v.in[row][lane()], g = m.g[i][lane()];
+	float y = 0, din = 0, ddt = 0;
+
+#pragma unroll
+	for (int k = 0; k < N; k++) {
+		float b, c, e, now, dh, da;
+
+		if (k >= s.n)
+			continue;
+		b = get(at<T>(a.b) + t * a.n + s.k0 + k);
+		c = get(at<T>(a.c_in) + t * a.n + s.k0 + k);
+		e = exp2f(d * p.rate[k]);
+		now = fmaf(h[k], e, in * b);
+		dh = fmaf(g, c, p.dh[k]);
+		da = dh * h[k] * e;
+		y = fmaf(now, c, y);
+		din = fmaf(dh, b, din);
+		ddt = fmaf(da, p.rate[k], ddt);
+		p.drate[k] = fmaf(da, d, p.drate[k]);
+		p.dh[k] = dh * e;
+		sum_lanes(m.bc[i], s.k0 + k, a.n, dh * in, g * now);
+	}
+	m.part[SUM_Y][threadIdx.x / 32][i][lane()] = y;
+	m.part[SUM_DIN][threadIdx.x / 32][i][lane()] = din;
+	m.part[SUM_DDT][threadIdx.x / 32][i][lane()] = ddt;
+}
+
+/* Of SUB tokens, a warp's sums over states in order. */
+DEVICE float
+add_states(const struct back &m, enum sum which, int64_t i)
+{
+	float s = 0;
+
+	for (int w = 0; w < WARPS; w++)
+		s += m.part[which][w][i][lane()];
+	return s;
+}
+
+/* The outputs of token t, i of SUB; what it gives dd is returned. */
+template <typename T> DEVICE float
+finish_token(const struct back &m, const struct k_scan_bwd &b, const struct share &s, int64_t t,
+    int64_t i, int64_t row)
+{
+	const struct k_scan &a = b.f;
+	float x = get(at<T>(a.x) + t * a.ldx + s.c), z = get(at<T>(a.z) + t * a.ldz + s.c);
+	float dy = get(at<T>(b.dy) + t * a.c + s.c), raw = get(at<T>(a.dt) + t * a.c + s.c);
+	float skip = at<float>(a.d)[s.c], gate = sigmoid(z), g = m.g[i][lane()];
+	float din = add_states(m, SUM_DIN, i), y = add_states(m, SUM_Y, i) + x * skip;
+
+	put(at<T>(b.dz) + t * a.ldz + s.c, dy * y * gate * (1 + z * (1 - gate)));
+	put(at<T>(b.dx) + t * a.ldx + s.c, fmaf(din, m.v.d[row][lane()], g * skip));
+	put(at<T>(b.ddt) + t * a.c + s.c,
+	    fmaf(din, x, add_states(m, SUM_DDT, i) * LN2) * sigmoid(raw));
+	return g * x;
+}
+
+/* Tokens [t0, t0 + n) of SUB; inputs are v's from row0 on, and states h those before row 0. */
+template <typename T, int N> DEVICE float
+sub_back(struct back &m, struct carried<N> &p, float (&h)[SUB_OF<N>][N], const struct cuda_scan_bwd &a,
+    const struct share &s, int64_t lo, int64_t row0, int64_t n)
+{
+	const struct k_scan &f = a.b.f;
+	int64_t t0 = lo + row0, i = threadIdx.x / 32;
+	float dd = 0;
+
+	if (i < n) {
+		float z = s.there ? get(at<T>(f.z) + (t0 + i) * f.ldz + s.c) : 0;
+
+		m.g[i][lane()] = s.there ?
+		    get(at<T>(a.b.dy) + (t0 + i) * f.c + s.c) * z * sigmoid(z) : 0;
+	}
+	__syncthreads();
+	for (int64_t row = 0; row < row0; row++)
+		go_on<T>(h[0], p.rate, f, s, lo + row, m.v.d[row][lane()], m.v.in[row][lane()]);
+#pragma unroll
+	for (int j = 1; j < SUB_OF<N>; j++) {
+#pragma unroll
+		for (int k = 0; k < N; k++)
+			h[j][k] = h[j - 1][k];
+		if (j < n)
+			go_on<T>(h[j], p.rate, f, s, t0 + j - 1, m.v.d[row0 + j - 1][lane()],
+			    m.v.in[row0 + j - 1][lane()]);
+	}
+#pragma unroll
+	for (int j = SUB_OF<N> - 1; j >= 0; j--)
+		if (j < n)
+			token_back<T>(m, p, h[j], f, s, t0 + j, j, row0 + j);
+	__syncthreads();
+	if (i < n && s.there)
+		dd = finish_token<T>(m, a.b, s, t0 + i, i, row0 + i);
+	for (int64_t e = threadIdx.x; e < n * 2 * f.n; e += THREADS)
+		at<float>(a.of_tokens)[(blockIdx.x * f.t.cap + t0) * 2 * f.n + e] =
+		    m.bc[e / (2 * f.n)][e % (2 * f.n)];
+	__syncthreads();
+	return dd;
+}
+
+/* A sequence's tokens; what they give dd is returned. */
+template <typename T, int N> DEVICE float
+seq_back(struct back &m, struct carried<N> &p, const struct cuda_scan_bwd &a,
+    const struct share &s, int64_t from, int64_t to)
+{
+	float dd = 0;
+
+#pragma unroll
+	for (int k = 0; k < N; k++)
+		p.dh[k] = 0;
+	for (int64_t piece = (to - 1) / SCAN_PIECE; piece >= from / SCAN_PIECE; piece--) {
+		int64_t lo = max(from, piece * SCAN_PIECE), n = min(to, (piece + 1) * SCAN_PIECE) - lo;
+
+		load_inputs<T>(m.v, a.b.f, s, lo, n);
+		for (int64_t row0 = (n - 1) / SUB_OF<N> * SUB_OF<N>; row0 >= 0;
+		    row0 -= SUB_OF<N>) {
+			float h[SUB_OF<N>][N];
+
+			/* A sequence that starts here takes nothing from the one before. */
+			load_states(h[0], a.b.f, s, lo == from ? dptr { 0 } : a.b.f.saved, piece);
+			dd += sub_back<T>(m, p, h, a, s, lo, row0,
+			    min((int64_t)SUB_OF<N>, n - row0));
+		}
+	}
+	return dd;
+}
+
+/* What the tokens of this block's sequences gave to the parameters. */
+template <int N> DEVICE void
+store_params(struct back &m, const struct carried<N> &p, const struct cuda_scan_bwd &a,
+    const struct share &s, float dd)
+{
+	const struct k_scan &f = a.b.f;
+
+	/* the rate is -e^a_log, its own derivative */
+#pragma unroll
+	for (int k = 0; k < N; k++)
+		if (s.there && k < s.n)
+			at<float>(a.of_rates)[(blockIdx.y * f.c + s.c) * f.n + s.k0 + k] =
+			    p.drate[k] * p.rate[k] * LN2;
+	m.part[SUM_Y][threadIdx.x / 32][0][lane()] = dd;
+	__syncthreads();
+	if (threadIdx.x < 32 && s.there)
+		at<float>(a.of_skips)[blockIdx.y * f.c + s.c] = add_states(m, SUM_Y, 0);
+}
+
+template <int N, typename T> DEVICE void
+scan_back_seqs(struct back &m, const struct cuda_scan_bwd &a, const struct cuda_run &r)
+{
+	const struct k_scan &f = a.b.f;
+	const int32_t *cu = at<int32_t>(f.cu_seqlens);
+	struct share s = share_of<N>(f);
+	int64_t seqs = tokens_of(f.t, f.seqs, f.cu_seqlens, r) > 0 ? rows_of(f.seqs, r) : 0;
+	struct carried<N> p;
+	float dd = 0;
+
+	decay_rates(p.rate, f, s);
+#pragma unroll
+	for (int k = 0; k < N; k++)
+		p.drate[k] = 0;
+	for (int64_t q = blockIdx.y; q < seqs; q += gridDim.y)
+		if (cu[q] < cu[q + 1])
+			dd += seq_back<T>(m, p, a, s, cu[q], cu[q + 1]);
+	store_params(m, p, a, s, dd);
+}
+
+/* Blocks are (32 channels, sequences): more states a thread, in another kernel, take more registers. */
+template <typename T> DEVICE void
+scan_back(const struct cuda_scan_bwd &a, const struct cuda_run &r)
+{
+	__shared__ struct back m;
+
+	if (a.b.f.n <= WARPS)
+		scan_back_seqs<1, T>(m, a, r);
+	else if (a.b.f.n <= 2 * WARPS)
+		scan_back_seqs<2, T>(m, a, r);
+	else
+		scan_back_seqs<4, T>(m, a, r);
+}
+TYPED(scan_back, cuda_scan_bwd)
+
+template <typename T> DEVICE void
+scan_back_many(const struct cuda_scan_bwd &a, const struct cuda_run &r)
+{
+	__shared__ struct back m;
+
+	if (a.b.f.n <= 8 * WARPS)
+		scan_back_seqs<8, T>(m, a, r);
+	else
+		scan_back_seqs<16, T>(m, a, r);
+}
+TYPED(scan_back_many, cuda_scan_bwd)
+
+/* db and dc of tokens: the parts of the blocks of channels in order. */
+template <typename T> DEVICE void
+scan_bc(const struct cuda_scan_bwd &a, const struct cuda_run &r)
+{
+	const struct k_scan &f = a.b.f;
+	int64_t n = 2 * f.n, all = tokens_of(f.t, f.seqs, f.cu_seqlens, r) * n;
+	int64_t blocks = (f.c + 31) / 32;
+
+	for (int64_t i = first_of_all(); i < all; i += step_of_all()) {
+		int64_t to = i / n * f.n + i % f.n;
+		float s = 0;
+
+		for (int64_t k = 0; k < blocks; k++)
+			s += at<float>(a.of_tokens)[k * f.t.cap * n + i];
+		put(at<T>(i % n < f.n ? a.b.db : a.b.dc) + to, s);
+	}
+}
+TYPED(scan_bc, cuda_scan_bwd)
