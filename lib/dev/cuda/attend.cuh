@@ -81,6 +81,44 @@ find_tile(const int32_t *cu, int64_t seqs, int64_t &b, F tiles)
 	return -1;
 }
 
+/*
+ * A block's work: rows [first, first + n) of a sequence for a key head, or as many
+ * of its keys.
+ */
+struct job {
+	struct span s;
+	int64_t	kh;
+	int	group, first, n;
+	int	lo, hi, end;	/* positions of its first and last row, keys up to there */
+};
+
+/*
+ * The block's tile of tall rows, each so many a token, where n tokens have
+ * tiles(n).  Last first: the last rows see most, and begin soonest.
+ */
+template <typename F> DEVICE bool
+find_job(struct job *b, const struct k_attention &a, const struct cuda_run &r, int tall, int each,
+    bool last_first, F tiles)
+{
+	int64_t tile = blockIdx.x / a.kv_heads;
+	int64_t seq = find_tile(at<int32_t>(a.cu_seqlens), rows_of(a.seqs, r), tile, tiles);
+	int number = (int)tile;
+
+	if (seq < 0)
+		return false;
+	b->s = span_of(a, seq);
+	b->kh = blockIdx.x % a.kv_heads;
+	b->group = (int)(a.heads / a.kv_heads);
+	if (last_first)
+		number = (b->s.nq * each + tall - 1) / tall - 1 - number;
+	b->first = number * tall;
+	b->n = min(tall, b->s.nq * each - b->first);
+	b->lo = b->s.pos + b->first / each;
+	b->hi = b->s.pos + (b->first + b->n - 1) / each;
+	b->end = a.causal ? min(b->s.nk, b->hi + 1) : b->s.nk;
+	return true;
+}
+
 /* ---- pieces in shared memory ---- */
 
 /* Elements of a row of d: zeros make it whole mma, and a pad keeps ldmatrix from conflicts. */
@@ -151,6 +189,32 @@ store_rows(T *x, const T *from, int n, int d, bool wide, F where)
 					x[to + c + i] = from[r * ld + c + i];
 		}
 	}
+}
+
+/* Rows [first, first + n) of a job's heads, of d elements each, and zeros up to tall. */
+template <typename T> DEVICE void
+load_heads(T *to, dptr x, int64_t ld, int d, const struct job &b, int first, int n, int tall)
+{
+	const T *from = at<T>(x) + b.kh * b.group * d;
+
+	load_rows(to, from, tall, d, lies_wide(from, ld, d), [&](int r) -> int64_t {
+		int row = first + r;
+
+		return r >= n ? -1 : (b.s.row + row / b.group) * ld + row % b.group * d;
+	});
+}
+
+/* The job's rows, from shared memory. */
+template <typename T> DEVICE void
+store_heads(dptr x, int64_t ld, const T *from, int d, const struct job &b)
+{
+	T *to = at<T>(x) + b.kh * b.group * d;
+
+	store_rows(to, from, b.n, d, lies_wide(to, ld, d), [&](int r) -> int64_t {
+		int row = b.first + r;
+
+		return (b.s.row + row / b.group) * ld + row % b.group * d;
+	});
 }
 
 /* ---- fragments ---- */
@@ -295,6 +359,15 @@ DEVICE bool
 see_all(const struct scoring &s, int lo, int hi, int j, int n)
 {
 	return (!s.causal || j + n - 1 <= lo) && (s.window == 0 || hi - j < s.window);
+}
+
+/* The first tile from j on of which some row sees some. */
+DEVICE int
+next_tile(const struct scoring &z, const struct job &b, int j)
+{
+	if (z.window > 0 && j >= z.sinks && b.lo - (j + KEYS - 1) >= z.window)
+		return (b.lo - z.window + 1) / KEYS * KEYS;
+	return j;
 }
 
 #endif

@@ -24,14 +24,6 @@ struct places {
 	float	bias[KEYS];
 };
 
-/* A block's work: rows [first, first + n) of a sequence for a key head. */
-struct job {
-	struct span s;
-	int64_t	kh;
-	int	group, first, n;
-	int	lo, hi, end;	/* positions of its first and last row, keys up to there */
-};
-
 /* What is known of a warp's rows: lanes of a quad have two, eight apart. */
 template <int N> struct sums {
 	float	o[N][4], top[2], sum[2];
@@ -48,30 +40,6 @@ tiles_of(const struct k_attention &a, int group, int n)
 	return few != (TALL == ROWS) ? 0 : (n * group + TALL - 1) / TALL;
 }
 
-template <int TALL> DEVICE bool
-find_job(struct job *b, const struct k_attention &a, const struct cuda_run &r)
-{
-	int64_t tile = blockIdx.x / a.kv_heads;
-	int group = (int)(a.heads / a.kv_heads);
-	int64_t seq = find_tile(at<int32_t>(a.cu_seqlens), rows_of(a.seqs, r), tile,
-	    [&](int n) { return tiles_of<TALL>(a, group, n); });
-	int rows;
-
-	if (seq < 0)
-		return false;
-	b->s = span_of(a, seq);
-	b->kh = blockIdx.x % a.kv_heads;
-	b->group = group;
-	rows = b->s.nq * group;
-	/* The last rows see most: they come first. */
-	b->first = ((rows + TALL - 1) / TALL - 1 - (int)tile) * TALL;
-	b->n = min(TALL, rows - b->first);
-	b->lo = b->s.pos + b->first / group;
-	b->hi = b->s.pos + (b->first + b->n - 1) / group;
-	b->end = a.causal ? min(b->s.nk, b->hi + 1) : b->s.nk;
-	return true;
-}
-
 /* Segments of a sequence that are summed apart, [*from, *to), or none. */
 DEVICE bool
 is_split(const struct cuda_flash &c, const struct span &s, int *from, int *to)
@@ -82,15 +50,6 @@ is_split(const struct cuda_flash &c, const struct span &s, int *from, int *to)
 	*to = (s.nk + SEGMENT - 1) / SEGMENT;
 	return s.row + s.nq <= c.tokens && s.nq * (a.heads / a.kv_heads) <= FLASH_SPLIT &&
 	    *to - *from > 1;
-}
-
-/* The first tile from j on of which some row sees some. */
-DEVICE int
-next_tile(const struct scoring &z, const struct job &b, int j)
-{
-	if (z.window > 0 && j >= z.sinks && b.lo - (j + KEYS - 1) >= z.window)
-		return (b.lo - z.window + 1) / KEYS * KEYS;
-	return j;
 }
 
 /* ---- keys and values ---- */
@@ -129,19 +88,6 @@ load_tile(T *to, const struct k_attention &a, const struct job &b, const struct 
 
 	load_rows(to, from, KEYS, d, lies_wide(from, step, d),
 	    [&](int r) { return p->at[r] < 0 ? -1 : p->at[r] * step; });
-}
-
-template <typename T> DEVICE void
-load_queries(T *to, const struct k_attention &a, const struct job &b, int tall)
-{
-	int d = (int)a.d_qk;
-	const T *from = at<T>(a.q) + b.kh * b.group * d;
-
-	load_rows(to, from, tall, d, lies_wide(from, a.ldq, d), [&](int r) -> int64_t {
-		int row = b.first + r;
-
-		return r >= b.n ? -1 : (b.s.row + row / b.group) * a.ldq + row % b.group * d;
-	});
 }
 
 /* ---- sums ---- */
@@ -363,10 +309,9 @@ put_part(const struct cuda_flash &c, const struct cuda_run &r, const struct job 
 				if (at < m.columns)
 					o[m.from + at] = x.o[n][2 * i + e];
 			}
-		if (lane() % 4 == 0 && m.from == 0) {
-			s[0] = x.top[i];
-			s[1] = x.sum[i];
-		}
+		if (lane() % 4 == 0 && m.from == 0)
+			/* sectors: two numbers a row */
+			*(float2 *)s = make_float2(x.top[i], x.sum[i]);
 	}
 }
 
@@ -380,6 +325,7 @@ DEVICE void
 put_lse(const struct k_attention &a, int64_t t, int64_t h, float top, float sum)
 {
 	if (a.lse.at != 0)
+		/* sectors: one number a row */
 		at<float>(a.lse)[t * a.heads + h] = __fmaf_rn(top, LN2, logf(sum));
 }
 
@@ -388,7 +334,6 @@ template <typename T, int N> DEVICE void
 put_rows(const struct k_attention &a, const struct job &b, const struct parts<T> &m,
     const struct sums<N> &x)
 {
-	T *to = at<T>(a.o) + b.kh * b.group * a.d_v;
 	int ld = padded((int)a.d_v);
 
 	__syncthreads();
@@ -408,12 +353,7 @@ put_rows(const struct k_attention &a, const struct job &b, const struct parts<T>
 			    x.top[i], x.sum[i]);
 	}
 	__syncthreads();
-	store_rows(to, m.q, b.n, (int)a.d_v, lies_wide(to, a.ldo, (int)a.d_v),
-	    [&](int r) -> int64_t {
-		int row = b.first + r;
-
-		return (b.s.row + row / b.group) * a.ldo + row % b.group * a.d_v;
-	});
+	store_heads(a.o, a.ldo, m.q, (int)a.d_v, b);
 }
 
 template <typename T, int COLUMNS, int HALVES, int GROUPS> DEVICE void
@@ -423,12 +363,12 @@ flash(const struct cuda_flash &c, const struct cuda_run &r)
 	const struct k_attention &a = c.a;
 	struct parts<T> m = parts_of<T, TALL, HALVES>(a);
 	struct sums<COLUMNS / 8> x;
+	int group = (int)(a.heads / a.kv_heads), from, to;
 	struct job b;
-	int from, to;
-
 	bool split;
 
-	if (!find_job<TALL>(&b, a, r))
+	if (!find_job(&b, a, r, TALL, group, true,
+	    [&](int n) { return tiles_of<TALL>(a, group, n); }))
 		return;
 	split = is_split(c, b.s, &from, &to);
 	if (!split) {
@@ -437,7 +377,7 @@ flash(const struct cuda_flash &c, const struct cuda_run &r)
 	}
 	if (from + (int)blockIdx.y >= to)
 		return;
-	load_queries(m.q, a, b, TALL);
+	load_heads(m.q, a.q, a.ldq, (int)a.d_qk, b, b.first, b.n, TALL);
 	for (int i = from + blockIdx.y; i < to; i += gridDim.y) {
 		attend(x, a, b, m, split ? i * SEGMENT : 0,
 		    split ? min((i + 1) * SEGMENT, b.end) : b.end);
@@ -451,10 +391,10 @@ flash(const struct cuda_flash &c, const struct cuda_run &r)
 }
 
 #define FLASH(name, columns, halves, groups)						\
-extern "C" __global__ void __launch_bounds__(32 * halves * groups)			\
+extern "C" __global__ void __launch_bounds__(32 * halves * groups, 1)			\
 name##_bf16(const struct cuda_flash c, const struct cuda_run r)				\
 { flash<bf16, columns, halves, groups>(c, r); }						\
-extern "C" __global__ void __launch_bounds__(32 * halves * groups)			\
+extern "C" __global__ void __launch_bounds__(32 * halves * groups, 1)			\
 name##_f16(const struct cuda_flash c, const struct cuda_run r)				\
 { flash<f16, columns, halves, groups>(c, r); }
 

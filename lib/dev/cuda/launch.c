@@ -148,17 +148,6 @@ matmul(struct cuda *c, const struct k_matmul *a)
 }
 
 static void
-attention_bwd(struct cuda *c, const struct k_attention_bwd *a)
-{
-	struct cuda_grid queries = cuda_warps(c, a->f.t.cap * a->f.heads);
-
-	cuda_go(c, K_ATTENTION_BWD, E_attention_delta, a->f.type, queries, a);
-	cuda_go(c, K_ATTENTION_BWD, E_attention_dq, a->f.type, queries, a);
-	cuda_go(c, K_ATTENTION_BWD, E_attention_dkv, a->f.type,
-	    cuda_warps(c, a->f.t.cap * a->f.kv_heads), a);
-}
-
-static void
 xent(struct cuda *c, const struct k_xent *a)
 {
 	check_targets(c, K_XENT, a);
@@ -201,7 +190,7 @@ LAUNCH(name) { cuda_go(c, kernel, E_##name, type, grid, &a->name); }
 #define MANY(name) LAUNCH(name) { (void)kernel; name(c, &a->name); }
 
 MANY(fill) MANY(copy) MANY(embed) MANY(embed_bwd) MANY(scatter) MANY(rope) MANY(slice)
-MANY(rmsnorm_bwd) MANY(layernorm_bwd) MANY(scale_bwd) MANY(matmul) MANY(attention_bwd)
+MANY(rmsnorm_bwd) MANY(layernorm_bwd) MANY(scale_bwd) MANY(matmul)
 MANY(xent) MANY(xent_bwd) MANY(sumsq)
 ROWS(add) ROWS(act) ROWS(act_bwd) ROWS(softcap) ROWS(dropout) ROWS(scale) ROWS(glu_bwd)
 FLAT(axpby, a->axpby.n)
@@ -232,7 +221,7 @@ static cuda_launcher *const launches[K_COUNT] = {
 	[K_RMSNORM_BWD] = launch_rmsnorm_bwd, [K_LAYERNORM] = launch_layernorm,
 	[K_LAYERNORM_BWD] = launch_layernorm_bwd, [K_BIAS_BWD] = launch_bias_bwd,
 	[K_MATMUL] = launch_matmul, [K_ATTENTION] = cuda_attention,
-	[K_ATTENTION_BWD] = launch_attention_bwd, [K_XENT] = launch_xent,
+	[K_ATTENTION_BWD] = cuda_attention_bwd, [K_XENT] = launch_xent,
 	[K_XENT_BWD] = launch_xent_bwd, [K_DOT] = launch_dot, [K_SUMSQ] = launch_sumsq,
 	[K_GUARD] = launch_guard, [K_ADAMW] = launch_adamw, [K_LION] = launch_lion,
 	[K_MOMENTUM] = launch_momentum, [K_NORMALIZE] = launch_normalize,

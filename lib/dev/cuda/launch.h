@@ -84,7 +84,7 @@ int64_t cuda_scan_bytes(int kernel, const union dev_args *a);
 cuda_launcher cuda_adafactor;
 int64_t cuda_adafactor_bytes(const struct k_adafactor *a);
 
-cuda_launcher cuda_attention;
+cuda_launcher cuda_attention, cuda_attention_bwd;
 int64_t cuda_attention_bytes(const struct k_attention *a);
 
 #endif

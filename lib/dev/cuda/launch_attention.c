@@ -4,12 +4,13 @@
 enum {
 	ROWS = 16, KEYS = 64,		/* of a warp, of a tile; as in attend.cuh */
 	PLACES = 2 * KEYS * 12,		/* bytes: where keys of two tiles are, and biases */
+	STATS = 12,			/* bytes: lse, delta and position of a row */
 	PARTS = 256 << 20,		/* bytes of segments' sums, at most */
 };
 
 /* Kernels of a size of heads: the largest of keys and values, and warps of a block. */
 struct shape {
-	enum cuda_entry	all, few;
+	enum cuda_entry	all, few;	/* of gradients: of queries, of keys */
 	int64_t		d_qk, d_v;
 	int		groups, halves;
 };
@@ -20,15 +21,24 @@ static const struct shape shapes[] = {
 	{ E_flash_256, E_flash_few_256, 256, 256, 2, 2 },
 };
 
+/* Those of gradients. */
+static const struct shape shapes_bwd[] = {
+	{ E_flash_dq_64, E_flash_dkv_64, 64, 64, 4, 1 },
+	{ E_flash_dq_128, E_flash_dkv_128, 128, 128, 4, 1 },
+	{ E_flash_dq_256, E_flash_dkv_256, 256, 256, 2, 2 },
+};
+
+enum { SHAPES = 3 };
+
 /* Tensor cores take what is of one 16-bit type; NULL: they do not. */
 static const struct shape *
-shape_of(const struct k_attention *a)
+shape_of(const struct k_attention *a, const struct shape *s)
 {
 	if (a->type != a->kv_type || a->type == DTYPE_F32)
 		return NULL;
-	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		if (a->d_qk <= shapes[i].d_qk && a->d_v <= shapes[i].d_v)
-			return &shapes[i];
+	for (int i = 0; i < SHAPES; i++)
+		if (a->d_qk <= s[i].d_qk && a->d_v <= s[i].d_v)
+			return &s[i];
 	return NULL;
 }
 
@@ -39,7 +49,7 @@ row_bytes(int64_t rows, int64_t d)
 	return rows * (cuda_over(d, 16) * 16 + 8) * 2;
 }
 
-/* Queries or their like, keys, and values. */
+/* Queries, keys, and values. */
 static int
 shared_bytes(int groups, int64_t d_qk, int64_t d_v)
 {
@@ -73,7 +83,7 @@ cuda_attention_bytes(const struct k_attention *a)
 {
 	struct cuda_flash f = flash_of(a);
 
-	return shape_of(a) == NULL ? 0 :
+	return shape_of(a, shapes) == NULL ? 0 :
 	    f.tokens * a->heads * f.segments * (a->d_v + 2) * (int64_t)sizeof(float);
 }
 
@@ -99,7 +109,7 @@ void
 cuda_attention(struct cuda *c, int kernel, const union dev_args *args)
 {
 	const struct k_attention *a = &args->attention;
-	const struct shape *s = shape_of(a);
+	const struct shape *s = shape_of(a, shapes);
 	struct cuda_flash f = flash_of(a);
 
 	if (s == NULL) {
@@ -113,4 +123,52 @@ cuda_attention(struct cuda *c, int kernel, const union dev_args *args)
 	if (f.tokens > 0)
 		cuda_go(c, kernel, E_flash_merge, a->type,
 		    cuda_warps(c, f.tokens * a->heads), &f);
+}
+
+/* ---- gradients ---- */
+
+/* Keys that a block of so many warps has for itself, and rows that it takes at a time. */
+static int
+keys_bytes(const struct shape *s, int64_t d_qk, int64_t d_v)
+{
+	int64_t rows = s->halves > 1 ? 16 : 32, all = ROWS * s->groups + 2 * rows;
+
+	return (int)(2 * rows * STATS + row_bytes(all, d_qk) + row_bytes(all, d_v));
+}
+
+static int
+queries_bytes(const struct shape *s, int64_t d_qk, int64_t d_v)
+{
+	int64_t rows = ROWS * s->groups + KEYS;
+
+	return (int)(row_bytes(rows, d_qk) + row_bytes(rows, d_v));
+}
+
+void
+cuda_attention_bwd(struct cuda *c, int kernel, const union dev_args *args)
+{
+	const struct k_attention_bwd *b = &args->attention_bwd;
+	const struct k_attention *a = &b->f;
+	const struct shape *s = shape_of(a, shapes_bwd);
+	struct cuda_grid queries = cuda_warps(c, a->t.cap * a->heads), keys;
+	int64_t seqs = least(a->seqs.cap, a->t.cap), group = a->heads / a->kv_heads, tall;
+
+	cuda_go(c, kernel, E_attention_delta, a->type, queries, b);
+	if (s == NULL) {
+		cuda_go(c, kernel, E_attention_dq, a->type, queries, b);
+		cuda_go(c, kernel, E_attention_dkv, a->type,
+		    cuda_warps(c, a->t.cap * a->kv_heads), b);
+		return;
+	}
+	tall = ROWS * s->groups;
+	queries = (struct cuda_grid){
+		.x = (seqs + cuda_over(a->t.cap * group, tall)) * a->kv_heads, .y = 1,
+		.threads = 32 * s->groups * s->halves, .shared = queries_bytes(s, a->d_qk, a->d_v),
+		.most_shared = queries_bytes(s, s->d_qk, s->d_v) };
+	keys = (struct cuda_grid){
+		.x = (seqs + cuda_over(a->t.cap, tall)) * a->kv_heads, .y = 1,
+		.threads = 32 * s->groups * s->halves, .shared = keys_bytes(s, a->d_qk, a->d_v),
+		.most_shared = keys_bytes(s, s->d_qk, s->d_v) };
+	cuda_go(c, kernel, s->all, a->type, queries, b);
+	cuda_go(c, kernel, s->few, a->type, keys, b);
 }
