@@ -2,9 +2,9 @@
  * Matrix products, blocked for the caches.
  *
  * An element of the result is a sum over blocks of KC of k, at absolute
- * positions and in order; each block is one chain of multiply-adds.  That
- * holds for every path here, so how many rows there are, where they lie and
- * how many threads work changes no bit.
+ * positions and in order; each block is one chain of multiply-adds, or LANES.
+ * That holds for every path here, so how many rows there are, where they lie
+ * and how many threads work changes no bit.
  *
  * The smaller of the operands is shared: all threads pack it together, first.
  * The other is cut into tasks.  A thread packs KC of a task's own into the
@@ -19,7 +19,6 @@
 #include "dev/cpu/simd/qpanel.h"
 
 enum {
-	KC = VW == 16 ? 768 : 384,		/* of k in one chain: part of the result */
 	OWN = 96,			/* most rows or columns of a task */
 	SHARED = 1024,			/* about the most that are shared at a time, */
 	SHARED_FLOATS = 1 << 21,	/* packed */
@@ -108,7 +107,7 @@ keeps_sums(const struct part *p)
 static inline bool
 is_direct(const struct part *p)
 {
-	return p->own == 1 && p->side[1].along && p->ns <= DIRECT;
+	return p->own == 1 && p->side[0].along && p->side[1].along && p->side[0].n <= DIRECT;
 }
 
 /* ---- packing, a unit at a time ---- */
@@ -150,7 +149,6 @@ unit_at(const struct packing *q, int64_t u, int64_t *panel, int64_t *chunk)
 }
 
 enum {
-	LINE = 64,
 	UNIT_LINES = 2 * UNIT * (NR * 4 / LINE + 1),	/* the most of one unit */
 	LINES = 8 * UNIT_LINES,				/* fetched during one strip */
 	AHEAD = 4,		/* units that are fetched before they are packed */
@@ -242,7 +240,7 @@ pack_task(void *ctx, int64_t task, int member)
 
 /* ---- blocks ---- */
 
-/* KC of k of a task's own. */
+/* KC of k of a task's own, or all where it is read as it lies. */
 struct block {
 	const struct part *p;		/* NULL: there is no more */
 	int64_t		 o, n, k0, k;
@@ -257,8 +255,8 @@ block_after(struct mm *mm, const struct block *b)
 	const struct part *p = mm->part + mm->n - 1;
 	int64_t x;
 
-	if (b->p != NULL && b->k0 + KC < b->p->k0 + b->p->nk) {
-		next.k0 += KC;
+	if (b->p != NULL && b->k0 + b->k < b->p->k0 + b->p->nk) {
+		next.k0 += b->k;
 		next.k = min64(KC, b->p->k0 + b->p->nk - next.k0);
 		return next;
 	}
@@ -273,7 +271,7 @@ block_after(struct mm *mm, const struct block *b)
 	next.o = p->o0 + (x - p->first_task) * p->step;
 	next.n = min64(p->step, p->o0 + p->no - next.o);
 	next.k0 = p->k0;
-	next.k = min64(KC, p->nk);
+	next.k = is_direct(p) ? p->nk : min64(KC, p->nk);
 	return next;
 }
 
@@ -289,18 +287,16 @@ streams(const struct mm *mm, const struct block *b)
 	    c->type == DTYPE_F32 && c->ld % VW == 0 && (uintptr_t)c->p % (4 * VW) == 0;
 }
 
-/*
- * Columns that are read as they lie come from memory fastest in its order, not
- * in that of the product: while some are multiplied, all those that are likely
- * next are fetched, each block its share of them.
- */
+/* The columns that are likely read after a block of such as are read as they lie. */
 static const char *
 columns_soon(const struct mm *mm, const struct block *b)
 {
 	const struct side *s = &b->p->side[1];
-	int64_t next = b->o + mm->threads * NR;
+	int64_t next = b->o + mm->threads * b->p->step;
 
-	return s->p + ((next < s->n ? next : b->o) * s->ld + b->k0 * NR) * type_bytes(s->type);
+	if (b->k0 + b->k < b->p->k || next + b->p->step > s->n)
+		return NULL;
+	return s->p + next * s->ld * type_bytes(s->type);
 }
 
 /* Multiply a block; sums that the result cannot hold are kept in sums. */
@@ -309,16 +305,17 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 {
 	const struct part *p = b->p;
 	const struct side *shared = shared_side(p);
-	bool first = b->k0 == 0, last = b->k0 + KC >= p->k, keep = keeps_sums(p);
+	bool first = b->k0 == 0, last = b->k0 + b->k >= p->k, keep = keeps_sums(p);
 	bool whole = p->kept != NULL;
 	int64_t o0 = whole ? p->o0 : b->o, no = whole ? p->no : p->step;
 	struct place kept = { (char *)(whole ? p->kept : sums), DTYPE_F32,
 		round_up(p->own == 0 ? p->ns : no, NR) };
-	int64_t strips = blocks_of(p->ns, shared->width), each = blocks_of(next->units, strips);
+	int64_t width = is_direct(p) ? DIRECT : shared->width;
+	int64_t strips = blocks_of(p->ns, width), each = blocks_of(next->units, strips);
 	const char *line[LINES];
 	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
-		.pairs = shared->pairs, .stream = streams(mm, b), .line = line,
-		.squares_ld = mm->squares_ld };
+		.chains = p->side[1].along ? LANES : 1, .pairs = shared->pairs,
+		.stream = streams(mm, b), .line = line, .squares_ld = mm->squares_ld };
 
 	if (is_direct(p)) {
 		s.side = &p->side[1];
@@ -329,8 +326,7 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	}
 	for (int64_t x = 0; x < strips; x++) {
 		const float *ps = shared_panel(p, x, b->k0);
-		int64_t at = p->s0 + x * shared->width;
-		int64_t n = min64(shared->width, p->s0 + p->ns - at);
+		int64_t at = p->s0 + x * width, n = min64(width, p->s0 + p->ns - at);
 		int64_t i = p->own == 0 ? b->o : at, j = p->own == 0 ? at : b->o;
 		struct place c = { place_at(&p->c, i, j), p->c.type, p->c.ld }, part = c;
 
@@ -473,6 +469,8 @@ add_product(struct mm *mm, struct part p)
 	int64_t ns, no, nk = p.k > KC ? round_up(p.k, KC) : p.k, width, all_s;
 
 	p.own = p.side[0].n <= p.side[1].n ? 1 : 0;
+	if (is_direct(&p))
+		p.side[0].width = 1;
 	width = shared_side(&p)->width;
 	all_s = shared_side(&p)->n;
 	no = p.side[p.own].n;

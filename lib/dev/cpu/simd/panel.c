@@ -145,6 +145,18 @@ pack_across(int width, bool pairs, dtype type, const struct side *s, float *pane
 				l * each + 1 < k), l + 1 == end);
 }
 
+/* Words of one row, as they are. */
+INLINE void
+pack_row(bool pairs, dtype type, const struct side *s, float *panel, int64_t i, int64_t k0,
+    int64_t k, int64_t from, int64_t to)
+{
+	const char *row = s->p + (i * s->ld + k0) * type_bytes(type);
+	int64_t each = pairs ? 2 : 1;
+
+	for (int64_t l = from; l < to; l += VW)
+		vstore_to(panel + l, words_along(pairs, type, row, l * each, k - l * each), to - l);
+}
+
 #define PACK(width, pairs, type) do {					\
 	if (s->along)							\
 		pack_along(width, pairs, type, s, panel, i, k0, k, from, to);	\
@@ -155,6 +167,8 @@ pack_across(int width, bool pairs, dtype type, const struct side *s, float *pane
 #define PACK_B(type) PACK(NR, false, type)
 #define PACK_A_PAIRS(type) PACK(MR, true, type)
 #define PACK_B_PAIRS(type) PACK(NR, true, type)
+#define PACK_ROW(type) pack_row(false, type, s, panel, i, k0, k, from, to)
+#define PACK_ROW_PAIRS(type) pack_row(true, type, s, panel, i, k0, k, from, to)
 
 void
 OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t k,
@@ -162,14 +176,18 @@ OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t 
 {
 #if PAIRS
 	if (s->pairs) {
-		if (s->width == MR)
+		if (s->width == 1)
+			EACH_TYPE(s->type, PACK_ROW_PAIRS);
+		else if (s->width == MR)
 			EACH_TYPE(s->type, PACK_A_PAIRS);
 		else
 			EACH_TYPE(s->type, PACK_B_PAIRS);
 		return;
 	}
 #endif
-	if (s->width == MR)
+	if (s->width == 1)
+		EACH_TYPE(s->type, PACK_ROW);
+	else if (s->width == MR)
 		EACH_TYPE(s->type, PACK_A);
 	else
 		EACH_TYPE(s->type, PACK_B);
@@ -227,29 +245,54 @@ struct tile_of {
 	double		*squares;	/* their sum, or NULL */
 };
 
-/* acc (mr, NR) = the panels' product: each element one chain in order of k */
+/* acc (mr, NR) = the q-th chain of the panels' product, in order of k */
 INLINE void
-sum(int mr, bool pairs, struct tile_of *t, vf acc[MR][2])
+chain(int mr, bool pairs, struct tile_of *t, int q, vf acc[MR][2])
 {
-	const float *a = t->a, *b = t->b;
+	const float *a = t->a + 4 * q * MR, *b = t->b + 4 * q * NR;
 	const char **line = t->line, **last = t->last;
-	int64_t l = t->s->k;
+	int64_t step = 4 * t->s->chains, k = t->s->k - 4 * q, l = k / step, rest = k % step;
 
 	UNROLL
 	for (int i = 0; i < mr; i++)
 		acc[i][0] = acc[i][1] = (vf){ 0 };
-	for (; l >= 4; l -= 4) {
+	for (l += rest >= 4; l > 0; l--) {
 		__builtin_prefetch(*line, 0, 2);
 		line += line < last;
 		UNROLL
 		for (int u = 0; u < 4; u++)
 			word_step(mr, pairs, a + u * MR, b + u * NR, acc);
-		a += 4 * MR;
-		b += 4 * NR;
+		a += step * MR;
+		b += step * NR;
 	}
-	for (; l > 0; l--, a += MR, b += NR)
+	for (l = rest < 4 ? rest : 0; l > 0; l--, a += MR, b += NR)
 		word_step(mr, pairs, a, b, acc);
 	t->line = line;
+}
+
+/* acc (mr, NR) = the panels' product: its chains, added one to the other */
+INLINE void
+sum(int mr, bool pairs, struct tile_of *t, vf acc[MR][2])
+{
+	vf before[MR][2];
+
+	for (int q = 0;; q++) {
+		chain(mr, pairs, t, q, acc);
+		if (q > 0) {
+			UNROLL
+			for (int i = 0; i < mr; i++) {
+				acc[i][0] = before[i][0] + acc[i][0];
+				acc[i][1] = before[i][1] + acc[i][1];
+			}
+		}
+		if (q + 1 == t->s->chains)
+			break;
+		UNROLL
+		for (int i = 0; i < mr; i++) {
+			before[i][0] = acc[i][0];
+			before[i][1] = acc[i][1];
+		}
+	}
 }
 
 /* base (MR, NR) += what is there */
@@ -291,24 +334,39 @@ sum_squares(const struct tile_of *t, vf x[MR][2])
 	*t->squares = sum;
 }
 
+/* x (rows, n) = what sums are added to, of any type and size; the rest is zeros. */
+INLINE void
+start(const struct tile_of *t, vf x[MR][2])
+{
+	memset(x, 0, sizeof(vf) * MR * 2);
+#define LOAD(type) load_from(type, t, x)
+	if (t->from != NULL)
+		EACH_TYPE(t->s->from.type, LOAD);
+	if (t->bias != NULL)
+		for (int64_t i = 0; i < t->rows; i++)
+			for (int64_t v = 0; v * VW < t->n; v++)
+				x[i][v] += vload_to(t->bias + v * VW, t->n - v * VW);
+}
+
+INLINE void
+store(const struct tile_of *t, vf x[MR][2])
+{
+#define STORE(type) store_to(type, t, x)
+	EACH_TYPE(t->s->to.type, STORE);
+	sum_squares(t, x);
+}
+
 /* The result of sums in memory, in any type and of any size. */
 static void
 finish(const struct tile_of *t, vf acc[MR][2])
 {
-	vf x[MR][2] = { 0 };
+	vf x[MR][2];
 
-#define LOAD(type) load_from(type, t, x)
-#define STORE(type) store_to(type, t, x)
-	if (t->from != NULL)
-		EACH_TYPE(t->s->from.type, LOAD);
+	start(t, x);
 	for (int64_t i = 0; i < t->rows; i++)
-		for (int64_t v = 0; v * VW < t->n; v++) {
-			if (t->bias != NULL)
-				x[i][v] += vload_to(t->bias + v * VW, t->n - v * VW);
+		for (int64_t v = 0; v * VW < t->n; v++)
 			x[i][v] = vfma(acc[i][v], vset(t->s->alpha), x[i][v]);
-		}
-	EACH_TYPE(t->s->to.type, STORE);
-	sum_squares(t, x);
+	store(t, x);
 }
 
 /*
@@ -426,215 +484,199 @@ HEIGHTS(HEIGHT_PAIRS)
 /* ---- columns that are read as they lie ---- */
 
 /*
- * A step takes at least a line of memory of each column.  Its words are turned
- * into a desk while those of the step before are multiplied: each chain of
- * multiply-adds waits for itself, and turning fills the time.
+ * Columns go four by four, so many fours together that their chains need not wait
+ * for themselves, nor memory for them.
  */
-enum { STEP = 32 };		/* most words of a step */
+enum {
+	FOURS = LANES > 2 ? LANES : 2,
+	TOGETHER = 4 * FOURS,
+	SOON = 8,		/* lines of each of the next columns that are fetched, */
+	SPREAD = 2,		/* one while so many are multiplied */
+};
 
-INLINE int
-step_words(bool pairs, dtype type)
-{
-	return pairs || type == DTYPE_F32 ? STEP / 2 : STEP;
-}
+/* Columns that go together: their sums with all of a strip's k. */
+struct columns {
+	const struct strip *s;
+	const char	*p, *soon;	/* soon: the next columns, or NULL */
+	int64_t		 ld;		/* bytes from one to the next */
+};
 
-/* Are words turned as halves, and widened when they are multiplied? */
-INLINE bool
-keeps_halves(bool pairs, dtype type)
-{
-	return VW == 16 && !pairs && type == DTYPE_F16;
-}
-
-#if VW == 16
-/*
- * 32 halves of 16 rows, turned: vector j has the 16 of k = j and of k = j + 8,
- * and vector 8 + j those of k = j + 16 and j + 24.
- */
+/* Word i of each lane everywhere in the lane. */
 INLINE void
-turn_halves(const char *p, int64_t ld, __m512i to[16])
+spread(vf x, vf to[4])
 {
-	const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
-	const __m512i high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-	__m512i x[16], y[16];
-
-	UNROLL
-	for (int i = 0; i < 16; i += 2) {
-		__m512i a = _mm512_loadu_si512(p + i * ld);
-		__m512i b = _mm512_loadu_si512(p + (i + 1) * ld);
-
-		x[i] = _mm512_unpacklo_epi16(a, b);
-		x[i + 1] = _mm512_unpackhi_epi16(a, b);
-	}
-	UNROLL
-	for (int i = 0; i < 16; i += 4)
-		UNROLL
-		for (int h = 0; h < 2; h++) {
-			y[i + 2 * h] = _mm512_unpacklo_epi32(x[i + h], x[i + 2 + h]);
-			y[i + 2 * h + 1] = _mm512_unpackhi_epi32(x[i + h], x[i + 2 + h]);
-		}
-	UNROLL
-	for (int j = 0; j < 4; j++) {
-		__m512i a0 = _mm512_unpacklo_epi64(y[j], y[4 + j]);
-		__m512i a1 = _mm512_unpackhi_epi64(y[j], y[4 + j]);
-		__m512i b0 = _mm512_unpacklo_epi64(y[8 + j], y[12 + j]);
-		__m512i b1 = _mm512_unpackhi_epi64(y[8 + j], y[12 + j]);
-
-		to[2 * j] = _mm512_permutex2var_epi64(a0, low, b0);
-		to[2 * j + 1] = _mm512_permutex2var_epi64(a1, low, b1);
-		to[8 + 2 * j] = _mm512_permutex2var_epi64(a0, high, b0);
-		to[8 + 2 * j + 1] = _mm512_permutex2var_epi64(a1, high, b1);
-	}
-}
+#if VW == 16
+#define IN_LANES(i) i, i, i, i, 4 + i, 4 + i, 4 + i, 4 + i, 8 + i, 8 + i, 8 + i, 8 + i,	\
+    12 + i, 12 + i, 12 + i, 12 + i
+#elif VW == 8
+#define IN_LANES(i) i, i, i, i, 4 + i, 4 + i, 4 + i, 4 + i
+#else
+#define IN_LANES(i) i, i, i, i
 #endif
+	to[0] = SHUFFLE(x, x, IN_LANES(0));
+	to[1] = SHUFFLE(x, x, IN_LANES(1));
+	to[2] = SHUFFLE(x, x, IN_LANES(2));
+	to[3] = SHUFFLE(x, x, IN_LANES(3));
+}
 
-/* Words of one step of the g-th VW columns, p the first column's. */
+/* f (rows, FOURS) += VW words of rows times those of columns at p; n elements are left */
 INLINE void
-turn_step(bool pairs, dtype type, const char *p, int64_t ld, int g, float *desk)
+add_words(int rows, bool pairs, dtype type, const float *a[4], const char *p, int64_t ld,
+    int64_t n, vf f[4][FOURS])
 {
-	int64_t each = (pairs ? 2 : 1) * VW;
-	vf r[VW];
+	vf x[4][4];
 
-#if VW == 16
-	if (keeps_halves(pairs, type)) {
-		turn_halves(p + g * VW * ld, ld, (__m512i *)(void *)(desk + g * VW * VW));
+	UNROLL
+	for (int i = 0; i < rows; i++)
+		spread(vload_to(a[i], pairs ? (n + 1) / 2 : n), x[i]);
+	UNROLL
+	for (int g = 0; g < FOURS; g++) {
+		vf y[4];
+
+		UNROLL
+		for (int j = 0; j < 4; j++)
+			y[j] = words_along(pairs, type, p + (4 * g + j) * ld, 0, n);
+		turn_in_lanes(y);
+		UNROLL
+		for (int i = 0; i < rows; i++)
+			UNROLL
+			for (int j = 0; j < 4; j++)
+				f[i][g] = word_fma(pairs, x[i][j], y[j], f[i][g]);
+	}
+}
+
+/*
+ * f (rows, FOURS) = the chains of a block of k.  Along a column the machine reads
+ * ahead; of the next columns it is told in time.
+ */
+INLINE void
+add_block(int rows, bool pairs, dtype type, const struct columns *c, int64_t at, int64_t k,
+    vf f[4][FOURS])
+{
+	int64_t step = pairs ? 2 * VW : VW, bytes = step * type_bytes(type), last = c->s->rows - 1;
+	const float *first = c->s->a + words(c->s->side, at) * c->s->rows, *a[4];
+	const char *p = c->p + at * type_bytes(type), *soon = c->soon;
+
+	UNROLL
+	for (int i = 0; i < rows; i++) {
+		a[i] = first + min64(i, last) * words(c->s->side, k);
+		UNROLL
+		for (int g = 0; g < FOURS; g++)
+			f[i][g] = (vf){ 0 };
+	}
+	if (at + k < c->s->nk)
+		soon = NULL;
+	for (; k >= step; k -= step, p += bytes) {
+		int64_t left = k / step * bytes;
+
+		if (soon != NULL && left <= SOON * SPREAD * LINE && left % (SPREAD * LINE) == 0) {
+			UNROLL
+			for (int i = 0; i < TOGETHER; i++)
+				__builtin_prefetch(soon + i * c->ld);
+			soon += LINE;
+		}
+		add_words(rows, pairs, type, a, p, c->ld, step, f);
+		UNROLL
+		for (int i = 0; i < rows; i++)
+			a[i] += VW;
+	}
+	if (k > 0)
+		add_words(rows, pairs, type, a, p, c->ld, k, f);
+}
+
+/* x (rows, TOGETHER) += rows times columns, block by block, the lanes of each added in order */
+INLINE void
+add_blocks(int rows, bool pairs, dtype type, const struct columns *c, vf x[4][FOURS / LANES])
+{
+	vf f[4][FOURS], alpha = vset(c->s->alpha);
+
+	for (int64_t at = 0; at < c->s->nk; at += KC) {
+		add_block(rows, pairs, type, c, at, min64(KC, c->s->nk - at), f);
+		UNROLL
+		for (int i = 0; i < rows; i++)
+			UNROLL
+			for (int g = 0; g < FOURS; g += LANES) {
+				turn_by_lanes(f[i] + g, 1);
+				UNROLL
+				for (int q = 1; q < LANES; q++)
+					f[i][g] += f[i][g + q];
+				x[i][g / LANES] = vfma(f[i][g], alpha, x[i][g / LANES]);
+			}
+	}
+}
+
+/* Rows that are missing are the last again, so three are four. */
+INLINE void
+add_rows(bool pairs, dtype type, const struct columns *c, vf x[4][FOURS / LANES])
+{
+	if (c->s->rows == 1)
+		add_blocks(1, pairs, type, c, x);
+	else if (c->s->rows == 2)
+		add_blocks(2, pairs, type, c, x);
+	else
+		add_blocks(4, pairs, type, c, x);
+}
+
+#define ADD_FLOATS(type) add_rows(false, type, c, x)
+#define ADD_PAIRS(type) add_rows(true, type, c, x)
+
+static void
+add_together(const struct columns *c, vf x[4][FOURS / LANES])
+{
+	dtype type = c->s->side->type;
+
+#if PAIRS
+	if (c->s->pairs) {
+		EACH_TYPE(type, ADD_PAIRS);
 		return;
 	}
 #endif
-	UNROLL
-	for (int l = 0; l < step_words(pairs, type); l += VW, p += each * type_bytes(type)) {
-		turned(true, NR, pairs, type, p, ld, g * VW, NR, 0, each, r);
-		UNROLL
-		for (int i = 0; i < VW; i++)
-			vstore(desk + (l + i) * NR + g * VW, r[i]);
-	}
+	EACH_TYPE(type, ADD_FLOATS);
 }
 
-/* Word l of the g-th VW columns. */
-INLINE vf
-desk_word(bool pairs, dtype type, const float *desk, int l, int g)
-{
-	const char *halves = (const char *)(desk + g * VW * VW);
-
-	if (!keeps_halves(pairs, type))
-		return vload(desk + l * NR + g * VW);
-	return f16_widen(*(const vh_mem *)(const void *)(halves + (l / 16 * 8 + l % 8) * 64 +
-	    l / 8 % 2 * 32));
-}
-
-/*
- * f (n, 2) += words [from, to) of rows of a times those of a desk.  As many
- * bytes are fetched a word: of many at once some would be dropped.
- */
-INLINE void
-add_words(int n, bool pairs, dtype type, const float *a, const float *desk, int from, int to,
-    const char *soon, int bytes, vf f[4][2])
-{
-	UNROLL
-	for (int l = from; l < to; l++) {
-		vf w0 = desk_word(pairs, type, desk, l, 0);
-		vf w1 = desk_word(pairs, type, desk, l, 1);
-
-		UNROLL
-		for (int x = 0; x < bytes; x += 64)
-			__builtin_prefetch(soon + l * bytes + x);
-		UNROLL
-		for (int i = 0; i < n; i++) {
-			vf x = vset(a[l * MR + i]);
-
-			f[i][0] = word_fma(pairs, x, w0, f[i][0]);
-			f[i][1] = word_fma(pairs, x, w1, f[i][1]);
-		}
-	}
-}
-
-/* acc (n, NR) += steps of a times those of whole columns */
-INLINE void
-add_steps(int n, bool pairs, dtype type, const struct strip *s, int64_t steps, float *acc)
-{
-	const int words = step_words(pairs, type);
-	int64_t size = type_bytes(type), ld = s->side->ld * size;
-	int64_t bytes = words * (pairs ? 2 : 1) * size;
-	const char *p = s->side->p + s->j * ld + s->k0 * size;
-	const float *a = s->a;
-	float desks[2][STEP * NR] __attribute__((aligned(64)));
-	vf f[4][2];
-
-	UNROLL
-	for (int i = 0; i < n; i++)
-		f[i][0] = f[i][1] = (vf){ 0 };
-	for (int g = 0; g < 2; g++)
-		turn_step(pairs, type, p, ld, g, desks[0]);
-	for (int64_t u = 0; u < steps; u++, a += words * MR) {
-		const float *desk = desks[u % 2];
-
-		p += bytes;
-		UNROLL
-		for (int g = 0; g < 2; g++) {
-			add_words(n, pairs, type, a, desk, g * words / 2, (g + 1) * words / 2,
-			    s->soon + u * NR * bytes, (int)(NR * bytes / words), f);
-			if (u + 1 < steps)
-				turn_step(pairs, type, p, ld, g, desks[(u + 1) % 2]);
-		}
-	}
-	UNROLL
-	for (int i = 0; i < n; i++) {
-		vstore(acc + i * NR, f[i][0]);
-		vstore(acc + i * NR + VW, f[i][1]);
-	}
-}
-
-/* The same of what is no whole step: of k elements, or fewer columns. */
+/* The same of n columns; fewer than go together go one by one. */
 static void
-add_rest(const struct strip *s, int64_t at, int64_t k, const float *a, float *acc)
+add_columns(struct columns c, int64_t n, vf x[4][FOURS / LANES])
 {
-	int64_t n = words(s->side, k);
-	float unit[UNIT * NR];
+	vf alone[4][FOURS / LANES] = { 0 };
+	int64_t ld = c.ld;
 
-	OF_ISA(pack)(s->side, unit, s->j, s->k0 + at, k, 0, n);
-	for (int64_t l = 0; l < n; l++, a += MR)
-		for (int64_t i = 0; i < s->rows; i++)
-			for (int g = 0; g < NR; g += VW)
-				vstore(acc + i * NR + g, word_fma(s->pairs, vset(a[i]),
-				    vload(unit + l * NR + g), vload(acc + i * NR + g)));
+	if (n == TOGETHER) {
+		add_together(&c, x);
+		return;
+	}
+	c.ld = 0;
+	c.soon = NULL;
+	for (int64_t j = 0; j < n; j++, c.p += ld) {
+		for (int64_t i = 0; i < c.s->rows; i++)
+			alone[i][0] = vset(x[i][j / VW][j % VW]);
+		add_together(&c, alone);
+		for (int64_t i = 0; i < c.s->rows; i++)
+			x[i][j / VW][j % VW] = alone[i][0][0];
+	}
 }
 
-/* Rows of a that are missing are zeros, so three are four. */
-INLINE void
-add_rows(bool pairs, dtype type, const struct strip *s, int64_t steps, float *acc)
-{
-	if (s->rows == 1)
-		add_steps(1, pairs, type, s, steps, acc);
-	else if (s->rows == 2)
-		add_steps(2, pairs, type, s, steps, acc);
-	else
-		add_steps(4, pairs, type, s, steps, acc);
-}
-
-#define ADD_FLOATS(type) add_rows(false, type, s, steps, acc)
-#define ADD_PAIRS(type) add_rows(true, type, s, steps, acc)
-
+/* All of k of some columns, then of the next: so memory is read in its order. */
 static void
 multiply_columns(const struct strip *s)
 {
+	const struct side *b = s->side;
 	struct tile_of t = { .s = s, .bias = s->bias, .from = s->from.p, .to = s->to.p,
 		.rows = s->rows, .n = s->n, .squares = s->squares };
-	int64_t each = s->pairs ? 2 : 1, unit = UNIT * each, at = 0;
-	int64_t step = step_words(s->pairs, s->side->type) * each, steps = s->nk / step;
-	vf sums[MR][2] = { 0 };
-	float *acc = (float *)(void *)sums;
+	struct columns c = { .s = s, .ld = b->ld * type_bytes(b->type) };
+	vf x[MR][2], sums[4][FOURS / LANES] = { 0 };
 
-	if (s->n == NR && steps > 0) {
-		at = steps * step;
-#if PAIRS
-		if (s->pairs)
-			EACH_TYPE(s->side->type, ADD_PAIRS);
-		else
-#endif
-			EACH_TYPE(s->side->type, ADD_FLOATS);
+	c.p = b->p + s->j * c.ld + s->k0 * type_bytes(b->type);
+	start(&t, x);
+	for (int64_t j = 0; j < s->n; j += TOGETHER, c.p += TOGETHER * c.ld) {
+		for (int64_t i = 0; i < s->rows; i++)
+			memcpy(sums[i], &x[i][j / VW], sizeof(sums[i]));
+		c.soon = j + 2 * TOGETHER <= s->n ? c.p + TOGETHER * c.ld : s->soon;
+		add_columns(c, min64(TOGETHER, s->n - j), sums);
+		for (int64_t i = 0; i < s->rows; i++)
+			memcpy(&x[i][j / VW], sums[i], sizeof(sums[i]));
 	}
-	for (; at < s->nk; at += unit)
-		add_rest(s, at, min64(unit, s->nk - at), s->a + at / each * MR, acc);
-	finish(&t, sums);
+	store(&t, x);
 }
 
 void

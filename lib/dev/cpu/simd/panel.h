@@ -31,6 +31,18 @@ type_bytes(dtype t)
 	return t == DTYPE_F32 ? 4 : 2;
 }
 
+/*
+ * Of k, what is summed before it is added to the result, in order: part of what a
+ * product is.  Where columns lie along k, so that few rows can read them as they
+ * lie, in vectors, word l is the l / 4 % LANES-th chain's, and these are added.
+ */
+enum {
+	KC = VW == 16 ? 768 : 384,
+	LANES = VW / 4,
+};
+
+enum { LINE = 64 };	/* bytes that memory is read by */
+
 /* One operand, its rows ld elements apart. */
 struct side {
 	const char *p;
@@ -38,7 +50,7 @@ struct side {
 	int64_t	 ld, n;		/* n: how many rows of a, columns of b */
 	bool	 along;		/* k runs along its rows; else across them */
 	bool	 pairs;
-	int	 width;		/* of a panel: MR or NR */
+	int	 width;		/* of a panel: MR, NR, or 1 row of a */
 };
 
 /* Words of a panel of k. */
@@ -72,7 +84,8 @@ place_at(const struct place *c, int64_t i, int64_t j)
 /*
  * to = alpha a b + from + bias, rows by n elements over k words: one panel of
  * a and several of b, or one of b and several of a, each after the other.
- * Instead of a panel, b may be columns of a side that is read as it lies.
+ * Instead of a panel, b may be columns of a side that are read as they lie, over
+ * any number of blocks of k, of which a then has all rows, each width 1.
  */
 struct strip {
 	const float	*a, *b, *bias;	/* bias (n) or NULL */
@@ -80,10 +93,11 @@ struct strip {
 	struct place	 from, to;	/* from may be none, or to */
 	int64_t		 k, rows, n, lines;
 	float		 alpha;
+	int		 chains;	/* of a block */
 	bool		 pairs, stream;	/* stream: floats, aligned, not read soon; from is none */
 	const struct side *side;	/* b's, along its rows; NULL: b is packed */
-	int64_t		 j, k0, nk;	/* the columns, and their elements of k */
-	const char	*soon;		/* as many bytes that are read soon */
+	int64_t		 j, k0, nk;	/* the columns, up to NR, and their elements of k */
+	const char	*soon;		/* columns that are likely read next, or NULL */
 	double		*squares;	/* of each tile of `to' their sum; NULL: not wanted */
 	int64_t		 squares_ld;	/* of the tiles below one another */
 };

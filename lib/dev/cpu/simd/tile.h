@@ -65,15 +65,15 @@ min64(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Turn VW rows, r[i] the i-th, into VW columns. */
+/* Turn 4 rows within each lane of 4 floats. */
 INLINE void
-turn(vf r[VW])
+turn_in_lanes(vf r[4])
 {
 #define SHUFFLE __builtin_shufflevector
-	vf t[VW], u[VW];
+	vf t[4];
 
 	UNROLL
-	for (int i = 0; i < VW; i += 2) {
+	for (int i = 0; i < 4; i += 2) {
 #if VW == 16
 		t[i] = SHUFFLE(r[i], r[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25,
 		    12, 28, 13, 29);
@@ -88,46 +88,64 @@ turn(vf r[VW])
 #endif
 	}
 	UNROLL
-	for (int i = 0; i < VW; i++) {
-		vf x = t[i / 4 * 4 + (i / 2 & 1)], y = t[i / 4 * 4 + (i / 2 & 1) + 2];
+	for (int i = 0; i < 4; i += 2) {
+		vf x = t[i / 2], y = t[i / 2 + 2];
 
 #if VW == 16
-		u[i] = i % 2 == 0 ?
-		    SHUFFLE(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) :
-		    SHUFFLE(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+		r[i] = SHUFFLE(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+		r[i + 1] = SHUFFLE(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15,
+		    30, 31);
 #elif VW == 8
-		u[i] = i % 2 == 0 ? SHUFFLE(x, y, 0, 1, 8, 9, 4, 5, 12, 13) :
-		    SHUFFLE(x, y, 2, 3, 10, 11, 6, 7, 14, 15);
+		r[i] = SHUFFLE(x, y, 0, 1, 8, 9, 4, 5, 12, 13);
+		r[i + 1] = SHUFFLE(x, y, 2, 3, 10, 11, 6, 7, 14, 15);
 #else
-		u[i] = i % 2 == 0 ? SHUFFLE(x, y, 0, 1, 4, 5) : SHUFFLE(x, y, 2, 3, 6, 7);
+		r[i] = SHUFFLE(x, y, 0, 1, 4, 5);
+		r[i + 1] = SHUFFLE(x, y, 2, 3, 6, 7);
 #endif
 	}
-	/* Now lane l of u[4 g + c] holds column 4 l + c of rows 4 g and on. */
-	UNROLL
-	for (int c = 0; c < 4; c++) {
+}
+
+/* Turn VW / 4 rows of lanes of 4 floats, step apart. */
+INLINE void
+turn_by_lanes(vf *r, int step)
+{
 #if VW == 16
-		vf lo0 = SHUFFLE(u[c], u[4 + c], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21,
-		    22, 23);
-		vf lo1 = SHUFFLE(u[8 + c], u[12 + c], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20,
-		    21, 22, 23);
-		vf hi0 = SHUFFLE(u[c], u[4 + c], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27,
-		    28, 29, 30, 31);
-		vf hi1 = SHUFFLE(u[8 + c], u[12 + c], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26,
-		    27, 28, 29, 30, 31);
 #define EVEN_LANES 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
 #define ODD_LANES 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+	vf lo0 = SHUFFLE(r[0], r[step], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+	vf lo1 = SHUFFLE(r[2 * step], r[3 * step], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20,
+	    21, 22, 23);
+	vf hi0 = SHUFFLE(r[0], r[step], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29,
+	    30, 31);
+	vf hi1 = SHUFFLE(r[2 * step], r[3 * step], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26,
+	    27, 28, 29, 30, 31);
 
-		r[c] = SHUFFLE(lo0, lo1, EVEN_LANES);
-		r[4 + c] = SHUFFLE(lo0, lo1, ODD_LANES);
-		r[8 + c] = SHUFFLE(hi0, hi1, EVEN_LANES);
-		r[12 + c] = SHUFFLE(hi0, hi1, ODD_LANES);
+	r[0] = SHUFFLE(lo0, lo1, EVEN_LANES);
+	r[step] = SHUFFLE(lo0, lo1, ODD_LANES);
+	r[2 * step] = SHUFFLE(hi0, hi1, EVEN_LANES);
+	r[3 * step] = SHUFFLE(hi0, hi1, ODD_LANES);
 #elif VW == 8
-		r[c] = SHUFFLE(u[c], u[4 + c], 0, 1, 2, 3, 8, 9, 10, 11);
-		r[4 + c] = SHUFFLE(u[c], u[4 + c], 4, 5, 6, 7, 12, 13, 14, 15);
+	vf x = r[0], y = r[step];
+
+	r[0] = SHUFFLE(x, y, 0, 1, 2, 3, 8, 9, 10, 11);
+	r[step] = SHUFFLE(x, y, 4, 5, 6, 7, 12, 13, 14, 15);
 #else
-		r[c] = u[c];
+	(void)r;
+	(void)step;
 #endif
-	}
+}
+
+/* Turn VW rows, r[i] the i-th, into VW columns. */
+INLINE void
+turn(vf r[VW])
+{
+	UNROLL
+	for (int g = 0; g < VW; g += 4)
+		turn_in_lanes(r + g);
+	/* Now lane l of r[4 g + c] holds column 4 l + c of rows 4 g and on. */
+	UNROLL
+	for (int c = 0; c < 4; c++)
+		turn_by_lanes(r + c, 4);
 }
 
 /*
