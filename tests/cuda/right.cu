@@ -162,6 +162,18 @@ matmul(const __nv_bfloat16 *a, const __nv_bfloat16 *b, float *c, int m, int n, i
 		}
 }
 
+/* Lane i copies the first i % 17 of 16 bytes, and zeros. */
+extern "C" __global__ void
+partial(const uint8_t *x, uint4 *y)
+{
+	__shared__ uint4 s[32];
+	int i = threadIdx.x;
+
+	copy16(&s[i], x + 16 * i, i % 17);
+	asm volatile("cp.async.wait_all;" ::: "memory");
+	y[i] = s[i];
+}
+
 /* Groups of lanes that part and meet; a loop whose length differs; a switch; local memory. */
 extern "C" __global__ void
 wander(int *out, int n)

@@ -35,6 +35,8 @@ PRODUCT(bf16_k16, "m16n8k16", "f32.bf16.bf16.f32", 8, A4, "{%8,%9}", float, "f")
 PRODUCT(tf32_k8, "m16n8k8", "f32.tf32.tf32.f32", 8, A4, "{%8,%9}", float, "f")
 PRODUCT(s8_k32, "m16n8k32", "s32.s8.s8.s32", 8, A4, "{%8,%9}", int, "r")
 PRODUCT(s8_k16, "m16n8k16", "s32.s8.s8.s32", 4, A2, "{%8}", int, "r")
+PRODUCT(su8_k32, "m16n8k32", "s32.s8.u8.s32", 8, A4, "{%8,%9}", int, "r")
+PRODUCT(su8_k16, "m16n8k16", "s32.s8.u8.s32", 4, A2, "{%8}", int, "r")
 PRODUCT(e4m3_k32, "m16n8k32", "f32.e4m3.e4m3.f32", 8, A4, "{%8,%9}", float, "f")
 PRODUCT(e5m2_k32, "m16n8k32", "f32.e5m2.e5m2.f32", 8, A4, "{%8,%9}", float, "f")
 

@@ -726,6 +726,7 @@ element(const char *kind, uint32_t word, int i)
 
 	switch (kind[0]) {
 	case 's': return (float)(int8_t)b;
+	case 'u': return (float)b;
 	case 'b': return unbf16((uint16_t)h);
 	case 't':
 		memcpy(&f, &word, 4);
@@ -780,7 +781,7 @@ test_shape(const char *kind, int words, int per)
 
 			for (int x = 0; x < words * per; x++)
 				sum += (double)element(kind, a[i * words + x / per], x % per) *
-				    (double)element(kind, b[j * words + x / per], x % per);
+				    (double)element(kind + (kind[1] == 'u'), b[j * words + x / per], x % per);
 			want[i * 8 + j] = (float)sum;
 			size = fabsf((float)sum) > size ? fabsf((float)sum) : size;
 		}
@@ -794,6 +795,25 @@ test_shape(const char *kind, int words, int per)
 	snprintf(what, sizeof(what), "mma.sync %s", kind);
 	/* fp32 sums of up to 32 products, the largest of which are as large as the result. */
 	ok(worst(got, want, 16 * 8) <= (kind[0] == 's' ? 0 : 4e-6 * (double)size), what);
+}
+
+/* What lies behind the last byte that is copied is none of the copy's. */
+static void
+test_partial(void)
+{
+	enum { N = 31 * 16 + 31 % 17 };
+	uint8_t x[N], y[32 * 16];
+	CUdeviceptr dx, dy = device(NULL, sizeof(y));
+	int bad = 0;
+
+	for (int i = 0; i < N; i++)
+		x[i] = (uint8_t)(1 + i % 251);
+	dx = device(x, sizeof(x));
+	launch(right, "partial", 1, 32, 0, ARGS(&dx, &dy));
+	DO(cuMemcpyDtoH, y, dy, sizeof(y));
+	for (int i = 0; i < 32 * 16; i++)
+		bad += y[i] != (i % 16 < i / 16 % 17 ? x[i] : 0);
+	ok(bad == 0, "copies of a part of 16 bytes");
 }
 
 static void
@@ -836,8 +856,11 @@ test_shapes(void)
 	test_shape("tf32_k8", 8, 1);
 	test_shape("s8_k32", 8, 4);
 	test_shape("s8_k16", 4, 4);
+	test_shape("su8_k32", 8, 4);
+	test_shape("su8_k16", 4, 4);
 	test_shape("e4m3_k32", 8, 4);
 	test_shape("e5m2_k32", 8, 4);
+	test_partial();
 	test_together();
 }
 
