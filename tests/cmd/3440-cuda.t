@@ -12,7 +12,7 @@ fi
 cd "$tmp" || exit 1
 export LD_LIBRARY_PATH="$driver"
 
-for unit in dev kernels matmul attention optim moe scan
+for unit in dev kernels matmul qmatmul attention optim moe scan
 do
 	(cd "${data%/tests/data}" && exec "$BUILD/tests/unit/t_$unit") >out 2>err
 	result "$unit: each kernel beside the CPU's, with no finding" $?
@@ -49,4 +49,24 @@ do
 	exits 0 'it writes on cuda' llm-generate -d cuda -m $arch.cpu/latest -n 20 -T 0 -p 'the kernel'
 	prints 'the same tokens' <cpu
 done
+
+# Weights of blocks: Q4_K and Q6_K in one file.
+llm-init -q -a llama -m tok --layers 2 --width 256 --heads 4 --context 64 -o wide
+llm-train -q -m wide --steps 20 --batch 64 --lr 2e-3 -o trained train.shard
+printf '{"text":"%s"}\n' 'the kernel' 'memory is low when' back >prompts
+
+# texts OPTIONS: of all prompts, without what is rounded in them
+texts () {
+	llm-generate "$@" -n 20 -T 0.8 prompts >written && sed 's/"mean_logprob.*//' written
+}
+for type in q4_0 q8_0 q4_k_m
+do
+	llm-quantize -q -t $type -o $type.gguf trained/latest
+	texts -m $type.gguf >cpu
+	exits 0 "three texts by $type on cuda" texts -d cuda -m $type.gguf
+	prints 'are those of cpu' <cpu
+	cp written $type.texts
+done
+exits 0 'one text at a time' llm-generate -d cuda -m q4_k_m.gguf -n 20 -T 0.8 --parallel 1 prompts
+prints 'is the same' <q4_k_m.texts
 done_testing

@@ -145,12 +145,10 @@ free_operands(struct operands *o)
 
 /* Rows [at, at + m) of the product into got, a copy of c; false: it failed. */
 static bool
-run(const char *isa, int threads, bool strict, const struct qcase *s, const struct operands *o,
-    int64_t at, int64_t m, void *got)
+run_on(struct dev *d, const struct qcase *s, const struct operands *o, int64_t at, int64_t m,
+    void *got)
 {
 	struct err err = { 0 };
-	struct team *team = must(team_new(threads, &err));
-	struct dev *d = dev_open(isa, team, strict ? DEV_STRICT : 0, &err);
 	int64_t size_a = dtype_size(s->a_type), size_c = dtype_size(s->c_type);
 	int64_t bytes = dtype_bytes(types[s->t].type, o->n_b);
 	int32_t count = (int32_t)m;
@@ -184,7 +182,19 @@ run(const char *isa, int threads, bool strict, const struct qcase *s, const stru
 	dev_download(d, got, c, m * s->ldc * size_c);
 	good = dev_wait(d, &err) == 0 && good;
 	if (!good)
-		printf("# %s: %s\n", isa, err.msg);
+		printf("# %s: %s\n", dev_info(d)->name, err.msg);
+	return good;
+}
+
+static bool
+run(const char *isa, int threads, bool strict, const struct qcase *s, const struct operands *o,
+    int64_t at, int64_t m, void *got)
+{
+	struct err err = { 0 };
+	struct team *team = must(team_new(threads, &err));
+	struct dev *d = must(dev_open(isa, team, strict ? DEV_STRICT : 0, &err));
+	bool good = run_on(d, s, o, at, m, got);
+
 	dev_close(d);
 	team_free(team);
 	return good;
@@ -389,6 +399,60 @@ test_grouped(void)
 	ok(good, "products of groups");
 }
 
+/* ---- a GPU ---- */
+
+/* As on a processor; one row, eight and thirty alone are multiplied in other ways than 39. */
+static bool
+gpu_agrees(struct dev *d, const struct qcase *s, const struct operands *o)
+{
+	static const int64_t rows[] = { 1, 8, 30 };
+	int64_t row = s->ldc * dtype_size(s->c_type), at = 0;
+	char *got = must(malloc((size_t)(s->m * row))), *other = must(malloc((size_t)(s->m * row)));
+	bool good = run_on(d, s, o, 0, s->m, got) && all_agree(s, o, got);
+
+	for (int i = 0; i < 3 && good && at + rows[i] <= s->m; at += rows[i++])
+		good = run_on(d, s, o, at, rows[i], other) &&
+		    memcmp(got + at * row, other, (size_t)(rows[i] * row)) == 0;
+	if (!good)
+		printf("# %s: %lldx%lldx%lld\n", dtype_name(types[s->t].type), (long long)s->m,
+		    (long long)s->n, (long long)s->k);
+	free(got);
+	free(other);
+	return good;
+}
+
+/* Rows and columns that fill no tile, k that fills no unit and no segment, rows of any place. */
+static void
+test_gpu(void)
+{
+	static const struct { int64_t m, n, k; } shape[] = { { 7, 21, 768 }, { 39, 70, 1280 } };
+	struct err err = { 0 };
+	struct team *team = must(team_new(1, &err));
+	struct dev *d = dev_open("cuda", team, 0, &err);
+
+	for (int t = 0; t < TYPES && d != NULL; t++) {
+		bool good = true;
+		char what[64];
+
+		for (int i = 0; i < 2 && good; i++) {
+			int64_t block = dtype_block(types[t].type), k = shape[i].k;
+			struct qcase s = { .t = t, .m = shape[i].m, .n = shape[i].n,
+				.k = block == 32 ? k - 96 : k, .lda = k + i, .ldb = k + block,
+				.ldc = shape[i].n + 3, .tb = true, .add = i == 0, .bias = i == 1,
+				.alpha = 0.5, .a_type = i == 0 ? DTYPE_BF16 : DTYPE_F32,
+				.c_type = i == 0 ? DTYPE_F32 : DTYPE_BF16 };
+			struct operands o = operands_of(&s);
+
+			good = gpu_agrees(d, &s, &o);
+			free_operands(&o);
+		}
+		snprintf(what, sizeof(what), "products with %s on a GPU", dtype_name(types[t].type));
+		ok(good, what);
+	}
+	dev_close(d);
+	team_free(team);
+}
+
 /* ---- heads ---- */
 
 /* Of rows of heads, each by its own matrix, at once or one after the other. */
@@ -493,6 +557,8 @@ test_embed(void)
 	for (int i = 0; i < ISAS; i++)
 		for (int t = 0; t < TYPES && is_here(isas[i]); t++)
 			good = good && embeds(isas[i], t, t % 2 == 0 ? DTYPE_F32 : DTYPE_BF16);
+	for (int t = 0; t < TYPES && is_here("cuda"); t++)
+		good = good && embeds("cuda", t, t % 2 == 0 ? DTYPE_F32 : DTYPE_BF16);
 	ok(good, "rows of quantized tables");
 }
 
@@ -526,6 +592,8 @@ test_spoiled(void)
 		if (is_here(isas[i]))
 			good = good && spoils_one(isas[i], NAN) && spoils_one(isas[i], INFINITY) &&
 			    spoils_one(isas[i], -INFINITY);
+	if (is_here("cuda"))
+		good = good && spoils_one("cuda", NAN) && spoils_one("cuda", INFINITY);
 	ok(good, "what is not finite spoils its row alone");
 }
 
@@ -671,6 +739,7 @@ main(void)
 	test_products();
 	test_large();
 	test_grouped();
+	test_gpu();
 	test_heads();
 	test_embed();
 	test_spoiled();

@@ -17,7 +17,7 @@
 #include "dev/cuda/driver.h"
 #include "dev/cuda/run.h"
 
-/* What kernels the images hold: name, or name_f32, name_bf16, name_f16. */
+/* What kernels the images hold: name, or one of each type: name_f32, name_q4_0 ... */
 #define CUDA_ENTRIES(X)								\
 	X(fill) X(cast) X(add) X(axpby) X(dropout) X(act) X(act_bwd) X(softcap)	\
 	X(glu) X(glu_bwd) X(scale) X(slice)					\
@@ -36,6 +36,7 @@
 	X(conv) X(conv_state) X(seq_ends) X(conv_dx) X(conv_dw) X(scan)		\
 	X(scan_back) X(scan_back_many) X(scan_bc)				\
 	X(hadamard)								\
+	X(quant_round) X(qmatmul_few) X(qmatmul_many)				\
 	X(guard) X(adamw) X(lion) X(momentum) X(normalize) X(update) X(ema) X(swap)
 
 #define X(name) E_##name,
@@ -97,7 +98,7 @@ struct cuda {
 	struct cuda_memory memory;
 	CUmodule	*module;
 	int		 n_modules;
-	CUfunction	 fn[E_COUNT][4];
+	CUfunction	 fn[E_COUNT][DTYPE_COUNT];
 	struct cuda_up	 up;
 	struct cuda_down down;
 	dptr		 note, scratch;

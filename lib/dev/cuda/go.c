@@ -1,5 +1,6 @@
 #include "dev/cuda/launch.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #define X(name) [E_##name] = #name,
@@ -8,24 +9,29 @@ static const char *const entry_names[E_COUNT] = { CUDA_ENTRIES(X) };
 
 enum { SHARED_ANYWAY = 48 << 10 };	/* what a kernel may have without asking */
 
-/* Of a type in names and tables; NONE: no template. */
-static int
-type_index(dtype type)
+/* "rope_bf16"; of no type the entry's alone. */
+static void
+name_of(char name[64], enum cuda_entry entry, dtype type)
 {
-	return type == DTYPE_F32 ? 1 : type == DTYPE_BF16 ? 2 : type == DTYPE_F16 ? 3 : 0;
+	int n = snprintf(name, 64, "%s", entry_names[entry]);
+
+	if (type == DTYPE_NONE)
+		return;
+	snprintf(name + n, 64 - (size_t)n, "_%s", dtype_name(type));
+	for (char *p = name + n; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
 }
 
 static CUfunction
 function(struct cuda *c, enum cuda_entry entry, dtype type, int shared)
 {
-	static const char *const suffix[] = { "", "_f32", "_bf16", "_f16" };
-	CUfunction *fn = &c->fn[entry][type_index(type)];
+	CUfunction *fn = &c->fn[entry][type];
 	CUresult r = CUDA_ERROR_NOT_FOUND;
 	char name[64];
 
 	if (*fn != NULL)
 		return *fn;
-	snprintf(name, sizeof(name), "%s%s", entry_names[entry], suffix[type_index(type)]);
+	name_of(name, entry, type);
 	for (int i = 0; i < c->n_modules && r == CUDA_ERROR_NOT_FOUND; i++)
 		r = c->drv.cuModuleGetFunction(fn, c->module[i], name);
 	if (cuda_ok(c, r, name) && shared > SHARED_ANYWAY)

@@ -63,7 +63,8 @@ static void
 embed(struct cuda *c, const struct k_embed *a)
 {
 	cuda_check_index(c, K_EMBED, NOTE_ID, a->id, a->t, 0, a->v);
-	cuda_go(c, K_EMBED, E_embed, a->type, cuda_rows(c, a->t.cap), a);
+	cuda_go(c, K_EMBED, E_embed, dtype_block(a->w_type) > 1 ? a->w_type : a->type,
+	    cuda_rows(c, a->t.cap), a);
 }
 
 static void
@@ -142,6 +143,10 @@ matmul(struct cuda *c, const struct k_matmul *a)
 	struct cuda_grid g = cuda_tiles(cuda_over(a->n, TILE), cuda_over(a->m.cap, TILE));
 	bool half = a->a_type == a->b_type && a->a_type != DTYPE_F32;
 
+	if (dtype_block(a->b_type) > 1) {
+		cuda_qmatmul(c, a);
+		return;
+	}
 	cuda_go(c, K_MATMUL, E_matmul, half ? a->a_type : DTYPE_NONE, g, a);
 	if (a->sumsq.at != 0 && g.x * g.y > 0)
 		add_parts(c, K_MATMUL, a->sumsq, (struct dim){ .cap = g.x * g.y }, 1, true);
@@ -271,6 +276,8 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 	case K_SCALE_BWD:
 		return column_bytes(a->scale_bwd.dw, a->scale_bwd.f.t, a->scale_bwd.f.c);
 	case K_MATMUL:
+		if (dtype_block(a->matmul.b_type) > 1)
+			return cuda_qmatmul_bytes(&a->matmul);
 		return a->matmul.sumsq.at == 0 ? 0 : cuda_over(a->matmul.n, TILE) *
 		    cuda_over(a->matmul.m.cap, TILE) * (int64_t)sizeof(double);
 	case K_ATTENTION:
@@ -303,7 +310,11 @@ blocks_of(int kernel, const union dev_args *a)
 	case K_ATTENTION:	t = a->attention.kv_type; break;
 	default:		t = DTYPE_NONE;
 	}
-	return t != DTYPE_NONE && dtype_block(t) > 1 ? t : DTYPE_NONE;
+	if (t == DTYPE_NONE || dtype_block(t) == 1)
+		return DTYPE_NONE;
+	if (kernel == K_EMBED || (kernel == K_MATMUL && a->matmul.tb))
+		return cuda_has_blocks(t) ? DTYPE_NONE : t;
+	return t;
 }
 
 int

@@ -87,4 +87,9 @@ int64_t cuda_adafactor_bytes(const struct k_adafactor *a);
 cuda_launcher cuda_attention, cuda_attention_bwd;
 int64_t cuda_attention_bytes(const struct k_attention *a);
 
+/* Products with blocks: are there kernels for the type?  Bytes of scratch. */
+bool cuda_has_blocks(dtype t);
+int64_t cuda_qmatmul_bytes(const struct k_matmul *a);
+void cuda_qmatmul(struct cuda *c, const struct k_matmul *a);
+
 #endif

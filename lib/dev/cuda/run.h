@@ -73,4 +73,28 @@ sort_chunk(int64_t n)
 enum { FLASH_SEGMENT = 256, FLASH_SPLIT = 128 };
 struct cuda_flash { struct k_attention a; int64_t tokens, segments; };
 
+/*
+ * Activations rounded for products with blocks (launch_quant.c).  Groups of eight
+ * rows lie together: of each 32 of k they have 8 times 32 bytes, words i and
+ * i + 4 side by side, as a lane multiplies them; and in another place one of these
+ * for each row.  start is what the integers of a part of 16 begin with (of 32:
+ * the first), or where there are least values what those are multiplied by.
+ */
+enum { QUANT_K = 32, QUANT_ROWS = 8 };
+struct cuda_rounded { float scale; int32_t start[2], none; };
+
+/* q and to = a (M, K) of type; w = d (level - zero) + m in parts of so many */
+struct cuda_round {
+	dptr a, q, to; dtype type; struct dim m; int64_t k, lda; int32_t part, zero, least;
+};
+
+/* A product with blocks: what it is, and the rounded activations. */
+struct cuda_qmatmul { struct k_matmul p; dptr q, to; };
+
+/*
+ * Up to QUANT_FEW rows are few; many are multiplied QUANT_TILE at a time.  Sums
+ * are of so many segments of k, which are whole units.
+ */
+enum { QUANT_FEW = 32, QUANT_TILE = 32, QUANT_UNIT = 256, SEGMENTS = 4 };
+
 #endif

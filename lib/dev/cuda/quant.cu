@@ -1,0 +1,127 @@
+/* Rows of blocks as floats, and activations rounded to multiply with them. */
+#include "dev/cuda/quant.cuh"
+
+/* y[0..4) = scale times elements 4 i to 4 i + 3 of a row */
+template <typename Q> DEVICE void
+decode_four(float (&y)[4], const uint8_t *row, int64_t i, float scale)
+{
+	const uint8_t *x = row + i / (Q::BLOCK / 4) * Q::BYTES;
+	int word = (int)(i % (Q::BLOCK / 4));
+	uint32_t q = Q::word(x, word);
+	struct quant_scale s = Q::scale(x, word * 4 / Q::PART);
+
+	for (int e = 0; e < 4; e++) {
+		y[e] = __fmul_rn(s.d, (float)((int)(q >> 8 * e & 255) - Q::ZERO));
+		if (Q::LEAST)
+			y[e] = __fadd_rn(y[e], s.m);
+		y[e] = __fmul_rn(y[e], scale);
+	}
+}
+
+/* A block of threads takes a row at a time; one whose id is outside was noted, and is left alone. */
+template <typename Q> DEVICE void
+embed_blocks(const struct k_embed &a, const struct cuda_run &r)
+{
+	int64_t rows = rows_of(a.t, r);
+
+	for (int64_t t = blockIdx.x; t < rows; t += gridDim.x) {
+		int32_t id = at<int32_t>(a.id)[t];
+
+		if (id < 0 || id >= a.v)
+			continue;
+		for (int64_t i = threadIdx.x; i < a.c / 4; i += THREADS) {
+			float y[4];
+
+			decode_four<Q>(y, at<const uint8_t>(a.w) + id * bytes_of<Q>(a.c), i,
+			    (float)a.scale);
+			for (int e = 0; e < 4; e++)
+				put_as(a.type, a.y, t * a.c + 4 * i + e, y[e]);
+		}
+	}
+}
+
+#define EMBED(type, name, ...) ONE(embed_##name, k_embed) { embed_blocks<name>(a, r); }
+QUANT_BLOCKS(EMBED)
+
+/* ---- activations ---- */
+
+template <typename T> struct alignas(4 * sizeof(T)) four {
+	T	x[4];
+};
+
+/* Elements from i on, of rows that may begin anywhere. */
+template <typename T> DEVICE void
+load_four(float (&y)[4], const T *x)
+{
+	struct four<T> v;
+
+	if ((uint64_t)x % sizeof(v) == 0) {
+		v = *(const struct four<T> *)x;
+	} else {
+		for (int e = 0; e < 4; e++)
+			v.x[e] = x[e];
+	}
+	for (int e = 0; e < 4; e++)
+		y[e] = get(&v.x[e]);
+}
+
+/* The largest magnitude of 8 lanes; bits are compared, so a NaN is the largest. */
+DEVICE float
+most_of(const float (&x)[4])
+{
+	int32_t most = 0;
+
+	for (int e = 0; e < 4; e++)
+		most = max(most, __float_as_int(x[e]) & INT32_MAX);
+	for (int o = 1; o < 8; o *= 2)
+		most = max(most, __shfl_xor_sync(~0u, most, o));
+	return __int_as_float(most);
+}
+
+/* What a product's integers begin with, or what least values are multiplied by. */
+DEVICE int32_t
+start_of(const struct cuda_round &a, int32_t sum, float scale)
+{
+	return a.least ? __float_as_int(scale * (float)sum) : MAGIC_BITS - a.zero * sum;
+}
+
+/*
+ * Eight lanes take 32 elements, four each.  Where there are many rows those that a
+ * tile has beyond them are zeros.  A NaN or an infinity makes the scale
+ * one, and with it all results of the row.
+ */
+template <typename T> DEVICE void
+quant_round(const struct cuda_round &a, const struct cuda_run &r)
+{
+	int64_t blocks = a.k / QUANT_K, m = rows_of(a.m, r);
+	int64_t n = (m > QUANT_FEW ? (m + QUANT_TILE - 1) / QUANT_TILE * QUANT_TILE : m) * blocks * 8;
+
+	for (int64_t e = first_of_all(); e - lane() < n; e += step_of_all()) {
+		int64_t row = e / 8 / blocks, b = e / 8 % blocks;
+		int64_t to = (row / QUANT_ROWS * blocks + b) * QUANT_ROWS + row % QUANT_ROWS;
+		int i = (int)(e % 8);
+		float x[4] = { 0 }, most, scale, inverse;
+		int32_t sum, other;
+		uint32_t q = 0;
+
+		if (row < m)
+			load_four(x, at<T>(a.a) + row * a.lda + b * QUANT_K + 4 * i);
+		most = most_of(x);
+		scale = most / 127;
+		inverse = most > 0x1p-100f ? 127 / most : 0;
+		for (int k = 0; k < 4; k++)
+			q |= (uint32_t)(__float2int_rn(__fmul_rn(x[k], inverse)) & 255) << 8 * k;
+		sum = __dp4a((int)q, 0x01010101, 0);
+		sum += __shfl_xor_sync(~0u, sum, 1);
+		sum += __shfl_xor_sync(~0u, sum, 2);
+		other = __shfl_xor_sync(~0u, sum, 4);
+		if (e >= n)
+			continue;
+		at<uint32_t>(a.q)[to * 8 + i % 4 * 2 + i / 4] = q;
+		sum += a.part == QUANT_K ? other : 0;
+		if (i == 0)
+			at<int4>(a.to)[to] = make_int4(__float_as_int(scale),
+			    start_of(a, sum, scale), start_of(a, other, scale), 0);
+	}
+}
+TYPED(quant_round, cuda_round)
