@@ -12,7 +12,7 @@ fi
 cd "$tmp" || exit 1
 export LD_LIBRARY_PATH="$driver"
 
-for unit in dev kernels matmul qmatmul attention optim moe scan
+for unit in dev kernels matmul qmatmul attention optim moe scan fakequant
 do
 	(cd "${data%/tests/data}" && exec "$BUILD/tests/unit/t_$unit") >out 2>err
 	result "$unit: each kernel beside the CPU's, with no finding" $?

@@ -207,6 +207,17 @@ ONE(layernorm, a->layernorm.type, cuda_warps(c, a->layernorm.t.cap))
 ONE(hadamard, a->hadamard.type,
     cuda_warps(c, cuda_over(a->hadamard.t.cap * a->hadamard.c, a->hadamard.n)))
 LAUNCH(guard) { cuda_go(c, kernel, E_guard, DTYPE_NONE, cuda_tiles(1, 1), &a->guard); }
+LAUNCH(fake_quant)
+{
+	const struct k_fake_quant *q = &a->fake_quant;
+	int64_t block = dtype_block(q->blocks), n = q->rows * q->c / block;
+
+	if (block == 256)
+		cuda_go(c, kernel, E_fake_quant_large, DTYPE_NONE, cuda_rows(c, n), q);
+	else
+		cuda_go(c, kernel, E_fake_quant_small, DTYPE_NONE, cuda_blocks(c, n, THREADS / 16),
+		    q);
+}
 LAUNCH(dot) { dot(c, kernel, &a->dot); }
 LAUNCH(bias_bwd)
 {
@@ -232,7 +243,7 @@ static cuda_launcher *const launches[K_COUNT] = {
 	[K_MOMENTUM] = launch_momentum, [K_NORMALIZE] = launch_normalize,
 	[K_UPDATE] = launch_update, [K_EMA] = launch_ema, [K_SWAP] = launch_swap,
 	[K_CONV] = cuda_conv, [K_CONV_BWD] = cuda_conv_bwd, [K_SCAN] = cuda_scan,
-	[K_SCAN_BWD] = cuda_scan_bwd,
+	[K_SCAN_BWD] = cuda_scan_bwd, [K_FAKE_QUANT] = launch_fake_quant,
 	[K_HADAMARD] = launch_hadamard, [K_ADAFACTOR] = cuda_adafactor,
 	[K_ROUTE] = cuda_route, [K_ROUTE_BWD] = cuda_route_bwd,
 	[K_ROUTE_SORT] = cuda_route_sort, [K_ROUTE_SUM] = cuda_route_sum,
