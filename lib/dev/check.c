@@ -360,6 +360,10 @@ dev_serves(const char *device, int kernel, const union dev_args *a, struct err *
 	case K_UPDATE:
 		return check_update(device, kernel, a->update.p_out, a->update.p_type, DTYPE_F32,
 		    err);
+	case K_COLLECTIVE:
+		if (!is_float(a->collective.type) && a->collective.type != DTYPE_I32)
+			return bad_type(device, kernel, a->collective.type, err);
+		return 0;
 	case K_SWAP:
 		return check_update(device, kernel, a->swap.p_out, a->swap.p_type, DTYPE_F32, err);
 	default:

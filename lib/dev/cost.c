@@ -265,6 +265,8 @@ flat_bytes(struct dev *dev, int kernel, const union dev_args *a)
 		return count(dev, a->dot.n) * size(a->dot.type) * (a->dot.b.at != 0 ? 2 : 1);
 	case K_SUMSQ:
 		return (double)a->sumsq.n * size(a->sumsq.type);
+	case K_COLLECTIVE:
+		return 2 * (double)a->collective.n * size(a->collective.type);
 	default:
 		return update_bytes(kernel, a) + row_bytes(dev, kernel, a);
 	}

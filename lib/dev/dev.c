@@ -25,7 +25,7 @@ static const char *const kernel_names[K_COUNT] = {
 	[K_ROUTE] = "route", [K_ROUTE_BWD] = "route_bwd", [K_ROUTE_SORT] = "route_sort",
 	[K_ROUTE_SUM] = "route_sum", [K_BALANCE] = "balance", [K_BALANCE_BIAS] = "balance_bias",
 	[K_COMBINE] = "combine", [K_COMBINE_BWD] = "combine_bwd", [K_SLICE] = "slice",
-	[K_SCALE] = "scale", [K_SCALE_BWD] = "scale_bwd",
+	[K_SCALE] = "scale", [K_SCALE_BWD] = "scale_bwd", [K_COLLECTIVE] = "collective",
 };
 
 const char *
@@ -95,6 +95,12 @@ dev_peak(struct dev *dev, dtype weights)
 	if (dtype_block(weights) > 1 && info->peak_int8 > 0)
 		return info->peak_int8;
 	return weights == DTYPE_BF16 && info->peak_bf16 > 0 ? info->peak_bf16 : info->peak_f32;
+}
+
+int
+dev_join(struct dev *dev, struct comm *comm, struct err *err)
+{
+	return comm != NULL && dev->ops->join != NULL ? dev->ops->join(dev, comm, err) : 0;
 }
 
 int

@@ -42,6 +42,7 @@ struct dim {
 	int64_t	each;		/* rows for each one counted by n, 0: 1 (heads of q/k norm) */
 };
 
+struct comm;
 struct dev;
 struct profile;
 union dev_args;		/* dev/kernels.h, as is enum dev_kernel */
@@ -75,6 +76,12 @@ const struct dev_info *dev_info(struct dev *dev);	/* measures the peak on first 
 
 /* FLOP/s of products with weights of a type: of the instructions that they ask for. */
 double dev_peak(struct dev *dev, dtype weights);
+
+/*
+ * The collectives of a communicator (dev/comm.h), which outlives the device, are
+ * to run here.  All ranks do it.  Return 0 or -1.
+ */
+int dev_join(struct dev *dev, struct comm *comm, struct err *err);
 
 /* Bytes a second that all threads read, write, and copy (both counted) beyond the caches. */
 struct dev_bandwidth {
@@ -126,6 +133,7 @@ struct dev_ops {
 	void	(*close)(struct dev *dev);
 	void	(*measure)(struct dev *dev, struct dev_info *info);
 	int	(*bandwidth)(struct dev *dev, struct dev_bandwidth *b, struct err *err);
+	int	(*join)(struct dev *dev, struct comm *comm, struct err *err);	/* or NULL */
 	dptr	(*alloc)(struct dev *dev, int64_t bytes, struct err *err);
 	void	(*free)(struct dev *dev, dptr p);
 	dptr	(*import)(struct dev *dev, const void *p, int64_t bytes, struct err *err);

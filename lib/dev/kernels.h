@@ -18,6 +18,7 @@
 #ifndef DEV_KERNELS_H
 #define DEV_KERNELS_H
 
+#include "dev/comm.h"
 #include "dev/dev.h"
 #include "dev/kernels_optim.h"
 #include "dev/kernels_moe.h"
@@ -35,7 +36,7 @@ enum dev_kernel {
 	K_MOMENTUM, K_NORMALIZE, K_UPDATE, K_EMA, K_SWAP,
 	K_ROUTE, K_ROUTE_BWD, K_ROUTE_SORT, K_ROUTE_SUM, K_BALANCE, K_BALANCE_BIAS,
 	K_COMBINE, K_COMBINE_BWD, K_SLICE,
-	K_SCALE, K_SCALE_BWD, K_FAKE_QUANT,
+	K_SCALE, K_SCALE_BWD, K_FAKE_QUANT, K_COLLECTIVE,
 	K_COUNT
 };
 
@@ -322,9 +323,7 @@ struct k_sumsq { dptr out, x; dtype type; int64_t n; };
  * Columns by numbers of their own, all wide: y (T, C) = alpha x w r + bias; w, r
  * and bias (C) may each be 0, which is ones, or no bias.
  */
-struct k_scale {
-	dptr y, x, w, r, bias; dtype type; struct dim t; int64_t c; double alpha;
-};
+struct k_scale { dptr y, x, w, r, bias; dtype type; struct dim t; int64_t c; double alpha; };
 
 /* dx [+]= alpha dy w r, dw += alpha r times the sum over t of dy x; either may be 0 */
 struct k_scale_bwd { struct k_scale f; dptr dx, dw, dy; bool add; };
@@ -384,6 +383,7 @@ union dev_args {
 	struct k_scale scale;
 	struct k_scale_bwd scale_bwd;
 	struct k_fake_quant fake_quant;
+	struct k_collective collective;
 };
 
 /* "matmul", for messages and profiles. */

@@ -360,7 +360,7 @@ measurable(int kernel)
 {
 	return kernel == K_MATMUL || kernel == K_ATTENTION || kernel == K_ATTENTION_BWD ||
 	    kernel == K_BIAS_BWD || kernel == K_RMSNORM_BWD || kernel == K_LAYERNORM_BWD ||
-	    kernel == K_SCAN_BWD || kernel == K_ROUTE_SUM;
+	    kernel == K_SCAN_BWD || kernel == K_ROUTE_SUM || kernel == K_COLLECTIVE;
 }
 
 static int64_t

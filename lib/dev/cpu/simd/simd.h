@@ -32,7 +32,7 @@ cpu_kernel OF_ISA(k_ema), OF_ISA(k_swap);
 cpu_kernel OF_ISA(k_route), OF_ISA(k_route_bwd), OF_ISA(k_route_sort), OF_ISA(k_route_sum);
 cpu_kernel OF_ISA(k_balance), OF_ISA(k_balance_bias);
 cpu_kernel OF_ISA(k_combine), OF_ISA(k_combine_bwd), OF_ISA(k_slice);
-cpu_kernel OF_ISA(k_scale), OF_ISA(k_scale_bwd);
+cpu_kernel OF_ISA(k_scale), OF_ISA(k_scale_bwd), OF_ISA(k_collective);
 
 /* n rounds of SPIN_CHAINS independent chains of multiply-adds. */
 enum { SPIN_CHAINS = 12, SPIN_STEPS = 16 };

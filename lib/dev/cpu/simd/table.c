@@ -74,6 +74,7 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 		[K_SLICE] = OF_ISA(k_slice),
 		[K_SCALE] = OF_ISA(k_scale),
 		[K_SCALE_BWD] = OF_ISA(k_scale_bwd),
+		[K_COLLECTIVE] = OF_ISA(k_collective),
 	},
 	.spin = OF_ISA(spin),
 	.spin_flops = (int64_t)2 * VW * SPIN_CHAINS * SPIN_STEPS,
