@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "dev/profile.h"
 #include "tool/settings.h"
 
@@ -95,6 +96,8 @@ const struct opt train_options[] = {
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cpu:base ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)",
 	    .min = 1, .max = TEAM_MAX },
+	{ 0, "wait", OPT_TIME, AT(wait), "TIME", "for other ranks to come (5m)",
+	    .min = 0, .max = 1e9 },
 	{ 0, "dry-run", OPT_FLAG, AT(dry), .help = "print sizes, memory and FLOPs; train nothing" },
 	{ 0, "profile", OPT_STR, AT(profile), "FILE",
 	    "time each kernel: a trace, and a table at the end" },
@@ -199,12 +202,51 @@ settings(const struct train *o, bool given)
 	return s;
 }
 
-/* Open or start the run, with the settings it was started with, and its data. */
+/* Meet the other ranks, if a launcher started any.  Only the first is heard of. */
+static void
+meet(struct train *o)
+{
+	struct ranks r;
+	struct err err;
+
+	if (ranks_find(&r, getenv, &err) < 0)
+		tool_fail(NULL, &err);
+	if (r.size == 1)
+		return;
+	if ((o->comm = comm_open(&r, o->wait, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (r.rank == 0)
+		return;
+	o->quiet = true;
+	o->profile = NULL;
+}
+
+/* All that the ranks must have in common. */
+static void
+compare_ranks(struct train *o)
+{
+	char *text = json_dumps(o->run.settings, JSON_COMPACT | JSON_SORT_KEYS);
+	struct err err;
+
+	if (text == NULL)
+		tool_die("out of memory");
+	if (comm_same(o->comm, hash64(str_of(text)), "settings", &err) < 0 ||
+	    comm_same(o->comm, (uint64_t)o->run.step, "checkpoints", &err) < 0)
+		tool_fail(o->output, &err);
+	free(text);
+}
+
+/*
+ * Open or start the run, with the settings it was started with, and its data.
+ * Other ranks than the first read what that one wrote.
+ */
 static void
 open_run(struct train *o, char **files)
 {
-	unsigned flags = (o->go_on ? RUN_CONTINUE : 0) | (o->override ? RUN_OVERRIDE : 0) |
-	    (o->type != NULL ? RUN_BASE : 0) | (o->dry ? RUN_LOOK : 0);
+	bool first = comm_rank(o->comm) == 0;
+	unsigned flags = (o->go_on || !first ? RUN_CONTINUE : 0) |
+	    (o->override ? RUN_OVERRIDE : 0) | (o->type != NULL ? RUN_BASE : 0) |
+	    (o->dry || !first ? RUN_LOOK : 0);
 	json_t *given, *all;
 	struct err err;
 
@@ -216,7 +258,8 @@ open_run(struct train *o, char **files)
 	all = settings(o, false);
 	if (given == NULL || all == NULL)
 		tool_die("out of memory");
-	if (run_open(&o->run, o->output, given, all, files, flags, complain, &err) < 0)
+	if ((!first && comm_barrier(o->comm, &err) < 0) || run_open(&o->run, o->output, given,
+	    all, files, flags, first ? complain : NULL, &err) < 0)
 		tool_fail(NULL, &err);
 	if (settings_put(o->tool, o, o->run.settings, &err) < 0)
 		tool_fail(o->output, &err);
@@ -224,8 +267,10 @@ open_run(struct train *o, char **files)
 	json_decref(all);
 	if (o->steps == 0 && o->epochs == 0)
 		tool_usage("no --steps N and no --epochs X");
-	if (run_data(&o->run, (uint64_t)o->seed, !o->no_shuffle, o->weights, &err) < 0)
+	if (run_data(&o->run, (uint64_t)o->seed, !o->no_shuffle, o->weights, &err) < 0 ||
+	    (first && comm_barrier(o->comm, &err) < 0))
 		tool_fail(NULL, &err);
+	compare_ranks(o);
 }
 
 /* The run's adapter, or a new one; NULL without. */
@@ -256,7 +301,7 @@ read_options(struct train *o, struct train_options *to)
 	struct err err;
 
 	*to = (struct train_options){
-		.batch = o->batch, .micro = o->micro,
+		.comm = o->comm, .batch = o->batch, .micro = o->micro,
 		.schedule = { .peak = o->rate, .floor = o->floor, .decay = o->decay_part },
 		.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .decay = o->decay,
 		.ema = o->ema, .z_loss = o->z_loss, .clip = o->clip, .spike = o->spike,
@@ -328,70 +373,90 @@ print_plan(struct train *o, struct dev *dev, const struct train_options *to)
 	    (long long)samples, (long long)r.kernels, (long long)r.host);
 }
 
+/* What a run is asked for besides; only the first rank is. */
+static struct run_options
+run_options(struct train *o)
+{
+	return (struct run_options){
+		.comm = o->comm, .steps = o->steps, .save_every = o->save_every,
+		.save_seconds = o->save_time,
+		.valid_every = o->valid_every > 0 ? o->valid_every : o->save_every,
+		.max_seconds = o->max_time, .keep = o->keep, .patience = o->patience,
+		.sample_every = comm_rank(o->comm) == 0 ? o->sample_every : 0, .sample = sample,
+		.wish = wish, .extra = copy_tokenizer, .progress = progress, .ctx = o,
+	};
+}
+
+static enum run_end
+train(struct train *o, struct dev *dev, const struct train_options *to)
+{
+	struct run_options ro = run_options(o);
+	struct trainer *t = make_trainer(o, dev, to);
+	struct profile *profile = NULL;
+	enum run_end end = RUN_DONE;
+	struct err err;
+
+	if (ro.sample_every > 0 && (o->sampling = sampling_new(&o->m, model_from(o), o->prompt,
+	    (uint64_t)o->seed, &err)) == NULL)
+		tool_fail("--sample-every", &err);
+	progress_start(&o->progress, 1);
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGUSR1, on_signal);
+	if (o->profile != NULL && (profile = profile_start(dev, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (run_train(&o->run, t, &ro, &end, &err) < 0) {
+		tool_progress(NULL, o->quiet, o->verbose);
+		tool_fail(o->output, &err);
+	}
+	tool_progress(NULL, o->quiet, o->verbose);
+	if (profile != NULL && profile_report(profile, o->m.params.compute, o->profile,
+	    stderr, &err) < 0)
+		tool_fail(NULL, &err);
+	sampling_free(o->sampling);
+	trainer_free(t);
+	return end;
+}
+
 int
 train_main(const struct tool *tool, const char *const *kept, int argc, char **argv,
     struct train *o)
 {
 	char **files = tool_start(tool, argc, argv, o);
 	enum run_end end = RUN_DONE;
-	struct profile *profile = NULL;
 	struct train_options to;
 	struct team *team;
 	struct dev *dev;
-	struct trainer *t = NULL;
 	struct err err;
-	int ret = 0;
 
 	o->tool = tool;
 	o->kept = kept;
+	meet(o);
 	open_run(o, files);
 	open_adapter(o);
 	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
-	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL)
+	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
+	    dev_join(dev, o->comm, &err) < 0)
 		tool_fail(NULL, &err);
 	read_options(o, &to);
-	if (o->dry) {
+	if (!o->dry)
+		end = train(o, dev, &to);
+	else if (comm_rank(o->comm) == 0)
 		print_plan(o, dev, &to);
-	} else {
-		struct run_options ro = {
-			.steps = o->steps, .save_every = o->save_every,
-			.save_seconds = o->save_time,
-			.valid_every = o->valid_every > 0 ? o->valid_every : o->save_every,
-			.max_seconds = o->max_time, .keep = o->keep, .patience = o->patience,
-			.sample_every = o->sample_every, .sample = sample,
-			.wish = wish, .extra = copy_tokenizer, .progress = progress, .ctx = o,
-		};
-
-		t = make_trainer(o, dev, &to);
-		if (o->sample_every > 0 && (o->sampling = sampling_new(&o->m,
-		    model_from(o), o->prompt,
-		    (uint64_t)o->seed, &err)) == NULL)
-			tool_fail("--sample-every", &err);
-		progress_start(&o->progress, 1);
-		signal(SIGTERM, on_signal);
-		signal(SIGINT, on_signal);
-		signal(SIGUSR1, on_signal);
-		if (o->profile != NULL && (profile = profile_start(dev, &err)) == NULL)
-			tool_fail(NULL, &err);
-		ret = run_train(&o->run, t, &ro, &end, &err);
-	}
-	tool_progress(NULL, o->quiet, o->verbose);
-	if (ret < 0)
+	if (comm_barrier(o->comm, &err) < 0)
 		tool_fail(o->output, &err);
-	if (profile != NULL && profile_report(profile, o->m.params.compute, o->profile,
-	    stderr, &err) < 0)
-		tool_fail(NULL, &err);
-	sampling_free(o->sampling);
-	trainer_free(t);
 	adapter_free(o->m.adapter);
 	model_free(&o->m);
 	run_close(&o->run);
 	dev_close(dev);
 	team_free(team);
+	comm_close(o->comm);
 	if (end == RUN_STOPPED) {
-		/* Die of the signal, so that the caller knows. */
-		signal(got_stop, SIG_DFL);
-		raise(got_stop);
+		/* Die of the signal, so that the caller knows; another rank may have had it. */
+		int sig = got_stop != 0 ? got_stop : SIGTERM;
+
+		signal(sig, SIG_DFL);
+		raise(sig);
 	}
 	return tool_finish(0);
 }

@@ -3,8 +3,9 @@
  *
  * Reads rows of tokens, trains a model on them, and leaves a run: a log, and
  * checkpoints that are model directories, or adapters' when there is an adapter
- * (its type is set).  A tool is its table of options, the group train_options
- * among them, TRAIN_DEFAULTS, and train_main().
+ * (its type is set).  Processes that a launcher started together (dev/ranks.h)
+ * train one model, of which the first writes.  A tool is its table of options,
+ * the group train_options among them, TRAIN_DEFAULTS, and train_main().
  */
 #ifndef TOOL_TRAIN_H
 #define TOOL_TRAIN_H
@@ -29,7 +30,7 @@ struct train {
 	/* of this call only */
 	const char	*output, *device, *profile, *recompute;
 	int64_t		 threads;
-	double		 max_time;
+	double		 max_time, wait;
 	bool		 go_on, override, dry, quiet, verbose;
 	/* of adapters, settings of the run too; type NULL: all of the model is trained */
 	const char	*type, *targets, *rank_pattern, *alpha_pattern;
@@ -40,6 +41,7 @@ struct train {
 	const struct tool *tool;
 	const char *const *kept;
 	int64_t		 tokens;	/* of all steps */
+	struct comm	*comm;		/* NULL: alone */
 	struct run	 run;
 	struct model	 m;
 	struct progress	 progress;
@@ -56,7 +58,7 @@ extern const struct opt train_options[];
 	.dtype = "fp32", .recompute = "none", .schedule = "cosine", .warmup = -1, \
 	.floor = 0.1, .decay_part = 0.2, .beta1 = -1, .beta2 = -1, .eps = 1e-8, \
 	.decay = 0.1, .clip = 1, .spike = 20, .router_aux = -1, .balance_rate = -1, \
-	.ahead = -1, .seed = 1, .save_time = 900, .keep = 3, .prompt = ""
+	.ahead = -1, .seed = 1, .save_time = 900, .keep = 3, .prompt = "", .wait = 300
 
 /* Run the tool; kept: its own settings that a run keeps, or NULL.  The exit status. */
 int train_main(const struct tool *tool, const char *const *kept, int argc, char **argv,

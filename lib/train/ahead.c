@@ -110,6 +110,12 @@ ahead_end(struct ahead *a, struct tape *t, const struct model_io *io)
 		tape_download(t, io->ahead[n].loss, &a->loss[n], 1);
 }
 
+int
+ahead_count(struct ahead *a, struct comm *comm, struct err *err)
+{
+	return a != NULL ? comm_sum(comm, a->targets, AHEAD_MAX, err) : 0;
+}
+
 double
 ahead_loss(const struct ahead *a, const struct model_io *io)
 {

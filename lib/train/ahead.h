@@ -24,8 +24,9 @@ void ahead_begin(struct ahead *a, struct tape *t, const struct model_io *io);
 void ahead_upload(struct ahead *a, struct tape *t, const struct model_io *io,
     const struct batch *b, double weight);
 
-/* Queue: the losses; and their mean over layers, nats a target, once waited for. */
+/* Queue: the losses; their targets; and their mean over layers, nats a target, once waited for. */
 void ahead_end(struct ahead *a, struct tape *t, const struct model_io *io);
+int ahead_count(struct ahead *a, struct comm *comm, struct err *err);	/* of all ranks */
 double ahead_loss(const struct ahead *a, const struct model_io *io);
 
 #endif

@@ -74,7 +74,7 @@ launches_add(struct launches *l, int kernel, const union dev_args *args)
 	l->list[l->n++].args = *args;
 }
 
-static int
+int
 launches_check(const struct launches *l, struct dev *dev, struct err *err)
 {
 	if (l->failed)
@@ -85,10 +85,10 @@ launches_check(const struct launches *l, struct dev *dev, struct err *err)
 	return 0;
 }
 
-static void
-launches_run(const struct launches *l, struct dev *dev)
+void
+launches_run(const struct launches *l, struct dev *dev, const char *phase)
 {
-	dev_mark(dev, "update", "");
+	dev_mark(dev, phase, "");
 	for (int i = 0; i < l->n; i++)
 		dev_launch(dev, l->list[i].kernel, &l->list[i].args);
 }
@@ -341,7 +341,7 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 void
 optim_update(struct optim *o, struct dev_step *step)
 {
-	launches_run(&o->update, o->dev);
+	launches_run(&o->update, o->dev, "update");
 	dev_download(o->dev, step, o->step, sizeof(*step));
 }
 
@@ -360,5 +360,5 @@ optim_sumsq(const struct optim *o)
 void
 optim_swap(struct optim *o)
 {
-	launches_run(&o->swap, o->dev);
+	launches_run(&o->swap, o->dev, "update");
 }

@@ -15,6 +15,9 @@ struct launches {
 };
 
 void launches_add(struct launches *l, int kernel, const union dev_args *args);
+int launches_check(const struct launches *l, struct dev *dev, struct err *err);
+/* Queue; phase: of a profile. */
+void launches_run(const struct launches *l, struct dev *dev, const char *phase);
 
 /* What the optimizer remembers of one parameter; addresses are 0 where there is none. */
 struct slot {

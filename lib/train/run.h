@@ -35,7 +35,7 @@ enum {
 	RUN_CONTINUE = 1,		/* go on when it exists */
 	RUN_OVERRIDE = 2,		/* take changed settings */
 	RUN_BASE = 4,			/* its model is needed to go on, too */
-	RUN_LOOK = 8,			/* nothing is written: to tell what a run would be */
+	RUN_LOOK = 8,			/* nothing is written: another rank does it, or nobody */
 };
 
 /*
@@ -59,15 +59,19 @@ int run_open(struct run *r, const char *dir, const json_t *given, const json_t *
 int run_data(struct run *r, uint64_t seed, bool shuffle, const char *weights, struct err *err);
 void run_close(struct run *r);
 
-/* Append a line to log.jsonl; takes the reference. */
+/* Append a line to log.jsonl, or nothing with RUN_LOOK; takes the reference. */
 int run_log(struct run *r, json_t *line, struct err *err);
 
 #define RUN_SHARDS 4096			/* shards of one run, at most */
 
-/* What stops or saves a run from outside; the tool's signal handlers know. */
-enum run_wish { RUN_GO, RUN_SAVE, RUN_STOP };
+/*
+ * What stops or saves a run from outside; the tool's signal handlers know.  The
+ * strongest wish of all ranks counts: RUN_ENOUGH is that max_seconds are over.
+ */
+enum run_wish { RUN_GO, RUN_SAVE, RUN_ENOUGH, RUN_STOP };
 
 struct run_options {
+	struct comm *comm;		/* the trainer's; only rank 0 writes */
 	int64_t	steps;
 	int64_t	valid_every, save_every, sample_every;	/* steps; 0: at the end only, never */
 	double	save_seconds, max_seconds;		/* 0: no such limit */

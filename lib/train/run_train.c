@@ -33,7 +33,7 @@ save(struct going *g, struct err *err)
 	int64_t step = trainer_state(g->trainer)->step;
 	struct checkpoint *c;
 
-	if (g->saved == step)
+	if (g->saved == step || comm_rank(g->o->comm) != 0)
 		return 0;
 	if ((c = checkpoint_begin(g->run->dir, step, err)) == NULL)
 		return -1;
@@ -72,7 +72,7 @@ validate(struct going *g, struct err *err)
 	if (run_log(g->run, line, err) < 0)
 		return -1;
 	/* The best is kept, so it must be on disk. */
-	if (s->best_step != s->step)
+	if (s->best_step != s->step || comm_rank(g->o->comm) != 0)
 		return 0;
 	if (save(g, err) < 0)
 		return -1;
@@ -158,6 +158,22 @@ advance(struct going *g, double peak, struct err *err)
 	return 0;
 }
 
+/* The strongest wish of any rank. */
+static int
+ask(struct going *g, enum run_wish *wish, struct err *err)
+{
+	const struct run_options *o = g->o;
+	int64_t most = o->wish != NULL ? o->wish(o->ctx) : RUN_GO;
+
+	if (most < RUN_ENOUGH && o->max_seconds > 0 &&
+	    progress_now() - g->start >= o->max_seconds)
+		most = RUN_ENOUGH;
+	if (comm_max(o->comm, &most, err) < 0)
+		return -1;
+	*wish = (enum run_wish)most;
+	return 0;
+}
+
 int
 run_train(struct run *run, struct trainer *t, const struct run_options *o,
     enum run_end *end, struct err *err)
@@ -170,13 +186,15 @@ run_train(struct run *run, struct trainer *t, const struct run_options *o,
 	g.saved_at = g.start;
 	*end = RUN_DONE;
 	while (s->step < o->steps) {
-		enum run_wish wish = o->wish != NULL ? o->wish(o->ctx) : RUN_GO;
+		enum run_wish wish;
 
+		if (ask(&g, &wish, err) < 0)
+			return -1;
 		if (o->patience > 0 && s->worse >= o->patience)
 			*end = RUN_EARLY;
 		else if (wish == RUN_STOP)
 			*end = RUN_STOPPED;
-		else if (o->max_seconds > 0 && progress_now() - g.start >= o->max_seconds)
+		else if (wish == RUN_ENOUGH)
 			*end = RUN_TIME;
 		if (*end != RUN_DONE)
 			break;

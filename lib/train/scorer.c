@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "train/share.h"
+
 struct scorer {
 	struct tape	*tape;
 	struct model_io	 io;
@@ -87,21 +89,39 @@ score_finish(struct score_report *r, double nats)
 	r->bits_per_byte = r->source_bytes > 0 ? nats / log(2) / (double)r->source_bytes : 0;
 }
 
+/* What ranks scored, to what all of them did. */
+static int
+add_up(struct comm *comm, double *nats, struct score_report *r, struct err *err)
+{
+	int64_t n[] = { r->tokens, r->targets, r->source_bytes };
+
+	if (comm_sum_f64(comm, nats, 1, err) < 0 || comm_sum(comm, n, 3, err) < 0)
+		return -1;
+	r->tokens = n[0];
+	r->targets = n[1];
+	r->source_bytes = n[2];
+	return 0;
+}
+
 int
-scorer_rows(struct scorer *s, struct loader *rows, struct score_report *r, struct err *err)
+scorer_rows(struct scorer *s, struct loader *rows, struct comm *comm, struct score_report *r,
+    struct err *err)
 {
 	const struct shard_info *info = loader_info(rows);
 	int64_t per = s->batch.cap_tokens / info->row_len;
+	struct row_range own = share_rows(comm, info->rows);
 	double nats = 0;
 
 	*r = (struct score_report){ 0 };
-	for (int64_t i = 0; i < info->rows; i += per) {
-		int64_t n = info->rows - i < per ? info->rows - i : per;
+	for (int64_t i = 0; i < own.n; i += per) {
+		int64_t n = own.n - i < per ? own.n - i : per;
 
-		if (loader_rows(rows, i, n, &s->batch, err) < 0 ||
+		if (loader_rows(rows, own.first + i, n, &s->batch, err) < 0 ||
 		    scorer_batch(s, &s->batch, &nats, r, err) < 0)
 			return -1;
 	}
+	if (add_up(comm, &nats, r, err) < 0)
+		return -1;
 	score_finish(r, nats);
 	return 0;
 }

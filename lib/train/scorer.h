@@ -24,7 +24,8 @@ int scorer_batch(struct scorer *s, const struct batch *b, double *nats,
 /* Set the report's rates from its sums. */
 void score_finish(struct score_report *r, double nats);
 
-/* All rows of the loader, in file order. */
-int scorer_rows(struct scorer *s, struct loader *rows, struct score_report *r, struct err *err);
+/* All rows of the loader, in file order; each of comm's ranks takes a part of them. */
+int scorer_rows(struct scorer *s, struct loader *rows, struct comm *comm,
+    struct score_report *r, struct err *err);
 
 #endif

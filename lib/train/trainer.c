@@ -10,6 +10,7 @@
 #include "train/balance.h"
 #include "train/optim.h"
 #include "train/scorer.h"
+#include "train/share.h"
 
 enum {
 	MICRO = 8192,			/* tokens a pass unless told */
@@ -24,6 +25,7 @@ struct trainer {
 	struct tape	*tape;
 	struct model_io	 io;
 	struct optim	*optim;
+	struct share	*share;		/* NULL: alone */
 	struct ahead	*ahead;		/* NULL: one token only */
 	struct scorer	*scorer;
 	struct batch	 batch;
@@ -56,15 +58,17 @@ recompute_parse(const char *name, unsigned *recompute, struct err *err)
 	return 0;
 }
 
-/* Rows of a pass. */
+/* Rows of a pass: no more than this rank's part of the largest step. */
 static int64_t
 pass_rows(const struct train_options *o, int64_t len)
 {
 	int64_t rows = (o->micro > 0 ? o->micro : MICRO) / len, most = o->batch;
+	int64_t ranks = comm_size(o->comm);
 
 	for (int i = 0; i < o->ramp.n; i++)
 		most = o->ramp.part[i].tokens > most ? o->ramp.part[i].tokens : most;
-	rows = rows > most / len ? most / len : rows;
+	most = (most / len + ranks - 1) / ranks;
+	rows = rows > most ? most : rows;
 	return rows > 0 ? rows : 1;
 }
 
@@ -147,6 +151,9 @@ trainer_new(struct model *model, struct loader *train, struct loader *valid,
 		goto fail;
 	if ((t->optim = optim_new(&model->params, t->io.loss->data, &t->o, err)) == NULL)
 		goto fail;
+	if (o->comm != NULL && (t->share = share_new(o->comm, &model->params, &t->io,
+	    optim_sumsq(t->optim), err)) == NULL)
+		goto fail;
 	if (valid != NULL) {
 		if (loader_info(valid)->row_len > cap)
 			cap = loader_info(valid)->row_len;
@@ -165,6 +172,7 @@ trainer_free(struct trainer *t)
 	if (t == NULL)
 		return;
 	scorer_free(t->scorer);
+	share_free(t->share);
 	optim_free(t->optim);
 	ahead_free(t->ahead);
 	tape_free(t->tape);
@@ -280,19 +288,19 @@ train_memory_usual(const struct config *c, struct dev *dev, struct train_memory 
 	return ret;
 }
 
-/* The rows of a step. */
-struct row_range { int64_t first, n; };
-
+/* This rank's rows of a step. */
 static struct row_range
 rows_of(const struct trainer *t)
 {
 	int64_t len = loader_info(t->train)->row_len, step = t->state.step;
+	struct row_range own = share_rows(t->o.comm,
+	    ramp_tokens(&t->o.ramp, t->o.batch, step) / len);
 
-	return (struct row_range){ ramp_before(&t->o.ramp, t->o.batch, step) / len,
-	    ramp_tokens(&t->o.ramp, t->o.batch, step) / len };
+	own.first += ramp_before(&t->o.ramp, t->o.batch, step) / len;
+	return own;
 }
 
-/* What is in them, and the first row of the last pass that has tokens. */
+/* What is in those of all ranks, and the first row of its last pass that has tokens, or -1. */
 struct row_counts { int64_t targets, tokens, last; };
 
 /*
@@ -302,6 +310,8 @@ struct row_counts { int64_t targets, tokens, last; };
 static int
 count_rows(struct trainer *t, struct row_range rows, struct row_counts *c, struct err *err)
 {
+	int64_t sum[2] = { 0, 0 };
+
 	*c = (struct row_counts){ .last = -1 };
 	for (int64_t i = (rows.n - 1) / t->micro_rows * t->micro_rows; i >= 0;
 	    i -= t->micro_rows) {
@@ -309,11 +319,15 @@ count_rows(struct trainer *t, struct row_range rows, struct row_counts *c, struc
 
 		if (loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
 			return -1;
-		if (c->tokens == 0 && t->batch.tokens > 0)
+		if (sum[1] == 0 && t->batch.tokens > 0)
 			c->last = i;
-		c->targets += t->batch.targets;
-		c->tokens += t->batch.tokens;
+		sum[0] += t->batch.targets;
+		sum[1] += t->batch.tokens;
 	}
+	if (comm_sum(t->o.comm, sum, 2, err) < 0)
+		return -1;
+	c->targets = sum[0];
+	c->tokens = sum[1];
 	return 0;
 }
 
@@ -385,7 +399,7 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 	if (t->state.loss_scale > 0)
 		weight *= t->state.loss_scale;
 	optim_begin(t->optim, &t->state, rate, c.targets);
-	tape_zero_grads(t->tape, c.tokens > 0);
+	tape_zero_grads(t->tape, c.last >= 0);
 	ahead_begin(t->ahead, t->tape, &t->io);
 	balance_begin(t->tape, &t->io,
 	    c.tokens > 0 ? weight * (double)c.targets / (double)c.tokens : 0);
@@ -394,15 +408,17 @@ trainer_step(struct trainer *t, struct train_report *r, struct err *err)
 
 		if (i > 0 && loader_batch(t->train, rows.first + i, n, &t->batch, err) < 0)
 			return -1;
-		if (i == c.last)
+		if (i == c.last && t->share == NULL)
 			tape_measure_grads(t->tape, optim_sumsq(t->optim));
 		t->pass = rows.first + i;
 		pass(t, weight);
 	}
+	if (t->share != NULL)
+		share_add(t->share);
 	ahead_end(t->ahead, t->tape, &t->io);
 	optim_update(t->optim, &step);
 	balance_end(t->model, t->tape, &t->io, optim_step(t->optim), t->o.balance_rate, routers);
-	if (dev_wait(t->model->dev, err) < 0)
+	if (dev_wait(t->model->dev, err) < 0 || ahead_count(t->ahead, t->o.comm, err) < 0)
 		return -1;
 	t->state.step++;
 	t->state.updates = step.step;
@@ -438,7 +454,7 @@ validate_ema(struct trainer *t, double *loss, struct err *err)
 	if (!trainer_ema(t))
 		return 0;
 	optim_swap(t->optim);
-	ret = scorer_rows(t->scorer, t->valid, &r, err);
+	ret = scorer_rows(t->scorer, t->valid, t->o.comm, &r, err);
 	optim_swap(t->optim);
 	*loss = r.loss;
 	return ret;
@@ -449,7 +465,8 @@ trainer_validate(struct trainer *t, struct score_report *r, double *ema_loss, st
 {
 	struct train_state *s = &t->state;
 
-	if (scorer_rows(t->scorer, t->valid, r, err) < 0 || validate_ema(t, ema_loss, err) < 0)
+	if (scorer_rows(t->scorer, t->valid, t->o.comm, r, err) < 0 ||
+	    validate_ema(t, ema_loss, err) < 0)
 		return -1;
 	if (isfinite(r->loss) && (s->best_step == 0 || r->loss < s->best_loss)) {
 		s->best_loss = r->loss;

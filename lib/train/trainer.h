@@ -2,11 +2,11 @@
  * trainer - one model, one optimizer, steps
  *
  * A step takes the next samples of the loader, in passes of at most micro
- * tokens whose gradients add up, and one AdamW update.  The loss is the sum
- * over target tokens divided by the number of targets of the whole step,
- * however it is cut into passes.  The step's decisions (clipping, skipping a
- * step that is not finite or spikes, the loss scale of fp16) are made on the
- * device.
+ * tokens whose gradients add up, and one AdamW update.  Of several ranks each
+ * takes its part of the samples (train/share.h).  The loss is the sum over
+ * target tokens divided by the number of targets of the whole step, however it
+ * is cut.  The step's decisions (clipping, skipping a step that is not finite or
+ * spikes, the loss scale of fp16) are made on the device.
  *
  * All state is in the model, the optimizer's moments and struct train_state,
  * so that a checkpoint resumes to the very bytes of an uninterrupted run.
@@ -35,6 +35,7 @@ int compute_parse(const char *name, dtype *type, struct err *err);
 int recompute_parse(const char *name, unsigned *recompute, struct err *err);
 
 struct train_options {
+	struct comm *comm;	/* of ranks that train together, borrowed; NULL: alone */
 	enum optimizer optimizer;
 	dtype	moments;	/* F32 (or NONE), BF16, U8; Adafactor's are small, and F32 */
 	int64_t	batch;		/* tokens a step, a multiple of the row length */
@@ -74,8 +75,8 @@ struct train_report {
 	double	loss;		/* nats a target */
 	double	norm;		/* of the gradient, before clipping */
 	double	rate;
-	double	flops;		/* at full rows: 3 forward passes' worth */
-	int64_t	tokens, targets;
+	double	flops;		/* of this rank, at full rows: 3 forward passes' worth */
+	int64_t	tokens, targets;	/* of all ranks */
 	int	skip;		/* 0, or why: enum skip */
 	bool	routed;		/* there are experts, and these, a token's mean: nn/moe.h */
 	double	balance, router_z;
