@@ -85,13 +85,15 @@ seen(const struct k_attention *a, int64_t queries, int64_t keys)
 	return n;
 }
 
+/* Pairs of a query and a key that it sees, and keys of all sequences. */
 static double
-pairs(struct dev *dev, const struct k_attention *a)
+pairs(struct dev *dev, const struct k_attention *a, double *keys)
 {
-	int64_t seqs = (int64_t)count(dev, a->seqs), each;
+	int64_t seqs = (int64_t)count(dev, a->seqs), each, most;
 	int32_t *cu = calloc((size_t)seqs + 1, sizeof(*cu)), *len = NULL;
 	double n = 0;
 
+	*keys = 0;
 	if (seqs > 0 && cu != NULL && fetch(dev, a->cu_seqlens, cu, seqs + 1)) {
 		len = calloc((size_t)seqs, sizeof(*len));
 		if (len == NULL || !fetch(dev, a->key_len, len, seqs)) {
@@ -100,11 +102,15 @@ pairs(struct dev *dev, const struct k_attention *a)
 		}
 		for (int64_t s = 0; s < seqs; s++) {
 			each = cu[s + 1] - cu[s];
-			n += seen(a, each, len != NULL ? len[s] : each);
+			most = len != NULL ? len[s] : each;
+			n += seen(a, each, most);
+			*keys += (double)most;
 		}
 	} else if (seqs > 0) {
 		each = a->t.cap / seqs;
-		n = (double)seqs * seen(a, each, each);
+		most = a->block_table.at != 0 ? a->max_blocks * a->block_size : each;
+		n = (double)seqs * seen(a, each, most);
+		*keys = (double)seqs * (double)most;
 	}
 	free(len);
 	free(cu);
@@ -114,14 +120,14 @@ pairs(struct dev *dev, const struct k_attention *a)
 static void
 attention(struct dev *dev, const struct k_attention *a, bool back, struct dev_cost *cost)
 {
-	double rows = count(dev, a->t), s = size(a->type);
+	double rows = count(dev, a->t), keys, n = pairs(dev, a, &keys);
 	double q = rows * (double)(a->heads * a->d_qk), o = rows * (double)(a->heads * a->d_v);
-	double kv = rows * (double)(a->kv_heads * (a->d_qk + a->d_v));
+	double kv = keys * (double)(a->kv_heads * (a->d_qk + a->d_v));
 
 	/* Two products forward; backward makes the scores again and has four more. */
-	cost->flops = pairs(dev, a) * (double)a->heads *
+	cost->flops = n * (double)a->heads *
 	    (double)(back ? 6 * a->d_qk + 4 * a->d_v : 2 * a->d_qk + 2 * a->d_v);
-	cost->bytes = (q + o + kv) * s * (back ? 2 : 1);
+	cost->bytes = ((q + o) * size(a->type) + kv * size(a->kv_type)) * (back ? 2 : 1);
 	snprintf(cost->shape, sizeof(cost->shape), "%" PRId64 "/%" PRId64 " of %" PRId64,
 	    a->heads, a->kv_heads, a->d_qk);
 }

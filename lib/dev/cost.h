@@ -17,7 +17,7 @@ struct dev_cost {
 
 /*
  * Counts are read from the device, which waits for it; with dev NULL they are
- * the capacities, and sequences equally long.
+ * the capacities, sequences equally long, and a paged cache full.
  */
 void dev_cost(struct dev *dev, int kernel, const union dev_args *a, struct dev_cost *cost);
 

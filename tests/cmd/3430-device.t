@@ -19,12 +19,43 @@ exits 2 'a GPU that is not there' llm-bench -d cuda:999 peak
 grep -q "^llm-bench: cuda:999: .*\(use -d cpu\|the driver sees [0-9]* GPU\)" err
 result 'says what to do' $?
 
-# refuses DRIVER DEVICE DESCRIPTION MESSAGE
+# refuses DRIVER DEVICE DESCRIPTION MESSAGE; the CPU is there all the same
 refuses () {
 	exits 2 "$3" env LD_LIBRARY_PATH="$1" llm-bench -d "$2" peak
 	grep -q "^llm-bench: $2: $4" err
 	result "$3: the message" $?
+	for device in cpu auto
+	do
+		LD_LIBRARY_PATH=$1 llm-bench -j 1 -d $device peak 2>err | grep -q '^fp32' && ! test -s err
+		result "$3: -d $device" $?
+	done
 }
+
+# On a machine that has neither toolkit nor driver.
+if test $kernels = yes && ! ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1'
+then
+	mkdir nothing
+	all=$PATH
+	PATH=$(dirname "$(command -v llm-bench)"):/usr/bin:/bin
+	refuses nothing cuda 'no toolkit and no driver' 'no libcuda.so.1 on this machine: .* use -d cpu'
+	PATH=$all
+fi
+
+# Tools that were made where no nvcc was.
+if ! grep -q fsanitize "$BUILD/config" && pkg-config --exists libarchive
+then
+	echo 'const void *const cuda_images[] = { 0 };' >images.c
+	mkdir bare
+	libs=$(sed -n 's/^NEED := //p' "$data/../../GNUmakefile")
+	# shellcheck disable=SC2046,SC2086 # compilers and libraries are words
+	$CC -o bare/llm-bench "$BUILD/cmd/llm-bench.o" images.c "$BUILD/libllm.a" \
+	    $(pkg-config --libs $libs) -lpthread -ldl -lm 2>err
+	result 'a library without kernels is linked' $?
+	exits 2 'a build without kernels' bare/llm-bench -d cuda peak
+	grep -q '^llm-bench: cuda: this build has no CUDA kernels: .* use -d cpu' err
+	result 'says how to get them' $?
+	exits 0 'and takes the CPU' bare/llm-bench -j 1 -d auto peak
+fi
 
 # The toolkit has a library of that name, to link with, which is no driver.
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
@@ -34,7 +65,6 @@ then
 	mkdir stub
 	ln -s "$stub" stub/libcuda.so.1
 	refuses stub cuda "the toolkit's stub" "libcuda.so.1 is the CUDA toolkit's stub.* use -d cpu"
-	exits 0 'auto passes over it' env LD_LIBRARY_PATH=stub llm-bench -j 1 -d auto peak
 fi
 
 # A driver without a GPU, one that is too old, and one with a GPU of another time.

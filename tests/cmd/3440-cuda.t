@@ -3,14 +3,8 @@
 # kernel, then whole steps of training and of writing.
 . "$(dirname "$0")/../lib.sh"
 exec </dev/null
-driver=$BUILD/tests/cuda
-if ! test -e "$driver/libcuda.so.1"
-then
-	echo '1..0 # SKIP no nvcc, so no kernels'
-	exit 0
-fi
+on_cuda
 cd "$tmp" || exit 1
-export LD_LIBRARY_PATH="$driver"
 
 for unit in dev kernels matmul qmatmul attention optim moe scan fakequant
 do

@@ -5,11 +5,12 @@
  *
  *	global  KERNEL  PLACE  requests  sectors  ideal
  *	shared  KERNEL  PLACE  requests  ways
- *	launch  KERNEL  launches  blocks  threads  dynamic  instructions  flops
+ *	launch  KERNEL  launches  blocks  threads  dynamic  instructions  flops  sm
  *
  * PLACE is "file:line", and where that was inlined, "file:line file:line".  Ways are the
  * worst of all requests; threads and dynamic shared memory are the most of all launches;
- * instructions are those of warps, and flops those of matrix instructions.
+ * instructions are those of warps, flops those of matrix instructions, and sm is what the
+ * PTX is for.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,10 +178,10 @@ lint_write(struct module *m)
 		struct account *a = k->account;
 
 		if (f != NULL && a != NULL && a->launches != 0) {
-			fprintf(f, "launch\t%s\t%llu\t%llu\t%u\t%u\t%llu\t%llu\n", k->name,
+			fprintf(f, "launch\t%s\t%llu\t%llu\t%u\t%u\t%llu\t%llu\t%d\n", k->name,
 			    (unsigned long long)a->launches, (unsigned long long)a->blocks,
 			    a->threads, a->dynamic, (unsigned long long)a->executed,
-			    (unsigned long long)a->flops);
+			    (unsigned long long)a->flops, m->sm);
 			for (int j = 0; j < k->n_code; j++)
 				write_line(f, k, &k->code[j], &a->at[j]);
 		}

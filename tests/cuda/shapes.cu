@@ -84,3 +84,10 @@ together(const unsigned *x, unsigned *y, unsigned *total)
 	__syncthreads();
 	y[5 * t + 4] = seen[t % 8] + 100 * __syncthreads_count(v % 2);
 }
+
+/* One load of 16 bytes, for those who count them in machine code. */
+extern "C" __global__ void
+wide(const int4 *x, int4 *y)
+{
+	y[threadIdx.x] = x[threadIdx.x];
+}

@@ -35,6 +35,7 @@ extern const struct hot_case {
 	int	kernel;
 	void	(*make)(struct hot *h, union dev_args *a, const struct hot_size *z);
 	bool	typed;			/* in F32 and BF16, or as it is */
+	double	tol;			/* of F32 beside the CPU; 0: 1e-5 of the largest */
 } hot_cases[];
 extern const int hot_case_count;
 

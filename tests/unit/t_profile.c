@@ -25,6 +25,12 @@ costs(void)
 	a.attention.window = 2;
 	dev_cost(NULL, K_ATTENTION, &a, &c);
 	ok(c.flops == 2 * (1 + 2 + 2) * 2 * 4 * 4, "a window");
+	a.attention = (struct k_attention){ .t = { .cap = 2 }, .seqs = { .cap = 2 }, .heads = 2,
+	    .kv_heads = 1, .d_qk = 4, .d_v = 4, .causal = true, .type = DTYPE_F32,
+	    .kv_type = DTYPE_BF16, .block_table = { 256 }, .max_blocks = 3, .block_size = 16 };
+	dev_cost(NULL, K_ATTENTION, &a, &c);
+	ok(c.flops == 2 * 48 * 2 * 2 * 8 && c.bytes == 2 * 2 * 8 * 4 + 2 * 48 * 8 * 2,
+	    "a query each, of what a cache holds");
 	a = (union dev_args){ .adamw = { .n = 100, .moments = DTYPE_F32 } };
 	dev_cost(NULL, K_ADAMW, &a, &c);
 	ok(c.flops == 0 && c.bytes == 2800, "an update reads the gradient, and reads and writes three arrays");

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """One training step by PyTorch: a contestant of tests/bench/train.py.
 
-torch_step.py MODEL ROWS CONTEXT THREADS MODE: loads config.json and
+torch_step.py MODEL ROWS CONTEXT THREADS MODE [DEVICE]: loads config.json and
 model.safetensors of a directory that llm-init made (gpt2 or llama), takes a
 step, and then one for each line of standard input: forward, backward, AdamW.
 Prints milliseconds and the loss.  MODE is [compile-]fp32, -amp (autocast to
-bf16) or -bf16 (weights, activations and moments in bf16).
+bf16) or -bf16 (weights, activations and moments in bf16); DEVICE cpu or cuda.
 """
 import json
 import os
@@ -13,6 +13,7 @@ import sys
 import time
 
 directory, rows, context, threads, mode = sys.argv[1:6]
+device = (sys.argv[6:] or ['cpu'])[0]
 rows, context, threads = int(rows), int(context), int(threads)
 os.environ['OMP_NUM_THREADS'] = os.environ['MKL_NUM_THREADS'] = str(threads)
 
@@ -73,8 +74,8 @@ class Llama(Model):
     def forward(self, token, target):
         c = self.c
         d = c.get('head_dim') or c['hidden_size'] // c['num_attention_heads']
-        pos = torch.arange(token.shape[1], dtype=torch.float32)
-        angle = torch.outer(pos, c['rope_theta'] ** (-torch.arange(0, d, 2) / d))
+        pos = torch.arange(token.shape[1], dtype=torch.float32, device=device)
+        angle = torch.outer(pos, c['rope_theta'] ** (-torch.arange(0, d, 2, device=device) / d))
         cos, sin = angle.cos().repeat(1, 2), angle.sin().repeat(1, 2)
         x = self.p('model.embed_tokens.weight')[token]
         for i in range(c['num_hidden_layers']):
@@ -128,7 +129,8 @@ def main():
     config, model = build()
     stream = [[token(r * (context + 1) + t, config['vocab_size'])
                for t in range(context + 1)] for r in range(rows)]
-    data = torch.tensor(stream)
+    data = torch.tensor(stream).to(device)
+    model.to(device)
     x, y = data[:, :-1].contiguous(), data[:, 1:].contiguous()
     if mode.endswith('bf16'):
         model.bfloat16()
@@ -141,10 +143,12 @@ def main():
     def step():
         start = time.perf_counter()
         optimizer.zero_grad()
-        with torch.autocast('cpu', torch.bfloat16, enabled=mode.endswith('amp')):
+        with torch.autocast(device, torch.bfloat16, enabled=mode.endswith('amp')):
             loss = run(x, y)
         loss.backward()
         optimizer.step()
+        if device == 'cuda':
+            torch.cuda.synchronize()
         return (time.perf_counter() - start) * 1e3, loss.item()
 
     if sys.stdin.isatty():
