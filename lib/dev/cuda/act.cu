@@ -101,19 +101,41 @@ glu(const struct k_glu &a, const struct cuda_run &r)
 }
 TYPED(glu, k_glu)
 
-/* Two outputs, which may be the inputs: an element is read before either is written. */
+/* Two outputs, which may be the inputs: what is read is so before either is written. */
+template <typename T, int N> DEVICE void
+glu_grads(enum dev_act act, T *dgate, T *dup, const T *dy, const T *gate, const T *up)
+{
+	struct alignas(N * sizeof(T)) some { T x[N]; };
+	some g = *(const some *)gate, u = *(const some *)up, d = *(const some *)dy;
+
+#pragma unroll
+	for (int j = 0; j < N; j++) {
+		float slope, y = get(&d.x[j]), s = act_of(act, get(&g.x[j]), &slope);
+
+		put(&g.x[j], y * get(&u.x[j]) * slope);
+		put(&u.x[j], y * s);
+	}
+	*(some *)dgate = g;
+	*(some *)dup = u;
+}
+
+/* A block takes a row at a time. */
 template <typename T> DEVICE void
 glu_bwd(const struct k_glu_bwd &a, const struct cuda_run &r)
 {
-	int64_t n = rows_of(a.t, r) * a.c;
+	constexpr int EACH = 16 / sizeof(T);
+	int64_t rows = rows_of(a.t, r);
 
-	for (int64_t i = first_of_all(); i < n; i += step_of_all()) {
-		int64_t k = i / a.c * a.ld + i % a.c;
-		float dy = get(at<T>(a.dy) + i), up = get(at<T>(a.up) + k), d;
-		float y = act_of(a.act, get(at<T>(a.gate) + k), &d);
+	for (int64_t t = blockIdx.x; t < rows; t += gridDim.x) {
+		const T *x[4] = { at<T>(a.dy) + t * a.c, at<T>(a.gate) + t * a.ld,
+			at<T>(a.up) + t * a.ld, at<T>(a.dup) + t * a.ld };
+		T *y = at<T>(a.dgate) + t * a.ld, *z = at<T>(a.dup) + t * a.ld;
+		int64_t done = lie_well<T, 4>(y, x) ? a.c / EACH * EACH : 0;
 
-		put(at<T>(a.dup) + k, dy * y);
-		put(at<T>(a.dgate) + k, dy * up * d);
+		for (int64_t i = threadIdx.x * EACH; i < done; i += THREADS * EACH)
+			glu_grads<T, EACH>(a.act, y + i, z + i, x[0] + i, x[1] + i, x[2] + i);
+		for (int64_t i = done + threadIdx.x; i < a.c; i += THREADS)
+			glu_grads<T, 1>(a.act, y + i, z + i, x[0] + i, x[1] + i, x[2] + i);
 	}
 }
 TYPED(glu_bwd, k_glu_bwd)

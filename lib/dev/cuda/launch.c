@@ -197,11 +197,12 @@ LAUNCH(name) { cuda_go(c, kernel, E_##name, type, grid, &a->name); }
 MANY(fill) MANY(copy) MANY(embed) MANY(embed_bwd) MANY(scatter) MANY(rope) MANY(slice)
 MANY(rmsnorm_bwd) MANY(layernorm_bwd) MANY(scale_bwd) MANY(matmul)
 MANY(xent) MANY(xent_bwd) MANY(sumsq)
-ROWS(add) ROWS(act) ROWS(act_bwd) ROWS(softcap) ROWS(dropout) ROWS(scale) ROWS(glu_bwd)
+ROWS(add) ROWS(act) ROWS(act_bwd) ROWS(softcap) ROWS(dropout) ROWS(scale)
 FLAT(axpby, a->axpby.n)
 OPTIM(adamw) OPTIM(lion) OPTIM(momentum) OPTIM(normalize) OPTIM(update) OPTIM(ema) OPTIM(swap)
 ONE(cast, DTYPE_NONE, cuda_elements(c, a->cast.n))
 ONE(glu, a->glu.type, cuda_rows(c, a->glu.t.cap))
+ONE(glu_bwd, a->glu_bwd.type, cuda_rows(c, a->glu_bwd.t.cap))
 ONE(rmsnorm, a->rmsnorm.type, cuda_warps(c, a->rmsnorm.t.cap))
 ONE(layernorm, a->layernorm.type, cuda_warps(c, a->layernorm.t.cap))
 ONE(hadamard, a->hadamard.type,
