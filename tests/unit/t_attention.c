@@ -239,36 +239,52 @@ drawn_backward_agrees(struct kit *k)
 /* ---- what a GPU's kernels differ in ---- */
 
 /* Sizes of heads and their padding, masks, rows that lie badly, segments of 256 keys. */
-static const struct attn_case telling[] = {
-	{ .heads = 4, .kv_heads = 2, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 4,
-	    .cu = { 0, 0, 1, 131, 195 }, .kv_type = DTYPE_BF16 },
-	{ .heads = 3, .kv_heads = 1, .d_qk = 80, .d_v = 80, .causal = true, .seqs = 2,
-	    .cu = { 0, 97, 100 }, .window = 50, .sinks = 4, .kv_type = DTYPE_F16 },
-	{ .heads = 2, .kv_heads = 2, .d_qk = 192, .d_v = 128, .softcap = 2, .seqs = 2,
-	    .cu = { 0, 65, 68 }, .kv_type = DTYPE_BF16 },
-	{ .heads = 1, .kv_heads = 1, .d_qk = 96, .d_v = 256, .causal = true, .seqs = 1,
-	    .cu = { 0, 70 }, .kv_type = DTYPE_F16 },
-	{ .heads = 2, .kv_heads = 1, .d_qk = 44, .d_v = 20, .causal = true, .seqs = 1,
-	    .cu = { 0, 33 }, .ldq = 1, .ldk = 5, .ldo = 3, .kv_type = DTYPE_BF16 },
-	{ .heads = 2, .kv_heads = 2, .d_qk = 24, .d_v = 24, .causal = true, .seqs = 2,
-	    .cu = { 0, 5, 40 }, .kv_type = DTYPE_F32 },
-	{ .heads = 8, .kv_heads = 2, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 4, .paged = true,
+static const struct telling {
+	dtype	act;
+	struct attn_case s;
+} telling[] = {
+	{ DTYPE_BF16, { .heads = 4, .kv_heads = 2, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 4,
+	    .cu = { 0, 0, 1, 131, 195 }, .kv_type = DTYPE_BF16 } },
+	{ DTYPE_F16, { .heads = 3, .kv_heads = 1, .d_qk = 80, .d_v = 80, .causal = true, .seqs = 2,
+	    .cu = { 0, 97, 100 }, .window = 50, .sinks = 4, .kv_type = DTYPE_F16 } },
+	{ DTYPE_BF16, { .heads = 2, .kv_heads = 2, .d_qk = 192, .d_v = 128, .softcap = 2, .seqs = 2,
+	    .cu = { 0, 65, 68 }, .kv_type = DTYPE_BF16 } },
+	{ DTYPE_F16, { .heads = 1, .kv_heads = 1, .d_qk = 96, .d_v = 256, .causal = true, .seqs = 1,
+	    .cu = { 0, 70 }, .kv_type = DTYPE_F16 } },
+	{ DTYPE_BF16, { .heads = 2, .kv_heads = 1, .d_qk = 44, .d_v = 20, .causal = true, .seqs = 1,
+	    .cu = { 0, 33 }, .ldq = 1, .ldk = 5, .ldo = 3, .kv_type = DTYPE_BF16 } },
+	{ DTYPE_F32, { .heads = 2, .kv_heads = 2, .d_qk = 24, .d_v = 24, .causal = true, .seqs = 2,
+	    .cu = { 0, 5, 40 }, .kv_type = DTYPE_F32 } },
+	{ DTYPE_BF16, { .heads = 8, .kv_heads = 2, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 4, .paged = true,
 	    .cu = { 0, 1, 2, 7, 47 }, .key_len = { 530, 20, 261, 300 }, .bias = true,
-	    .kv_type = DTYPE_BF16 },
-	{ .heads = 4, .kv_heads = 1, .d_qk = 128, .d_v = 128, .causal = true, .seqs = 3,
+	    .kv_type = DTYPE_BF16 } },
+	{ DTYPE_F16, { .heads = 4, .kv_heads = 1, .d_qk = 128, .d_v = 128, .causal = true, .seqs = 3,
 	    .paged = true, .cu = { 0, 1, 3, 30 }, .key_len = { 600, 513, 290 }, .window = 100,
-	    .kv_type = DTYPE_F16 },
-	{ .heads = 2, .kv_heads = 2, .d_qk = 256, .d_v = 256, .causal = true, .seqs = 1,
-	    .paged = true, .cu = { 0, 1 }, .key_len = { 300 }, .softcap = 2, .kv_type = DTYPE_BF16 },
-	{ .heads = 2, .kv_heads = 1, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 1,
-	    .paged = true, .cu = { 0, 2 }, .key_len = { 310 }, .kv_type = DTYPE_F32 },
+	    .kv_type = DTYPE_F16 } },
+	{ DTYPE_BF16, { .heads = 2, .kv_heads = 2, .d_qk = 256, .d_v = 256, .causal = true, .seqs = 1,
+	    .paged = true, .cu = { 0, 1 }, .key_len = { 300 }, .softcap = 2, .kv_type = DTYPE_BF16 } },
+	{ DTYPE_F32, { .heads = 2, .kv_heads = 1, .d_qk = 64, .d_v = 64, .causal = true, .seqs = 1,
+	    .paged = true, .cu = { 0, 2 }, .key_len = { 310 }, .kv_type = DTYPE_F32 } },
+	{ DTYPE_F32, { .heads = 4, .kv_heads = 2, .d_qk = 128, .d_v = 128, .causal = true, .seqs = 2,
+	    .paged = true, .cu = { 0, 1, 12 }, .key_len = { 270, 40 }, .kv_type = DTYPE_BF16 } },
+	{ DTYPE_BF16, { .heads = 2, .kv_heads = 1, .d_qk = 96, .d_v = 64, .causal = true, .seqs = 1,
+	    .cu = { 0, 45 }, .window = 20, .kv_type = DTYPE_F32 } },
+	{ DTYPE_F32, { .heads = 1, .kv_heads = 1, .d_qk = 256, .d_v = 256, .seqs = 1, .softcap = 3,
+	    .cu = { 0, 35 }, .kv_type = DTYPE_F32 } },
+	{ DTYPE_BF16, { .heads = 2, .kv_heads = 1, .d_qk = 264, .d_v = 20, .causal = true, .seqs = 1,
+	    .cu = { 0, 33 }, .kv_type = DTYPE_BF16 } },
 };
 
-/* Of a telling case: ld is what rows have beside their heads; 16-bit types round weights too. */
+/*
+ * Of a telling case: ld is what rows have beside their heads.  Tensor cores take
+ * weights and their gradients rounded, so gradients are as far off as rounding again.
+ */
 static bool
-telling_agrees(struct kit *k, const struct attn_case *from)
+telling_agrees(struct kit *k, const struct telling *from)
 {
-	struct attn_case s = *from;
+	struct attn_case s = from->s;
+	bool half = from->act == s.kv_type && from->act != DTYPE_F32;
+	double tol = !half ? 1e-5 : from->act == DTYPE_BF16 ? 0x1p-8 : 0x1p-10;
 
 	s.ldq += s.heads * s.d_qk;
 	s.ldk += s.kv_heads * s.d_qk;
@@ -278,8 +294,8 @@ telling_agrees(struct kit *k, const struct attn_case *from)
 	for (int i = 0; i < s.seqs; i++)
 		s.key_len[i] = s.paged ? s.key_len[i] : s.cu[i + 1] - s.cu[i];
 	lay_blocks(&s);
-	k->act = s.kv_type;
-	return forward_agrees(k, &s, 5e-6) && (s.paged || backward_agrees(k, &s, 1e-5));
+	k->act = from->act;
+	return forward_agrees(k, &s, 5e-6) && (s.paged || backward_agrees(k, &s, tol));
 }
 
 /* ---- the same bits however the work is cut, in every type of cache ---- */
@@ -528,7 +544,7 @@ test_gpu(struct kit *k)
 		ok(telling_agrees(k, &telling[i]), what);
 	}
 	ok(gpu_chunks_agree(DTYPE_BF16, 0, 570) && gpu_chunks_agree(DTYPE_F16, 100, 570) &&
-	    gpu_chunks_agree(DTYPE_F32, 0, 100), "chunks, and batches of them, give the bits of the whole");
+	    gpu_chunks_agree(DTYPE_F32, 0, 280), "chunks, and batches of them, give the bits of the whole");
 }
 
 static void

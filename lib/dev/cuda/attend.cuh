@@ -2,16 +2,23 @@
  * attend - what the kernels of attention share: sequences, masks, tiles
  *
  * Rows are the queries of a sequence for one key head: row r is query r / group
- * of the r % group'th of the heads that read it.  A warp of a tensor core's
- * kernel has ROWS of them, and takes keys in tiles of KEYS at absolute
- * positions; what it finds of a row depends on nothing but that row.
+ * of the r % group'th of the heads that read it.  A warp has ROWS of them,
+ * and takes keys in tiles at absolute positions; what it finds of a row depends
+ * on nothing but that row.
  */
 #ifndef DEV_CUDA_ATTEND_CUH
 #define DEV_CUDA_ATTEND_CUH
 
-#include "dev/cuda/mma.cuh"
+#include "dev/cuda/tiles.cuh"
 
-enum { ROWS = 16, KEYS = 64 };
+enum { ROWS = 16 };
+
+/* Keys of a tile: as many as have room. */
+template <typename T> DEVICE constexpr int
+keys_of(void)
+{
+	return sizeof(T) == 4 ? 32 : 64;
+}
 
 /* ---- sequences and masks ---- */
 
@@ -119,192 +126,33 @@ find_job(struct job *b, const struct k_attention &a, const struct cuda_run &r, i
 	return true;
 }
 
-/* ---- pieces in shared memory ---- */
-
-/* Elements of a row of d: zeros make it whole mma, and a pad keeps ldmatrix from conflicts. */
-DEVICE int
-padded(int d)
-{
-	return (d + 15) / 16 * 16 + 8;
-}
-
-/* Do all pieces of 8 elements, of rows step apart, begin at 16 bytes? */
-template <typename T> DEVICE bool
-lies_wide(const T *x, int64_t step, int d)
-{
-	return (uint64_t)x % 16 == 0 && step % 8 == 0 && d % 8 == 0;
-}
-
-/* 8 elements, of which n are there; the rest is 0.  They come by themselves if all lies wide. */
-template <typename T> DEVICE void
-load_piece(T *to, const T *from, int n, bool wide)
-{
-	if (wide) {
-		copy16(to, from, n > 0);
-		return;
-	}
-#pragma unroll 1
-	for (int i = 0; i < 8; i++) {
-		if (i < n)
-			to[i] = from[i];
-		else
-			put(to + i, 0);
-	}
-}
-
-/*
- * to (n, padded(d)) = rows of x, row r from element where(r) on; zeros where
- * that is negative.  They are there after copies_wait() and a barrier.
- */
-template <typename T, typename F> DEVICE void
-load_rows(T *to, const T *x, int n, int d, bool wide, F where)
-{
-	int ld = padded(d);
-
-#pragma unroll 1
-	for (int r = threadIdx.x / 8; r < n; r += blockDim.x / 8) {
-		int64_t from = where(r);
-
-#pragma unroll 1
-		for (int c = threadIdx.x % 8 * 8; c < ld - 8; c += 64)
-			load_piece(to + r * ld + c, x + (from < 0 || c >= d ? 0 : from + c),
-			    from < 0 ? 0 : d - c, wide);
-	}
-}
-
-/* The reverse, of what all threads see in shared memory. */
-template <typename T, typename F> DEVICE void
-store_rows(T *x, const T *from, int n, int d, bool wide, F where)
-{
-	int ld = padded(d);
-
-	for (int r = threadIdx.x / 8; r < n; r += blockDim.x / 8) {
-		int64_t to = where(r);
-
-		for (int c = threadIdx.x % 8 * 8; to >= 0 && c < d; c += 64) {
-			if (wide)
-				*(pack<T> *)(x + to + c) = *(const pack<T> *)(from + r * ld + c);
-			else
-				for (int i = 0; i < 8 && c + i < d; i++)
-					x[to + c + i] = from[r * ld + c + i];
-		}
-	}
-}
+/* ---- rows of a job ---- */
 
 /* Rows [first, first + n) of a job's heads, of d elements each, and zeros up to tall. */
 template <typename T> DEVICE void
-load_heads(T *to, dptr x, int64_t ld, int d, const struct job &b, int first, int n, int tall)
+load_heads(T *to, dptr x, dtype type, int64_t ld, int d, const struct job &b, int first, int n,
+    int tall)
 {
-	const T *from = at<T>(x) + b.kh * b.group * d;
+	struct rows rows = rows_at<T>(x, type, b.kh * b.group * d, ld, d);
 
-	load_rows(to, from, tall, d, lies_wide(from, ld, d), [&](int r) -> int64_t {
-		int row = first + r;
+	load_rows(to, rows, tall, [&](int i) -> int64_t {
+		int row = first + i;
 
-		return r >= n ? -1 : (b.s.row + row / b.group) * ld + row % b.group * d;
+		return i >= n ? -1 : (b.s.row + row / b.group) * ld + row % b.group * d;
 	});
 }
 
 /* The job's rows, from shared memory. */
 template <typename T> DEVICE void
-store_heads(dptr x, int64_t ld, const T *from, int d, const struct job &b)
+store_heads(dptr x, dtype type, int64_t ld, const T *from, int d, const struct job &b)
 {
-	T *to = at<T>(x) + b.kh * b.group * d;
+	struct rows rows = rows_at<T>(x, type, b.kh * b.group * d, ld, d);
 
-	store_rows(to, from, b.n, d, lies_wide(to, ld, d), [&](int r) -> int64_t {
-		int row = b.first + r;
+	store_rows(from, rows, b.n, [&](int i) -> int64_t {
+		int row = b.first + i;
 
 		return (b.s.row + row / b.group) * ld + row % b.group * d;
 	});
-}
-
-/* ---- fragments ---- */
-
-/*
- * Of an operand that lies by rows of k: rows [i, i + 16), k [l, l + 16).  As a
- * it is whole; as b the first eight rows are x[0], x[2], the others x[1], x[3].
- */
-template <typename T> DEVICE void
-by_rows(uint32_t (&x)[4], const T *piece, int ld, int i, int l)
-{
-	ldmatrix(x, piece + (i + lane() % 16) * ld + l + lane() / 16 * 8, false);
-}
-
-/* Of one whose rows are k, as b: columns [i, i + 8) are x[0], x[1], the next x[2], x[3]. */
-template <typename T> DEVICE void
-by_columns(uint32_t (&x)[4], const T *piece, int ld, int i, int l)
-{
-	ldmatrix(x, piece + (l + lane() % 16) * ld + i + lane() / 16 * 8, true);
-}
-
-DEVICE uint32_t
-two(float x, float y, const bf16 *)
-{
-	__nv_bfloat162 p = __floats2bfloat162_rn(x, y);
-
-	return *(uint32_t *)&p;
-}
-
-DEVICE uint32_t
-two(float x, float y, const f16 *)
-{
-	__half2 p = __floats2half2_rn(x, y);
-
-	return *(uint32_t *)&p;
-}
-
-/* Sums of 16 rows by 16, as an operand a of the next product. */
-template <typename T> DEVICE void
-as_operand(uint32_t (&x)[4], const float (&low)[4], const float (&high)[4])
-{
-	x[0] = two(low[0], low[1], (const T *)0);
-	x[1] = two(low[2], low[3], (const T *)0);
-	x[2] = two(high[0], high[1], (const T *)0);
-	x[3] = two(high[2], high[3], (const T *)0);
-}
-
-/* s (16, 8 N) = rows [i, i + 16) of x times rows of y, over d elements of both. */
-template <typename T, int N> DEVICE void
-products(float (&s)[N][4], const T *x, int i, const T *y, int d)
-{
-	int ld = padded(d);
-
-#pragma unroll
-	for (int j = 0; j < N; j++)
-		s[j][0] = s[j][1] = s[j][2] = s[j][3] = 0;
-#pragma unroll 1
-	for (int l = 0; l < ld - 8; l += 16) {
-		uint32_t u[4], v[4];
-
-		by_rows(u, x, ld, i, l);
-#pragma unroll
-		for (int j = 0; j < N / 2; j++) {
-			by_rows(v, y, ld, 16 * j, l);
-			mma(s[2 * j], u, v[0], v[2], x);
-			mma(s[2 * j + 1], u, v[1], v[3], x);
-		}
-	}
-}
-
-/* o (16, 8 N) += s, rounded, times columns from c on of y (8 M, d), of which there are some. */
-template <typename T, int N, int M> DEVICE void
-add_products(float (&o)[N][4], const float (&s)[M][4], const T *y, int d, int c, int columns)
-{
-	uint32_t u[M / 2][4], v[4];
-
-#pragma unroll
-	for (int k = 0; k < M / 2; k++)
-		as_operand<T>(u[k], s[2 * k], s[2 * k + 1]);
-#pragma unroll
-	for (int n = 0; n < N / 2; n++) {
-		if (16 * n >= columns)
-			continue;
-#pragma unroll
-		for (int k = 0; k < M / 2; k++) {
-			by_columns(v, y, padded(d), c + 16 * n, 16 * k);
-			mma(o[2 * n], u[k], v[0], v[1], y);
-			mma(o[2 * n + 1], u[k], v[2], v[3], y);
-		}
-	}
 }
 
 /* ---- scores ---- */
@@ -361,12 +209,12 @@ see_all(const struct scoring &s, int lo, int hi, int j, int n)
 	return (!s.causal || j + n - 1 <= lo) && (s.window == 0 || hi - j < s.window);
 }
 
-/* The first tile from j on of which some row sees some. */
+/* The first tile, of so many keys, from j on of which some row sees some. */
 DEVICE int
-next_tile(const struct scoring &z, const struct job &b, int j)
+next_tile(const struct scoring &z, const struct job &b, int j, int keys)
 {
-	if (z.window > 0 && j >= z.sinks && b.lo - (j + KEYS - 1) >= z.window)
-		return (b.lo - z.window + 1) / KEYS * KEYS;
+	if (z.window > 0 && j >= z.sinks && b.lo - (j + keys - 1) >= z.window)
+		return (b.lo - z.window + 1) / keys * keys;
 	return j;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Attention of any head size, over flat tokens or a paged cache.
+ * Attention of heads that flash.cu has no room for, over flat tokens or a paged cache.
  *
  * A warp takes a query of a head (or, for dk and dv, a key of a key head) and
  * goes through what it sees in pieces of 32 from position 0 on: a lane makes

@@ -1,6 +1,7 @@
 /*
- * Flash attention (arXiv 2205.14135, 2307.08691) on tensor cores, for
- * activations, keys and values that are all bf16, or all fp16.
+ * Flash attention (arXiv 2205.14135, 2307.08691).  Tensor cores compute it where
+ * activations, keys and values are all bf16, or all fp16; else it is fp32, from
+ * whatever types there are.
  *
  * A block takes rows of a sequence and a key head, ROWS a warp, and goes
  * through tiles of keys: while scores are made of keys, values come into
@@ -19,7 +20,7 @@ enum { SEGMENT = FLASH_SEGMENT };
 extern __shared__ uint4 flash_shared[];
 
 /* Where keys of a tile are, in rows of keys and of values; what their scores get. */
-struct places {
+template <int KEYS> struct places {
 	int64_t	at[KEYS];
 	float	bias[KEYS];
 };
@@ -54,8 +55,8 @@ is_split(const struct cuda_flash &c, const struct span &s, int *from, int *to)
 
 /* ---- keys and values ---- */
 
-DEVICE void
-find_places(struct places *p, const struct k_attention &a, const struct job &b, int j0)
+template <int KEYS> DEVICE void
+find_places(struct places<KEYS> *p, const struct k_attention &a, const struct job &b, int j0)
 {
 	for (int i = threadIdx.x; i < KEYS; i += blockDim.x) {
 		int64_t j = j0 + i, at_row = -1;
@@ -78,16 +79,15 @@ find_places(struct places *p, const struct k_attention &a, const struct job &b, 
 }
 
 /* Rows of keys or values of a tile, of ld, of which a head has d. */
-template <typename T> DEVICE void
-load_tile(T *to, const struct k_attention &a, const struct job &b, const struct places *p,
+template <typename T, int KEYS> DEVICE void
+load_tile(T *to, const struct k_attention &a, const struct job &b, const struct places<KEYS> *p,
     dptr x, int64_t ld, int d)
 {
 	bool paged = a.block_table.at != 0;
 	int64_t step = paged ? ld / a.kv_heads : ld;
-	const T *from = at<T>(x) + (paged ? 0 : b.kh * d);
+	struct rows rows = rows_at<T>(x, a.kv_type, paged ? 0 : b.kh * d, step, d);
 
-	load_rows(to, from, KEYS, d, lies_wide(from, step, d),
-	    [&](int r) { return p->at[r] < 0 ? -1 : p->at[r] * step; });
+	load_rows(to, rows, KEYS, [&](int i) { return p->at[i] < 0 ? -1 : p->at[i] * step; });
 }
 
 /* ---- sums ---- */
@@ -95,9 +95,7 @@ load_tile(T *to, const struct k_attention &a, const struct job &b, const struct 
 template <int N> DEVICE void
 start(struct sums<N> &x)
 {
-#pragma unroll
-	for (int n = 0; n < N; n++)
-		x.o[n][0] = x.o[n][1] = x.o[n][2] = x.o[n][3] = 0;
+	zero(x.o);
 	x.top[0] = x.top[1] = -INFINITY;
 	x.sum[0] = x.sum[1] = 0;
 }
@@ -124,14 +122,14 @@ quad_sum(float x)
 }
 
 /* Products become weights; what was summed before counts less. */
-template <int N> DEVICE void
-weigh(float (&s)[KEYS / 8][4], struct sums<N> &x, const struct scoring &z, const float *bias,
+template <int N, int EIGHTS> DEVICE void
+weigh(float (&s)[EIGHTS][4], struct sums<N> &x, const struct scoring &z, const float *bias,
     const int (&pos)[2], int j0, int nk, bool all)
 {
 	float high[2] = { x.top[0], x.top[1] };
 
 #pragma unroll
-	for (int j = 0; j < KEYS / 8; j++)
+	for (int j = 0; j < EIGHTS; j++)
 #pragma unroll
 		for (int e = 0; e < 4; e++) {
 			int key = 8 * j + lane() % 4 * 2 + e % 2;
@@ -153,7 +151,7 @@ weigh(float (&s)[KEYS / 8][4], struct sums<N> &x, const struct scoring &z, const
 		x.top[h] = high[h];
 		x.sum[h] = __fmul_rn(x.sum[h], less);
 #pragma unroll
-		for (int j = 0; j < KEYS / 8; j++)
+		for (int j = 0; j < EIGHTS; j++)
 #pragma unroll
 			for (int e = 2 * h; e < 2 * h + 2; e++) {
 				s[j][e] = exp2_of(__fsub_rn(s[j][e], base));
@@ -208,7 +206,7 @@ merge(struct sums<N> &all, struct sums<N> &x)
 /* What is where in shared memory, and which part of it is a warp's. */
 template <typename T> struct parts {
 	T	*q, *k, *v;
-	struct places *p;
+	struct places<keys_of<T>()> *p;
 	int	row, from, columns;	/* the warp's first row; columns of values */
 };
 
@@ -219,10 +217,10 @@ parts_of(const struct k_attention &a)
 	int half = threadIdx.x / 32 % HALVES;
 	struct parts<T> m;
 
-	m.p = (struct places *)flash_shared;
+	m.p = (struct places<keys_of<T>()> *)flash_shared;
 	m.q = (T *)(m.p + 2);
-	m.k = m.q + TALL * padded((int)a.d_qk);
-	m.v = m.k + KEYS * padded((int)a.d_qk);
+	m.k = m.q + TALL * padded<T>((int)a.d_qk);
+	m.v = m.k + keys_of<T>() * padded<T>((int)a.d_qk);
 	m.row = threadIdx.x / 32 / HALVES * ROWS;
 	m.from = half * each;
 	m.columns = min(each, (int)a.d_v - m.from);
@@ -234,6 +232,7 @@ template <typename T, int N> DEVICE void
 attend(struct sums<N> &all, const struct k_attention &a, const struct job &b,
     const struct parts<T> &m, int j, int end)
 {
+	enum { KEYS = keys_of<T>() };
 	struct scoring z = scoring_of(a);
 	int lo = b.s.pos + (b.first + m.row) / b.group;
 	int hi = b.s.pos + (b.first + min(b.n, m.row + ROWS) - 1) / b.group;
@@ -244,7 +243,7 @@ attend(struct sums<N> &all, const struct k_attention &a, const struct job &b,
 
 	start(all);
 	start(x);
-	j = next_tile(z, b, j);
+	j = next_tile(z, b, j, KEYS);
 	if (j < end)
 		find_places(m.p, a, b, j);
 	__syncthreads();
@@ -253,7 +252,7 @@ attend(struct sums<N> &all, const struct k_attention &a, const struct job &b,
 	for (int next; j < end; j = next, odd ^= 1) {
 		float s[KEYS / 8][4];
 
-		next = next_tile(z, b, j + KEYS);
+		next = next_tile(z, b, j + KEYS, KEYS);
 		copies_end();
 		copies_wait<0>();
 		__syncthreads();
@@ -278,13 +277,14 @@ attend(struct sums<N> &all, const struct k_attention &a, const struct job &b,
 DEVICE float *
 part_of(const struct cuda_flash &c, const struct cuda_run &r, int64_t t, int64_t h, int segment)
 {
-	return at<float>(r.scratch) + ((t * c.a.heads + h) * c.segments + segment) * c.a.d_v;
+	return at<float>(r.scratch) +
+	    ((t * c.a.heads + h) * c.segments + segment) * flash_row(c.a.d_v);
 }
 
 DEVICE float *
 part_sums(const struct cuda_flash &c, const struct cuda_run &r, int64_t t, int64_t h, int segment)
 {
-	return at<float>(r.scratch) + c.tokens * c.a.heads * c.segments * c.a.d_v +
+	return at<float>(r.scratch) + c.tokens * c.a.heads * c.segments * flash_row(c.a.d_v) +
 	    ((t * c.a.heads + h) * c.segments + segment) * 2;
 }
 
@@ -300,18 +300,16 @@ put_part(const struct cuda_flash &c, const struct cuda_run &r, const struct job 
 
 		if (row >= b.first + b.n)
 			continue;
-#pragma unroll
-		for (int n = 0; n < N; n++)
-#pragma unroll
-			for (int e = 0; e < 2; e++) {
-				int at = 8 * n + lane() % 4 * 2 + e;
-
-				if (at < m.columns)
-					o[m.from + at] = x.o[n][2 * i + e];
-			}
 		if (lane() % 4 == 0 && m.from == 0)
-			/* sectors: two numbers a row */
-			*(float2 *)s = make_float2(x.top[i], x.sum[i]);
+			put_two(s, x.top[i], x.sum[i]);
+#pragma unroll
+		for (int n = 0; n < N; n++) {
+			int at = 8 * n + lane() % 4 * 2;
+
+			if (at < m.columns)
+				/* sectors: the compiler has top and sum, two numbers a row, here too */
+				put_two(o + m.from + at, x.o[n][2 * i], x.o[n][2 * i + 1]);
+		}
 	}
 }
 
@@ -334,7 +332,7 @@ template <typename T, int N> DEVICE void
 put_rows(const struct k_attention &a, const struct job &b, const struct parts<T> &m,
     const struct sums<N> &x)
 {
-	int ld = padded((int)a.d_v);
+	int ld = padded<T>((int)a.d_v);
 
 	__syncthreads();
 #pragma unroll
@@ -345,15 +343,15 @@ put_rows(const struct k_attention &a, const struct job &b, const struct parts<T>
 #pragma unroll
 		for (int n = 0; n < N; n++)
 			if (8 * n < m.columns)
-				*(uint32_t *)(m.q + row * ld + m.from + 8 * n + lane() % 4 * 2) =
-				    two(__fmaf_rn(x.o[n][2 * i], scale, 0),
-				    __fmaf_rn(x.o[n][2 * i + 1], scale, 0), m.q);
+				put_two(m.q + row * ld + m.from + 8 * n + lane() % 4 * 2,
+				    __fmaf_rn(x.o[n][2 * i], scale, 0),
+				    __fmaf_rn(x.o[n][2 * i + 1], scale, 0));
 		if (row < b.n && lane() % 4 == 0 && m.from == 0)
 			put_lse(a, b.s.row + of / b.group, b.kh * b.group + of % b.group,
 			    x.top[i], x.sum[i]);
 	}
 	__syncthreads();
-	store_heads(a.o, a.ldo, m.q, (int)a.d_v, b);
+	store_heads(a.o, a.type, a.ldo, m.q, (int)a.d_v, b);
 }
 
 template <typename T, int COLUMNS, int HALVES, int GROUPS> DEVICE void
@@ -377,7 +375,7 @@ flash(const struct cuda_flash &c, const struct cuda_run &r)
 	}
 	if (from + (int)blockIdx.y >= to)
 		return;
-	load_heads(m.q, a.q, a.ldq, (int)a.d_qk, b, b.first, b.n, TALL);
+	load_heads(m.q, a.q, a.type, a.ldq, (int)a.d_qk, b, b.first, b.n, TALL);
 	for (int i = from + blockIdx.y; i < to; i += gridDim.y) {
 		attend(x, a, b, m, split ? i * SEGMENT : 0,
 		    split ? min((i + 1) * SEGMENT, b.end) : b.end);
@@ -390,13 +388,15 @@ flash(const struct cuda_flash &c, const struct cuda_run &r)
 		put_rows(a, b, m, x);
 }
 
+#define FLASH_OF(name, suffix, T, columns, halves, groups)				\
+extern "C" __global__ void __launch_bounds__(32 * halves * groups, 1)			\
+name##_##suffix(const struct cuda_flash c, const struct cuda_run r)			\
+{ flash<T, columns, halves, groups>(c, r); }
+
 #define FLASH(name, columns, halves, groups)						\
-extern "C" __global__ void __launch_bounds__(32 * halves * groups, 1)			\
-name##_bf16(const struct cuda_flash c, const struct cuda_run r)				\
-{ flash<bf16, columns, halves, groups>(c, r); }						\
-extern "C" __global__ void __launch_bounds__(32 * halves * groups, 1)			\
-name##_f16(const struct cuda_flash c, const struct cuda_run r)				\
-{ flash<f16, columns, halves, groups>(c, r); }
+FLASH_OF(name, f32, float, columns, halves, groups)					\
+FLASH_OF(name, bf16, bf16, columns, halves, groups)					\
+FLASH_OF(name, f16, f16, columns, halves, groups)
 
 FLASH(flash_64, 64, 1, 4)
 FLASH(flash_128, 128, 1, 4)
@@ -441,34 +441,31 @@ merge_segments(struct row_sums *x, const struct cuda_flash &c, const struct cuda
 #pragma unroll
 		for (int k = 0; k < MERGE; k++)
 			if (lane() + 32 * k < c.a.d_v)
-				x->o[k] = join(x->o[k], a, part[i * c.a.d_v + lane() + 32 * k], b);
+				x->o[k] = join(x->o[k], a,
+				    part[i * flash_row(c.a.d_v) + lane() + 32 * k], b);
 	}
 }
 
-template <typename T> DEVICE void
-flash_merge(const struct cuda_flash &c, const struct cuda_run &r)
+ONE(flash_merge, cuda_flash)
 {
-	const struct k_attention &a = c.a;
-	int64_t n = min(rows_of(a.t, r), c.tokens) * a.heads, seqs = rows_of(a.seqs, r);
+	const struct k_attention &f = a.a;
+	int64_t n = min(rows_of(f.t, r), a.tokens) * f.heads, seqs = rows_of(f.seqs, r);
 
 	for (int64_t k = first_warp(); k < n; k += step_warp()) {
-		int64_t t = k / a.heads, h = k % a.heads;
-		int64_t seq = sequence_of(at<int32_t>(a.cu_seqlens), seqs, t);
+		int64_t t = k / f.heads, h = k % f.heads;
+		int64_t seq = sequence_of(at<int32_t>(f.cu_seqlens), seqs, t);
 		struct row_sums x = { { 0 }, -INFINITY, 0 };
 		int from, to;
 
-		if (seq < 0 || !is_split(c, span_of(a, seq), &from, &to))
+		if (seq < 0 || !is_split(a, span_of(f, seq), &from, &to))
 			continue;
 		for (int i = from; i < to; i += 32)
-			merge_segments(&x, c, r, t, h, i, min(32, to - i));
+			merge_segments(&x, a, r, t, h, i, min(32, to - i));
 		for (int i = 0; i < MERGE; i++)
-			if (lane() + 32 * i < a.d_v)
-				put(at<T>(a.o) + t * a.ldo + h * a.d_v + lane() + 32 * i,
+			if (lane() + 32 * i < f.d_v)
+				put_as(f.type, f.o, t * f.ldo + h * f.d_v + lane() + 32 * i,
 				    __fmaf_rn(x.o[i], inverse_of(x.sum), 0));
 		if (lane() == 0)
-			put_lse(a, t, h, x.top, x.sum);
+			put_lse(f, t, h, x.top, x.sum);
 	}
 }
-
-ONE(flash_merge_bf16, cuda_flash) { flash_merge<bf16>(a, r); }
-ONE(flash_merge_f16, cuda_flash) { flash_merge<f16>(a, r); }

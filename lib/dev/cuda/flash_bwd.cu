@@ -27,14 +27,6 @@ part_of(int d)
 	return p;
 }
 
-template <int N> DEVICE void
-zero(float (&x)[N][4])
-{
-#pragma unroll
-	for (int n = 0; n < N; n++)
-		x[n][0] = x[n][1] = x[n][2] = x[n][3] = 0;
-}
-
 /* What a row's weights are made with: lse in powers of two, infinite where there is no row. */
 struct stats {
 	float	lse, delta;
@@ -77,20 +69,20 @@ put_sums(T *to, int ld, const struct part &p, const float (&x)[N][4], float scal
 #pragma unroll
 		for (int n = 0; n < N; n++)
 			if (8 * n < p.n)
-				*(uint32_t *)(to + (lane() / 4 + 8 * i) * ld + p.from + 8 * n +
-				    lane() % 4 * 2) = two(x[n][2 * i] * scale,
-				    x[n][2 * i + 1] * scale, to);
+				put_two(to + (lane() / 4 + 8 * i) * ld + p.from + 8 * n +
+				    lane() % 4 * 2, x[n][2 * i] * scale, x[n][2 * i + 1] * scale);
 }
 
 /* Rows of tokens that no sequence owns have no gradient. */
-template <typename T> DEVICE void
-clear_rest(dptr x, int64_t ld, int64_t n, const struct k_attention &a, const struct cuda_run &r)
+DEVICE void
+clear_rest(dptr x, dtype type, int64_t ld, int64_t n, const struct k_attention &a,
+    const struct cuda_run &r)
 {
 	int64_t from = at<int32_t>(a.cu_seqlens)[rows_of(a.seqs, r)];
 	int64_t all = (rows_of(a.t, r) - from) * n;
 
 	for (int64_t i = first_of_all(); i < all; i += step_of_all())
-		put(at<T>(x) + (from + i / n) * ld + i % n, 0);
+		put_as(type, x, (from + i / n) * ld + i % n, 0);
 }
 
 /* ---- queries ---- */
@@ -102,52 +94,51 @@ template <typename T> struct pieces {
 };
 
 template <typename T> DEVICE void
-load_keys(T *to, dptr x, int64_t ld, int d, const struct job &b, int first, int n)
+load_keys(T *to, const struct k_attention &a, dptr x, int64_t ld, int d, const struct job &b,
+    int first, int n)
 {
-	const T *from = at<T>(x) + b.kh * d;
-
-	load_rows(to, from, n, d, lies_wide(from, ld, d), [&](int r) -> int64_t {
-		return first + r < b.s.nk ? (b.s.row + first + r) * ld : -1;
+	load_rows(to, rows_at<T>(x, a.kv_type, b.kh * d, ld, d), n, [&](int i) -> int64_t {
+		return first + i < b.s.nk ? (b.s.row + first + i) * ld : -1;
 	});
 }
 
 template <typename T> DEVICE void
-store_keys(dptr x, int64_t ld, const T *from, int d, const struct job &b)
+store_keys(dptr x, const struct k_attention &a, int64_t ld, const T *from, int d,
+    const struct job &b)
 {
-	T *to = at<T>(x) + b.kh * d;
-
-	store_rows(to, from, b.n, d, lies_wide(to, ld, d),
-	    [&](int r) { return (b.s.row + b.first + r) * ld; });
+	store_rows(from, rows_at<T>(x, a.kv_type, b.kh * d, ld, d), b.n,
+	    [&](int i) { return (b.s.row + b.first + i) * ld; });
 }
 
 template <typename T, int N> DEVICE void
 add_queries(float (&dq)[N][4], const struct k_attention_bwd &b, const struct job &w,
     const struct pieces<T> &m, const struct part &columns)
 {
+	enum { KEYS = keys_of<T>() };
 	const struct k_attention &a = b.f;
 	struct scoring z = scoring_of(a);
 	int d_qk = (int)a.d_qk, d_v = (int)a.d_v, row = m.row + lane() / 4;
 	struct stats r[2] = { stats_of(b, w, w.first + row, row < w.n),
 		stats_of(b, w, w.first + row + 8, row + 8 < w.n) };
-	int j = next_tile(z, w, 0);
+	int j = next_tile(z, w, 0, KEYS);
 
 	if (j < w.end)
-		load_keys(m.v, a.v, a.ldv, d_v, w, j, KEYS);
+		load_keys(m.v, a, a.v, a.ldv, d_v, w, j, KEYS);
 	for (int next; j < w.end; j = next) {
 		bool all = j + KEYS <= w.s.nk && see_all(z, w.lo, w.hi, j, KEYS);
 		float s[KEYS / 8][4], grad[KEYS / 8][4];
 
-		next = next_tile(z, w, j + KEYS);
+		next = next_tile(z, w, j + KEYS, KEYS);
 		copies_end();
 		copies_wait<0>();
 		__syncthreads();
-		load_keys(m.k, a.k, a.ldk, d_qk, w, j, KEYS);
+		load_keys(m.k, a, a.k, a.ldk, d_qk, w, j, KEYS);
 		copies_end();
 		products(grad, m.d_o, m.row, m.v, d_v);
 		copies_wait<0>();
 		__syncthreads();
 		if (next < w.end)
-			load_keys(m.v, a.v, a.ldv, d_v, w, next, KEYS);
+			load_keys(m.v, a, a.v, a.ldv, d_v, w, next, KEYS);
 		products(s, m.q, m.row, m.k, d_qk);
 #pragma unroll
 		for (int i = 0; i < KEYS / 8; i++)
@@ -173,23 +164,23 @@ flash_dq(const struct k_attention_bwd &b, const struct cuda_run &r)
 	struct job w;
 	float dq[COLUMNS / 8][4];
 
-	clear_rest<T>(b.dq, a.ldq, a.heads * a.d_qk, a, r);
+	clear_rest(b.dq, a.type, a.ldq, a.heads * a.d_qk, a, r);
 	if (!find_job(&w, a, r, TALL, group, true,
 	    [&](int n) { return (n * group + TALL - 1) / TALL; }))
 		return;
 	m.q = (T *)flash_shared;
-	m.d_o = m.q + TALL * padded(d_qk);
-	m.k = m.d_o + TALL * padded(d_v);
-	m.v = m.k + KEYS * padded(d_qk);
+	m.d_o = m.q + TALL * padded<T>(d_qk);
+	m.k = m.d_o + TALL * padded<T>(d_v);
+	m.v = m.k + keys_of<T>() * padded<T>(d_qk);
 	m.row = threadIdx.x / 32 / HALVES * ROWS;
-	load_heads(m.q, a.q, a.ldq, d_qk, w, w.first, w.n, TALL);
-	load_heads(m.d_o, b.d_o, a.ldo, d_v, w, w.first, w.n, TALL);
+	load_heads(m.q, a.q, a.type, a.ldq, d_qk, w, w.first, w.n, TALL);
+	load_heads(m.d_o, b.d_o, a.type, a.ldo, d_v, w, w.first, w.n, TALL);
 	zero(dq);
 	add_queries(dq, b, w, m, columns);
 	__syncthreads();
-	put_sums(m.q + m.row * padded(d_qk), padded(d_qk), columns, dq, (float)a.scale);
+	put_sums(m.q + m.row * padded<T>(d_qk), padded<T>(d_qk), columns, dq, (float)a.scale);
 	__syncthreads();
-	store_heads(b.dq, a.ldq, m.q, d_qk, w);
+	store_heads(b.dq, a.type, a.ldq, m.q, d_qk, w);
 }
 
 /* ---- keys and values ---- */
@@ -203,7 +194,7 @@ template <typename T> struct tile {
 template <typename T, int TALL> DEVICE struct tile<T>
 tile_of(const struct k_attention &a, int odd)
 {
-	int of_q = TALL * padded((int)a.d_qk), of_v = TALL * padded((int)a.d_v);
+	int of_q = TALL * padded<T>((int)a.d_qk), of_v = TALL * padded<T>((int)a.d_v);
 	struct stats *r = (struct stats *)flash_shared;
 	T *q = (T *)(r + 2 * TALL) + odd * (of_q + of_v);
 
@@ -214,8 +205,8 @@ template <typename T> DEVICE void
 load_tile(const struct tile<T> &t, const struct k_attention_bwd &b, const struct job &w, int first,
     int n, int tall)
 {
-	load_heads(t.q, b.f.q, b.f.ldq, (int)b.f.d_qk, w, first, n - first, tall);
-	load_heads(t.d_o, b.d_o, b.f.ldo, (int)b.f.d_v, w, first, n - first, tall);
+	load_heads(t.q, b.f.q, b.f.type, b.f.ldq, (int)b.f.d_qk, w, first, n - first, tall);
+	load_heads(t.d_o, b.d_o, b.f.type, b.f.ldo, (int)b.f.d_v, w, first, n - first, tall);
 	for (int i = threadIdx.x; i < tall; i += blockDim.x)
 		t.r[i] = stats_of(b, w, first + i, first + i < n);
 }
@@ -264,19 +255,19 @@ flash_dkv(const struct k_attention_bwd &b, const struct cuda_run &r)
 	struct scoring z = scoring_of(a);
 	int d_qk = (int)a.d_qk, d_v = (int)a.d_v, row = threadIdx.x / 32 / HALVES * ROWS;
 	struct part of_k = part_of<HALVES>(d_qk), of_v = part_of<HALVES>(d_v);
-	T *k = tile_of<T, TALL>(a, 2).q, *v = k + WIDE * padded(d_qk);
+	T *k = tile_of<T, TALL>(a, 2).q, *v = k + WIDE * padded<T>(d_qk);
 	int odd = 0, u, to;
 	float dk[COLUMNS / 8][4], dv[COLUMNS / 8][4];
 	struct job w;
 
-	clear_rest<T>(b.dk, a.ldk, a.kv_heads * a.d_qk, a, r);
-	clear_rest<T>(b.dv, a.ldv, a.kv_heads * a.d_v, a, r);
+	clear_rest(b.dk, a.kv_type, a.ldk, a.kv_heads * a.d_qk, a, r);
+	clear_rest(b.dv, a.kv_type, a.ldv, a.kv_heads * a.d_v, a, r);
 	if (!find_job(&w, a, r, WIDE, 1, false, [](int n) { return (n + WIDE - 1) / WIDE; }))
 		return;
 	rows_seeing(z, w, &u, &to);
 	u = u / TALL * TALL;
-	load_keys(k, a.k, a.ldk, d_qk, w, w.first, WIDE);
-	load_keys(v, a.v, a.ldv, d_v, w, w.first, WIDE);
+	load_keys(k, a, a.k, a.ldk, d_qk, w, w.first, WIDE);
+	load_keys(v, a, a.v, a.ldv, d_v, w, w.first, WIDE);
 	zero(dk);
 	zero(dv);
 	if (u < to)
@@ -293,25 +284,34 @@ flash_dkv(const struct k_attention_bwd &b, const struct cuda_run &r)
 		    w.first + row + lane() / 4, see_all(z, lo, hi, w.first, WIDE), of_k, of_v);
 	}
 	__syncthreads();
-	put_sums(k + row * padded(d_qk), padded(d_qk), of_k, dk, (float)a.scale);
-	put_sums(v + row * padded(d_v), padded(d_v), of_v, dv, 1);
+	put_sums(k + row * padded<T>(d_qk), padded<T>(d_qk), of_k, dk, (float)a.scale);
+	put_sums(v + row * padded<T>(d_v), padded<T>(d_v), of_v, dv, 1);
 	__syncthreads();
-	store_keys(b.dk, a.ldk, k, d_qk, w);
-	store_keys(b.dv, a.ldv, v, d_v, w);
+	store_keys(b.dk, a, a.ldk, k, d_qk, w);
+	store_keys(b.dv, a, a.ldv, v, d_v, w);
 }
 
-/* Of each size four warps: columns of a warp, warps that share rows, and the others; rows. */
-#define FLASH(name, size, ...)								\
-extern "C" __global__ void __launch_bounds__(128, 1)					\
-name##_##size##_bf16(const struct k_attention_bwd b, const struct cuda_run r)		\
-{ name<bf16, __VA_ARGS__>(b, r); }							\
-extern "C" __global__ void __launch_bounds__(128, 1)					\
-name##_##size##_f16(const struct k_attention_bwd b, const struct cuda_run r)		\
-{ name<f16, __VA_ARGS__>(b, r); }
+/* Columns of a warp, warps that share rows, and the others; rows of a tile. */
+#define FLASH(name, size, suffix, T, columns, halves, groups, ...)			\
+extern "C" __global__ void __launch_bounds__(32 * halves * groups, 1)			\
+name##_##size##_##suffix(const struct k_attention_bwd b, const struct cuda_run r)	\
+{ name<T, columns, halves, groups, ##__VA_ARGS__>(b, r); }
 
-FLASH(flash_dq, 64, 64, 1, 4)
-FLASH(flash_dq, 128, 128, 1, 4)
-FLASH(flash_dq, 256, 128, 2, 2)
-FLASH(flash_dkv, 64, 64, 1, 4, 32)
-FLASH(flash_dkv, 128, 128, 1, 4, 32)
-FLASH(flash_dkv, 256, 128, 2, 2, 16)
+#define HALF(name, size, ...)								\
+FLASH(name, size, bf16, bf16, __VA_ARGS__)						\
+FLASH(name, size, f16, f16, __VA_ARGS__)
+
+HALF(flash_dq, 64, 64, 1, 4)
+HALF(flash_dq, 128, 128, 1, 4)
+HALF(flash_dq, 256, 128, 2, 2)
+HALF(flash_dkv, 64, 64, 1, 4, 32)
+HALF(flash_dkv, 128, 128, 1, 4, 32)
+HALF(flash_dkv, 256, 128, 2, 2, 16)
+
+/* What is twice as wide has half the room. */
+FLASH(flash_dq, 64, f32, float, 64, 1, 4)
+FLASH(flash_dq, 128, f32, float, 128, 1, 2)
+FLASH(flash_dq, 256, f32, float, 128, 2, 1)
+FLASH(flash_dkv, 64, f32, float, 64, 1, 4, 16)
+FLASH(flash_dkv, 128, f32, float, 128, 1, 2, 16)
+FLASH(flash_dkv, 256, f32, float, 128, 2, 1, 16)

@@ -66,12 +66,19 @@ sort_chunk(int64_t n)
 }
 
 /*
- * Attention on tensor cores sums FLASH_SEGMENT keys apart.  Sequences of at most
+ * Attention sums FLASH_SEGMENT keys apart.  Sequences of at most
  * FLASH_SPLIT rows that end within the first tokens leave each of the segments'
  * sums in scratch, to be merged; 0: none do.
  */
 enum { FLASH_SEGMENT = 256, FLASH_SPLIT = 128 };
 struct cuda_flash { struct k_attention a; int64_t tokens, segments; };
+
+/* Elements of a row's sums there: an even number. */
+ALIKE int64_t
+flash_row(int64_t d_v)
+{
+	return (d_v + 1) / 2 * 2;
+}
 
 /*
  * Activations rounded for products with blocks (launch_quant.c).  Groups of eight
