@@ -1,9 +1,12 @@
 #include "dev/cpu/cpu.h"
 #include "dev/cuda/cuda.h"
+#include "dev/gpus.h"
 #include "dev/kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/hash.h"
 
 static const char *const kernel_names[K_COUNT] = {
 	[K_FILL] = "fill", [K_COPY] = "copy", [K_CAST] = "cast", [K_ADD] = "add",
@@ -98,8 +101,16 @@ dev_peak(struct dev *dev, dtype weights)
 }
 
 int
+dev_gpus(void)
+{
+	return cuda_count();
+}
+
+int
 dev_join(struct dev *dev, struct comm *comm, struct err *err)
 {
+	if (comm_same(comm, hash64(str_of(dev->ops->name)), "devices", err) < 0)
+		return -1;
 	return comm != NULL && dev->ops->join != NULL ? dev->ops->join(dev, comm, err) : 0;
 }
 

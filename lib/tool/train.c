@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "dev/gpus.h"
 #include "dev/profile.h"
 #include "tool/settings.h"
 
@@ -215,6 +216,7 @@ meet(struct train *o)
 		return;
 	if ((o->comm = comm_open(&r, o->wait, &err)) == NULL)
 		tool_fail(NULL, &err);
+	o->local = r.local;
 	if (r.rank == 0)
 		return;
 	o->quiet = true;
@@ -418,6 +420,24 @@ train(struct train *o, struct dev *dev, const struct train_options *to)
 	return end;
 }
 
+/*
+ * Of several ranks each takes a GPU of its own; where a launcher shows each only
+ * its own one, that is the first for all.
+ */
+static const char *
+device_of(const struct train *o, char own[32])
+{
+	const char *name = tool_device(o->device);
+	int gpus = 0;
+
+	if (o->comm != NULL && (strcmp(name, "cuda") == 0 || strcmp(name, "auto") == 0))
+		gpus = dev_gpus();
+	if (gpus == 0)
+		return name;
+	snprintf(own, 32, "cuda:%d", o->local % gpus);
+	return own;
+}
+
 int
 train_main(const struct tool *tool, const char *const *kept, int argc, char **argv,
     struct train *o)
@@ -428,6 +448,7 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 	struct team *team;
 	struct dev *dev;
 	struct err err;
+	char own[32];
 
 	o->tool = tool;
 	o->kept = kept;
@@ -435,7 +456,7 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 	open_run(o, files);
 	open_adapter(o);
 	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
-	    (dev = dev_open(tool_device(o->device), team, 0, &err)) == NULL ||
+	    (dev = dev_open(device_of(o, own), team, 0, &err)) == NULL ||
 	    dev_join(dev, o->comm, &err) < 0)
 		tool_fail(NULL, &err);
 	read_options(o, &to);
@@ -443,13 +464,13 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 		end = train(o, dev, &to);
 	else if (comm_rank(o->comm) == 0)
 		print_plan(o, dev, &to);
-	if (comm_barrier(o->comm, &err) < 0)
-		tool_fail(o->output, &err);
 	adapter_free(o->m.adapter);
 	model_free(&o->m);
 	run_close(&o->run);
 	dev_close(dev);
 	team_free(team);
+	if (comm_barrier(o->comm, &err) < 0)
+		tool_fail(o->output, &err);
 	comm_close(o->comm);
 	if (end == RUN_STOPPED) {
 		/* Die of the signal, so that the caller knows; another rank may have had it. */

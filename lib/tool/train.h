@@ -42,6 +42,7 @@ struct train {
 	const char *const *kept;
 	int64_t		 tokens;	/* of all steps */
 	struct comm	*comm;		/* NULL: alone */
+	int		 local;		/* this rank's number on its machine */
 	struct run	 run;
 	struct model	 m;
 	struct progress	 progress;

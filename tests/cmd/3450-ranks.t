@@ -116,4 +116,41 @@ RANK=2 WORLD_SIZE=2 exits 2 'a rank that cannot be' $train -o alone train.shard
 ranks '2 2' 'an error of the first' 2 llm-train -q -o none --continue
 grep -q 'no run to go on with' err.0 && grep -q 'rank 0 is gone' err.1
 result 'is told there' $?
+
+# On GPUs, by NCCL.
+driver=$BUILD/tests/cuda
+if ! test -e "$driver/libnccl.so.2"
+then
+	result 'ranks on CUDA # SKIP no nvcc, or no NCCL' 0
+	done_testing
+	exit 0
+fi
+export LD_LIBRARY_PATH="$driver" CUDA_STANDIN_DEVICES=3
+(cd "${data%/tests/data}" && exec "$BUILD/tests/unit/t_comm" cuda) >out 2>err
+result 'collectives of several GPUs, with their sums' $?
+grep '^not ok' -A 2 out
+gpu="llm-train -q -d cuda -m llama --steps 5 --batch 96 --lr 5e-3 --valid valid.shard"
+exits 0 'one process on a GPU' $gpu -o gpu1 train.shard
+ranks '0 0' 'two' 2 $gpu -o gpu2 train.shard
+near gpu1 gpu2
+result 'with the losses of one' $?
+! grep 'stand-in' err.0 err.1
+result 'and no finding' $?
+start 2 $gpu --override --continue --steps 100000 -o gpu2
+while ! grep -q '"step":7,' gpu2/log.jsonl 2>/dev/null; do sleep 0.01; done
+kill -KILL "$(sed -n 2p pids)"
+finish
+test "$status" = ' 2 137' && grep -q 'rank 0: rank 1 is gone' err.0
+result 'when one rank dies, the other does not wait for it' $?
+CUDA_STANDIN_DEVICES=1
+ranks '2 2' 'two ranks on one GPU' 2 $gpu -o gpu3 train.shard
+grep -q 'Duplicate GPU' err.0
+result 'are told' $?
+mkdir without
+ln -s "$driver/libcuda.so.1" without
+: >without/libnccl.so.2
+LD_LIBRARY_PATH=$tmp/without CUDA_STANDIN_DEVICES=2
+ranks '2 2' 'without NCCL' 2 $gpu -o gpu4 train.shard
+grep -q 'no libnccl.so.2 on this machine' err.0
+result 'the message says what is missing' $?
 done_testing

@@ -109,6 +109,12 @@ setting(const char *name, long otherwise)
 	return s == NULL ? otherwise : strtol(s, NULL, 10);
 }
 
+static bool
+is_device(CUdevice d)
+{
+	return d >= 0 && d < driver.devices;
+}
+
 CUresult
 cuInit(unsigned flags)
 {
@@ -121,6 +127,7 @@ cuInit(unsigned flags)
 		return CUDA_SUCCESS;
 	driver.started = true;
 	driver.sm = (int)setting("CUDA_STANDIN_SM", 80);
+	driver.devices = (int)setting("CUDA_STANDIN_DEVICES", 1);
 	driver.threads = (int)setting("CUDA_STANDIN_THREADS", sysconf(_SC_NPROCESSORS_ONLN));
 	driver.order = order == NULL || strcmp(order, "forward") == 0 ? ORDER_FORWARD :
 	    strcmp(order, "reverse") == 0 ? ORDER_REVERSE :
@@ -140,7 +147,7 @@ cuDriverGetVersion(int *v)
 CUresult
 cuDeviceGetCount(int *n)
 {
-	*n = 1;
+	*n = driver.devices;
 	return driver.started ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
 }
 
@@ -149,36 +156,36 @@ cuDeviceGet(CUdevice *d, int i)
 {
 	if (!driver.started)
 		return CUDA_ERROR_NOT_INITIALIZED;
-	*d = 0;
-	return i == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	*d = i;
+	return is_device(i) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult
 cuDeviceGetName(char *name, int n, CUdevice d)
 {
 	snprintf(name, (size_t)n, "stand-in sm_%d", driver.sm);
-	return d == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return is_device(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult
 cuDeviceTotalMem(size_t *n, CUdevice d)
 {
 	*n = memory_total();
-	return d == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return is_device(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult
 cuDeviceGetUuid(CUuuid *u, CUdevice d)
 {
 	memset(u->bytes, 0x53, sizeof(u->bytes));
-	return d == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return is_device(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult
 cuDeviceGetPCIBusId(char *s, int n, CUdevice d)
 {
-	snprintf(s, (size_t)n, "0000:00:00.0");
-	return d == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	snprintf(s, (size_t)n, "0000:%02x:00.0", (unsigned)d);
+	return is_device(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 /* Bytes of shared memory that a block may have at most, after it asked for them. */
@@ -228,7 +235,7 @@ cuDeviceGetAttribute(int *v, CUdevice_attribute a, CUdevice d)
 		{ CU_DEVICE_ATTRIBUTE_GPU_OVERLAP, 1 },
 	};
 
-	if (d != 0)
+	if (!is_device(d))
 		return CUDA_ERROR_INVALID_DEVICE;
 	*v = 0;
 	if (a == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
@@ -251,15 +258,16 @@ cuDevicePrimaryCtxRetain(CUcontext *c, CUdevice d)
 	if (!driver.started)
 		return CUDA_ERROR_NOT_INITIALIZED;
 	driver.contexts++;
+	driver.device = d;
 	*c = (CUcontext)&driver;
-	return d == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return is_device(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult
 cuDevicePrimaryCtxRelease(CUdevice d)
 {
-	if (d != 0 || driver.contexts == 0)
-		return d != 0 ? CUDA_ERROR_INVALID_DEVICE : CUDA_ERROR_INVALID_CONTEXT;
+	if (!is_device(d) || driver.contexts == 0)
+		return !is_device(d) ? CUDA_ERROR_INVALID_DEVICE : CUDA_ERROR_INVALID_CONTEXT;
 	driver.contexts--;
 	return CUDA_SUCCESS;
 }
@@ -270,14 +278,14 @@ cuDevicePrimaryCtxReset(CUdevice d)
 	GUARD;
 
 	driver.sticky = CUDA_SUCCESS;
-	return d == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return is_device(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult
 cuDevicePrimaryCtxSetFlags(CUdevice d, unsigned flags)
 {
 	(void)flags;
-	return d == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return is_device(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 CUresult
@@ -335,7 +343,7 @@ cuCtxPopCurrent(CUcontext *c)
 CUresult
 cuCtxGetDevice(CUdevice *d)
 {
-	*d = 0;
+	*d = driver.device;
 	return current == NULL ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
 }
 

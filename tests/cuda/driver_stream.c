@@ -65,7 +65,9 @@ cuStreamQuery(CUstream h)
 	if (s == NULL)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (s->done < s->queued) {
+		driver.asking = true;
 		stream_run(s, s->done + 1);
+		driver.asking = false;
 		return driver.sticky != CUDA_SUCCESS ? driver.sticky : CUDA_ERROR_NOT_READY;
 	}
 	stream_sync(s);
@@ -192,7 +194,9 @@ cuEventQuery(CUevent h)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (e->mark == NULL || e->mark->done)
 		return cuEventSynchronize(h);
+	driver.asking = true;
 	stream_run(e->mark->s, e->mark->s->done + 1);
+	driver.asking = false;
 	return driver.sticky != CUDA_SUCCESS ? driver.sticky : CUDA_ERROR_NOT_READY;
 }
 

@@ -19,6 +19,7 @@ enum finding {
 	F_INSN,		/* an instruction that is not known here */
 	F_TRAP,
 	F_HANG,
+	F_COLLECTIVE,	/* of NCCL's stand-in */
 	F_ORDER,	/* a result that depends on the order of threads */
 	FINDINGS
 };

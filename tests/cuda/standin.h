@@ -11,6 +11,7 @@
  *                                        each: every launch in all three, which must agree
  *                   CUDA_STANDIN_THREADS host threads that run blocks
  *                   CUDA_STANDIN_SM      compute capability, as 80 (the default) or 120
+ *                   CUDA_STANDIN_DEVICES number of devices, of which a process uses one
  *                   CUDA_STANDIN_MEMORY  bytes of device memory, 16 GiB by default
  *                   CUDA_STANDIN_LINT    file that a table of memory accesses is appended to
  *                   CUDA_STANDIN_COUNTS  a file for the numbers of launches, graphs, waits

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lint.h"
 #include "stream.h"
@@ -59,6 +60,10 @@ op_clone(const struct op *op)
 		memcpy(c->param, op->param, op->kernel->param_bytes);
 	}
 	c->copy.staged = NULL;
+	if (op->kind == OP_WORK) {
+		c->data = malloc(op->work.bytes);
+		memcpy(c->data, op->data, op->work.bytes);
+	}
 	if (c->mark != NULL)
 		c->mark->users++;
 	return c;
@@ -69,6 +74,8 @@ op_free(struct op *op)
 {
 	free(op->param);
 	free(op->copy.staged);
+	if (op->kind == OP_WORK)
+		free(op->data);
 	if (op->mark != NULL)
 		mark_release(op->mark);
 	free(op);
@@ -363,11 +370,57 @@ run_op(struct stream *s, struct op *op)
 		op->mark->done = true;
 		op->mark->ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 		break;
-	default:
-		if (!op->mark->done)
-			stream_run(op->mark->s, op->mark->position);
-		join(&s->clock, &op->mark->clock);
+	case OP_WORK:	break;
+	default:	join(&s->clock, &op->mark->clock);
 	}
+}
+
+CUresult
+stream_work(CUstream h, const struct stream_work *w, const void *keeps)
+{
+	struct stream *s = stream_get(h);
+	struct op *op;
+
+	if (s == NULL)
+		return CUDA_ERROR_INVALID_HANDLE;
+	op = op_new(OP_WORK);
+	op->work = *w;
+	op->data = malloc(w->bytes);
+	memcpy(op->data, keeps, w->bytes);
+	return stream_put(s, op);
+}
+
+/* Ask whether it is done. */
+static bool
+run_work(struct stream *s, struct op *op)
+{
+	const struct stream_work *w = &op->work;
+	enum work_state state;
+
+	if (memory_find(w->from) == NULL || memory_find(w->to) == NULL) {
+		find_report(F_FREED, NULL, "%s uses memory that was freed before it ran", w->what);
+		driver.sticky = CUDA_ERROR_ILLEGAL_ADDRESS;
+		return true;
+	}
+	join(&s->clock, &op->host);
+	if (!op->begun)
+		touch_range(new_epoch(s->id, &s->clock), w->from, w->n_from, false, w->what);
+	op->begun = true;
+	state = w->fn(op->data, memory_host(w->from), memory_host(w->to));
+	if (state == WORK_DONE)
+		touch_range(new_epoch(s->id, &s->clock), w->to, w->n_to, true, w->what);
+	return state != WORK_WAITS;
+}
+
+/* Has the operation all that it waits for? */
+static bool
+may_pass(struct stream *s, struct op *op)
+{
+	if (op->kind == OP_WORK)
+		return run_work(s, op);
+	if (op->kind == OP_WAIT && !op->mark->done)
+		stream_run(op->mark->s, op->mark->position);
+	return op->kind != OP_WAIT || op->mark->done;
 }
 
 void
@@ -376,6 +429,12 @@ stream_run(struct stream *s, uint64_t upto)
 	while (s->done < upto && s->head != NULL) {
 		struct op *op = s->head;
 
+		if (driver.sticky == CUDA_SUCCESS && !may_pass(s, op)) {
+			if (driver.asking)
+				return;
+			usleep(100);
+			continue;
+		}
 		s->head = op->next;
 		if (s->head == NULL)
 			s->tail = &s->head;

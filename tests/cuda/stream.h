@@ -29,7 +29,7 @@ struct mark {
 	int	users;
 };
 
-enum op_kind { OP_LAUNCH, OP_COPY, OP_SET, OP_MARK, OP_WAIT, OP_CALL, OP_FREE };
+enum op_kind { OP_LAUNCH, OP_COPY, OP_SET, OP_MARK, OP_WAIT, OP_CALL, OP_FREE, OP_WORK };
 
 struct op_copy {
 	CUdeviceptr dst, src;		/* 0: the host's, below */
@@ -38,6 +38,17 @@ struct op_copy {
 	uint8_t	*staged;		/* the source as it was, when it may change */
 	uint64_t sum;			/* of a pinned source, which must not */
 	size_t	size;
+};
+
+/* Another library's work, which is asked again and again until it is done. */
+enum work_state { WORK_WAITS, WORK_DONE, WORK_DROPPED };
+
+struct stream_work {
+	CUdeviceptr from, to;		/* what it reads and writes */
+	size_t	n_from, n_to;
+	size_t	bytes;			/* of what it keeps */
+	const char *what;
+	enum work_state (*fn)(void *keeps, const void *from, void *to);
 };
 
 struct op_set {
@@ -57,6 +68,8 @@ struct op {
 	struct op_copy copy;
 	struct op_set set;
 	struct mark *mark;
+	struct stream_work work;
+	bool	begun;
 	CUhostFn fn;
 	void	*data;
 	int	branch;			/* of a graph: the stream it was captured on */
@@ -85,6 +98,8 @@ struct driver {
 	struct { uint32_t stream, at; } when[1 << 16];	/* of each epoch */
 	uint8_t	ordered[1 << 16];
 	CUresult sticky;
+	int	devices, device;	/* how many, the one that is used */
+	bool	asking;			/* is it done?  Else: until it is */
 	int	sm, order, threads;
 	bool	started;
 	int	contexts;
@@ -99,6 +114,7 @@ struct stream *stream_get(CUstream h);		/* NULL if it is none */
 struct stream *stream_new(bool blocking);
 /* Takes the operation, or copies it into the graph that is captured. */
 CUresult stream_put(struct stream *s, struct op *op);
+CUresult stream_work(CUstream h, const struct stream_work *w, const void *keeps);
 void stream_run(struct stream *s, uint64_t upto);
 void stream_sync(struct stream *s);
 void stream_sync_all(void);

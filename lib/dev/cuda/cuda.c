@@ -1,4 +1,4 @@
-#include "dev/cuda/cuda.h"
+#include "dev/cuda/nccl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +198,8 @@ op_wait(struct dev *dev, struct err *err)
 	struct cuda *c = (struct cuda *)dev;
 	struct cuda_note note = { 0 };
 
+	if (next(c))
+		nccl_wait(c);
 	op_download(dev, &note, c->note, sizeof(note));
 	if (!c->failed)
 		cuda_finish(c);
@@ -218,6 +220,7 @@ op_close(struct dev *dev)
 
 	if (c->ctx != NULL) {
 		c->drv.cuCtxSetCurrent(c->ctx);
+		nccl_close(c);
 		if (c->stream != NULL) {
 			c->drv.cuStreamSynchronize(c->stream);
 			c->drv.cuStreamDestroy_v2(c->stream);
@@ -234,7 +237,7 @@ op_close(struct dev *dev)
 }
 
 static const struct dev_ops cuda_ops = {
-	.name = "cuda", .close = op_close, .measure = cuda_measure,
+	.name = "cuda", .close = op_close, .join = nccl_join, .measure = cuda_measure,
 	.bandwidth = cuda_bandwidth,
 	.alloc = op_alloc, .free = op_free, .import = op_import,
 	.upload = op_upload, .download = op_download,
@@ -310,6 +313,19 @@ set_up(struct cuda *c, struct err *err)
 	c->down.dev = take(c, c->down.bytes, err);
 	c->note = op_alloc(&c->dev, sizeof(struct cuda_note), err);
 	return c->up.dev.at != 0 && c->down.dev.at != 0 && c->note.at != 0 ? 0 : -1;
+}
+
+int
+cuda_count(void)
+{
+	struct cuda_driver drv;
+	struct err err;
+	int n;
+
+	if (cuda_images[0] == NULL || cuda_driver_open(&drv, &n, &err) < 0)
+		return 0;
+	cuda_driver_close(&drv);
+	return n;
 }
 
 struct dev *

@@ -102,6 +102,7 @@ struct cuda {
 	CUfunction	 fn[E_COUNT][DTYPE_COUNT];
 	struct cuda_up	 up;
 	struct cuda_down down;
+	struct nccl	*nccl;		/* NULL: alone */
 	dptr		 note, scratch;
 	int64_t		 scratch_bytes;	/* only grows */
 	bool		 failed;	/* sticks: later work is not queued */
@@ -111,7 +112,10 @@ struct cuda {
 /* Of the kernels that are compiled in: images, and NULL at the end. */
 extern const void *const cuda_images[];
 
-/* ordinal counts the driver's GPUs from 0. */
+/* GPUs that the driver has; 0 where it cannot be used. */
+int cuda_count(void);
+
+/* ordinal counts them from 0. */
 struct dev *cuda_open(int ordinal, unsigned flags, struct err *err);
 
 /* Note a call's failure.  Is it a success? */

@@ -25,7 +25,7 @@ enum {
 	CUDA_SUCCESS = 0, CUDA_ERROR_OUT_OF_MEMORY = 2, CUDA_ERROR_STUB_LIBRARY = 34,
 	CUDA_ERROR_NO_DEVICE = 100, CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
 	CUDA_ERROR_UNSUPPORTED_PTX_VERSION = 222, CUDA_ERROR_NOT_FOUND = 500,
-	CUDA_ERROR_SYSTEM_DRIVER_MISMATCH = 803,
+	CUDA_ERROR_NOT_READY = 600, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH = 803,
 };
 
 enum {
@@ -63,6 +63,7 @@ enum {
 	X(cuStreamCreate, (CUstream *s, unsigned flags))			\
 	X(cuStreamDestroy_v2, (CUstream s))					\
 	X(cuStreamSynchronize, (CUstream s))					\
+	X(cuStreamQuery, (CUstream s))						\
 	X(cuStreamWaitEvent, (CUstream s, CUevent event, unsigned flags))	\
 	X(cuEventCreate, (CUevent *event, unsigned flags))			\
 	X(cuEventDestroy_v2, (CUevent event))					\

@@ -246,6 +246,7 @@ static cuda_launcher *const launches[K_COUNT] = {
 	[K_CONV] = cuda_conv, [K_CONV_BWD] = cuda_conv_bwd, [K_SCAN] = cuda_scan,
 	[K_SCAN_BWD] = cuda_scan_bwd, [K_FAKE_QUANT] = launch_fake_quant,
 	[K_HADAMARD] = launch_hadamard, [K_ADAFACTOR] = cuda_adafactor,
+	[K_COLLECTIVE] = cuda_collective,
 	[K_ROUTE] = cuda_route, [K_ROUTE_BWD] = cuda_route_bwd,
 	[K_ROUTE_SORT] = cuda_route_sort, [K_ROUTE_SUM] = cuda_route_sum,
 	[K_BALANCE] = cuda_balance, [K_BALANCE_BIAS] = cuda_balance_bias,

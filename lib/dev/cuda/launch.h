@@ -81,6 +81,8 @@ int64_t cuda_moe_bytes(int kernel, const union dev_args *a);
 cuda_launcher cuda_conv, cuda_conv_bwd, cuda_scan, cuda_scan_bwd;
 int64_t cuda_scan_bytes(int kernel, const union dev_args *a);
 
+cuda_launcher cuda_collective;
+
 cuda_launcher cuda_adafactor;
 int64_t cuda_adafactor_bytes(const struct k_adafactor *a);
 
