@@ -733,6 +733,95 @@ test_refused(void)
 	team_free(team);
 }
 
+/* ---- one after the other ---- */
+
+enum { SIDE = 64 };	/* of all matrices here, but for the rows of a */
+
+static void
+multiply(struct dev *d, dptr c, dptr a, dptr b, int64_t m)
+{
+	dev_launch(d, K_MATMUL, &(union dev_args){ .matmul = { .c = c, .a = a, .b = b,
+		.c_type = DTYPE_F32, .a_type = DTYPE_F32, .b_type = DTYPE_Q8_0,
+		.m = { .cap = m }, .k = { .cap = SIDE }, .n = SIDE, .lda = SIDE, .ldb = SIDE,
+		.ldc = SIDE, .tb = true, .alpha = 1 } });
+}
+
+/* c (m, SIDE) = a b as a device does that did nothing before. */
+static void
+multiply_alone(const char *isa, const float *a, const void *b, int64_t m, float *c)
+{
+	struct err err = { 0 };
+	struct team *team = must(team_new(2, &err));
+	struct dev *d = must(dev_open(isa, team, 0, &err));
+	int64_t bytes = m * SIDE * 4, b_bytes = dtype_bytes(DTYPE_Q8_0, SIDE * SIDE);
+	dptr da = dev_alloc(d, bytes, &err), dc = dev_alloc(d, bytes, &err);
+	dptr db = dev_alloc(d, b_bytes, &err);
+
+	dev_upload(d, da, a, bytes);
+	dev_upload(d, db, b, b_bytes);
+	multiply(d, dc, da, db, m);
+	dev_download(d, c, dc, bytes);
+	dev_wait(d, &err);
+	dev_close(d);
+	team_free(team);
+}
+
+/* Products with the same a, written over by one of them and then by the host. */
+static bool
+follow(const char *isa, unsigned flags, int64_t m)
+{
+	struct err err = { 0 };
+	struct team *team = must(team_new(2, &err));
+	struct dev *d = must(dev_open(isa, team, flags, &err));
+	int64_t bytes = m * SIDE * 4, b_bytes = dtype_bytes(DTYPE_Q8_0, SIDE * SIDE);
+	float *x = must(malloc((size_t)bytes)), *want = must(malloc((size_t)bytes));
+	float *got = must(malloc((size_t)bytes)), *wide = must(malloc(SIDE * SIDE * 4));
+	void *a = random_floats(DTYPE_F32, m * SIDE, x), *b[2];
+	dptr da = dev_alloc(d, bytes, &err), dc = dev_alloc(d, bytes, &err), db[2];
+	bool good = true;
+
+	for (int i = 0; i < 2; i++) {
+		b[i] = random_blocks(4, SIDE * SIDE, wide);
+		db[i] = dev_alloc(d, b_bytes, &err);
+		dev_upload(d, db[i], b[i], b_bytes);
+	}
+	for (int step = 0; step < 6; step++) {
+		dptr to = step == 2 ? da : dc;
+
+		if (step % 5 == 0)
+			dev_upload(d, da, a, bytes);
+		multiply_alone(isa, x, b[step % 2], m, want);
+		multiply(d, to, da, db[step % 2], m);
+		if (step == 2 || step == 4)
+			memcpy(x, step == 2 ? want : a, (size_t)bytes);
+		if (step % 3 == 1)	/* what comes next follows at once */
+			continue;
+		dev_download(d, got, to, bytes);
+		good = good && dev_wait(d, &err) == 0 && memcmp(got, want, (size_t)bytes) == 0;
+	}
+	free(x);
+	free(want);
+	free(got);
+	free(wide);
+	free(a);
+	free(b[0]);
+	free(b[1]);
+	dev_close(d);
+	team_free(team);
+	return good;
+}
+
+static void
+test_follow(void)
+{
+	bool good = true;
+
+	for (int i = 0; i < ISAS && good; i++)
+		for (int m = 3; m < 50 && is_here(isas[i]); m += 40)
+			good = good && follow(isas[i], 0, m) && follow(isas[i], DEV_STRICT, m);
+	ok(good, "products that follow each other round a again when it is another");
+}
+
 int
 main(void)
 {
@@ -745,5 +834,6 @@ main(void)
 	test_spoiled();
 	test_network();
 	test_refused();
+	test_follow();
 	return tap_done();
 }

@@ -127,6 +127,7 @@ cpu_scratch(struct cpu *c, int64_t bytes)
 		int64_t want = bytes + bytes / 4, align = want >= 2 * HUGE ? HUGE : PAGE;
 
 		want = (want + align - 1) & -align;
+		c->works++;
 		free(c->scratch);
 		c->scratch = aligned_alloc((size_t)align, (size_t)want);
 		if (c->scratch != NULL && align == HUGE)
@@ -175,6 +176,7 @@ region_add(struct cpu *c, struct err *err)
 {
 	struct cpu_region *r;
 
+	c->works++;
 	if (c->n_regions == c->cap_regions) {
 		int64_t cap = c->cap_regions * 2 + 16;
 
@@ -290,6 +292,7 @@ launch_now(struct cpu *c, int kernel, const union dev_args *a)
 		c->failed = true;
 		return;
 	}
+	c->works++;
 	c->isa->kernel[kernel](c, a);
 	if (c->failed)
 		err_wrap(&c->err, "%s", dev_kernel_name(kernel));
@@ -322,6 +325,7 @@ op_upload(struct dev *dev, dptr to, const void *from, int64_t bytes)
 	if (c->failed || bytes <= 0)
 		return;
 	if (!c->strict) {
+		c->works++;
 		memcpy(cpu_ptr(to), from, (size_t)bytes);
 		return;
 	}
@@ -423,6 +427,7 @@ queue_run(struct cpu *c)
 		if (q->kind == Q_LAUNCH) {
 			launch_now(c, q->kernel, &q->args);
 		} else if (q->kind == Q_UPLOAD) {
+			c->works++;
 			if (!c->failed)
 				memcpy(cpu_ptr(q->at), q->host, (size_t)q->bytes);
 			free(q->host);

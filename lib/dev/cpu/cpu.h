@@ -14,6 +14,16 @@
 struct cpu_queue;
 struct cpu_region;
 
+/*
+ * What a product with quantized weights left in its scratch: the rows of its a,
+ * rounded.  They serve the next one if there was no other work in between.
+ */
+struct cpu_rounded {
+	int64_t		 work, rows;	/* work: the product's number */
+	const void	*at;
+	struct k_matmul	 of;
+};
+
 struct cpu {
 	struct dev	 dev;		/* first: a struct dev * is one of these */
 	const struct cpu_isa *isa;
@@ -26,6 +36,8 @@ struct cpu {
 	int64_t		 n_queued, cap_queue;
 	char		*scratch;	/* of the kernel that runs; only grows */
 	int64_t		 scratch_bytes;
+	int64_t		 works;		/* counts all that may change memory or scratch */
+	struct cpu_rounded rounded;
 	bool		 measuring;	/* a kernel only says what scratch it wants */
 	int64_t		 measured;
 };

@@ -287,7 +287,6 @@ sum(int mr, bool pairs, struct tile_of *t, vf acc[MR][2])
 		}
 		if (q + 1 == t->s->chains)
 			break;
-		UNROLL
 		for (int i = 0; i < mr; i++) {
 			before[i][0] = acc[i][0];
 			before[i][1] = acc[i][1];

@@ -1,9 +1,10 @@
 /*
  * Products with quantized weights.
  *
- * Activations are rounded first, by all threads; then each takes some panels of
- * the weights, unpacks QK of k and multiplies all rows by them, while they are
- * in the first cache.  Very few rows go another way (qfew.c), to the same bits.
+ * Activations are rounded first, by all threads, once for products that follow
+ * each other with the same; then each thread takes some panels of the weights,
+ * unpacks QK of k and multiplies all rows by them, while they are in the first
+ * cache.  Very few rows go another way (qfew.c), to the same bits.
  *
  * Against the stored direction (dx = dy w) weights become floats, some columns
  * at a time, and the product is that of floats.
@@ -304,6 +305,30 @@ add_span(struct qmm *mm, const uint8_t *b, int64_t from, int64_t rows)
 	mm->items += blocks_of(rows, mm->rows) * mm->panels;
 }
 
+/* Did the product before this one leave the same rows, all of them? */
+static bool
+is_rounded(const struct cpu *c, const struct qmm *mm, int64_t rows)
+{
+	const struct cpu_rounded *r = &c->rounded;
+	const struct k_matmul *p = mm->p;
+
+	return r->work + 1 == c->works && r->at == mm->rounded && r->rows == rows &&
+	    mm->span->rows == rows && r->of.a.at == p->a.at && r->of.a_type == p->a_type &&
+	    r->of.lda == p->lda && r->of.k.cap == p->k.cap && r->of.b_type == p->b_type;
+}
+
+/* Note that they are there, unless the result lies where they came from. */
+static void
+note_rounded(struct cpu *c, const struct qmm *mm, int64_t rows)
+{
+	const struct k_matmul *p = mm->p;
+	uint64_t a = p->a.at, a_end = a + (uint64_t)(rows * p->lda * dtype_size(p->a_type));
+	uint64_t to = p->c.at, to_end = to + (uint64_t)(rows * p->ldc * dtype_size(p->c_type));
+	bool good = mm->span->rows == rows && (to_end <= a || a_end <= to);
+
+	c->rounded = (struct cpu_rounded){ good ? c->works : -1, rows, mm->rounded, *p };
+}
+
 static void
 run(struct qmm *mm, struct cpu *c, int64_t rows)
 {
@@ -312,10 +337,12 @@ run(struct qmm *mm, struct cpu *c, int64_t rows)
 
 	if (mm->items == 0)
 		return;
-	cpu_run(&round, mm->k / 2 * rows / mm->strips, round_task);
+	if (!is_rounded(c, mm, rows))
+		cpu_run(&round, mm->k / 2 * rows / mm->strips, round_task);
 	job.n = mm->items;
 	job.step = 1 + (job.n - 1) / (8 * threads);
 	cpu_run(&job, mm->k / QB * (80 + 20 * min64(rows, mm->rows)), panel_task);
+	note_rounded(c, mm, rows);
 }
 
 /* ---- against the stored direction ---- */
