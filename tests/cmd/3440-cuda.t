@@ -26,9 +26,14 @@ grep '^not ok' -A 2 out
 losses () {
 	sed -n 's/.*"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$1/log.jsonl"
 }
-for arch in llama gpt2 mamba
+for arch in llama gpt2 mamba mixtral deepseek-v3
 do
-	llm-init -q -a $arch -m tok --layers 2 --width 32 --heads 2 --context 64 -o $arch
+	case $arch in
+	mixtral | deepseek-v3)	experts='--ffn 64 --experts 6 --experts-per-token 2' ;;
+	*)			experts= ;;
+	esac
+	# shellcheck disable=SC2086 # options
+	llm-init -q -a $arch -m tok --layers 2 --width 32 --heads 2 --context 64 $experts -o $arch
 	for device in cpu cuda
 	do
 		exits 0 "a $arch trained on $device" llm-train -q -d $device -m $arch --steps 5 \

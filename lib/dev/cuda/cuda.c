@@ -186,6 +186,9 @@ tell(struct cuda *c, const struct cuda_note *n)
 	else if (n->what == NOTE_ROWS)
 		err_set(&c->err, ERR_DEVICE, "%s: %lld rows where %lld were planned",
 		    dev_kernel_name(n->kernel), (long long)n->value, (long long)n->limit);
+	else if (n->what == NOTE_OFFSETS)
+		err_set(&c->err, ERR_DEVICE, "%s: offsets of groups that do not rise or exceed "
+		    "the rows", dev_kernel_name(n->kernel));
 	else
 		err_set(&c->err, ERR_ARG, "%s: %s %lld at row %lld is outside 0..%lld",
 		    dev_kernel_name(n->kernel), what[n->what], (long long)n->value,

@@ -246,7 +246,7 @@ static cuda_launcher *const launches[K_COUNT] = {
 	[K_CONV] = cuda_conv, [K_CONV_BWD] = cuda_conv_bwd, [K_SCAN] = cuda_scan,
 	[K_SCAN_BWD] = cuda_scan_bwd, [K_FAKE_QUANT] = launch_fake_quant,
 	[K_HADAMARD] = launch_hadamard, [K_ADAFACTOR] = cuda_adafactor,
-	[K_COLLECTIVE] = cuda_collective,
+	[K_COLLECTIVE] = cuda_collective, [K_GROUPED] = cuda_grouped,
 	[K_ROUTE] = cuda_route, [K_ROUTE_BWD] = cuda_route_bwd,
 	[K_ROUTE_SORT] = cuda_route_sort, [K_ROUTE_SUM] = cuda_route_sum,
 	[K_BALANCE] = cuda_balance, [K_BALANCE_BIAS] = cuda_balance_bias,
@@ -303,7 +303,7 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 		return cuda_adafactor_bytes(&a->adafactor);
 	case K_CONV_BWD: case K_SCAN_BWD:
 		return cuda_scan_bytes(kernel, a);
-	case K_ROUTE_BWD: case K_ROUTE_SORT: case K_ROUTE_SUM:
+	case K_GROUPED: case K_ROUTE_BWD: case K_ROUTE_SORT: case K_ROUTE_SUM:
 		return cuda_moe_bytes(kernel, a);
 	default:
 		return 0;
@@ -320,6 +320,7 @@ blocks_of(int kernel, const union dev_args *a)
 	case K_EMBED:		t = a->embed.w_type; break;
 	case K_SCATTER:		t = a->scatter.y_type; break;
 	case K_MATMUL:		t = a->matmul.b_type; break;
+	case K_GROUPED:		t = a->grouped.p.b_type; break;
 	case K_ATTENTION:	t = a->attention.kv_type; break;
 	default:		t = DTYPE_NONE;
 	}

@@ -75,7 +75,7 @@ cuda_warps(const struct cuda *c, int64_t n)
 typedef void cuda_launcher(struct cuda *c, int kernel, const union dev_args *a);
 
 cuda_launcher cuda_route, cuda_route_bwd, cuda_route_sort, cuda_route_sum, cuda_balance,
-    cuda_balance_bias, cuda_combine, cuda_combine_bwd;
+    cuda_balance_bias, cuda_combine, cuda_combine_bwd, cuda_grouped;
 int64_t cuda_moe_bytes(int kernel, const union dev_args *a);
 
 cuda_launcher cuda_conv, cuda_conv_bwd, cuda_scan, cuda_scan_bwd;

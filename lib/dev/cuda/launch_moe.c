@@ -2,6 +2,8 @@
 
 /* Launches of mixtures of experts. */
 
+enum { TILE = 64 };	/* product.cuh */
+
 /* Blocks of ROUTE_WARPS warps, each of a token at a time. */
 static struct cuda_grid
 routers(const struct cuda *c, int64_t n)
@@ -87,10 +89,36 @@ cuda_combine_bwd(struct cuda *c, int kernel, const union dev_args *args)
 	cuda_go(c, kernel, E_combine_bwd, a->type, cuda_warps(c, a->t.cap * a->top), a);
 }
 
+/* Tiles of rows of all groups: of each that shares the rows, one at most is not full. */
+static int64_t
+row_tiles(const struct k_grouped *g)
+{
+	int64_t m = g->p.m.cap, full = cuda_over(m, TILE);
+
+	if (g->offset.at == 0 || g->p.ta)
+		return full * g->groups;
+	return full + g->groups < m ? full + g->groups : m;
+}
+
+void
+cuda_grouped(struct cuda *c, int kernel, const union dev_args *args)
+{
+	const struct k_grouped *g = &args->grouped;
+	const struct cuda_grouped a = { .g = *g, .tile = c->scratch, .n = row_tiles(g) };
+	bool half = g->p.a_type == g->p.b_type && g->p.a_type != DTYPE_F32;
+
+	if (g->offset.at != 0 && !g->p.ta && a.n > 0)
+		cuda_go(c, kernel, E_grouped_tiles, DTYPE_NONE, cuda_tiles(1, 1), &a);
+	cuda_go(c, kernel, E_grouped, half ? g->p.a_type : DTYPE_NONE,
+	    cuda_tiles(a.n, cuda_over(g->p.n, TILE)), &a);
+}
+
 int64_t
 cuda_moe_bytes(int kernel, const union dev_args *a)
 {
 	switch (kernel) {
+	case K_GROUPED:
+		return row_tiles(&a->grouped) * 2 * (int64_t)sizeof(int32_t);
 	case K_ROUTE_BWD:
 		return a->route_bwd.f.experts * (int64_t)sizeof(float);
 	case K_ROUTE_SORT:

@@ -11,7 +11,7 @@
 
 /* The first thing that went wrong in a kernel; read by dev_wait(). */
 enum { NOTE_NONE, NOTE_ROWS, NOTE_ID, NOTE_SLOT, NOTE_POSITION, NOTE_TARGET, NOTE_EXPERT,
-	NOTE_ROW };
+	NOTE_ROW, NOTE_OFFSETS };
 
 struct cuda_note {
 	int32_t	what, kernel;
@@ -52,6 +52,12 @@ enum { CONV_TOKENS = 16 };
  * of sequences.
  */
 struct cuda_scan_bwd { struct k_scan_bwd b; dptr of_tokens, of_rates, of_skips; };
+
+/*
+ * Products of groups: tile (n, 2) int32 is the group and its first row that a block
+ * has, or -1: none.
+ */
+struct cuda_grouped { struct k_grouped g; dptr tile; int64_t n; };
 
 /* Warps of a block that route, and tokens of a partial sum of scores. */
 enum { ROUTE_WARPS = 4, ROUTE_ROWS = 64 };

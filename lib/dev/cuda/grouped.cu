@@ -1,0 +1,118 @@
+/*
+ * Products of groups of rows, by the tiles of products.  Blocks are (tiles of
+ * rows of all groups, tiles of columns).  Which group's rows a block has is told
+ * by the offsets, which are on the device: a list of the tiles is made of them
+ * first, so that a group takes as many blocks as it has rows.
+ */
+#include "dev/cuda/product.cuh"
+
+/* The rows of group e, no matter what the offsets are: within those that there are. */
+DEVICE void
+rows_of_group(const struct k_grouped &g, int64_t e, int64_t rows, int64_t *from, int64_t *to)
+{
+	const int32_t *offset = at<int32_t>(g.offset);
+
+	*from = min(max((int64_t)offset[e], (int64_t)0), rows);
+	*to = min(max((int64_t)offset[e + 1], *from), rows);
+}
+
+DEVICE void
+check_offsets(const struct k_grouped &g, int64_t rows, const struct cuda_run &r)
+{
+	const int32_t *offset = at<int32_t>(g.offset);
+
+	for (int64_t e = threadIdx.x; e < g.groups; e += THREADS)
+		if (offset[e] < 0 || offset[e] > offset[e + 1] || offset[e + 1] > rows)
+			note(r, NOTE_OFFSETS, e, offset[e + 1], rows);
+}
+
+/* The list of tiles, in the order of their rows.  One block, of which a warp adds up. */
+ONE(grouped_tiles, cuda_grouped)
+{
+	int64_t rows = rows_of(a.g.p.m, r), done = 0;
+	int2 *tile = at<int2>(a.tile);
+
+	check_offsets(a.g, rows, r);
+	if (threadIdx.x >= 32)
+		return;
+	for (int64_t e0 = 0; e0 < a.g.groups; e0 += 32) {
+		int64_t e = e0 + lane(), from = 0, to = 0;
+		int n, upto;
+
+		if (e < a.g.groups)
+			rows_of_group(a.g, e, rows, &from, &to);
+		n = upto = (int)((to - from + TILE - 1) / TILE);
+		for (int o = 1; o < 32; o *= 2) {
+			int below = __shfl_up_sync(~0u, upto, o);
+
+			upto += lane() >= o ? below : 0;
+		}
+		for (int i = 0; i < n && done + upto - n + i < a.n; i++)
+			tile[done + upto - n + i] = make_int2((int)e, i * TILE);
+		done += __shfl_sync(~0u, upto, 31);
+	}
+	for (int64_t i = done + lane(); i < a.n; i += 32)
+		tile[i] = make_int2(-1, 0);
+}
+
+/* A group's product, and the first of a block's rows. */
+struct part {
+	struct k_matmul p;
+	int64_t	m, k, i0;
+};
+
+/* n elements on */
+DEVICE dptr
+from_on(dptr p, dtype type, int64_t n)
+{
+	return dptr { p.at + (uint64_t)(n * (type == DTYPE_F32 ? 4 : 2)) };
+}
+
+/* Is there such a one? */
+DEVICE bool
+part_of(struct part &t, const struct cuda_grouped &a, const struct cuda_run &r)
+{
+	const struct k_grouped &g = a.g;
+	int64_t tiles = (g.p.m.cap + TILE - 1) / TILE, e = blockIdx.x / tiles, from, to;
+
+	t.p = g.p;
+	t.m = rows_of(g.p.m, r);
+	t.k = rows_of(g.p.k, r);
+	t.i0 = blockIdx.x % tiles * TILE;
+	if (g.offset.at == 0) {
+		t.p.a = from_on(t.p.a, t.p.a_type, e * g.step_a);
+		t.p.b = from_on(t.p.b, t.p.b_type, e * g.stride);
+		t.p.c = from_on(t.p.c, t.p.c_type, e * g.step_c);
+	} else if (g.p.ta) {
+		rows_of_group(g, e, t.k, &from, &to);
+		t.k = to - from;
+		t.p.a = from_on(t.p.a, t.p.a_type, from * g.p.lda);
+		t.p.b = from_on(t.p.b, t.p.b_type, from * g.p.ldb);
+		t.p.c = from_on(t.p.c, t.p.c_type, e * g.stride);
+	} else {
+		int2 tile = at<int2>(a.tile)[blockIdx.x];
+
+		if (tile.x < 0)
+			return false;
+		rows_of_group(g, tile.x, t.m, &from, &to);
+		t.m = to - from;
+		t.i0 = tile.y;
+		t.p.a = from_on(t.p.a, t.p.a_type, from * g.p.lda);
+		t.p.b = from_on(t.p.b, t.p.b_type, tile.x * g.stride);
+		t.p.c = from_on(t.p.c, t.p.c_type, from * g.p.ldc);
+	}
+	return t.i0 < t.m;
+}
+
+#define GROUPED(name, product)							\
+ONE(name, cuda_grouped)								\
+{										\
+	struct part t;								\
+										\
+	if (part_of(t, a, r))							\
+		product(t.p, t.m, t.k, t.i0, (int64_t)blockIdx.y * TILE);	\
+}
+
+GROUPED(grouped, product_f32)
+GROUPED(grouped_bf16, product_half<bf16>)
+GROUPED(grouped_f16, product_half<f16>)
