@@ -265,8 +265,8 @@ main(void)
 	if (gpu != NULL) {
 		union dev_args none = { 0 };
 
-		ok(dev_check(gpu, K_FAKE_QUANT, &none, &err) == -1 && err.code == ERR_DEVICE &&
-		    strcmp(err.msg, "fake_quant: no kernel on cuda:0 yet: use -d cpu") == 0,
+		ok(dev_check(gpu, K_COUNT, &none, &err) == -1 && err.code == ERR_DEVICE &&
+		    strcmp(err.msg, "unknown kernel: no kernel on cuda:0 yet: use -d cpu") == 0,
 		    "a kernel that is not there is named");
 		test_memory("cuda", 0);
 		test_errors("cuda", 0);
