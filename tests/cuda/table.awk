@@ -1,4 +1,4 @@
-# The table of make check-cuda, from what ptxas said (*.log), counts of machine code
+# The table of make check-cuda for the architectures in `arches', from what ptxas said (*.log), counts of machine code
 # (code.tsv), and for each hot case what the stand-in counted (CASE.tsv) and what t_hot told
 # of its cost (costs).  First each kernel on each architecture, then each case.
 #
@@ -9,16 +9,25 @@
 # units that do them, as NVIDIA's data sheets give both.
 BEGIN {
 	FS = "\t"
-	split("80 86 89 90a 100 120", arch, " ")
-	split("2048 1536 1536 2048 2048 1536", most_threads, " ")
-	split("32 16 24 32 32 24", most_blocks, " ")
-	split("164 100 100 228 228 100", most_shared, " ")
-	for (i = 1; i <= 6; i++)
-		index_of[arch[i]] = i
+	limits("80", 2048, 32, 164)
+	limits("86", 1536, 16, 100)
+	limits("89", 1536, 24, 100)
+	limits("90a", 2048, 32, 228)
+	limits("100", 2048, 32, 228)
+	limits("120", 1536, 24, 100)
+	n_arch = split(arches, arch, " ")
 	# A100 SXM 80 GB, H100 SXM: GB/s, and TFLOP/s of fp32, bf16, int8
 	split("2039 3350", bandwidth, " ")
 	rate["F32", 1] = 19.5; rate["BF16", 1] = 312; rate["quant", 1] = 624
 	rate["F32", 2] = 66.9; rate["BF16", 2] = 989; rate["quant", 2] = 1979
+}
+
+# Of a multiprocessor: threads, blocks, KiB of shared memory.
+function limits(a, threads, blocks, shared)
+{
+	most_threads[a] = threads
+	most_blocks[a] = blocks
+	most_shared[a] = shared
 }
 
 # ---- input ----
@@ -99,21 +108,20 @@ function up(n, unit)
 }
 
 # Warps that a multiprocessor holds at once, of those that it could.
-function occupancy(entry, a,    i, key, t, warps, blocks, b)
+function occupancy(entry, a,    key, t, warps, blocks, b)
 {
-	i = index_of[a]
 	key = entry SUBSEP a
 	t = entry in threads ? threads[entry] : 256
 	warps = up(t, 32) / 32
-	blocks = most_blocks[i]
-	b = int(most_threads[i] / 32 / warps)
+	blocks = most_blocks[a]
+	b = int(most_threads[a] / 32 / warps)
 	blocks = b < blocks ? b : blocks
 	# Each quarter of a multiprocessor has a quarter of the registers.
 	b = int(int(16384 / up(registers[key] * 32, 256)) * 4 / up(warps, 4))
 	blocks = b < blocks ? b : blocks
-	b = int(most_shared[i] * 1024 / (up(shared[key] + dynamic[entry], 128) + 1024))
+	b = int(most_shared[a] * 1024 / (up(shared[key] + dynamic[entry], 128) + 1024))
 	blocks = b < blocks ? b : blocks
-	return 100 * blocks * warps / (most_threads[i] / 32)
+	return 100 * blocks * warps / (most_threads[a] / 32)
 }
 
 function print_kernels(    i, j, k, key)
@@ -126,7 +134,7 @@ function print_kernels(    i, j, k, key)
 	    "sm", "regs", "static", "dyn", "thr", "occ%", "insn", "HMMA", "IMMA", "QMMA", "LDG",
 	    "LDG16", "LDGST", "LDSM", "local"
 	for (i = 1; i <= names; i++)
-		for (j = 1; j <= 6; j++) {
+		for (j = 1; j <= n_arch; j++) {
 			key = name[i] SUBSEP arch[j]
 			if (!(key in registers)) {
 				print "check-cuda: " name[i] " on sm_" arch[j] ": nothing by ptxas" >"/dev/stderr"
