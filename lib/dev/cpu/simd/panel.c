@@ -487,7 +487,7 @@ HEIGHTS(HEIGHT_PAIRS)
  * for themselves, nor memory for them.
  */
 enum {
-	FOURS = LANES > 2 ? LANES : 2,
+	FOURS = VW >= 8 ? 4 : 2,
 	TOGETHER = 4 * FOURS,
 	SOON = 8,		/* lines of each of the next columns that are fetched, */
 	SPREAD = 2,		/* one while so many are multiplied */
