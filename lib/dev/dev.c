@@ -39,7 +39,7 @@ dev_kernel_name(int kernel)
 
 /* "cuda" and "cuda:N". */
 static struct dev *
-open_gpu(const char *name, unsigned flags, struct err *err)
+open_gpu(const char *name, struct team *team, unsigned flags, struct err *err)
 {
 	char *end = NULL;
 	long ordinal = name[4] == ':' ? strtol(name + 5, &end, 10) : 0;
@@ -49,7 +49,7 @@ open_gpu(const char *name, unsigned flags, struct err *err)
 		err_set(err, ERR_ARG, "%s: no number of a GPU: cuda:0 is the first", name);
 		return NULL;
 	}
-	d = cuda_open((int)ordinal, flags, err);
+	d = cuda_open((int)ordinal, team, flags, err);
 	if (d == NULL)
 		err_wrap(err, "%s", name);
 	return d;
@@ -59,7 +59,7 @@ struct dev *
 dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
 {
 	struct err none = { 0 };
-	struct dev *gpu = strcmp(name, "auto") == 0 ? cuda_open(0, flags, &none) : NULL;
+	struct dev *gpu = strcmp(name, "auto") == 0 ? cuda_open(0, team, flags, &none) : NULL;
 
 	if (gpu != NULL)
 		return gpu;
@@ -68,7 +68,7 @@ dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
 	if (strncmp(name, "cpu:", 4) == 0)
 		return cpu_open(name + 4, team, flags, err);
 	if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
-		return open_gpu(name, flags, err);
+		return open_gpu(name, team, flags, err);
 	err_set(err, ERR_ARG, "%s: no such device (cpu, cpu:ISA, cuda, cuda:N, auto)", name);
 	return NULL;
 }
@@ -170,6 +170,27 @@ dev_launch(struct dev *dev, int kernel, const union dev_args *a)
 		dev_profile_launch(dev->profile, kernel, a);
 	else
 		dev->ops->launch(dev, kernel, a);
+}
+
+/* A profile takes launches one by one. */
+bool
+dev_begin(struct dev *dev, struct dev_list **list)
+{
+	return dev->ops->begin == NULL || dev->profile != NULL || dev->ops->begin(dev, list);
+}
+
+void
+dev_end(struct dev *dev)
+{
+	if (dev->ops->end != NULL && dev->profile == NULL)
+		dev->ops->end(dev);
+}
+
+void
+dev_forget(struct dev *dev, struct dev_list *list)
+{
+	if (list != NULL)
+		dev->ops->forget(dev, list);
 }
 
 void

@@ -7,8 +7,8 @@
  * is told there and sticks.
  *
  * Kernels and their arguments are in dev/kernels.h.  A launch's arguments are
- * plain data, taken when dev_launch() is called, so a recorded list of
- * launches can be replayed as it is.
+ * plain data, taken when dev_launch() is called, so a list of launches can be
+ * queued again as it is (dev_begin).
  *
  * Results depend on the arguments alone, bit for bit: never on the number of
  * threads, and a row's result never on the other rows.
@@ -118,6 +118,23 @@ int64_t dev_scratch(struct dev *dev, int kernel, const union dev_args *a);
 void dev_launch(struct dev *dev, int kernel, const union dev_args *a);
 
 /*
+ * Launches that come again and again, the same ones with the same arguments:
+ *
+ *	if (dev_begin(dev, &list)) {
+ *		each dev_launch() of the list, and no other call
+ *		dev_end(dev);
+ *	}
+ *
+ * The list is NULL at first.  What a device makes of it (a CUDA graph) is queued
+ * at once when dev_begin() returns false.  Forget it, queued or not, before
+ * launches change or their memory is freed.
+ */
+struct dev_list;
+bool dev_begin(struct dev *dev, struct dev_list **list);
+void dev_end(struct dev *dev);
+void dev_forget(struct dev *dev, struct dev_list *list);
+
+/*
  * What follows is this phase ("forward"; the string stays) of this block, for a
  * profile (dev/profile.h).  Nothing without one.
  */
@@ -143,6 +160,10 @@ struct dev_ops {
 	int64_t	(*scratch)(struct dev *dev, int kernel, const union dev_args *a); /* or NULL: 0 */
 	void	(*launch)(struct dev *dev, int kernel, const union dev_args *a);
 	int	(*wait)(struct dev *dev, struct err *err);
+	/* All three or none: each launch is queued by itself. */
+	bool	(*begin)(struct dev *dev, struct dev_list **list);
+	void	(*end)(struct dev *dev);
+	void	(*forget)(struct dev *dev, struct dev_list *list);
 };
 
 /* The common head of every backend's own struct. */

@@ -56,6 +56,8 @@ tape_free(struct tape *t)
 {
 	if (t == NULL)
 		return;
+	for (int i = 0; i < LISTS; i++)
+		dev_forget(t->dev, t->list[i]);
 	if (t->memory.at != 0)
 		dev_free(t->dev, t->memory);
 	free(t->launch);
@@ -655,6 +657,9 @@ tape_zero(struct tape *t, struct tensor *x)
 void
 tape_zero_grads(struct tape *t, bool soon)
 {
+	t->fresh = soon;
+	if (!dev_begin(t->dev, &t->list[soon ? LIST_ZERO_SOON : LIST_ZERO]))
+		return;
 	for (int i = 0; i < t->n_grads; i++) {
 		const struct param *p = t->grad[i].p;
 
@@ -662,13 +667,17 @@ tape_zero_grads(struct tape *t, bool soon)
 			dev_launch(t->dev, K_FILL, &(union dev_args){ .fill = {
 			    .y = p->grad, .type = DTYPE_F32, .n = p->n } });
 	}
-	t->fresh = soon;
+	dev_end(t->dev);
 }
 
 void
 tape_measure_grads(struct tape *t, dptr out)
 {
-	t->sumsq = out;
+	for (int i = LIST_FORWARD + 1; i < LIST_ZERO && t->listed.at != out.at; i += 2) {
+		dev_forget(t->dev, t->list[i]);
+		t->list[i] = NULL;
+	}
+	t->sumsq = t->listed = out;
 }
 
 /* Measure what no launch measured as it wrote it. */
@@ -712,30 +721,54 @@ run(struct tape *t, int from, int to)
 	}
 }
 
-void
-tape_forward(struct tape *t, int from, int to)
+static void
+run_forward(struct tape *t, int from, int to)
 {
-	if (to < 0 || to > t->n_blocks)
-		to = t->n_blocks;
 	for (int i = from; i < to; i++) {
 		dev_mark(t->dev, "forward", t->block[i].name);
 		run(t, t->block[i].forward, t->block[i].forward_end);
 	}
 }
 
-void
-tape_backward(struct tape *t, int from, int to)
+static void
+run_backward(struct tape *t, int from, int to)
 {
-	if (to < 0 || to > t->n_blocks)
-		to = t->n_blocks;
 	for (int i = to - 1; i >= from; i--) {
 		dev_mark(t->dev, "backward", t->block[i].name);
 		run(t, t->block[i].backward, t->block[i].backward_end);
 	}
+	if (from == 0 && t->sumsq.at != 0)
+		measure_others(t);
+}
+
+/* A whole pass is a list, of those that are like it. */
+static void
+run_pass(struct tape *t, int list, int from, int to,
+    void (*pass)(struct tape *t, int from, int to))
+{
+	if (to < 0 || to > t->n_blocks)
+		to = t->n_blocks;
+	list += 2 * t->fresh + (t->sumsq.at != 0);
+	if (from > 0 || to < t->n_blocks) {
+		pass(t, from, to);
+	} else if (dev_begin(t->dev, &t->list[list])) {
+		pass(t, from, to);
+		dev_end(t->dev);
+	}
+}
+
+void
+tape_forward(struct tape *t, int from, int to)
+{
+	run_pass(t, LIST_FORWARD, from, to, run_forward);
+}
+
+void
+tape_backward(struct tape *t, int from, int to)
+{
+	run_pass(t, LIST_BACKWARD, from, to, run_backward);
 	if (from > 0)
 		return;
-	if (t->sumsq.at != 0)
-		measure_others(t);
 	t->fresh = false;
 	t->sumsq = (dptr){ 0 };
 }

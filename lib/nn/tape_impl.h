@@ -53,6 +53,9 @@ struct block {
 	int		 forward, forward_end, backward, backward_end;	/* launches */
 };
 
+/* Lists of launches that come again: passes, twice for fresh ones, each then measuring or not. */
+enum { LIST_FORWARD, LIST_BACKWARD = 4, LIST_ZERO = 8, LIST_ZERO_SOON, LISTS };
+
 enum count_of { COUNT_TOKENS, COUNT_SEQS, COUNT_WANTED };
 
 struct count {
@@ -83,6 +86,8 @@ struct tape {
 	int		 n_blocks, blocks_cap, n_counts, counts_cap, n_grads, grads_cap;
 	bool		 fresh;		/* what is first overwrites gradients */
 	dptr		 sumsq;		/* where gradients are measured; 0: they are not */
+	dptr		 listed;	/* and where they are in lists */
+	struct dev_list	*list[LISTS];
 	dptr		 memory;
 	int64_t		 bytes;
 };

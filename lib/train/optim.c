@@ -93,6 +93,23 @@ launches_run(const struct launches *l, struct dev *dev, const char *phase)
 		dev_launch(dev, l->list[i].kernel, &l->list[i].args);
 }
 
+/* The same ones as each time. */
+static void
+launches_again(struct launches *l, struct dev *dev, const char *phase)
+{
+	if (!dev_begin(dev, &l->again))
+		return;
+	launches_run(l, dev, phase);
+	dev_end(dev);
+}
+
+static void
+launches_free(struct launches *l, struct dev *dev)
+{
+	dev_forget(dev, l->again);
+	free(l->list);
+}
+
 /* ---- memory ---- */
 
 bool
@@ -313,11 +330,11 @@ optim_free(struct optim *o)
 {
 	if (o == NULL)
 		return;
+	launches_free(&o->update, o->dev);
+	launches_free(&o->swap, o->dev);
 	if (o->memory.at != 0)
 		dev_free(o->dev, o->memory);
 	muon_free(o->muon);
-	free(o->update.list);
-	free(o->swap.list);
 	free(o->slot);
 	free(o);
 }
@@ -341,7 +358,7 @@ optim_begin(struct optim *o, const struct train_state *state, double rate, int64
 void
 optim_update(struct optim *o, struct dev_step *step)
 {
-	launches_run(&o->update, o->dev, "update");
+	launches_again(&o->update, o->dev, "update");
 	dev_download(o->dev, step, o->step, sizeof(*step));
 }
 
@@ -360,5 +377,5 @@ optim_sumsq(const struct optim *o)
 void
 optim_swap(struct optim *o)
 {
-	launches_run(&o->swap, o->dev, "update");
+	launches_again(&o->swap, o->dev, "update");
 }

@@ -12,6 +12,7 @@ struct launches {
 	}	*list;
 	int	 n, cap;
 	bool	 failed;
+	struct dev_list *again;
 };
 
 void launches_add(struct launches *l, int kernel, const union dev_args *args);

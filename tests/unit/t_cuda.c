@@ -1,6 +1,6 @@
 /*
- * What runs the CUDA device: its memory and its copies.  On the stand-in driver,
- * which counts what the device asks of it, or on a GPU.
+ * What runs the CUDA device: its memory, its copies and its graphs.  On the stand-in
+ * driver, which counts what the device asks of it, or on a GPU.
  */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -298,6 +298,113 @@ test_events(void)
 	large_free(&l);
 }
 
+/* ---- graphs ---- */
+
+/* y = 2 y + x, then the sum of squares of y, whose parts are in scratch. */
+static void
+list(struct dev *d, struct dev_list **l, dptr y, dptr x, dptr sum, int64_t n)
+{
+	if (!dev_begin(d, l))
+		return;
+	dev_launch(d, K_AXPBY, &(union dev_args){ .axpby = { y, x, DTYPE_F32, n, 1, 2 } });
+	dev_launch(d, K_FILL, &(union dev_args){ .fill = { sum, DTYPE_F64, 1, 0 } });
+	dev_launch(d, K_SUMSQ, &(union dev_args){ .sumsq = { sum, y, DTYPE_F32, n } });
+	dev_end(d);
+}
+
+static double
+value(struct dev *d, dptr p)
+{
+	struct err err = { 0 };
+	double x = 0;
+
+	dev_download(d, &x, p, sizeof(x));
+	return dev_wait(d, &err) == 0 ? x : -1;
+}
+
+static void
+test_lists(void)
+{
+	enum { N = 100, LARGE = 1 << 18 };
+	struct dev *d = open_or_die(0);
+	dptr y = alloc(d, N * 4), x = alloc(d, N * 4), sum = alloc(d, 8), large;
+	uint64_t graphs = counted("graphs"), launches;
+	struct dev_list *l = NULL;
+	bool good = true;
+	double want = 0;
+
+	for (int i = 1; i <= 6; i++) {
+		float in[N];
+
+		/* What a list reads may be other each time. */
+		for (int j = 0; j < N; j++)
+			in[j] = (float)i;
+		dev_upload(d, x, in, sizeof(in));
+		list(d, &l, y, x, sum, N);
+		want = 2 * want + i;
+		good = good && value(d, sum) == N * want * want;
+	}
+	ok(good, "a list of launches comes again");
+	ok(standin_count == NULL || counted("graphs") == graphs + 5, "as a graph from then on");
+
+	large = alloc(d, LARGE * 4);
+	dev_launch(d, K_SUMSQ, &(union dev_args){ .sumsq = { sum, large, DTYPE_F32, LARGE } });
+	launches = counted("launches");
+	list(d, &l, y, x, sum, N);
+	want = 2 * want + 6;
+	good = value(d, sum) == N * want * want;
+	ok(good && (standin_count == NULL || counted("launches") > launches),
+	    "that is made anew when scratch has moved");
+	launches = counted("launches");
+	list(d, &l, y, x, sum, N);
+	want = 2 * want + 6;
+	ok(value(d, sum) == N * want * want && counted("launches") == launches, "once");
+	dev_forget(d, l);
+	dev_close(d);
+}
+
+/* A launch that cannot be, in a list that is captured, is told like any other. */
+static void
+test_bad_list(void)
+{
+	struct err err = { 0 };
+	struct dev *d = open_or_die(0);
+	dptr y = alloc(d, 400);
+	struct dev_list *l = NULL;
+
+	for (int i = 0; i < 3; i++) {
+		if (!dev_begin(d, &l))
+			continue;
+		fill(d, y, 100, 1);
+		if (i > 0)
+			dev_launch(d, K_FAKE_QUANT, &(union dev_args){ .fill = { .n = 0 } });
+		fill(d, y, 100, 2);
+		dev_end(d);
+	}
+	ok(dev_wait(d, &err) == -1 && strncmp(err.msg, "fake_quant: no kernel on cuda", 29) == 0 &&
+	    dev_wait(d, &err) == -1, "an error in a list is told by dev_wait(), and sticks");
+	dev_forget(d, l);
+	dev_close(d);
+}
+
+/* Scratch that there is no memory for, in the middle of work. */
+static void
+test_no_scratch(void)
+{
+	struct err err = { 0 };
+	struct dev *d = open_or_die(0);
+	int64_t n = (int64_t)1 << 34;
+	dptr y = alloc(d, 400), sum = alloc(d, 8);
+
+	fill(d, y, 100, 3);
+	dev_launch(d, K_DOT, &(union dev_args){ .dot = { sum, y, y, DTYPE_F32, { .cap = n } } });
+	fill(d, y, 100, 4);
+	ok(dev_wait(d, &err) == -1 && err.code == ERR_NOMEM &&
+	    strncmp(err.msg, "no memory for 33554432 bytes on cuda:0: ", 40) == 0,
+	    "no memory in the middle of a step is told by dev_wait()");
+	dev_close(d);
+}
+
 int
 main(void)
 {
@@ -323,9 +430,12 @@ main(void)
 	test_reuse();
 	test_fragments();
 	test_copies();
+	test_lists();
+	test_bad_list();
 	if (standin_count != NULL) {
 		test_no_memory();
 		test_strict();
+		test_no_scratch();
 		test_events();
 	}
 	team_free(team);

@@ -1,5 +1,6 @@
 #include "dev/cuda/nccl.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,8 @@ cuda_scratch(struct cuda *c, int64_t bytes, struct err *err)
 
 	if (bytes <= c->scratch_bytes)
 		return true;
+	/* What is captured was launched before, with the same arguments. */
+	assert(c->list == NULL);
 	p = op_alloc(&c->dev, bytes, err);
 	if (p.at == 0)
 		return false;
@@ -168,6 +171,29 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 		c->failed = true;
 	else
 		cuda_launch(c, kernel, a);
+}
+
+static bool
+op_begin(struct dev *dev, struct dev_list **list)
+{
+	struct cuda *c = (struct cuda *)dev;
+
+	return next(c) ? cuda_list_begin(c, list) : true;
+}
+
+static void
+op_end(struct dev *dev)
+{
+	cuda_list_end((struct cuda *)dev);
+}
+
+static void
+op_forget(struct dev *dev, struct dev_list *list)
+{
+	struct cuda *c = (struct cuda *)dev;
+
+	enter(c);
+	cuda_list_free(c, list);
 }
 
 /* What a kernel found, in words. */
@@ -245,6 +271,7 @@ static const struct dev_ops cuda_ops = {
 	.alloc = op_alloc, .free = op_free, .import = op_import,
 	.upload = op_upload, .download = op_download,
 	.check = op_check, .scratch = op_scratch, .launch = op_launch, .wait = op_wait,
+	.begin = op_begin, .end = op_end, .forget = op_forget,
 };
 
 static int
@@ -332,7 +359,7 @@ cuda_count(void)
 }
 
 struct dev *
-cuda_open(int ordinal, unsigned flags, struct err *err)
+cuda_open(int ordinal, struct team *team, unsigned flags, struct err *err)
 {
 	struct cuda *c = calloc(1, sizeof(*c));
 	int n;
@@ -342,6 +369,7 @@ cuda_open(int ordinal, unsigned flags, struct err *err)
 		return NULL;
 	}
 	c->dev.ops = &cuda_ops;
+	c->dev.team = team;
 	c->strict = (flags & DEV_STRICT) != 0;
 	if (cuda_images[0] == NULL)
 		err_set(err, ERR_DEVICE, "this build has no CUDA kernels: nvcc was not there when "

@@ -7,7 +7,8 @@
  * queue takes it from there to its place, behind what still reads what was there.
  * What is downloaded comes back the same way.  Events order the two, so that
  * nothing waits but dev_wait().  Kernels are in the images (*.cu), which the
- * library holds; an entry is looked up when it is first used.
+ * library holds; an entry is looked up when it is first used.  A list of launches
+ * that comes again and again is a graph (graph.c).
  *
  * An error of a call or in a kernel is kept and told by dev_wait().
  */
@@ -106,6 +107,7 @@ struct cuda {
 	struct nccl	*nccl;		/* NULL: alone */
 	dptr		 note, scratch;
 	int64_t		 scratch_bytes;	/* only grows */
+	struct dev_list	*list;		/* that is captured; NULL: none */
 	bool		 failed;	/* sticks: later work is not queued */
 	struct err	 err;
 };
@@ -117,7 +119,7 @@ extern const void *const cuda_images[];
 int cuda_count(void);
 
 /* ordinal counts them from 0. */
-struct dev *cuda_open(int ordinal, unsigned flags, struct err *err);
+struct dev *cuda_open(int ordinal, struct team *team, unsigned flags, struct err *err);
 
 /* Note a call's failure.  Is it a success? */
 bool cuda_ok(struct cuda *c, CUresult r, const char *call);
@@ -148,6 +150,11 @@ void cuda_finish(struct cuda *c);
 int cuda_check(const struct cuda *c, int kernel, const union dev_args *a, struct err *err);
 int64_t cuda_scratch_bytes(int kernel, const union dev_args *a);
 void cuda_launch(struct cuda *c, int kernel, const union dev_args *a);
+
+/* dev_begin()'s and dev_end()'s parts. */
+bool cuda_list_begin(struct cuda *c, struct dev_list **list);
+void cuda_list_end(struct cuda *c);
+void cuda_list_free(struct cuda *c, struct dev_list *list);
 
 /* See to it that there are as many bytes of scratch. */
 bool cuda_scratch(struct cuda *c, int64_t bytes, struct err *err);

@@ -20,6 +20,8 @@ typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
 typedef struct CUstream_st *CUstream;
 typedef struct CUevent_st *CUevent;
+typedef struct CUgraph_st *CUgraph;
+typedef struct CUgraphExec_st *CUgraphExec;
 
 enum {
 	CUDA_SUCCESS = 0, CUDA_ERROR_OUT_OF_MEMORY = 2, CUDA_ERROR_STUB_LIBRARY = 34,
@@ -32,6 +34,7 @@ enum {
 	CU_ATTRIBUTE_CLOCK_RATE = 13, CU_ATTRIBUTE_MULTIPROCESSORS = 16,
 	CU_ATTRIBUTE_MAJOR = 75, CU_ATTRIBUTE_MINOR = 76,
 	CU_STREAM_NON_BLOCKING = 1, CU_EVENT_DISABLE_TIMING = 2,
+	CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1,
 	CU_FUNC_MAX_DYNAMIC_SHARED = 8,
 };
 
@@ -69,6 +72,13 @@ enum {
 	X(cuEventDestroy_v2, (CUevent event))					\
 	X(cuEventRecord, (CUevent event, CUstream s))				\
 	X(cuEventSynchronize, (CUevent event))					\
+	X(cuStreamBeginCapture_v2, (CUstream s, int mode))			\
+	X(cuStreamEndCapture, (CUstream s, CUgraph *graph))			\
+	X(cuGraphInstantiateWithFlags, (CUgraphExec *exec, CUgraph graph,	\
+	    unsigned long long flags))						\
+	X(cuGraphLaunch, (CUgraphExec exec, CUstream s))			\
+	X(cuGraphExecDestroy, (CUgraphExec exec))				\
+	X(cuGraphDestroy, (CUgraph graph))					\
 	X(cuLaunchKernel, (CUfunction fn, unsigned gx, unsigned gy, unsigned gz, unsigned bx, \
 	    unsigned by, unsigned bz, unsigned shared, CUstream s, void **args, void **extra))
 

@@ -46,11 +46,11 @@ cuda_measure(struct dev *dev, struct dev_info *info)
 		}
 }
 
-enum { MEMORY = 256 << 20, RUNS = 8 };
+enum { MOST = 256 << 20, RUNS = 8 };
 
-/* Bytes a second of RUNS launches of a kernel that touches MEMORY bytes. */
+/* Bytes a second of RUNS launches of a kernel that touches as many each. */
 static double
-speed(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
+speed(struct dev *dev, int kernel, const union dev_args *a, int64_t bytes, struct err *err)
 {
 	double t;
 
@@ -64,22 +64,23 @@ speed(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
 		dev_launch(dev, kernel, a);
 	if (dev_wait(dev, err) < 0)
 		return 0;
-	return (double)RUNS * MEMORY / (seconds() - t);
+	return (double)(RUNS * bytes) / (seconds() - t);
 }
 
 int
 cuda_bandwidth(struct dev *dev, struct dev_bandwidth *b, struct err *err)
 {
-	dptr p = dev_alloc(dev, MEMORY, err), out = dev_alloc(dev, sizeof(double), err);
-	union dev_args read = { .sumsq = { out, p, DTYPE_F32, MEMORY / 4 } };
-	union dev_args write = { .fill = { p, DTYPE_F32, MEMORY / 4, 1 } };
-	union dev_args copy = { .copy = { p, dptr_add(p, MEMORY / 2), MEMORY / 2 } };
+	int64_t some = dev->info.memory / 16 / 256 * 256, n = some < MOST ? some : MOST;
+	dptr p = dev_alloc(dev, n, err), out = dev_alloc(dev, sizeof(double), err);
+	union dev_args read = { .sumsq = { out, p, DTYPE_F32, n / 4 } };
+	union dev_args write = { .fill = { p, DTYPE_F32, n / 4, 1 } };
+	union dev_args copy = { .copy = { p, dptr_add(p, n / 2), n / 2 } };
 	bool good = p.at != 0 && out.at != 0;
 
 	if (good) {
-		b->read = speed(dev, K_SUMSQ, &read, err);
-		b->write = speed(dev, K_FILL, &write, err);
-		b->copy = speed(dev, K_COPY, &copy, err);
+		b->read = speed(dev, K_SUMSQ, &read, n, err);
+		b->write = speed(dev, K_FILL, &write, n, err);
+		b->copy = speed(dev, K_COPY, &copy, n, err);
 		good = b->read > 0 && b->write > 0 && b->copy > 0;
 	}
 	dev_free(dev, out);

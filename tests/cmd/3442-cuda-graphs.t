@@ -1,0 +1,82 @@
+#!/bin/sh
+# What a step asks of NVIDIA's driver, counted by the stand-in: kernels that were
+# launched once come again as graphs, and there is one wait a step.
+. "$(dirname "$0")/../lib.sh"
+exec </dev/null
+driver=$BUILD/tests/cuda
+if ! test -e "$driver/libcuda.so.1"
+then
+	echo '1..0 # SKIP no nvcc, so no kernels'
+	exit 0
+fi
+cd "$tmp" || exit 1
+export LD_LIBRARY_PATH="$driver" CUDA_STANDIN_COUNTS=counts CUDA_STANDIN_MEMORY=67108864
+
+documents 60 >train.jsonl
+llm-vocab -n 300 -o tok train.jsonl
+llm-tokenize -m tok train.jsonl | llm-pack -q -l 32 -o train.shard
+llm-init -q -a llama -m tok --layers 2 --width 32 --heads 2 --context 64 -o llama
+
+# count NAME: of the last program
+count () {
+	sed -n "s/^$1 //p" counts
+}
+# now: all of them, to be compared
+now () {
+	launches=$(count launches) graphs=$(count graphs) waits=$(count waits)
+}
+# more WHAT N: what comes after two steps more
+more () {
+	test "$(count launches)" -eq "$launches"
+	result "two $1 more launch no kernel" $?
+	test $(($(count graphs) - graphs)) -eq $((2 * $2))
+	result "but as many graphs for each: $2" $?
+	test $(($(count waits) - waits)) -eq 2
+	result 'with one wait' $?
+}
+# losses RUN: of its steps
+losses () {
+	sed -n 's/.*"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$1/log.jsonl"
+}
+# train RUN OPTIONS
+train () {
+	run=$1
+	shift
+	llm-train -q -m llama --batch 64 --lr 5e-3 "$@" -o "$run" train.shard
+}
+
+exits 0 'five steps' train five -d cuda --steps 5
+now
+exits 0 'seven steps' train seven -d cuda --steps 7
+more steps 4
+exits 0 'five steps, launch by launch for a profile' train apart -d cuda --steps 5 --profile trace
+test "$(count graphs)" -eq 0 && losses five >want && losses apart | cmp - want &&
+    test "$(wc -l <want)" -eq 5
+result 'have the same losses without a graph' $?
+
+# The first pass of a step clears gradients as it writes them, the last one measures them.
+exits 0 'steps of three passes' train cuda.passes -d cuda --steps 4 --batch 96 --micro 32
+train cpu.passes --steps 4 --batch 96 --micro 32
+losses cpu.passes >want
+losses cuda.passes | paste want - |
+    awk '{ d = $1 - $2 } d > 1e-4 || d < -1e-4 { bad = 1 } END { exit bad || NR != 4 }'
+result "have the CPU's losses" $?
+
+# writes N OPTIONS
+writes () {
+	n=$1
+	shift
+	llm-generate -d cuda -m five/latest -n "$n" -T 0.8 -p 'the kernel' "$@"
+}
+exits 0 'twenty tokens' writes 20
+now
+exits 0 'twenty-two tokens' writes 22
+more tokens 1
+
+export CUDA_STANDIN_MEMORY=6400000
+exits 2 'a model that there is no memory for' train small -d cuda --steps 5
+grep -q '^llm-train: .*no memory for .* bytes on cuda:0: .* are free; take a smaller batch' err
+result 'and what to do' $?
+! test -e small/latest
+result 'nothing is left of it' $?
+done_testing
