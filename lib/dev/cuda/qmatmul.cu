@@ -21,22 +21,6 @@ template <typename Q> struct few_shared {
 	alignas(8) float m[Q::LEAST ? QUANT_UNIT / Q::PART * 8 : 2];
 };
 
-/* d and m (parts, rows) of a unit at x + r ROW of each row. */
-template <typename Q> DEVICE void
-scales_of_8(struct few_shared<Q> &s, const uint8_t *raw, const uint8_t *from, int64_t ld, int at)
-{
-#pragma unroll
-	for (int i = 0; i < QUANT_UNIT / Q::PART * 8 / 32; i++) {
-		int r = lane() % 8, part = lane() / 8 + 4 * i;
-		struct quant_scale x = unit_scale<Q>(row_in<Q, FEW_K>(raw, r, from + r * ld) + at,
-		    part);
-
-		s.d[part * 8 + r] = x.d;
-		if (Q::LEAST)
-			s.m[part * 8 + r] = x.m;
-	}
-}
-
 /* Units [unit, end) of 8 rows of weights at b, which are there, and ROWS of activations. */
 template <typename Q, int ROWS> DEVICE void
 few_segment(float (&f)[(ROWS + 15) / 16][4], const struct cuda_qmatmul &a,
@@ -63,7 +47,7 @@ few_segment(float (&f)[(ROWS + 15) / 16][4], const struct cuda_qmatmul &a,
 		copies_wait<1>();
 		__syncwarp();
 		for (int u = 0; u < step && unit + u < end; u++) {
-			scales_of_8<Q>(s, raw, from, ld, u * bytes);
+			unpack_scales<Q, FEW_K>(s.d, s.m, 8, raw, from, ld, 0, u * bytes);
 			__syncwarp();
 #pragma unroll (ROWS > 8 ? 1 : 4)
 			for (int p = 0; p < PARTS; p++) {
@@ -134,32 +118,25 @@ qmatmul_few(const struct cuda_qmatmul &a, const struct cuda_run &r)
 /* ---- many rows ---- */
 
 enum { MANY_M = 64, MANY_N = 64, MANY_THREADS = 128 };
+enum { SCALES = MANY_N + 8 };	/* from part to part, and in the end from row to row of sums */
 
 template <typename Q> struct many_shared {
 	alignas(16) uint8_t raw[MANY_N * piece<Q, QUANT_UNIT>::ROW];
 	alignas(8) uint2 w[PARTS][MANY_N / 8][32];	/* a lane's each */
-	alignas(8) float d[QUANT_UNIT / Q::PART * MANY_N];
-	alignas(8) float m[Q::LEAST ? QUANT_UNIT / Q::PART * MANY_N : 2];
+	alignas(8) float d[QUANT_UNIT / Q::PART * SCALES];
+	alignas(8) float m[Q::LEAST ? QUANT_UNIT / Q::PART * SCALES : 2];
 };
 
 /* A unit's words and scales, by all threads. */
 template <typename Q> DEVICE void
 unpack(struct many_shared<Q> &s, const uint8_t *from, int64_t ld)
 {
-	int r = threadIdx.x % MANY_N;
-	const uint8_t *row = row_in<Q, QUANT_UNIT>(s.raw, r, from + r * ld);
-
-	for (int part = threadIdx.x / MANY_N; part < QUANT_UNIT / Q::PART;
-	    part += MANY_THREADS / MANY_N) {
-		struct quant_scale x = unit_scale<Q>(row, part);
-
-		s.d[part * MANY_N + r] = x.d;
-		if (Q::LEAST)
-			s.m[part * MANY_N + r] = x.m;
-	}
+#pragma unroll 1
 	for (int tile = threadIdx.x / 32; tile < MANY_N / 8; tile += MANY_THREADS / 32) {
-		r = 8 * tile + lane() / 4;
-		row = row_in<Q, QUANT_UNIT>(s.raw, r, from + r * ld);
+		int r = 8 * tile + lane() / 4;
+		const uint8_t *row = row_in<Q, QUANT_UNIT>(s.raw, r, from + r * ld);
+
+		unpack_scales<Q, QUANT_UNIT>(s.d, s.m, SCALES, s.raw, from, ld, 8 * tile, 0);
 #pragma unroll 4
 		for (int p = 0; p < PARTS; p++)
 			s.w[p][tile][lane()] = { unit_word<Q>(row, p, lane() % 4),
@@ -181,10 +158,10 @@ multiply_unit(float (&f)[2][4][4], const struct action_rows &a, const struct man
 			load_actions(&x, a, i, b0 + p, true, true);
 #pragma unroll
 			for (int t = 0; t < 4; t++) {
-				int at = p * 32 / Q::PART * MANY_N + j + 8 * t;
+				int at = p * 32 / Q::PART * SCALES + j + 8 * t;
 
 				multiply<Q, 16>(f[i][t], x, s.w[p][j / 8 + t][lane()], s.d + at,
-				    s.m + at, MANY_N);
+				    s.m + at, SCALES);
 			}
 		}
 	}
@@ -199,6 +176,28 @@ end_segment(float (&to)[2][4][4], float (&f)[2][4][4])
 		to[e / 16][e / 4 % 4][e % 4] += f[e / 16][e / 4 % 4][e % 4];
 		f[e / 16][e / 4 % 4][e % 4] = 0;
 	}
+}
+
+/* Through shared memory, for rows to be written in wide pieces. */
+DEVICE void
+put_tile(const struct k_matmul &p, const float (&x)[2][4][4], float (*tile)[SCALES], int i, int j,
+    int64_t m)
+{
+	int64_t i0 = (int64_t)blockIdx.y * MANY_M, j0 = (int64_t)blockIdx.x * MANY_N;
+
+	__syncthreads();
+#pragma unroll
+	for (int e = 0; e < 16; e++) {
+		const float *two = &x[e / 8][e / 2 % 4][e % 2 * 2];
+
+		*(float2 *)&tile[i + e / 8 * 16 + e % 2 * 8 + lane() / 4][j + e / 2 % 4 * 8 +
+		    lane() % 4 * 2] = make_float2(two[0], two[1]);
+	}
+	__syncthreads();
+	for (int e = threadIdx.x; e < MANY_M * MANY_N; e += MANY_THREADS)
+		if (i0 + e / MANY_N < m && j0 + e % MANY_N < p.n)
+			put_product(p, i0 + e / MANY_N, j0 + e % MANY_N,
+			    tile[e / MANY_N][e % MANY_N]);
 }
 
 template <typename Q> DEVICE void
@@ -230,30 +229,22 @@ qmatmul_many(const struct cuda_qmatmul &a, const struct cuda_run &r)
 		__syncthreads();
 		if (u + 1 < units)
 			fetch(u + 1);
-		if (u > 0 && u % each == 0)
-			end_segment(sums, f);
 		if (i0 < m)
 			multiply_unit<Q>(f, rows, s, j, u * PARTS, min((int)(k / QUANT_K) - u * PARTS,
 			    (int)PARTS));
+		if ((u + 1) % each == 0 || u + 1 == units)
+			end_segment(sums, f);
 	}
-	end_segment(sums, f);
-#pragma unroll
-	for (int e = 0; e < 32; e++) {
-		int64_t row = i0 + e / 16 * 16 + e % 4 / 2 * 8 + lane() / 4;
-		int64_t column = j0 + j + e / 4 % 4 * 8 + lane() % 4 * 2 + e % 2;
-
-		if (row < m && column < a.p.n)
-			put_product(a.p, row, column, sums[e / 16][e / 4 % 4][e % 4]);
-	}
+	put_tile(a.p, sums, (float (*)[SCALES])&s, threadIdx.x / 64 * 32, j, m);
 }
 
-#define ENTRIES(type, name, ...)						\
+#define ENTRIES(type, name, block, bytes, part, ...)				\
 extern "C" __global__ void __launch_bounds__(FEW_THREADS, 4)		\
 qmatmul_few_##name(const struct cuda_qmatmul a, const struct cuda_run r)	\
 {										\
 	qmatmul_few<name>(a, r);						\
 }										\
-extern "C" __global__ void __launch_bounds__(MANY_THREADS, 3)		\
+extern "C" __global__ void __launch_bounds__(MANY_THREADS, part == 16 ? 2 : 3)	\
 qmatmul_many_##name(const struct cuda_qmatmul a, const struct cuda_run r)	\
 {										\
 	qmatmul_many<name>(a, r);						\

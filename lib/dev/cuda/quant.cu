@@ -120,6 +120,7 @@ quant_round(const struct cuda_round &a, const struct cuda_run &r)
 		at<uint32_t>(a.q)[to * 8 + i % 4 * 2 + i / 4] = q;
 		sum += a.part == QUANT_K ? other : 0;
 		if (i == 0)
+			/* sectors: half of one for each row */
 			at<int4>(a.to)[to] = make_int4(__float_as_int(scale),
 			    start_of(a, sum, scale), start_of(a, other, scale), 0);
 	}

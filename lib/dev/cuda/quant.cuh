@@ -82,6 +82,26 @@ row_in(const uint8_t *piece, int r, const uint8_t *x)
 	return piece + r * ::piece<Q, N>::ROW + (uint64_t)x % 16;
 }
 
+/*
+ * d and m (parts, ld) of a unit of 8 rows, from r on, by a warp; the unit is at
+ * bytes of their piece, which was fetched from rows at from.
+ */
+template <typename Q, int N> DEVICE void
+unpack_scales(float *d, float *m, int ld, const uint8_t *piece, const uint8_t *from,
+    int64_t from_ld, int r, int bytes)
+{
+	r += lane() % 8;
+#pragma unroll
+	for (int part = lane() / 8; part < QUANT_UNIT / Q::PART; part += 4) {
+		struct quant_scale s = unit_scale<Q>(row_in<Q, N>(piece, r, from + r * from_ld) +
+		    bytes, part);
+
+		d[part * ld + r] = s.d;
+		if (Q::LEAST)
+			m[part * ld + r] = s.m;
+	}
+}
+
 /* ---- activations ---- */
 
 /* Of 16 rows, 32 of k: what a lane has for mma_bytes(), and rows lane / 4 and 8 below it. */
@@ -132,6 +152,10 @@ load_actions(struct actions *to, const struct action_rows &a, int t, int32_t b, 
 #define MAGIC 0x1.8p23f
 enum { MAGIC_BITS = 0x4b400000 };
 
+/* Lowest bits that sums of parts lose, as the processor's do (dev/cpu/simd/qpanel.h). */
+template <typename Q> struct drops { enum { BIT = 0 }; };
+template <> struct drops<q6_k> { enum { BIT = 1 }; };
+
 /* f (16, 8) += the products of one part, summed as sum; d and m of columns 2 (lane % 4) and + 1 */
 template <typename Q, int ROWS> DEVICE void
 add_part(float (&f)[4], const int32_t (&sum)[4], const struct actions &a, int part, float2 d,
@@ -161,11 +185,15 @@ multiply(float (&f)[4], const struct actions &a, uint2 w, const float *d, const 
 			mm = *(const float2 *)(m + part * ld + lane() % 4 * 2);
 #pragma unroll
 		for (int i = 0; i < 4; i++)
-			sum[i] = Q::LEAST ? MAGIC_BITS : a.r[i / 2].start[part];
+			sum[i] = Q::LEAST ? MAGIC_BITS : a.r[i / 2].start[part] +
+			    (part & drops<Q>::BIT);
 		if (Q::PART == 32)
 			mma_bytes(sum, a.x, w.x, w.y);
 		else
 			mma_bytes(sum, a.x[2 * part], a.x[2 * part + 1], part ? w.y : w.x);
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+			sum[i] &= ~drops<Q>::BIT;
 		add_part<Q, ROWS>(f, sum, a, part, dd, mm);
 	}
 }
