@@ -80,6 +80,9 @@ do
 	prints 'are those of cpu' <cpu
 	cp written $type.texts
 done
+texts -m q4_0.gguf --kv q4 >cpu
+exits 0 'with a cache of Q4_0' texts -d cuda -m q4_0.gguf --kv q4
+prints 'the same' <cpu
 exits 0 'one text at a time' llm-generate -d cuda -m q4_k_m.gguf -n 20 -T 0.8 --parallel 1 prompts
 prints 'is the same' <q4_k_m.texts
 done_testing

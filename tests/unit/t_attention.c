@@ -466,46 +466,49 @@ gpu_chunks_agree(dtype type, int64_t window, int32_t len)
 	return good;
 }
 
-/* A cache of blocks gives the bits of one of floats that has what the blocks decode to. */
+/* A cache of blocks gives the bits of one of act, that of activations, of what they decode to. */
 static bool
-blocks_agree(const char *isa, dtype type)
+blocks_agree(const char *isa, dtype type, dtype act, int32_t len)
 {
 	struct whole w;
 	struct err err = { 0 };
-	int64_t n = CACHE * ROW, bytes = dtype_bytes(type, n);
+	int64_t n = CACHE * ROW, bytes = dtype_bytes(type, n), size = dtype_size(act);
 	void *blocks = malloc((size_t)bytes);
 	float *x = malloc((size_t)n * 4), *all = malloc(4 * LEN * HEADS * D);
+	void *y = malloc((size_t)(n * size));
 	bool good;
 
-	open_whole(&w, isa, 2, type, DTYPE_F32, 0);
-	good = prefill(&w, 0, LEN);
-	memcpy(all, w.out, 4 * LEN * HEADS * D);
-	w.type = DTYPE_F32;
+	open_whole(&w, isa, 2, type, act, 0);
+	good = prefill(&w, 0, len);
+	memcpy(all, w.out, (size_t)(size * len * HEADS * D));
+	w.type = act;
 	for (int i = 0; i < 2; i++) {
 		dptr *at = i == 0 ? &w.k : &w.v;
 
 		dev_download(w.d, blocks, *at, bytes);
 		good = good && dev_wait(w.d, &err) == 0;
 		quant_decode(type, x, blocks, n);
-		*at = dev_alloc(w.d, 4 * n, &err);
-		dev_upload(w.d, *at, x, 4 * n);
+		dtype_convert(y, act, x, DTYPE_F32, n);
+		*at = dev_alloc(w.d, size * n, &err);
+		dev_upload(w.d, *at, y, size * n);
 	}
-	good = good && prefill(&w, 0, LEN) && memcmp(all, w.out, 4 * LEN * HEADS * D) == 0;
+	good = good && prefill(&w, 0, len) && memcmp(all, w.out, (size_t)(size * len * HEADS * D)) == 0;
 	close_whole(&w);
 	free(blocks);
 	free(x);
+	free(y);
 	free(all);
 	return good;
 }
 
-/* What is written into blocks is near what it was: half a step of 127, or of 7. */
+/* What is written are the blocks of an encoder, near what it was: half a step of 127, or of 7. */
 static bool
 blocks_are_near(const char *isa, dtype type)
 {
 	struct team *team;
 	struct err err = { 0 };
 	float x[2 * 32], y[2 * 32];
-	char blocks[2 * 34];
+	char blocks[2 * 34], want[2 * 34];
 	int32_t slot = 0;
 	struct dev *d = dev_open(isa, team = team_new(1, &err), 0, &err);
 	dptr from = dev_alloc(d, sizeof(x), &err), to = dev_alloc(d, sizeof(blocks), &err);
@@ -520,7 +523,8 @@ blocks_are_near(const char *isa, dtype type)
 	dev_upload(d, slots, &slot, 4);
 	dev_launch(d, K_SCATTER, &a);
 	dev_download(d, blocks, to, dtype_bytes(type, 64));
-	good = dev_wait(d, &err) == 0;
+	quant_encode(type, want, x, 64, NULL);
+	good = dev_wait(d, &err) == 0 && memcmp(blocks, want, (size_t)dtype_bytes(type, 64)) == 0;
 	quant_decode(type, y, blocks, 64);
 	for (int i = 0; i < 64; i++) {
 		float step = type == DTYPE_Q8_0 ? 50 / 127.0f : 50 / 7.0f;
@@ -545,6 +549,11 @@ test_gpu(struct kit *k)
 	}
 	ok(gpu_chunks_agree(DTYPE_BF16, 0, 570) && gpu_chunks_agree(DTYPE_F16, 100, 570) &&
 	    gpu_chunks_agree(DTYPE_F32, 0, 280), "chunks, and batches of them, give the bits of the whole");
+	ok(blocks_are_near("cuda", DTYPE_Q8_0) && blocks_are_near("cuda", DTYPE_Q4_0),
+	    "a GPU's blocks are those of an encoder");
+	ok(blocks_agree("cuda", DTYPE_Q8_0, DTYPE_BF16, 100) &&
+	    blocks_agree("cuda", DTYPE_Q4_0, DTYPE_F16, 70) &&
+	    blocks_agree("cuda", DTYPE_Q8_0, DTYPE_F32, 20), "and give the bits of what they decode to");
 }
 
 static void
@@ -563,7 +572,8 @@ test_cache(const char *isa)
 			    (i % 2 == 0 || chunks_agree(isa, kv_types[i], 100)), what);
 		}
 		snprintf(what, sizeof(what), "%s: blocks give the bits of what they decode to", isa);
-		ok(blocks_agree(isa, DTYPE_Q8_0) && blocks_agree(isa, DTYPE_Q4_0), what);
+		ok(blocks_agree(isa, DTYPE_Q8_0, DTYPE_F32, LEN) &&
+		    blocks_agree(isa, DTYPE_Q4_0, DTYPE_F32, LEN), what);
 		snprintf(what, sizeof(what), "%s: which is near what was written", isa);
 		ok(blocks_are_near(isa, DTYPE_Q8_0) && blocks_are_near(isa, DTYPE_Q4_0), what);
 		dev_close(d);

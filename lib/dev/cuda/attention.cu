@@ -7,6 +7,7 @@
  * row's bits depend on nothing but its own sequence.
  */
 #include "dev/cuda/attend.cuh"
+#include "dev/cuda/cached.cuh"
 
 enum { FEW = 128 / 32, MOST = 1024 / 32 };	/* elements of a head in a lane */
 
@@ -69,7 +70,7 @@ dot_row(const T *x, dtype type, dptr y, int64_t from, int64_t n)
 	float s = 0;
 
 	for (int64_t i = 0; i < n; i++)
-		s += get(x + i) * get_as(type, y, from + i);
+		s += get(x + i) * get_cached(type, y, from + i);
 	return s;
 }
 
@@ -95,7 +96,7 @@ add_rows(float (&acc)[N], float w, dtype type, dptr x, int64_t from, int64_t d)
 #pragma unroll
 		for (int i = 0; i < N; i++)
 			if (lane() + 32 * i < d)
-				acc[i] += wj * get_as(type, x, row + lane() + 32 * i);
+				acc[i] += wj * get_cached(type, x, row + lane() + 32 * i);
 	}
 }
 

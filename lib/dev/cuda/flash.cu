@@ -1,7 +1,7 @@
 /*
  * Flash attention (arXiv 2205.14135, 2307.08691).  Tensor cores compute it where
- * activations, keys and values are all bf16, or all fp16; else it is fp32, from
- * whatever types there are.
+ * activations, keys and values are all bf16, or all fp16, or keys and values are of
+ * blocks, which become that on their way; else it is fp32, from whatever types there are.
  *
  * A block takes rows of a sequence and a key head, ROWS a warp, and goes
  * through tiles of keys: while scores are made of keys, values come into

@@ -1,5 +1,5 @@
 /* Rows by index: embedding and its gradient, writes to a cache, rotary positions. */
-#include "dev/cuda/common.cuh"
+#include "dev/cuda/cached.cuh"
 
 /* One block: the first row that is outside is noted. */
 ONE(index_check, cuda_index)
@@ -128,6 +128,11 @@ scatter(const struct k_scatter &a, const struct cuda_run &r)
 		for (int64_t i = threadIdx.x; i < a.c; i += THREADS) {
 			int64_t row = (s / block * parts + i / each) * block + s % block;
 
+			if (is_of_blocks(to)) {
+				put_block(to, a.y, (row * each + i % each) / 32,
+				    get(at<T>(a.x) + t * a.ldx + i));
+				continue;
+			}
 			put_as(to, a.y, row * each + i % each, get(at<T>(a.x) + t * a.ldx + i));
 		}
 	}

@@ -318,10 +318,8 @@ blocks_of(int kernel, const union dev_args *a)
 
 	switch (kernel) {
 	case K_EMBED:		t = a->embed.w_type; break;
-	case K_SCATTER:		t = a->scatter.y_type; break;
 	case K_MATMUL:		t = a->matmul.b_type; break;
 	case K_GROUPED:		t = a->grouped.p.b_type; break;
-	case K_ATTENTION:	t = a->attention.kv_type; break;
 	default:		t = DTYPE_NONE;
 	}
 	if (t == DTYPE_NONE || dtype_block(t) == 1)

@@ -33,11 +33,11 @@ static const struct shape backward_f32[SHAPES] = {
 	{ E_flash_dq_256, E_flash_dkv_256, 256, 256, 1, 2 },
 };
 
-/* Of what tiles are: tensor cores take what is of one 16-bit type, and fp32 is for the rest. */
+/* Of what tiles are: tensor cores take what is of one 16-bit type, or of blocks; else fp32. */
 static dtype
 tile_type(const struct k_attention *a)
 {
-	return a->type == a->kv_type ? a->type : DTYPE_F32;
+	return a->type == a->kv_type || dtype_block(a->kv_type) > 1 ? a->type : DTYPE_F32;
 }
 
 /* The least that heads fit; NULL: none. */

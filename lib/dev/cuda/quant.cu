@@ -1,23 +1,6 @@
 /* Rows of blocks as floats, and activations rounded to multiply with them. */
 #include "dev/cuda/quant.cuh"
 
-/* y[0..4) = scale times elements 4 i to 4 i + 3 of a row */
-template <typename Q> DEVICE void
-decode_four(float (&y)[4], const uint8_t *row, int64_t i, float scale)
-{
-	const uint8_t *x = row + i / (Q::BLOCK / 4) * Q::BYTES;
-	int word = (int)(i % (Q::BLOCK / 4));
-	uint32_t q = Q::word(x, word);
-	struct quant_scale s = Q::scale(x, word * 4 / Q::PART);
-
-	for (int e = 0; e < 4; e++) {
-		y[e] = __fmul_rn(s.d, (float)((int)(q >> 8 * e & 255) - Q::ZERO));
-		if (Q::LEAST)
-			y[e] = __fadd_rn(y[e], s.m);
-		y[e] = __fmul_rn(y[e], scale);
-	}
-}
-
 /* A block of threads takes a row at a time; one whose id is outside was noted, and is left alone. */
 template <typename Q> DEVICE void
 embed_blocks(const struct k_embed &a, const struct cuda_run &r)

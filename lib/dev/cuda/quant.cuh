@@ -13,27 +13,8 @@
 #ifndef DEV_CUDA_QUANT_CUH
 #define DEV_CUDA_QUANT_CUH
 
-#include "base/quant_block.h"
+#include "dev/cuda/blocks.cuh"
 #include "dev/cuda/mma.cuh"
-
-/* A type of blocks, as an argument of templates: q4_0::word() and so on. */
-#define TRAITS(type, name, block, bytes, part, zero, least)			\
-struct name {									\
-	enum { BLOCK = block, BYTES = bytes, PART = part, LEAST = least };	\
-	enum { ZERO = zero };							\
-	static __device__ __forceinline__ uint32_t				\
-	word(const uint8_t *x, int i) { return quant_word_##name(x, i); }	\
-	static __device__ __forceinline__ struct quant_scale			\
-	scale(const uint8_t *x, int i) { return quant_scale_##name(x, i); }	\
-};
-QUANT_BLOCKS(TRAITS)
-
-/* Bytes of n elements, n whole blocks. */
-template <typename Q> DEVICE int64_t
-bytes_of(int64_t n)
-{
-	return n / Q::BLOCK * Q::BYTES;
-}
 
 /* Of a unit, QUANT_UNIT elements at x: word i of its p-th 32, and the scales of its i-th part. */
 template <typename Q> DEVICE uint32_t

@@ -9,6 +9,7 @@
 #ifndef DEV_CUDA_TILES_CUH
 #define DEV_CUDA_TILES_CUH
 
+#include "dev/cuda/cached.cuh"
 #include "dev/cuda/mma.cuh"
 
 DEVICE constexpr dtype type_of(const float *) { return DTYPE_F32; }
@@ -63,7 +64,18 @@ rows_at(dptr x, dtype type, int64_t first, int64_t step, int d)
 template <typename T> DEVICE void
 load_piece(T *to, const struct rows &r, int64_t from, int n)
 {
-	if (r.wide && r.type == type_of(to)) {
+	if (is_of_blocks(r.type)) {
+#pragma unroll
+		for (int i = 0; i < piece<T>(); i += 4) {
+			float y[4] = { 0 };
+
+			if (n > 0)
+				get_four(y, r.type, r.x, from + i);
+#pragma unroll
+			for (int e = 0; e < 4; e++)
+				put(to + i + e, y[e]);
+		}
+	} else if (r.wide && r.type == type_of(to)) {
 		copy16(to, at<T>(r.x) + (n > 0 ? from : 0), n > 0);
 	} else if (r.wide && sizeof(T) == 4 && n > 0) {
 		uint2 two = *(const uint2 *)(at<bf16>(r.x) + from);
