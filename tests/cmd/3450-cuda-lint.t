@@ -50,7 +50,8 @@ then
 	exit 0
 fi
 cases='add act act_bwd glu glu_bwd embed embed_bwd scatter rope rmsnorm rmsnorm_bwd layernorm
-    layernorm_bwd bias_bwd attention attention_bwd decode xent xent_bwd sumsq adamw adamw_bf16 adamw_u8
+    layernorm_bwd bias_bwd matmul matmul_dx matmul_dw attention attention_bwd decode xent xent_bwd
+    sumsq adamw adamw_bf16 adamw_u8
     matmul_q4_0 matmul_q8_0 matmul_q4_k matmul_q6_k row_q4_0 row_q8_0 row_q4_k row_q6_k'
 # shellcheck disable=SC2086 # they are words
 LD_LIBRARY_PATH=$driver CUDA_STANDIN_LINT=hot.tsv CUDA_STANDIN_ORDER=each \
@@ -59,8 +60,8 @@ result 'hot kernels beside the CPU, with no finding, in three orders' $?
 grep '^not ok' -A 2 out
 head -n 3 err
 for entry in rmsnorm_bf16 rmsnorm_dx_f32 glu_bwd_bf16 xent embed_bwd_bf16 adamw flash_64_bf16 \
-    flash_64_f32 flash_few_64_bf16 flash_merge flash_dq_64_bf16 flash_dkv_64_bf16 \
-    qmatmul_few_q4_0 qmatmul_many_q6_k quant_round_bf16
+    matmul_middle_bf16 matmul_middle_f32 flash_64_f32 flash_few_64_bf16 flash_merge \
+    flash_dq_64_bf16 flash_dkv_64_bf16 qmatmul_few_q4_0 qmatmul_many_q6_k quant_round_bf16
 do
 	grep -q "^launch	$entry	" hot.tsv
 	result "$entry was counted" $?

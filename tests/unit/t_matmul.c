@@ -98,6 +98,24 @@ test_matmul(struct kit *k)
 	ok(good, "matrix products of 200 random shapes and types");
 }
 
+/* What a GPU makes of its largest tiles, which the shapes above have too few of. */
+static void
+test_large(struct kit *k)
+{
+	bool good = true;
+
+	for (int form = 0; form < 4 && good; form++) {
+		bool ta = form / 2, tb = form % 2;
+		struct mm_case s = { .m = 1000, .n = 1096, .k = 51, .cap = ta ? 51 : 1000,
+			.lda = ta ? 1000 : 56, .ldb = tb ? 56 : 1096, .ldc = 1096, .ta = ta, .tb = tb,
+			.add = form > 1, .bias = true, .alpha = 0.5, .a_type = DTYPE_BF16,
+			.b_type = DTYPE_BF16, .c_type = form == 3 ? DTYPE_BF16 : DTYPE_F32 };
+
+		good = mm_agrees(k, &s);
+	}
+	ok(good, "matrix products of a million elements");
+}
+
 /* ---- grouped ---- */
 
 struct group_case {
@@ -252,60 +270,87 @@ test_heads(struct kit *k)
 	ok(good, "products of the heads of rows, 40 random shapes");
 }
 
+/* A product of many rows, and where it runs. */
+struct rows_case {
+	const char *isa;
+	int	threads;
+	dtype	a_type, b_type;
+	bool	tb;
+	int64_t	m, n, k;
+	int64_t	every;		/* one row of so many is taken; 0: each */
+};
+
+/* Rows of c, computed 1, 2, 3 ... at a time: are they those of all? */
+static bool
+rows_are_those(struct dev *d, union dev_args *args, const float *all, float *some, int64_t every)
+{
+	struct k_matmul *p = &args->matmul;
+	int64_t n_rows = p->m.cap, row = p->lda * dtype_size(p->a_type);
+	struct err err = { 0 };
+	dptr a = p->a;
+
+	for (int64_t at = 0, m = 1; at < n_rows; at += m * every, m = m % 29 + every) {
+		m = at + m > n_rows ? n_rows - at : m;
+		p->m.cap = m;
+		p->a = dptr_add(a, at * row);
+		dev_launch(d, K_MATMUL, args);
+		dev_download(d, some, p->c, 4 * m * p->ldc);
+		if (dev_wait(d, &err) < 0 ||
+		    memcmp(some, all + at * p->ldc, (size_t)(4 * m * p->ldc)) != 0)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Rows of a product of many rows, computed alone or a few at a time: what few
- * rows take another way has the bits of the packed way.
+ * rows take another way has the bits of the way of many.
  */
 static bool
-rows_alone(const char *isa, int threads, dtype type, bool tb)
+rows_alone(const struct rows_case *s)
 {
-	enum { M = 211, N = 83, K = 1603, LDA = K + 3, LDB = K + 5, LDC = N + 2 };
-	int64_t size = dtype_size(type), b_rows = tb ? N : K, ldb = tb ? LDB : N + 5;
+	int64_t a_size = dtype_size(s->a_type), b_size = dtype_size(s->b_type);
+	int64_t lda = s->k + 3, ldb = (s->tb ? s->k : s->n) + 5, ldc = s->n + 2;
+	int64_t b_n = (s->tb ? s->n : s->k) * ldb, x_n = b_n + 11 + s->m * lda;
 	struct err err = { 0 };
-	struct team *team = team_new(threads, &err);
-	struct dev *d = dev_open(isa, team, 0, &err);
-	float *x, *all, *one;
-	char *weights;
+	struct team *team = team_new(s->threads, &err);
+	struct dev *d = dev_open(s->isa, team, 0, &err);
+	float *x, *all, *some;
+	char *numbers;
 	dptr a, b, c;
-	bool good = true;
+	bool good;
 
 	if (d == NULL) {
 		team_free(team);
 		return true;
 	}
-	x = malloc(sizeof(float) * M * LDA);
-	all = malloc(sizeof(float) * M * LDC);
-	one = malloc(sizeof(float) * M * LDC);
-	weights = malloc((size_t)(b_rows * ldb * size));
-	a = dev_alloc(d, 4 * M * LDA, &err);
-	b = dev_alloc(d, b_rows * ldb * size, &err);
-	c = dev_alloc(d, 4 * M * LDC, &err);
-	for (int i = 0; i < M * LDA; i++)
+	x = malloc(sizeof(float) * (size_t)x_n);
+	all = calloc(sizeof(float), (size_t)(s->m * ldc));
+	some = malloc(sizeof(float) * (size_t)(s->m * ldc));
+	numbers = malloc((size_t)(4 * x_n));
+	a = dev_alloc(d, a_size * s->m * lda, &err);
+	b = dev_alloc(d, b_size * b_n, &err);
+	c = dev_alloc(d, 4 * s->m * ldc, &err);
+	for (int64_t i = 0; i < x_n; i++)
 		x[i] = (float)((i % 1013 * 7919) % 1013) / 500 - 1;
-	dtype_convert(weights, type, x + 11, DTYPE_F32, b_rows * ldb);
-	memset(all, 0, sizeof(float) * M * LDC);
-	dev_upload(d, a, x, 4 * M * LDA);
-	dev_upload(d, b, weights, b_rows * ldb * size);
-	dev_upload(d, c, all, 4 * M * LDC);
+	dtype_convert(numbers, s->a_type, x, DTYPE_F32, s->m * lda);
+	dev_upload(d, a, numbers, a_size * s->m * lda);
+	dtype_convert(numbers, s->b_type, x + 11, DTYPE_F32, b_n);
+	dev_upload(d, b, numbers, b_size * b_n);
+	dev_upload(d, c, all, 4 * s->m * ldc);
 	union dev_args args = { .matmul = { .c = c, .a = a, .b = b, .c_type = DTYPE_F32,
-		.a_type = DTYPE_F32, .b_type = type, .m = { .cap = M }, .k = { .cap = K },
-		.n = N, .lda = LDA, .ldb = ldb, .ldc = LDC, .tb = tb, .alpha = 1 } };
+		.a_type = s->a_type, .b_type = s->b_type, .m = { .cap = s->m },
+		.k = { .cap = s->k }, .n = s->n, .lda = lda, .ldb = ldb, .ldc = ldc,
+		.tb = s->tb, .alpha = 1 } };
 
 	dev_launch(d, K_MATMUL, &args);
-	dev_download(d, all, c, 4 * M * LDC);
-	for (int64_t at = 0, m = 1; at < M; at += m, m = m % 29 + 1) {
-		m = at + m > M ? M - at : m;
-		args.matmul.m.cap = m;
-		args.matmul.a = dptr_add(a, at * LDA * 4);
-		dev_launch(d, K_MATMUL, &args);
-		dev_download(d, one, c, 4 * m * LDC);
-		good = good && dev_wait(d, &err) == 0 &&
-		    memcmp(one, all + at * LDC, (size_t)(4 * m * LDC)) == 0;
-	}
+	dev_download(d, all, c, 4 * s->m * ldc);
+	good = dev_wait(d, &err) == 0 && rows_are_those(d, &args, all, some,
+	    s->every > 0 ? s->every : 1);
 	free(x);
 	free(all);
-	free(one);
-	free(weights);
+	free(some);
+	free(numbers);
 	dev_close(d);
 	team_free(team);
 	return good;
@@ -315,14 +360,30 @@ static bool
 all_rows_alone(void)
 {
 	static const dtype types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+	static const char *const isa[] = { "cpu", "cpu:avx2", "cpu:base" };
 	bool good = true;
 
 	for (int t = 0; t < 3; t++)
 		for (int threads = 1; threads <= 3; threads++)
-			good = good && rows_alone("cpu", threads, types[t], true) &&
-			    rows_alone("cpu:avx2", threads, types[t], true);
-	return good && rows_alone("cpu", 2, DTYPE_F32, false) &&
-	    rows_alone("cpu:base", 2, DTYPE_F32, true);
+			for (int i = 0; i < 2; i++)
+				good = good && rows_alone(&(struct rows_case){ isa[i], threads,
+					DTYPE_F32, types[t], true, 211, 83, 1603 });
+	for (int i = 0; i < 3; i += 2)
+		good = good && rows_alone(&(struct rows_case){ isa[i], 2, DTYPE_F32, DTYPE_F32,
+			i == 2, 211, 83, 1603 });
+	return good;
+}
+
+/* As many rows and columns as make each size of tile. */
+static bool
+all_rows_alone_on_gpu(void)
+{
+	return rows_alone(&(struct rows_case){ "cuda", 1, DTYPE_BF16, DTYPE_BF16, true, 910, 1030,
+		77, 7 }) &&
+	    rows_alone(&(struct rows_case){ "cuda", 1, DTYPE_F16, DTYPE_F16, false, 83, 41, 301,
+		3 }) &&
+	    rows_alone(&(struct rows_case){ "cuda", 1, DTYPE_F32, DTYPE_BF16, true, 530, 830, 21,
+		11 });
 }
 
 /* c += a b into a BF16 c: the fp32 result, rounded once. */
@@ -427,6 +488,34 @@ squares(const char *isa, int threads, const struct mm_case *s, double *want)
 	return sum;
 }
 
+/* How far the squares are off; a device that fails is far. */
+static double
+squares_off(double got, double want)
+{
+	double off = fabs(got - want) / fmax(want, 1e-30);
+
+	return off >= 0 ? off : 1;
+}
+
+/* Not much, where each thread of a GPU is executed. */
+static double
+squares_on_gpu(void)
+{
+	static const int64_t size[][3] = { { 200, 130, 30 }, { 9, 70, 90 }, { 1, 1, 0 } };
+	double worst = 0, want, got;
+
+	for (size_t i = 0; i < 3; i++)
+		for (int k = 0; k < 4; k++) {
+			struct mm_case s = { .m = size[i][0], .n = size[i][1], .k = size[i][2],
+				.add = k & 1, .a_type = k & 2 ? DTYPE_BF16 : DTYPE_F32,
+				.tb = i == 1, .alpha = 0.5 };
+
+			got = squares("cuda", 1, &s, &want);
+			worst = fmax(worst, squares_off(got, want));
+		}
+	return worst;
+}
+
 static void
 test_squares(void)
 {
@@ -435,7 +524,7 @@ test_squares(void)
 		{ 1500, 1300, 5 }, { 56, 64, 1 }, { 1, 1, 0 },
 	};
 	static const char *const isa[] = { "cpu", "cpu:avx2", "cpu:base" };
-	double worst = 0;
+	double worst = squares_on_gpu();
 	bool same = true;
 
 	for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++)
@@ -445,7 +534,7 @@ test_squares(void)
 				.tb = i == 2, .alpha = k & 1 ? 0.5 : 1 };
 			double want, got = squares(isa[k / 4], 1, &s, &want);
 
-			worst = fmax(worst, fabs(got - want) / fmax(want, 1e-30));
+			worst = fmax(worst, squares_off(got, want));
 			for (int threads = 2; threads <= 3; threads++)
 				same = same && squares(isa[k / 4], threads, &s, &want) == got;
 		}
@@ -462,9 +551,10 @@ main(void)
 	if (kit_init(&k, 1) < 0)
 		return 2;
 	test_matmul(&k);
+	test_large(&k);
 	test_grouped(&k);
 	test_heads(&k);
-	ok(all_rows_alone(),
+	ok(all_rows_alone() && all_rows_alone_on_gpu(),
 	    "a row's product is the same bits alone, in few rows and in many");
 	ok(rounds_once("cpu", 301, 83, 1000) && rounds_once("cpu", 83, 301, 1000) &&
 	    rounds_once("cpu", 240, 230, 9001), "sums are rounded once, however k is cut");

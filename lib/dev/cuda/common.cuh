@@ -19,9 +19,11 @@ typedef __half f16;
 
 enum { THREADS = 256, WARPS = THREADS / 32 };
 
-#define ONE(name, args)								\
-extern "C" __global__ void __launch_bounds__(THREADS, 1)				\
+#define ENTRY(name, args, threads, blocks)					\
+extern "C" __global__ void __launch_bounds__(threads, blocks)			\
 name(const struct args a, const struct cuda_run r)
+
+#define ONE(name, args) ENTRY(name, args, THREADS, 1)
 
 #define TYPED(name, args)							\
 ONE(name##_f32, args) { name<float>(a, r); }					\

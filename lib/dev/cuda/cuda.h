@@ -29,7 +29,8 @@
 	X(flash_64) X(flash_128) X(flash_256) X(flash_few_64) X(flash_few_128)	\
 	X(flash_few_256) X(flash_merge) X(flash_dq_64) X(flash_dq_128) X(flash_dq_256)	\
 	X(flash_dkv_64) X(flash_dkv_128) X(flash_dkv_256)			\
-	X(matmul) X(attention) X(attention_delta) X(attention_dq) X(attention_dkv) \
+	X(matmul_large) X(matmul_middle) X(matmul_small)				\
+	X(attention) X(attention_delta) X(attention_dq) X(attention_dkv)	\
 	X(route) X(balance_grad) X(route_bwd) X(sort_count) X(sort_scan) X(sort_place)	\
 	X(route_part) X(route_add) X(balance) X(balance_bias) X(combine) X(combine_bwd) \
 	X(adafactor_rows) X(adafactor_part) X(adafactor_cols) X(adafactor_size)	\

@@ -3,8 +3,6 @@
 
 /* How each launch is cut into blocks, and what it needs beside its arguments. */
 
-enum { TILE = 64 };	/* matmul.cu */
-
 /* ---- what several kernels need ---- */
 
 void
@@ -31,9 +29,8 @@ cuda_sum_columns(struct cuda *c, int kernel, enum cuda_entry entry, dtype type,
 	cuda_go(c, kernel, E_columns_add, DTYPE_NONE, cuda_blocks(c, n, THREADS), &add);
 }
 
-/* out [+]= the parts in scratch, of n elements, one of each so many */
-static void
-add_parts(struct cuda *c, int kernel, dptr out, struct dim n, int64_t each, bool add)
+void
+cuda_add_parts(struct cuda *c, int kernel, dptr out, struct dim n, int64_t each, bool add)
 {
 	struct cuda_parts p = { out, c->scratch, n, each, add };
 
@@ -73,7 +70,7 @@ embed_bwd(struct cuda *c, const struct k_embed_bwd *a)
 	cuda_check_index(c, K_EMBED_BWD, NOTE_ID, a->id, a->t, 0, a->v);
 	cuda_go(c, K_EMBED_BWD, E_embed_bwd, a->type, cuda_tiles(a->t.cap > 0 ? a->v : 0, 1), a);
 	if (a->sumsq.at != 0 && a->t.cap > 0)
-		add_parts(c, K_EMBED_BWD, a->sumsq, (struct dim){ .cap = a->v }, 1, true);
+		cuda_add_parts(c, K_EMBED_BWD, a->sumsq, (struct dim){ .cap = a->v }, 1, true);
 }
 
 static void
@@ -136,22 +133,6 @@ check_targets(struct cuda *c, int kernel, const struct k_xent *a)
 		cuda_go(c, kernel, E_index_check, DTYPE_NONE, cuda_tiles(1, 1), &i);
 }
 
-/* Tensor cores take two operands of their types; the rest is fp32. */
-static void
-matmul(struct cuda *c, const struct k_matmul *a)
-{
-	struct cuda_grid g = cuda_tiles(cuda_over(a->n, TILE), cuda_over(a->m.cap, TILE));
-	bool half = a->a_type == a->b_type && a->a_type != DTYPE_F32;
-
-	if (dtype_block(a->b_type) > 1) {
-		cuda_qmatmul(c, a);
-		return;
-	}
-	cuda_go(c, K_MATMUL, E_matmul, half ? a->a_type : DTYPE_NONE, g, a);
-	if (a->sumsq.at != 0 && g.x * g.y > 0)
-		add_parts(c, K_MATMUL, a->sumsq, (struct dim){ .cap = g.x * g.y }, 1, true);
-}
-
 static void
 xent(struct cuda *c, const struct k_xent *a)
 {
@@ -170,7 +151,7 @@ static void
 dot(struct cuda *c, int kernel, const struct k_dot *a)
 {
 	cuda_go(c, kernel, E_dot_part, a->type, cuda_rows(c, cuda_over(a->n.cap, SUM_PART)), a);
-	add_parts(c, kernel, a->out, a->n, SUM_PART, a->add);
+	cuda_add_parts(c, kernel, a->out, a->n, SUM_PART, a->add);
 }
 
 static void
@@ -195,7 +176,7 @@ LAUNCH(name) { cuda_go(c, kernel, E_##name, type, grid, &a->name); }
 #define MANY(name) LAUNCH(name) { (void)kernel; name(c, &a->name); }
 
 MANY(fill) MANY(copy) MANY(embed) MANY(embed_bwd) MANY(scatter) MANY(rope) MANY(slice)
-MANY(rmsnorm_bwd) MANY(layernorm_bwd) MANY(scale_bwd) MANY(matmul)
+MANY(rmsnorm_bwd) MANY(layernorm_bwd) MANY(scale_bwd)
 MANY(xent) MANY(xent_bwd) MANY(sumsq)
 ROWS(add) ROWS(act) ROWS(act_bwd) ROWS(softcap) ROWS(dropout) ROWS(scale)
 FLAT(axpby, a->axpby.n)
@@ -219,6 +200,7 @@ LAUNCH(fake_quant)
 		cuda_go(c, kernel, E_fake_quant_small, DTYPE_NONE, cuda_blocks(c, n, THREADS / 16),
 		    q);
 }
+LAUNCH(matmul) { (void)kernel; cuda_matmul(c, &a->matmul); }
 LAUNCH(dot) { dot(c, kernel, &a->dot); }
 LAUNCH(bias_bwd)
 {
@@ -289,10 +271,7 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 	case K_SCALE_BWD:
 		return column_bytes(a->scale_bwd.dw, a->scale_bwd.f.t, a->scale_bwd.f.c);
 	case K_MATMUL:
-		if (dtype_block(a->matmul.b_type) > 1)
-			return cuda_qmatmul_bytes(&a->matmul);
-		return a->matmul.sumsq.at == 0 ? 0 : cuda_over(a->matmul.n, TILE) *
-		    cuda_over(a->matmul.m.cap, TILE) * (int64_t)sizeof(double);
+		return cuda_matmul_bytes(&a->matmul);
 	case K_ATTENTION:
 		return cuda_attention_bytes(&a->attention);
 	case K_DOT:

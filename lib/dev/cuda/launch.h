@@ -30,6 +30,13 @@ void cuda_sum_columns(struct cuda *c, int kernel, enum cuda_entry entry, dtype t
     const void *args, dptr to, struct dim t, int64_t n);
 int64_t cuda_column_bytes(struct dim t, int64_t n);
 
+/* out [+]= the parts in scratch, of n elements, one of each so many */
+void cuda_add_parts(struct cuda *c, int kernel, dptr out, struct dim n, int64_t each, bool add);
+
+/* launch_matmul.c */
+void cuda_matmul(struct cuda *c, const struct k_matmul *a);
+int64_t cuda_matmul_bytes(const struct k_matmul *a);
+
 static inline int64_t
 cuda_over(int64_t n, int64_t each)
 {

@@ -1,25 +1,32 @@
-/* Matrix products: blocks are (tiles of columns, tiles of rows). */
-#include "dev/cuda/product.cuh"
+/*
+ * Matrix products by tensor cores, of two operands in bf16 or in fp16, with
+ * sums in fp32.  There are tiles for many rows, some, and the few of decoding,
+ * whose time is that of reading b.
+ */
+#include "dev/cuda/tile.cuh"
 
-DEVICE void
-sum_tile(const struct k_matmul &a, const struct cuda_run &r, float squares)
+template <typename T, typename S> DEVICE void
+matmul(const struct k_matmul &a, const struct cuda_run &r)
 {
-	__shared__ float shared[WARPS];
+	__shared__ alignas(128) char memory[S::BYTES];
+	int64_t m = rows_of(a.m, r), k = rows_of(a.k, r);
+	int64_t i0 = (int64_t)blockIdx.y * S::M, j0 = (int64_t)blockIdx.x * S::N;
+	const struct side<T> sa = { at<T>(a.a), a.lda, m }, sb = { at<T>(a.b), a.ldb, a.n };
+	float acc[S::ROWS][S::COLUMNS][4] = { 0 }, squares = 0;
 
-	if (a.sumsq.at == 0)
-		return;
-	squares = block_sum(squares, shared);
-	if (threadIdx.x == 0)
-		at<double>(r.scratch)[(int64_t)blockIdx.y * gridDim.x + blockIdx.x] = squares;
+	if (i0 < m) {
+		tile_multiply<S>(acc, memory, sa, sb, a.ta, a.tb, k, i0, j0);
+		squares = tile_finish<S>(a, memory, acc, m, i0, j0);
+	}
+	tile_squares(a, r, memory, squares);
 }
 
-#define MATMUL(name, product)							\
-ONE(name, k_matmul)								\
-{										\
-	sum_tile(a, r, product(a, rows_of(a.m, r), rows_of(a.k, r),		\
-	    (int64_t)blockIdx.y * TILE, (int64_t)blockIdx.x * TILE));		\
-}
+#define MATMUL(size, blocks)							\
+ENTRY(matmul_##size##_bf16, k_matmul, tile_##size::THREADS, blocks)		\
+{ matmul<bf16, tile_##size>(a, r); }						\
+ENTRY(matmul_##size##_f16, k_matmul, tile_##size::THREADS, blocks)		\
+{ matmul<f16, tile_##size>(a, r); }
 
-MATMUL(matmul, product_f32)
-MATMUL(matmul_bf16, product_half<bf16>)
-MATMUL(matmul_f16, product_half<f16>)
+MATMUL(large, 2)
+MATMUL(middle, 4)
+MATMUL(small, 4)

@@ -26,6 +26,9 @@ struct cuda_run {
 /* Rows of partial sums of columns, and elements of partial sums of all. */
 enum { COLUMN_ROWS = 256, SUM_PART = 4096 };
 
+/* Rows and columns of a product's tiles, and columns of those in fp32 where they are others. */
+enum { LARGE = 128, MIDDLE = 64, SMALL = 16, F32_LARGE = 64, F32_SMALL = 32 };
+
 /* Are rows [from, from + rows) of x in [least, limit)? */
 struct cuda_index { dptr x; struct dim t; int64_t from, rows, least, limit; int32_t what; };
 
