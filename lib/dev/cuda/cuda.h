@@ -37,7 +37,7 @@
 	X(adafactor_matrix) X(adafactor_vector) X(adafactor_end)		\
 	X(conv) X(conv_state) X(seq_ends) X(conv_dx) X(conv_dw) X(scan)		\
 	X(scan_back) X(scan_back_many) X(scan_bc)				\
-	X(grouped_tiles) X(grouped)						\
+	X(grouped_tiles) X(grouped_middle) X(grouped_small)				\
 	X(fake_quant_small) X(fake_quant_large)					\
 	X(hadamard)								\
 	X(quant_round) X(qmatmul_few) X(qmatmul_many)				\

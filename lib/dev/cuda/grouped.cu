@@ -4,7 +4,8 @@
  * by the offsets, which are on the device: a list of the tiles is made of them
  * first, so that a group takes as many blocks as it has rows.
  */
-#include "dev/cuda/product.cuh"
+#include "dev/cuda/tile.cuh"
+#include "dev/cuda/tile_f32.cuh"
 
 /* The rows of group e, no matter what the offsets are: within those that there are. */
 DEVICE void
@@ -41,14 +42,14 @@ ONE(grouped_tiles, cuda_grouped)
 
 		if (e < a.g.groups)
 			rows_of_group(a.g, e, rows, &from, &to);
-		n = upto = (int)((to - from + TILE - 1) / TILE);
+		n = upto = (int)((to - from + a.tall - 1) / a.tall);
 		for (int o = 1; o < 32; o *= 2) {
 			int below = __shfl_up_sync(~0u, upto, o);
 
 			upto += lane() >= o ? below : 0;
 		}
 		for (int i = 0; i < n && done + upto - n + i < a.n; i++)
-			tile[done + upto - n + i] = make_int2((int)e, i * TILE);
+			tile[done + upto - n + i] = make_int2((int)e, i * a.tall);
 		done += __shfl_sync(~0u, upto, 31);
 	}
 	for (int64_t i = done + lane(); i < a.n; i += 32)
@@ -73,12 +74,12 @@ DEVICE bool
 part_of(struct part &t, const struct cuda_grouped &a, const struct cuda_run &r)
 {
 	const struct k_grouped &g = a.g;
-	int64_t tiles = (g.p.m.cap + TILE - 1) / TILE, e = blockIdx.x / tiles, from, to;
+	int64_t tiles = (g.p.m.cap + a.tall - 1) / a.tall, e = blockIdx.x / tiles, from, to;
 
 	t.p = g.p;
 	t.m = rows_of(g.p.m, r);
 	t.k = rows_of(g.p.k, r);
-	t.i0 = blockIdx.x % tiles * TILE;
+	t.i0 = blockIdx.x % tiles * a.tall;
 	if (g.offset.at == 0) {
 		t.p.a = from_on(t.p.a, t.p.a_type, e * g.step_a);
 		t.p.b = from_on(t.p.b, t.p.b_type, e * g.stride);
@@ -104,15 +105,33 @@ part_of(struct part &t, const struct cuda_grouped &a, const struct cuda_run &r)
 	return t.i0 < t.m;
 }
 
-#define GROUPED(name, product)							\
-ONE(name, cuda_grouped)								\
-{										\
-	struct part t;								\
-										\
-	if (part_of(t, a, r))							\
-		product(t.p, t.m, t.k, t.i0, (int64_t)blockIdx.y * TILE);	\
+template <typename T, typename S> DEVICE void
+grouped(const struct cuda_grouped &a, const struct cuda_run &r)
+{
+	__shared__ alignas(128) char memory[S::BYTES];
+	struct part t;
+
+	if (part_of(t, a, r))
+		tile_product<T, S>(t.p, memory, t.m, t.k, t.i0, (int64_t)blockIdx.y * S::N);
 }
 
-GROUPED(grouped, product_f32)
-GROUPED(grouped_bf16, product_half<bf16>)
-GROUPED(grouped_f16, product_half<f16>)
+template <typename S> DEVICE void
+grouped_f32(const struct cuda_grouped &a, const struct cuda_run &r)
+{
+	__shared__ alignas(128) char memory[S::BYTES];
+	struct part t;
+
+	if (part_of(t, a, r))
+		tile_f32_product<S>(t.p, memory, t.m, t.k, t.i0, (int64_t)blockIdx.y * S::N);
+}
+
+#define GROUPED(size)								\
+ENTRY(grouped_##size##_f32, cuda_grouped, tile_f32_##size::THREADS, 3)		\
+{ grouped_f32<tile_f32_##size>(a, r); }						\
+ENTRY(grouped_##size##_bf16, cuda_grouped, tile_##size::THREADS, 4)		\
+{ grouped<bf16, tile_##size>(a, r); }						\
+ENTRY(grouped_##size##_f16, cuda_grouped, tile_##size::THREADS, 4)		\
+{ grouped<f16, tile_##size>(a, r); }
+
+GROUPED(middle)
+GROUPED(small)

@@ -2,8 +2,6 @@
 
 /* Launches of mixtures of experts. */
 
-enum { TILE = 64 };	/* product.cuh */
-
 /* Blocks of ROUTE_WARPS warps, each of a token at a time. */
 static struct cuda_grid
 routers(const struct cuda *c, int64_t n)
@@ -89,11 +87,19 @@ cuda_combine_bwd(struct cuda *c, int kernel, const union dev_args *args)
 	cuda_go(c, kernel, E_combine_bwd, a->type, cuda_warps(c, a->t.cap * a->top), a);
 }
 
+/* Groups of few rows have tiles of few; a row's bits are the same in each. */
+static int32_t
+tall_of(const struct k_grouped *g)
+{
+	return g->p.m.cap <= SMALL * (g->offset.at != 0 && !g->p.ta ? g->groups : 1) ? SMALL :
+	    MIDDLE;
+}
+
 /* Tiles of rows of all groups: of each that shares the rows, one at most is not full. */
 static int64_t
 row_tiles(const struct k_grouped *g)
 {
-	int64_t m = g->p.m.cap, full = cuda_over(m, TILE);
+	int64_t m = g->p.m.cap, full = cuda_over(m, tall_of(g));
 
 	if (g->offset.at == 0 || g->p.ta)
 		return full * g->groups;
@@ -104,13 +110,17 @@ void
 cuda_grouped(struct cuda *c, int kernel, const union dev_args *args)
 {
 	const struct k_grouped *g = &args->grouped;
-	const struct cuda_grouped a = { .g = *g, .tile = c->scratch, .n = row_tiles(g) };
+	const struct cuda_grouped a = { .g = *g, .tile = c->scratch, .n = row_tiles(g),
+		.tall = tall_of(g) };
 	bool half = g->p.a_type == g->p.b_type && g->p.a_type != DTYPE_F32;
+	bool small = a.tall == SMALL;
+	int64_t wide = !small ? MIDDLE : half ? SMALL : F32_SMALL;
 
 	if (g->offset.at != 0 && !g->p.ta && a.n > 0)
 		cuda_go(c, kernel, E_grouped_tiles, DTYPE_NONE, cuda_tiles(1, 1), &a);
-	cuda_go(c, kernel, E_grouped, half ? g->p.a_type : DTYPE_NONE,
-	    cuda_tiles(a.n, cuda_over(g->p.n, TILE)), &a);
+	cuda_go(c, kernel, small ? E_grouped_small : E_grouped_middle,
+	    half ? g->p.a_type : DTYPE_F32, (struct cuda_grid){ .x = a.n,
+	    .y = cuda_over(g->p.n, wide), .threads = small && half ? 32 : 128 }, &a);
 }
 
 int64_t

@@ -11,13 +11,10 @@ matmul(const struct k_matmul &a, const struct cuda_run &r)
 	__shared__ alignas(128) char memory[S::BYTES];
 	int64_t m = rows_of(a.m, r), k = rows_of(a.k, r);
 	int64_t i0 = (int64_t)blockIdx.y * S::M, j0 = (int64_t)blockIdx.x * S::N;
-	const struct side<T> sa = { at<T>(a.a), a.lda, m }, sb = { at<T>(a.b), a.ldb, a.n };
-	float acc[S::ROWS][S::COLUMNS][4] = { 0 }, squares = 0;
+	float squares = 0;
 
-	if (i0 < m) {
-		tile_multiply<S>(acc, memory, sa, sb, a.ta, a.tb, k, i0, j0);
-		squares = tile_finish<S>(a, memory, acc, m, i0, j0);
-	}
+	if (i0 < m)
+		squares = tile_product<T, S>(a, memory, m, k, i0, j0);
 	tile_squares(a, r, memory, squares);
 }
 

@@ -9,14 +9,10 @@ matmul(const struct k_matmul &a, const struct cuda_run &r)
 	__shared__ alignas(128) char memory[S::BYTES];
 	int64_t m = rows_of(a.m, r), k = rows_of(a.k, r);
 	int64_t i0 = (int64_t)blockIdx.y * S::M, j0 = (int64_t)blockIdx.x * S::N;
-	const struct side_f32 sa = { a.a, a.a_type, !a.ta, a.lda, m, k };
-	const struct side_f32 sb = { a.b, a.b_type, a.tb, a.ldb, a.n, k };
-	float acc[S::ROWS][S::COLUMNS] = { 0 }, squares = 0;
+	float squares = 0;
 
-	if (i0 < m) {
-		tile_f32_multiply<S>(acc, memory, sa, sb, i0, j0);
-		squares = tile_f32_finish<S>(a, acc, m, i0, j0);
-	}
+	if (i0 < m)
+		squares = tile_f32_product<S>(a, memory, m, k, i0, j0);
 	tile_squares(a, r, memory, squares);
 }
 

@@ -58,9 +58,9 @@ struct cuda_scan_bwd { struct k_scan_bwd b; dptr of_tokens, of_rates, of_skips; 
 
 /*
  * Products of groups: tile (n, 2) int32 is the group and its first row that a block
- * has, or -1: none.
+ * has, or -1: none.  A tile is tall rows.
  */
-struct cuda_grouped { struct k_grouped g; dptr tile; int64_t n; };
+struct cuda_grouped { struct k_grouped g; dptr tile; int64_t n; int32_t tall; };
 
 /* Warps of a block that route, and tokens of a partial sum of scores. */
 enum { ROUTE_WARPS = 4, ROUTE_ROWS = 64 };

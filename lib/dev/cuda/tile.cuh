@@ -12,10 +12,8 @@
  * themselves so that the eight that ldmatrix reads at once, from rows one below
  * the other, are in banks of their own.
  *
- *	struct side<T> a = { ... }, b = { ... };
- *	float acc[T::ROWS][T::COLUMNS][4] = { 0 };
- *	tile_multiply<...>(acc, memory, a, b, k, i0, j0);
- *	squares = tile_finish<...>(args, memory, acc, m, i0, j0);
+ *	__shared__ alignas(128) char memory[S::BYTES];
+ *	squares = tile_product<T, S>(args, memory, m, k, i0, j0);
  */
 #ifndef DEV_CUDA_TILE_CUH
 #define DEV_CUDA_TILE_CUH
@@ -274,6 +272,17 @@ tile_finish(const struct k_matmul &a, char *memory, float (&acc)[S::ROWS][S::COL
 	if (a.c_type == DTYPE_BF16)
 		return finish_tile<bf16, S>(a, memory, acc, m, i0, j0);
 	return finish_tile<f16, S>(a, memory, acc, m, i0, j0);
+}
+
+/* The tile at (i0, j0) of a product of m rows, k terms each; return this thread's squares of it. */
+template <typename T, typename S> DEVICE float
+tile_product(const struct k_matmul &p, char *memory, int64_t m, int64_t k, int64_t i0, int64_t j0)
+{
+	const struct side<T> a = { at<T>(p.a), p.lda, m }, b = { at<T>(p.b), p.ldb, p.n };
+	float acc[S::ROWS][S::COLUMNS][4] = { 0 };
+
+	tile_multiply<S>(acc, memory, a, b, p.ta, p.tb, k, i0, j0);
+	return tile_finish<S>(p, memory, acc, m, i0, j0);
 }
 
 #endif
