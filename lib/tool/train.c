@@ -453,12 +453,13 @@ train_main(const struct tool *tool, const char *const *kept, int argc, char **ar
 	o->tool = tool;
 	o->kept = kept;
 	meet(o);
-	open_run(o, files);
-	open_adapter(o);
+	/* First, so that a device that is not there leaves no run behind. */
 	if ((team = team_new(tool_threads(o->threads, 0), &err)) == NULL ||
 	    (dev = dev_open(device_of(o, own), team, 0, &err)) == NULL ||
 	    dev_join(dev, o->comm, &err) < 0)
 		tool_fail(NULL, &err);
+	open_run(o, files);
+	open_adapter(o);
 	read_options(o, &to);
 	if (!o->dry)
 		end = train(o, dev, &to);

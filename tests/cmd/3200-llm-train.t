@@ -192,4 +192,7 @@ grep -q '^update	adamw		' "$tmp/err"
 result 'a table says where time goes' $?
 grep -q '"traceEvents"' t.json
 result 'and a trace' $?
+exits 2 'a device that is not there' $train -o nowhere -d none train.shard
+test ! -e nowhere
+result 'leaves no run behind' $?
 done_testing
