@@ -154,6 +154,13 @@ comm_barrier(struct comm *c, struct err *err)
 	return c == NULL ? 0 : comm_gather(c, &c->ranks.rank, c->room, sizeof(c->ranks.rank), err);
 }
 
+/* What each rank has, in c->room, and NULL at an error. */
+static const void *
+gathered(struct comm *c, const void *mine, size_t bytes, struct err *err)
+{
+	return comm_gather(c, mine, c->room, (int64_t)bytes, err) < 0 ? NULL : c->room;
+}
+
 int
 comm_sum(struct comm *c, int64_t *x, int n, struct err *err)
 {
@@ -161,32 +168,26 @@ comm_sum(struct comm *c, int64_t *x, int n, struct err *err)
 
 	if (c == NULL)
 		return 0;
-	if (comm_gather(c, x, c->room, n * (int64_t)sizeof(*x), err) < 0)
+	if ((all = gathered(c, x, (size_t)n * sizeof(*x), err)) == NULL)
 		return -1;
-	all = c->room;
-	for (int i = 0; i < n; i++) {
-		x[i] = 0;
-		for (int r = 0; r < c->ranks.size; r++)
-			x[i] += all[r * n + i];
-	}
+	memset(x, 0, (size_t)n * sizeof(*x));
+	for (int i = 0; i < c->ranks.size * n; i++)
+		x[i % n] += all[i];
 	return 0;
 }
 
 int
-comm_sum_f64(struct comm *c, double *x, int n, struct err *err)
+comm_sum_f64(struct comm *c, double *x, struct err *err)
 {
 	const double *all;
 
 	if (c == NULL)
 		return 0;
-	if (comm_gather(c, x, c->room, n * (int64_t)sizeof(*x), err) < 0)
+	if ((all = gathered(c, x, sizeof(*x), err)) == NULL)
 		return -1;
-	all = c->room;
-	for (int i = 0; i < n; i++) {
-		x[i] = 0;
-		for (int r = 0; r < c->ranks.size; r++)
-			x[i] += all[r * n + i];
-	}
+	*x = 0;
+	for (int r = 0; r < c->ranks.size; r++)
+		*x += all[r];
 	return 0;
 }
 
@@ -197,9 +198,8 @@ comm_max(struct comm *c, int64_t *x, struct err *err)
 
 	if (c == NULL)
 		return 0;
-	if (comm_gather(c, x, c->room, sizeof(*x), err) < 0)
+	if ((all = gathered(c, x, sizeof(*x), err)) == NULL)
 		return -1;
-	all = c->room;
 	for (int r = 0; r < c->ranks.size; r++)
 		*x = all[r] > *x ? all[r] : *x;
 	return 0;
@@ -212,9 +212,8 @@ comm_same(struct comm *c, uint64_t x, const char *what, struct err *err)
 
 	if (c == NULL)
 		return 0;
-	if (comm_gather(c, &x, c->room, sizeof(x), err) < 0)
+	if ((all = gathered(c, &x, sizeof(x), err)) == NULL)
 		return -1;
-	all = c->room;
 	for (int r = 0; r < c->ranks.size; r++)
 		if (all[r] != all[0])
 			return err_set(err, ERR_ARG, "rank %d has other %s than rank 0", r, what);

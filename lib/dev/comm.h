@@ -41,9 +41,9 @@ int comm_gather(struct comm *c, const void *mine, void *all, int64_t bytes, stru
 
 int comm_barrier(struct comm *c, struct err *err);
 
-/* n numbers, each the sum over ranks, in their order; one number, the largest. */
+/* n numbers, or one, each the sum over ranks, in their order; one number, the largest. */
 int comm_sum(struct comm *c, int64_t *x, int n, struct err *err);
-int comm_sum_f64(struct comm *c, double *x, int n, struct err *err);
+int comm_sum_f64(struct comm *c, double *x, struct err *err);
 int comm_max(struct comm *c, int64_t *x, struct err *err);
 
 /* An error where this (a hash of what, "settings") is not the same on all ranks. */

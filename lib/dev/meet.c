@@ -146,6 +146,9 @@ accept_hello(int listener, struct hello *h, struct place *from, double until)
 			return -1;
 		fd = accept4(listener, (struct sockaddr *)&from->at, &n,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		/* Asked again, these would say the same; others are of that connection. */
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+			return -1;
 		if (fd < 0)
 			continue;
 		from->n = n;
@@ -198,6 +201,8 @@ gather_guests(struct comm *c, int listener, struct guest *guest, double until, s
 		struct hello h;
 		int fd = accept_hello(listener, &h, &from, until);
 
+		if (fd < 0 && errno != ETIMEDOUT)
+			return err_sys(err, "rank 0: cannot take a connection");
 		if (fd < 0)
 			return missing(c, guest, progress_now() - since, err);
 		if (h.size != c->ranks.size || h.rank < 1 || h.rank >= h.size ||

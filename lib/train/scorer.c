@@ -95,7 +95,7 @@ add_up(struct comm *comm, double *nats, struct score_report *r, struct err *err)
 {
 	int64_t n[] = { r->tokens, r->targets, r->source_bytes };
 
-	if (comm_sum_f64(comm, nats, 1, err) < 0 || comm_sum(comm, n, 3, err) < 0)
+	if (comm_sum_f64(comm, nats, err) < 0 || comm_sum(comm, n, 3, err) < 0)
 		return -1;
 	r->tokens = n[0];
 	r->targets = n[1];

@@ -7,16 +7,7 @@
 
 #include "base/quant.h"
 #include "base/rng.h"
-
-static void *
-must(void *p)
-{
-	if (p == NULL) {
-		printf("Bail out! out of memory\n");
-		exit(2);
-	}
-	return p;
-}
+#include "memory.h"
 
 /* ---- buffers ---- */
 

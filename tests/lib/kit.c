@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "memory.h"
 #include "refdev.h"
 
 static const char *const isas[] = { "cpu:avx512", "cpu:avx2", "cpu:base" };
@@ -54,17 +55,6 @@ double
 kit_normal(struct kit *k)
 {
 	return rng_normal(k->seed, 2, k->drawn++);
-}
-
-/* Memory, or the end of the test. */
-static void *
-must(void *p)
-{
-	if (p == NULL) {
-		printf("Bail out! out of memory\n");
-		exit(2);
-	}
-	return p;
 }
 
 /* Bytes of a buffer on the reference, or on a device. */

@@ -168,7 +168,7 @@ host_part(struct part *p, void *out)
 	int all[8];
 
 	if (p->comm == NULL || comm_sum(p->comm, x, 2, &p->err) < 0 ||
-	    comm_sum_f64(p->comm, &d, 1, &p->err) < 0 || comm_max(p->comm, &most, &p->err) < 0 ||
+	    comm_sum_f64(p->comm, &d, &p->err) < 0 || comm_max(p->comm, &most, &p->err) < 0 ||
 	    comm_gather(p->comm, &p->ranks.rank, all, sizeof(int), &p->err) < 0 ||
 	    comm_same(p->comm, 5, "numbers", &p->err) < 0 || comm_barrier(p->comm, &p->err) < 0)
 		return 1;

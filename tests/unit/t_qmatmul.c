@@ -10,6 +10,7 @@
 #include "base/quant.h"
 #include "base/rng.h"
 #include "nn/ops.h"
+#include "../lib/memory.h"
 #include "../tap.h"
 
 static const char *const isas[] = { "cpu:avx512bf16", "cpu:avx512", "cpu:avx2", "cpu:base" };
@@ -29,16 +30,6 @@ static int64_t
 draw(int64_t from, int64_t to)
 {
 	return from + (int64_t)rng_below(7, 1, drawn++, (uint64_t)(to - from + 1));
-}
-
-static void *
-must(void *p)
-{
-	if (p == NULL) {
-		printf("Bail out! out of memory\n");
-		exit(2);
-	}
-	return p;
 }
 
 /* ---- operands ---- */

@@ -42,25 +42,6 @@ span_of(const struct k_attention &a, int64_t seq)
 	return s;
 }
 
-/* The sequence of token t: the last that begins at it or before; or -1. */
-DEVICE int64_t
-sequence_of(const int32_t *cu, int64_t seqs, int64_t t)
-{
-	int64_t low = 0, high = seqs;
-
-	if (seqs == 0 || t >= cu[seqs])
-		return -1;
-	while (high - low > 1) {
-		int64_t mid = (low + high) / 2;
-
-		if (cu[mid] <= t)
-			low = mid;
-		else
-			high = mid;
-	}
-	return low;
-}
-
 /*
  * The b'th tile of all sequences, of which one of n queries has tiles(n).  What
  * is left of b is its number in the sequence, -1 the answer if there is none.
@@ -70,15 +51,9 @@ find_tile(const int32_t *cu, int64_t seqs, int64_t &b, F tiles)
 {
 	for (int64_t s = 0; s < seqs; s += 32) {
 		int64_t i = s + lane();
-		int n = i < seqs ? tiles(cu[i + 1] - cu[i]) : 0, upto = n;
-		unsigned hit;
+		int n = i < seqs ? tiles(cu[i + 1] - cu[i]) : 0, upto = warp_upto(n);
+		unsigned hit = __ballot_sync(~0u, b < upto);
 
-		for (int o = 1; o < 32; o *= 2) {
-			int x = __shfl_up_sync(~0u, upto, o);
-
-			upto += lane() >= o ? x : 0;
-		}
-		hit = __ballot_sync(~0u, b < upto);
 		if (hit != 0) {
 			b -= __shfl_sync(~0u, upto - n, __ffs(hit) - 1);
 			return s + __ffs(hit) - 1;

@@ -126,6 +126,25 @@ lane(void)
 	return threadIdx.x % 32;
 }
 
+/* The sequence of token t: the last that begins at it or before; or -1. */
+DEVICE int64_t
+sequence_of(const int32_t *cu, int64_t seqs, int64_t t)
+{
+	int64_t low = 0, high = seqs;
+
+	if (seqs == 0 || t >= cu[seqs])
+		return -1;
+	while (high - low > 1) {
+		int64_t mid = (low + high) / 2;
+
+		if (cu[mid] <= t)
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /* ---- sums ---- */
 
 template <typename S> DEVICE S
@@ -133,6 +152,18 @@ warp_sum(S x)
 {
 	for (int o = 16; o > 0; o /= 2)
 		x += __shfl_xor_sync(~0u, x, o);
+	return x;
+}
+
+/* Of the lanes up to this one, and this one. */
+DEVICE int
+warp_upto(int x)
+{
+	for (int o = 1; o < 32; o *= 2) {
+		int below = __shfl_up_sync(~0u, x, o);
+
+		x += lane() >= o ? below : 0;
+	}
 	return x;
 }
 

@@ -42,12 +42,8 @@ ONE(grouped_tiles, cuda_grouped)
 
 		if (e < a.g.groups)
 			rows_of_group(a.g, e, rows, &from, &to);
-		n = upto = (int)((to - from + a.tall - 1) / a.tall);
-		for (int o = 1; o < 32; o *= 2) {
-			int below = __shfl_up_sync(~0u, upto, o);
-
-			upto += lane() >= o ? below : 0;
-		}
+		n = (int)((to - from + a.tall - 1) / a.tall);
+		upto = warp_upto(n);
 		for (int i = 0; i < n && done + upto - n + i < a.n; i++)
 			tile[done + upto - n + i] = make_int2((int)e, i * a.tall);
 		done += __shfl_sync(~0u, upto, 31);

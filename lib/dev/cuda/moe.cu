@@ -327,13 +327,8 @@ ONE(sort_scan, k_route_sort)
 		return;
 	for (int64_t e0 = 0; e0 < a.experts; e0 += 32) {
 		int64_t e = e0 + lane();
-		int32_t x = e < a.experts ? total[e] : 0, upto = x;
+		int32_t x = e < a.experts ? total[e] : 0, upto = warp_upto(x);
 
-		for (int o = 1; o < 32; o *= 2) {
-			int32_t below = __shfl_up_sync(~0u, upto, o);
-
-			upto += lane() >= o ? below : 0;
-		}
 		if (e < a.experts)
 			at<int32_t>(a.offset)[e] = carry + upto - x;
 		carry += __shfl_sync(~0u, upto, 31);

@@ -10,23 +10,6 @@
  */
 #include "dev/cuda/columns.cuh"
 
-/* The sequence of token t, which is before the end of the last. */
-DEVICE int64_t
-seq_of(const int32_t *cu, int64_t seqs, int64_t t)
-{
-	int64_t low = 0, high = seqs;
-
-	while (high - low > 1) {
-		int64_t middle = (low + high) / 2;
-
-		if (cu[middle] <= t)
-			low = middle;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* Tokens that are of sequences. */
 DEVICE int64_t
 tokens_of(const struct dim &t, const struct dim &seqs, dptr cu, const struct cuda_run &r)
@@ -74,7 +57,7 @@ conv(const struct k_conv &a, const struct cuda_run &r)
 	for (int j = 0; j < CONV_WIDTH; j++)
 		w[j] = j < a.width ? at<float>(a.w)[c * a.width + j] : 0;
 	bias = a.bias.at != 0 ? at<float>(a.bias)[c] : 0;
-	s = seq_of(cu, rows_of(a.seqs, r), t);
+	s = sequence_of(cu, rows_of(a.seqs, r), t);
 	for (; t < to; t++) {
 		float sum = bias;
 
@@ -117,7 +100,7 @@ ONE(seq_ends, cuda_conv_bwd)
 	int64_t seqs = rows_of(a.b.f.seqs, r);
 
 	for (int64_t t = first_of_all(); t < n; t += step_of_all())
-		at<int32_t>(a.end)[t] = cu[seq_of(cu, seqs, t) + 1];
+		at<int32_t>(a.end)[t] = cu[sequence_of(cu, seqs, t) + 1];
 }
 
 /* The gradient at u, 0 beyond the sequence. */
