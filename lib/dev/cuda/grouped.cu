@@ -98,7 +98,7 @@ part_of(struct part &t, const struct cuda_grouped &a, const struct cuda_run &r)
 		t.p.b = from_on(t.p.b, t.p.b_type, tile.x * g.stride);
 		t.p.c = from_on(t.p.c, t.p.c_type, from * g.p.ldc);
 	}
-	return t.i0 < t.m;
+	return true;
 }
 
 template <typename T, typename S> DEVICE void

@@ -9,11 +9,8 @@ matmul(const struct k_matmul &a, const struct cuda_run &r)
 	__shared__ alignas(128) char memory[S::BYTES];
 	int64_t m = rows_of(a.m, r), k = rows_of(a.k, r);
 	int64_t i0 = (int64_t)blockIdx.y * S::M, j0 = (int64_t)blockIdx.x * S::N;
-	float squares = 0;
 
-	if (i0 < m)
-		squares = tile_f32_product<S>(a, memory, m, k, i0, j0);
-	tile_squares(a, r, memory, squares);
+	tile_squares(a, r, memory, tile_f32_product<S>(a, memory, m, k, i0, j0));
 }
 
 #define MATMUL(size, blocks)							\

@@ -274,13 +274,18 @@ tile_finish(const struct k_matmul &a, char *memory, float (&acc)[S::ROWS][S::COL
 	return finish_tile<f16, S>(a, memory, acc, m, i0, j0);
 }
 
-/* The tile at (i0, j0) of a product of m rows, k terms each; return this thread's squares of it. */
+/*
+ * The tile at (i0, j0) of a product of m rows, k terms each; return this thread's
+ * squares of it, 0 beyond the rows.
+ */
 template <typename T, typename S> DEVICE float
 tile_product(const struct k_matmul &p, char *memory, int64_t m, int64_t k, int64_t i0, int64_t j0)
 {
 	const struct side<T> a = { at<T>(p.a), p.lda, m }, b = { at<T>(p.b), p.ldb, p.n };
 	float acc[S::ROWS][S::COLUMNS][4] = { 0 };
 
+	if (i0 >= m)
+		return 0;
 	tile_multiply<S>(acc, memory, a, b, p.ta, p.tb, k, i0, j0);
 	return tile_finish<S>(p, memory, acc, m, i0, j0);
 }

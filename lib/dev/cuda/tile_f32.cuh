@@ -202,7 +202,10 @@ tile_f32_finish(const struct k_matmul &a, const float (&acc)[S::ROWS][S::COLUMNS
 	return finish_f32<f16, S>(a, acc, m, i0, j0);
 }
 
-/* The tile at (i0, j0) of a product of m rows, k terms each; return this thread's squares of it. */
+/*
+ * The tile at (i0, j0) of a product of m rows, k terms each; return this thread's
+ * squares of it, 0 beyond the rows.
+ */
 template <typename S> DEVICE float
 tile_f32_product(const struct k_matmul &p, char *memory, int64_t m, int64_t k, int64_t i0,
     int64_t j0)
@@ -211,6 +214,8 @@ tile_f32_product(const struct k_matmul &p, char *memory, int64_t m, int64_t k, i
 	const struct side_f32 b = { p.b, p.b_type, p.tb, p.ldb, p.n, k };
 	float acc[S::ROWS][S::COLUMNS] = { 0 };
 
+	if (i0 >= m)
+		return 0;
 	tile_f32_multiply<S>(acc, memory, a, b, i0, j0);
 	return tile_f32_finish<S>(p, acc, m, i0, j0);
 }
