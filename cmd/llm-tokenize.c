@@ -28,7 +28,7 @@ struct tokenize {
 	struct out	*out;		/* of lines */
 	struct shard_writer *shard;
 	json_t		*provenance;
-	struct hasher	*hash;		/* of all texts, in order */
+	struct hasher	*hash;		/* of all texts' hashes, in order */
 	int64_t		 tokens;
 };
 
@@ -90,40 +90,51 @@ put_number(char *to, int64_t x)
 	return len;
 }
 
-/* What the sink is to write, kept in the batch's memory: ids, or a line. */
-static int
-keep(const struct tokenize *t, struct state *s, struct record *r, struct err *err)
-{
-	int64_t n = s->ids.n + t->add_bos + t->add_eos, at = 0;
-	int32_t *id;
-	char *line;
+/* What the sink is to write, in the batch's memory. */
+struct made {
+	uint64_t	 hash;		/* of the text */
+	int64_t		 tokens;	/* without BOS and EOS in lines */
+	int64_t		 n;		/* ids, or bytes of the line */
+	union {
+		int32_t	*id;
+		char	*line;
+	};
+};
 
-	if (t->format == FORMAT_SHARD) {
-		if ((id = arena_new(r->scratch, int32_t, n, err)) == NULL)
-			return RECORD_BAD;
-		if (t->add_bos)
-			id[at++] = tokenizer_bos(t->tokenizer);
-		memcpy(id + at, s->ids.id, (size_t)s->ids.n * sizeof(*id));
-		if (t->add_eos)
-			id[n - 1] = tokenizer_eos(t->tokenizer);
-		r->tag[0] = (uint64_t)(uintptr_t)id;
-		r->tag[1] = (uint64_t)n;
-		return RECORD_KEEP;
-	}
-	n = t->format == FORMAT_IDS ? s->ids.n : 1;
-	if ((line = arena_alloc(r->scratch, 12 * n + 24, 1, err)) == NULL)
-		return RECORD_BAD;
+static int
+make_ids(const struct tokenize *t, const struct ids *ids, struct made *m, struct arena *a,
+    struct err *err)
+{
+	int64_t n = ids->n + t->add_bos + t->add_eos, at = 0;
+
+	if ((m->id = arena_new(a, int32_t, n, err)) == NULL)
+		return -1;
+	if (t->add_bos)
+		m->id[at++] = tokenizer_bos(t->tokenizer);
+	if (ids->n > 0)
+		memcpy(m->id + at, ids->id, (size_t)ids->n * sizeof(*m->id));
+	if (t->add_eos)
+		m->id[n - 1] = tokenizer_eos(t->tokenizer);
+	m->n = m->tokens = n;
+	return 0;
+}
+
+static int
+make_line(const struct tokenize *t, const struct ids *ids, struct made *m, struct arena *a,
+    struct err *err)
+{
+	int64_t n = t->format == FORMAT_IDS ? ids->n : 1;
+
+	if ((m->line = arena_alloc(a, 12 * n + 24, 1, err)) == NULL)
+		return -1;
 	for (int64_t i = 0; i < n; i++) {
-		at += put_number(line + at, t->format == FORMAT_IDS ? s->ids.id[i] : s->ids.n);
-		line[at++] = i + 1 < n ? ' ' : '\n';
+		m->n += put_number(m->line + m->n, t->format == FORMAT_IDS ? ids->id[i] : ids->n);
+		m->line[m->n++] = i + 1 < n ? ' ' : '\n';
 	}
 	if (n == 0)
-		line[at++] = '\n';
-	r->tag[0] = (uint64_t)(uintptr_t)line;
-	r->tag[1] = (uint64_t)at;
-	/* The number of tokens rides above the length: a line has less than 2^36 bytes. */
-	r->tag[1] |= (uint64_t)s->ids.n << 36;
-	return RECORD_KEEP;
+		m->line[m->n++] = '\n';
+	m->tokens = ids->n;
+	return 0;
 }
 
 static int
@@ -131,30 +142,34 @@ map(const void *ctx, void *state, struct record *r, struct err *err)
 {
 	const struct tokenize *t = ctx;
 	struct state *s = state;
+	struct made *m = arena_new(r->scratch, struct made, 1, err);
 
-	if (s->encoder == NULL && (s->encoder = encoder_new(t->tokenizer, err)) == NULL)
+	if (m == NULL || (s->encoder == NULL &&
+	    (s->encoder = encoder_new(t->tokenizer, err)) == NULL))
 		return RECORD_BAD;
 	s->ids.n = 0;
-	if (encode(s->encoder, r->text, 0, &s->ids, err) < 0)
+	if (encode(s->encoder, r->text, ENCODE_CHECKED, &s->ids, err) < 0 ||
+	    (t->format == FORMAT_SHARD ? make_ids : make_line)(t, &s->ids, m, r->scratch, err) < 0)
 		return RECORD_BAD;
-	return keep(t, s, r, err);
+	if (t->format == FORMAT_SHARD)
+		m->hash = hash64(r->text);
+	r->tag[0] = (uint64_t)(uintptr_t)m;
+	return RECORD_KEEP;
 }
 
 static int
 sink(void *ctx, struct record *r, struct err *err)
 {
 	struct tokenize *t = ctx;
-	const void *p = (const void *)(uintptr_t)r->tag[0];
-	const uint64_t mask = ((uint64_t)1 << 36) - 1;
-	struct shard_item doc = { .token = p, .source_bytes = r->text.n };
+	const struct made *m = (const struct made *)(uintptr_t)r->tag[0];
+	struct shard_item doc = { .source_bytes = r->text.n };
 
-	if (t->format != FORMAT_SHARD) {
-		t->tokens += (int64_t)(r->tag[1] >> 36);
-		return out_write(t->out, p, (ptrdiff_t)(r->tag[1] & mask), err);
-	}
-	t->tokens += (int64_t)r->tag[1];
-	doc.n = (int32_t)r->tag[1];
-	hasher_add(t->hash, r->text);
+	t->tokens += m->tokens;
+	if (t->format != FORMAT_SHARD)
+		return out_write(t->out, m->line, m->n, err);
+	doc.token = (const uint32_t *)m->id;
+	doc.n = (int32_t)m->n;
+	hasher_add(t->hash, (str){ (const char *)&m->hash, sizeof(m->hash) });
 	return shard_put(t->shard, &doc, err);
 }
 

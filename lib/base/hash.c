@@ -5,15 +5,21 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "base/hash_simd.h"
+
+#define LONG 1024		/* bytes from which vectors pay for the call */
+
 uint64_t
 hash64(str s)
 {
-	return XXH3_64bits(s.p, (size_t)s.n);
+	return hash64_seed(s, 0);
 }
 
 uint64_t
 hash64_seed(str s, uint64_t seed)
 {
+	if (s.n >= LONG)
+		return hash_simd()->hash64(s.p, s.n, seed);
 	return XXH3_64bits_withSeed(s.p, (size_t)s.n, seed);
 }
 

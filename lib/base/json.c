@@ -185,30 +185,16 @@ ptrdiff_t
 json_unescape(char *to, str s)
 {
 	const struct json_simd *simd = json_simd();
-	ptrdiff_t i = 0, n = 0;
+	char *p = to;
 
-	for (;;) {
-		ptrdiff_t run = simd->copy(to + n, s.p + i, s.n - i);
-		int len = 2;
-		char c;
+	for (ptrdiff_t i = 0;;) {
+		int len;
 
-		i += run;
-		n += run;
+		i += simd->unescape(&p, s.p + i, s.n - i);
 		if (i >= s.n)
-			return n;
-		switch (c = s.p[i + 1]) {
-		case 'n': c = '\n'; break;
-		case 't': c = '\t'; break;
-		case 'r': c = '\r'; break;
-		case 'b': c = '\b'; break;
-		case 'f': c = '\f'; break;
-		case 'u':
-			n += put_utf8(to + n, unicode_escape(s, i, &len));
-			i += len;
-			continue;
-		}
-		to[n++] = c;
-		i += 2;
+			return p - to;
+		p += put_utf8(p, unicode_escape(s, i, &len));
+		i += len;
 	}
 }
 

@@ -21,10 +21,11 @@ struct json_simd {
 	/* The first byte from i on that is no part of well-formed UTF-8, or n. */
 	ptrdiff_t (*utf8)(const char *s, ptrdiff_t i, ptrdiff_t n);
 	/*
-	 * Copy until a backslash (copy) or a byte that JSON must escape (plain),
-	 * at most n bytes; to has n bytes.  Return how many.
+	 * Copy a checked string's n bytes, escapes of one letter resolved, up to a
+	 * \u; *to has n bytes and moves on.  Return how many bytes were read.
 	 */
-	ptrdiff_t (*copy)(char *to, const char *s, ptrdiff_t n);
+	ptrdiff_t (*unescape)(char **to, const char *s, ptrdiff_t n);
+	/* Copy at most n bytes up to one that JSON must escape.  Return how many. */
 	ptrdiff_t (*plain)(char *to, const char *s, ptrdiff_t n);
 	/* How many newlines are there? */
 	int64_t (*lines)(const char *s, ptrdiff_t n);

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "fmt/foreign_impl.h"
+#include "fmt/ids.h"
 #include "fmt/shard_convert.h"
 
 struct foreign_writer {
@@ -100,8 +101,7 @@ foreign_put(struct foreign_writer *w, const struct shard_item *item, struct err 
 		to = (uint16_t *)(void *)buf_room(&w->ids, (ptrdiff_t)item->n * 2);
 		if (to == NULL)
 			return buf_ok(&w->ids, err);
-		for (int32_t i = 0; i < item->n; i++)
-			to[i] = (uint16_t)item->token[i];
+		ids_simd()->narrow(to, item->token, item->n);
 		if (out_write(w->out, to, (ptrdiff_t)item->n * 2, err) != 0)
 			return -1;
 	}

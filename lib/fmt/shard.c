@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "fmt/ids.h"
 #include "fmt/shard_impl.h"
 
 #define BLOCK_SEGMENTS	(1 << 18)	/* segments in a block */
@@ -127,26 +128,17 @@ put_tokens(struct shard_writer *w, const uint32_t *token, int32_t n, int32_t roo
     struct err *err)
 {
 	int width = shard_width(&w->info);
-	uint32_t most = 0;
+	uint32_t most;
 	char *p = buf_room(&w->b.toks, (ptrdiff_t)room * width);
 
 	if (p == NULL)
 		return buf_ok(&w->b.toks, err);
-	for (int32_t i = 0; i < n; i++)
-		most = token[i] > most ? token[i] : most;
-	if (n > 0 && most >= (uint32_t)w->info.vocab)
+	/* The buffer's start and every item in it are even. */
+	most = width == 4 ? ids_simd()->copy((uint32_t *)(void *)p, token, n) :
+	    ids_simd()->narrow((uint16_t *)(void *)p, token, n);
+	if (most >= (uint32_t)w->info.vocab)
 		return err_set(err, ERR_ARG, "token id %u is not in a vocabulary of %d", most,
 		    w->info.vocab);
-	if (width == 4) {
-		if (n > 0)
-			memcpy(p, token, (size_t)n * 4);
-	} else {
-		/* The buffer's start and every item in it are even. */
-		uint16_t *to = (uint16_t *)(void *)p;
-
-		for (int32_t i = 0; i < n; i++)
-			to[i] = (uint16_t)token[i];
-	}
 	memset(p + (ptrdiff_t)n * width, 0, (size_t)(room - n) * (size_t)width);
 	w->b.toks.n += (ptrdiff_t)room * width;
 	return 0;

@@ -1,6 +1,7 @@
 /* Blocks from a stream or a mapping, and the reader of items. */
 #include <stdlib.h>
 
+#include "fmt/ids.h"
 #include "fmt/shard.h"
 #include "fmt/shard_impl.h"
 
@@ -26,20 +27,10 @@ int
 shard_widen(const struct shard_info *info, const void *from, int64_t n, uint32_t *to,
     struct err *err)
 {
-	uint32_t most = 0;
+	uint32_t most = shard_width(info) == 4 ? ids_simd()->copy(to, from, n) :
+	    ids_simd()->widen(to, from, n);
 
-	if (shard_width(info) == 4) {
-		if (n > 0)
-			memcpy(to, from, (size_t)n * 4);
-	} else {
-		const uint16_t *p = from;
-
-		for (int64_t i = 0; i < n; i++)
-			to[i] = p[i];
-	}
-	for (int64_t i = 0; i < n; i++)
-		most = to[i] > most ? to[i] : most;
-	if (n > 0 && most >= (uint32_t)info->vocab)
+	if (most >= (uint32_t)info->vocab)
 		return err_set(err, ERR_FORMAT, "token id %u in a vocabulary of %d", most,
 		    info->vocab);
 	return 0;

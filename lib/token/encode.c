@@ -364,7 +364,7 @@ int
 encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
 {
 	const struct tokenizer *t = e->t;
-	ptrdiff_t bad = utf8_bad(text);
+	ptrdiff_t bad = (flags & ENCODE_CHECKED) != 0 ? -1 : utf8_bad(text);
 
 	if (bad >= 0)
 		return err_set(err, ERR_FORMAT, "byte %td of the text is not UTF-8", bad);

@@ -55,7 +55,10 @@ void ids_free(struct ids *ids);
 /* Make room for n more.  Return 0 or -1. */
 int ids_room(struct ids *ids, int64_t n, struct err *err);
 
-enum { ENCODE_SPECIAL = 1 };	/* special tokens in the text become their ids */
+enum {
+	ENCODE_SPECIAL = 1,	/* special tokens in the text become their ids */
+	ENCODE_CHECKED = 2,	/* the text is known to be UTF-8 */
+};
 
 /* A thread's scratch and cache: 2 MiB, and 28 bytes a byte of the longest word. */
 struct encoder;

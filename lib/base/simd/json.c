@@ -68,6 +68,7 @@ high(vec v)
 #define low4(v)		and8((v), set1(15))
 #define high4(v)	and8(_mm512_srli_epi16((v), 4), set1(15))
 #define all_zero(v)	(_mm512_test_epi8_mask((v), (v)) == 0)
+#define zeros(v)	_mm512_testn_epi8_mask((v), (v))
 
 #elif defined(__AVX2__)
 
@@ -99,6 +100,12 @@ equal(vec v, char c)
 }
 
 static inline uint64_t
+control(vec v)
+{
+	return bits(_mm256_cmpeq_epi8(v, _mm256_min_epu8(v, _mm256_set1_epi8(0x1f))));
+}
+
+static inline uint64_t
 special(vec v)
 {
 	vec quote = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"'));
@@ -124,6 +131,7 @@ high(vec v)
 #define low4(v)		and8((v), set1(15))
 #define high4(v)	and8(_mm256_srli_epi16((v), 4), set1(15))
 #define all_zero(v)	(_mm256_testz_si256((v), (v)) != 0)
+#define zeros(v)	equal((v), 0)
 
 #elif defined(__SSE4_1__)
 
@@ -155,6 +163,12 @@ equal(vec v, char c)
 }
 
 static inline uint64_t
+control(vec v)
+{
+	return bits(_mm_cmpeq_epi8(v, _mm_min_epu8(v, _mm_set1_epi8(0x1f))));
+}
+
+static inline uint64_t
 special(vec v)
 {
 	vec quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
@@ -180,6 +194,7 @@ high(vec v)
 #define low4(v)		and8((v), set1(15))
 #define high4(v)	and8(_mm_srli_epi16((v), 4), set1(15))
 #define all_zero(v)	(_mm_testz_si128((v), (v)) != 0)
+#define zeros(v)	equal((v), 0)
 
 #else
 
@@ -223,6 +238,12 @@ equal(vec v, char c)
 }
 
 static inline uint64_t
+control(vec v)
+{
+	return high(zero(v & ONES * 0xe0));
+}
+
+static inline uint64_t
 special(vec v)
 {
 	vec quote = zero(v ^ ONES * '"'), slash = zero(v ^ ONES * '\\');
@@ -247,8 +268,11 @@ name(const char *p)							\
 }
 
 MASK64(special64, special(v))
+MASK64(quote64, equal(v, '"'))
+MASK64(control64, control(v))
 MASK64(high64, high(v))
 MASK64(newline64, equal(v, '\n'))
+MASK64(backslash64, equal(v, '\\'))
 
 /* The same for the last n < 64 bytes; past them are zeros, which are special. */
 static uint64_t
@@ -275,26 +299,111 @@ is_hex(char c)
 	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
 }
 
+/* What an escape of one letter stands for, or 0. */
+static const char letter[256] = {
+	['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n',
+	['r'] = '\r', ['t'] = '\t',
+};
+
 /* Bytes of the escape at s[i], or 0 when it is none. */
 static inline int
 escape(const char *s, ptrdiff_t i, ptrdiff_t n)
 {
 	if (n - i < 2)
 		return 0;
-	switch (s[i + 1]) {
-	case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+	if (letter[(unsigned char)s[i + 1]] != 0)
 		return 2;
-	case 'u':
-		return n - i >= 6 && is_hex(s[i + 2]) && is_hex(s[i + 3]) &&
-		    is_hex(s[i + 4]) && is_hex(s[i + 5]) ? 6 : 0;
+	return s[i + 1] == 'u' && n - i >= 6 && is_hex(s[i + 2]) && is_hex(s[i + 3]) &&
+	    is_hex(s[i + 4]) && is_hex(s[i + 5]) ? 6 : 0;
+}
+
+/*
+ * Which of the bytes in a mask are no letter of an escape, but perhaps its u?
+ * A byte is one when a bit of its high half's class is among its low half's.
+ */
+static inline uint64_t
+no_letters64(const char *p, uint64_t mask)
+{
+#ifdef LOOKUP
+	static const uint8_t of_high[16] = { [2] = 1, [5] = 2, [6] = 4, [7] = 8 };
+	static const uint8_t of_low[16] = {
+		[2] = 1 | 4 | 8, [4] = 8, [6] = 4, [0xc] = 2, [0xe] = 4, [0xf] = 1,
+	};
+	uint64_t no = 0;
+
+	for (int i = 0; i < BLOCK; i += VEC) {
+		vec v = load(p + i);
+
+		no |= zeros(and8(LOOKUP(of_high, high4(v)), LOOKUP(of_low, low4(v)))) << i;
 	}
-	return 0;
+	return mask & no;
+#else
+	uint64_t no = 0;
+
+	for (uint64_t m = mask; m != 0; m &= m - 1)
+		if (letter[(unsigned char)p[__builtin_ctzll(m)]] == 0)
+			no |= m & -m;
+	return no;
+#endif
+}
+
+/*
+ * The bytes that backslashes escape.  A run of these escapes every second byte,
+ * and what follows it when it is odd: subtracting the starts of runs carries
+ * through them.  before: is the first byte escaped?  It becomes so for the next.
+ */
+static inline uint64_t
+escaped64(uint64_t backslash, uint64_t *before)
+{
+	const uint64_t odd = 0xaaaaaaaaaaaaaaaau;
+	uint64_t start = backslash & ~*before;
+	uint64_t code = (((start << 1 | odd) - start) ^ odd);
+	uint64_t escaped = code ^ (backslash | *before);
+
+	*before = (code & backslash) >> 63;
+	return escaped;
+}
+
+/* Go past the blocks of a string in which all is well and no end; return where. */
+static inline ptrdiff_t
+long_string(const char *s, ptrdiff_t i, ptrdiff_t n)
+{
+	uint64_t before = 0;
+
+	for (; n - i >= BLOCK + 4; i += BLOCK) {
+		uint64_t was = before, escaped = escaped64(backslash64(s + i), &before);
+		uint64_t m = (quote64(s + i) & ~escaped) | control64(s + i);
+
+		if (m == 0) {
+			m = no_letters64(s + i, escaped);
+			while (m != 0) {
+				const char *u = s + i + __builtin_ctzll(m);
+
+				if (u[0] != 'u' || !is_hex(u[1]) || !is_hex(u[2]) ||
+				    !is_hex(u[3]) || !is_hex(u[4]))
+					break;
+				m &= m - 1;
+			}
+		}
+		if (m != 0) {
+			before = was;
+			break;
+		}
+	}
+	return i - (ptrdiff_t)before;
 }
 
 /* Check a string from after its first quote; return what follows its last. */
 static inline ptrdiff_t
 string(const char *s, ptrdiff_t i, ptrdiff_t n, struct json_fault *f)
 {
+	if (n - i >= BLOCK) {
+		uint64_t m = special64(s + i);
+
+		if (m != 0 && s[i + __builtin_ctzll(m)] == '"')
+			return i + __builtin_ctzll(m) + 1;
+		i = long_string(s, i, n);
+	}
 	for (;;) {
 		uint64_t m = n - i >= BLOCK ? special64(s + i) : special_tail(s + i, n - i);
 		ptrdiff_t next = i + BLOCK;
@@ -616,8 +725,56 @@ name(char *to, const char *s, ptrdiff_t n)				\
 	return i;							\
 }
 
-COPY(copy, equal(v, '\\'), c == '\\')
 COPY(plain, special(v), c == '"' || c == '\\' || (unsigned char)c < 0x20)
+
+static inline void
+copy64(char *to, const char *s)
+{
+	for (int i = 0; i < BLOCK; i += VEC)
+		store(to + i, load(s + i));
+}
+
+/* Copies go a block on from where they are to end, and are overwritten there. */
+static ptrdiff_t
+unescape(char **to, const char *s, ptrdiff_t n)
+{
+	ptrdiff_t i = 0;
+	char *p = *to;
+
+	while (n - i >= 2 * BLOCK) {
+		uint64_t m = backslash64(s + i);
+		ptrdiff_t from = i, end = i + BLOCK;
+
+		while (m != 0) {
+			int k = __builtin_ctzll(m);
+
+			copy64(p, s + from);
+			p += i + k - from;
+			from = i + k + 2;
+			if ((*p++ = letter[(unsigned char)s[from - 1]]) == 0) {
+				*to = p - 1;
+				return from - 2;
+			}
+			/* The backslash, and what it escapes. */
+			m &= ~((uint64_t)3 << k);
+		}
+		if (from < end) {
+			copy64(p, s + from);
+			p += end - from;
+		}
+		i = from < end ? end : from;
+	}
+	for (; i < n; i++) {
+		if (s[i] != '\\')
+			*p++ = s[i];
+		else if ((*p = letter[(unsigned char)s[i + 1]]) != 0)
+			p++, i++;
+		else
+			break;
+	}
+	*to = p;
+	return i;
+}
 
 static int64_t
 lines(const char *s, ptrdiff_t n)
@@ -632,4 +789,4 @@ lines(const char *s, ptrdiff_t n)
 	return count;
 }
 
-const struct json_simd JOIN(json_simd, ISA) = { value, utf8, copy, plain, lines };
+const struct json_simd JOIN(json_simd, ISA) = { value, utf8, unescape, plain, lines };
