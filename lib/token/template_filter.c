@@ -345,6 +345,13 @@ BUILTIN(f_max)
 
 /* ---- map, and what chooses ---- */
 
+/* As copy_of(); what is not true has none. */
+static struct list *
+elements(struct run *r, const struct value *v)
+{
+	return tpl_true(v) ? copy_of(r, v) : tpl_list_new(r, 0);
+}
+
 static const struct value *
 named_arg(const struct args *args, str name)
 {
@@ -359,7 +366,7 @@ BUILTIN(f_map)
 {
 	const struct value *path = named_arg(all, S("attribute")),
 	    *otherwise = named_arg(all, S("default"));
-	struct list *l = copy_of(r, self);
+	struct list *l = elements(r, self);
 	const struct builtin *f = NULL;
 	struct args rest = *all;
 	int ret = 0;
@@ -395,7 +402,7 @@ choose(struct run *r, const struct value *self, const struct args *all, bool att
 {
 	struct value nothing = { .kind = V_MISSING }, v, yes;
 	const struct value *path = attribute && all->n > 0 ? &all->at[0] : &nothing;
-	struct list *l = copy_of(r, self);
+	struct list *l = elements(r, self);
 	struct args rest = { .at = all->at + attribute, .n = all->n - attribute };
 	const struct builtin *test = NULL;
 	int64_t n = 0;
@@ -543,6 +550,8 @@ BUILTIN(f_round)	/* precision, method */
 		return -1;
 	if (n < -15 || n > 15)
 		return tpl_fail(r, "round to %lld digits", (long long)n);
+	if (tpl_work(r, FLOAT_WORK) < 0)
+		return -1;
 	x = tpl_real(self);
 	scale = pow(10, (double)n);
 	if (str_eq(method, S("ceil")) || str_eq(method, S("floor"))) {

@@ -121,7 +121,6 @@ repeat(struct run *r, const struct value *v, int64_t n, struct value *out)
 {
 	ptrdiff_t size = v->kind == V_STR ? 1 : (ptrdiff_t)sizeof(struct value);
 	int64_t each = v->kind == V_STR ? v->s.n : v->list->n, total;
-	const void *from = v->kind == V_STR ? (const void *)v->s.p : v->list->at;
 	struct list *l;
 	char *p;
 
@@ -131,7 +130,10 @@ repeat(struct run *r, const struct value *v, int64_t n, struct value *out)
 	if ((p = tpl_alloc(r, total, size)) == NULL)
 		return -1;
 	for (int64_t i = 0; i < n; i++)
-		memcpy(p + i * each * size, from, (size_t)(each * size));
+		if (v->kind == V_STR)
+			tpl_copy(r, p + i * each, v->s);
+		else
+			memcpy(p + i * each * size, v->list->at, (size_t)(each * size));
 	*out = *v;
 	if (v->kind == V_STR) {
 		out->s = (str){ p, total };
@@ -152,11 +154,22 @@ join_strings(struct run *r, str a, str b, struct value *out)
 
 	if (p == NULL)
 		return -1;
-	if (a.n > 0)
-		memcpy(p, a.p, (size_t)a.n);
-	if (b.n > 0)
-		memcpy(p + a.n, b.p, (size_t)b.n);
+	tpl_copy(r, p, a);
+	tpl_copy(r, p + a.n, b);
 	*out = tpl_str_value((str){ p, a.n + b.n });
+	return 0;
+}
+
+/* Text marked as safe escapes what it is added to. */
+static int
+join_safe(struct run *r, const struct value *a, const struct value *b, struct value *out)
+{
+	struct value x, y;
+
+	if (tpl_escape(r, a, &x) < 0 || tpl_escape(r, b, &y) < 0 ||
+	    join_strings(r, x.s, y.s, out) < 0)
+		return -1;
+	out->safe = true;
 	return 0;
 }
 
@@ -190,13 +203,16 @@ tpl_binary(struct run *r, int op, const struct value *a, const struct value *b, 
 	if (tpl_is_number(a) && tpl_is_number(b))
 		return numbers(r, op, a, b, out);
 	if (op == '+' && a->kind == V_STR && b->kind == V_STR)
-		return join_strings(r, a->s, b->s, out);
+		return a->safe || b->safe ? join_safe(r, a, b, out) :
+		    join_strings(r, a->s, b->s, out);
 	if (op == '+' && a->kind != V_STR && a->kind == b->kind && repeats(a) && repeats(b))
 		return join_lists(r, a, b, out);
 	if (op == '*' && repeats(a) && tpl_is_whole(b))
 		return repeat(r, a, tpl_whole(b), out);
 	if (op == '*' && repeats(b) && tpl_is_whole(a))
 		return repeat(r, b, tpl_whole(a), out);
+	if (op == '%' && a->kind == V_STR && a->safe)
+		return tpl_fail(r, "'%%' of text marked as safe is not supported");
 	if (op == '%' && a->kind == V_STR)
 		return tpl_format(r, a->s, b, out);
 	return tpl_fail(r, "'%s' is not between %s and %s", op == T_POW ? "**" :

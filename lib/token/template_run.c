@@ -27,8 +27,8 @@ write_out(struct run *r, const struct value *v)
 
 	if (tpl_write(r, b, v) < 0)
 		return -1;
-	if (r->out->n - r->start > TEMPLATE_OUTPUT)
-		return tpl_fail(r, "more than %td bytes of text", TEMPLATE_OUTPUT);
+	if (r->out->n - r->start > r->max_text)
+		return tpl_fail(r, "more than %td bytes of text", r->max_text);
 	return 0;
 }
 
@@ -252,8 +252,8 @@ exec_block(struct run *r, const struct node *n)
 		return -1;
 	if (n->kind == N_SET_BLOCK)
 		return assign(r, n->a, &v);
-	if (n->kind == N_GENERATION && r->spans != NULL &&
-	    tpl_add_span(r->spans, start, start + v.s.n, r->err) < 0)
+	if (n->kind == N_GENERATION && r->found != NULL &&
+	    tpl_add_span(&r->found->answers, start, start + v.s.n, 0, r->err) < 0)
 		return -1;
 	return write_out(r, &v);
 }
@@ -332,7 +332,7 @@ exec_body(struct run *r, const struct node *n)
 /* ---- the whole ---- */
 
 int
-tpl_add_span(struct template_spans *s, ptrdiff_t start, ptrdiff_t end, struct err *err)
+tpl_add_span(struct template_spans *s, ptrdiff_t start, ptrdiff_t end, int who, struct err *err)
 {
 	if (s->n == s->cap) {
 		ptrdiff_t cap = s->cap > 0 ? 2 * s->cap : 8;
@@ -343,15 +343,16 @@ tpl_add_span(struct template_spans *s, ptrdiff_t start, ptrdiff_t end, struct er
 		s->at = more;
 		s->cap = cap;
 	}
-	s->at[s->n++] = (struct template_span){ start, end };
+	s->at[s->n++] = (struct template_span){ start, end, who };
 	return 0;
 }
 
 void
-template_spans_free(struct template_spans *s)
+template_marks_free(struct template_marks *m)
 {
-	free(s->at);
-	*s = (struct template_spans){ 0 };
+	free(m->answers.at);
+	free(m->said.at);
+	*m = (struct template_marks){ 0 };
 }
 
 static int
@@ -370,41 +371,86 @@ variables(struct run *r, const struct template_input *in)
 
 	if (tpl_set(r, r->frame, S("add_generation_prompt"), &v) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(from) / sizeof(*from); i++)
-		if (tpl_from_json(r, from[i].json, &v) < 0 ||
+	for (size_t i = 0; i < sizeof(from) / sizeof(*from); i++) {
+		if (tpl_from_json(r, S(""), from[i].json, &v) < 0 ||
 		    tpl_set(r, r->frame, from[i].name, &v) < 0)
 			return -1;
+		r->who = TEMPLATE_OTHER;
+	}
 	for (size_t i = 0; i < sizeof(token) / sizeof(*token); i++) {
 		v = tpl_str_value(token[i].text);
 		if (v.s.p != NULL && tpl_set(r, r->frame, token[i].name, &v) < 0)
 			return -1;
 	}
 	json_object_foreach((json_t *)in->more, key, json)
-		if (tpl_from_json(r, json, &v) < 0 || tpl_set(r, r->frame, str_of(key), &v) < 0)
+		if (tpl_from_json(r, S(""), json, &v) < 0 ||
+		    tpl_set(r, r->frame, str_of(key), &v) < 0)
 			return -1;
 	return 0;
 }
 
-int
-template_render(const struct template *t, const struct template_input *in, struct buf *out,
-    struct template_spans *spans, struct err *err)
+/* What a rendering may be given for: bytes of text, and 16 for each value. */
+static int64_t
+json_size(const json_t *j)
+{
+	int64_t n = 16 + (int64_t)json_string_length(j);
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(j, i, v)
+		n += json_size(v);
+	json_object_foreach((json_t *)j, key, v)
+		n += (int64_t)strlen(key) + json_size(v);
+	return n;
+}
+
+/* The more is said, the more may be made of it. */
+static void
+set_limits(struct run *r, const struct template_input *in)
+{
+	int64_t n = json_size(in->messages) + json_size(in->tools) + json_size(in->documents) +
+	    json_size(in->more);
+
+	r->max_steps = TEMPLATE_STEPS + 64 * n;
+	r->max_memory = TEMPLATE_MEMORY + 32 * n;
+	r->max_text = r->held.limit = TEMPLATE_TEXT + 16 * n;
+}
+
+static int
+render(struct run *r, const struct template *t, const struct template_input *in)
 {
 	struct frame given = { 0 }, own = { .up = &given };
-	struct run r = { .out = out, .start = out->n, .held.limit = TEMPLATE_OUTPUT,
-	    .spans = spans, .now = in->now, .frame = &given, .err = err };
-	int ret = -1;
 
-	if (arena_init(&r.arena, TEMPLATE_MEMORY, err) < 0)
+	set_limits(r, in);
+	if (arena_init(&r->arena, r->max_memory, r->err) < 0 ||
+	    (r->found != NULL && arena_init(&r->marks, r->max_memory, r->err) < 0))
 		return -1;
-	if (variables(&r, in) == 0) {
-		r.frame = &own;
-		ret = exec_body(&r, t->body) < 0 ? -1 : buf_ok(out, err);
-	}
+	r->frame = &given;
+	if (variables(r, in) < 0)
+		return -1;
+	r->frame = &own;
+	if (exec_body(r, t->body) < 0 || buf_ok(r->out, r->err) < 0)
+		return -1;
+	return r->found != NULL ? tpl_said_spans(r, &r->found->said) : 0;
+}
+
+int
+template_render(const struct template *t, const struct template_input *in, struct buf *out,
+    struct template_marks *marks, struct err *err)
+{
+	struct run r = { .out = out, .start = out->n, .found = marks, .now = in->now,
+	    .messages = in->messages, .who = TEMPLATE_OTHER, .err = err };
+	int ret = render(&r, t, in);
+
 	if (ret < 0) {
 		out->n = r.start;
 		err_wrap(err, "chat template");
 	}
 	buf_free(&r.held);
+	buf_free(&r.held_marks);
+	buf_free(&r.out_marks);
+	arena_free(&r.marks);
 	arena_free(&r.arena);
 	return ret;
 }

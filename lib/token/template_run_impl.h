@@ -22,6 +22,7 @@ enum value_kind {
 struct value {
 	enum value_kind	kind;
 	bool		attribute;	/* V_UNDEFINED: of something, no variable */
+	bool		safe;		/* V_STR: it escapes what is added to it */
 	union {
 		bool		 b;
 		int64_t		 i;
@@ -79,20 +80,26 @@ struct loop {
 
 struct run {
 	struct arena	 arena;
+	struct arena	 marks;		/* of each byte in arena; none: nobody asked */
 	char		*pool, *pool_end;	/* for small pieces */
-	int64_t		 steps;
+	int64_t		 steps, max_steps;
+	ptrdiff_t	 max_memory, max_text;
 	int		 depth, line, loops;
 	struct frame	*frame;
 	struct buf	*out;
 	ptrdiff_t	 start;		/* of our text in out */
 	struct buf	 held;		/* what blocks write that are captured */
+	struct buf	 out_marks, held_marks;	/* may lag behind: the rest is zero */
+	const json_t	*messages;
+	uint8_t		 who;		/* the mark of what is read from JSON */
 	int		 capture;
-	struct template_spans *spans;
+	struct template_marks *found;
 	const struct tm	*now;
 	struct err	*err;
 };
 
-#define PARAMS 4	/* of a builtin, at most */
+#define FLOAT_WORK 12288	/* bytes of text that a number's digits are worth, in time */
+#define PARAMS 4		/* of a builtin, at most */
 
 struct args {
 	struct value	*at;
@@ -158,7 +165,16 @@ const struct value *tpl_dict_get(struct run *r, const struct dict *d, const stru
 int tpl_dict_set(struct run *r, struct dict *d, const struct value *key, const struct value *v);
 int tpl_attribute(struct run *r, const struct value *of, str name, struct value *out);
 int tpl_item(struct run *r, const struct value *of, const struct value *key, struct value *out);
-int tpl_from_json(struct run *r, const json_t *j, struct value *out);
+int tpl_from_json(struct run *r, str key, const json_t *j, struct value *out);
+
+/* template_said.c */
+void tpl_add(struct run *r, struct buf *b, str s);	/* with its marks */
+void tpl_copy(struct run *r, char *to, str s);
+/* Mark what was added from a byte on as like is. */
+void tpl_add_as(struct run *r, struct buf *b, ptrdiff_t from, str like);
+void tpl_take_marks(struct run *r, ptrdiff_t from, ptrdiff_t n, char *p);
+int tpl_said(struct run *r, str key, str s, struct value *out);	/* of JSON, under this key */
+int tpl_said_spans(struct run *r, struct template_spans *said);
 
 /* template_text.c */
 int tpl_write(struct run *r, struct buf *b, const struct value *v);	/* as str() */
@@ -174,6 +190,7 @@ int tpl_slice(struct run *r, const struct value *of, const struct value part[3],
 
 enum letter_case { CASE_LOWER, CASE_UPPER, CASE_CAPITAL, CASE_TITLE, CASE_TITLE_FILTER };
 int tpl_change_case(struct run *r, str s, enum letter_case how, str *out);
+int tpl_escape(struct run *r, const struct value *v, struct value *out);	/* safe then */
 int tpl_items(struct run *r, const struct dict *d, enum list_is is, struct value *out);
 
 /* template_filter.c: by key, unless NULL; stable */
@@ -196,7 +213,8 @@ int tpl_filter_chain(struct run *r, const struct node *n, const struct value *of
 int tpl_call_node(struct run *r, const struct value *f, const struct node *n, struct value *out);
 
 /* template_run.c */
-int tpl_add_span(struct template_spans *s, ptrdiff_t start, ptrdiff_t end, struct err *err);
+int tpl_add_span(struct template_spans *s, ptrdiff_t start, ptrdiff_t end, int who,
+    struct err *err);
 int tpl_macro(struct run *r, const struct macro *m, const struct args *args, struct value *out);
 
 /* Arguments of builtins; `what' names it in a message. */

@@ -48,6 +48,7 @@ tpl_change_case(struct run *r, str s, enum letter_case how, str *out)
 		first = how == CASE_TITLE ? !is_cased(x) :
 		    how == CASE_TITLE_FILTER && begins_word(x);
 	}
+	tpl_add_as(r, &r->held, from, s);
 	return tpl_held(r, from, out);
 }
 
@@ -55,6 +56,17 @@ static int
 give_str(str s, struct value *out)
 {
 	*out = tpl_str_value(s);
+	return 0;
+}
+
+/* What was made of text that escapes does so too. */
+static int
+give_like(const struct value *self, str s, struct value *out)
+{
+	bool safe = self->kind == V_STR && self->safe;
+
+	*out = tpl_str_value(s);
+	out->safe = safe;
 	return 0;
 }
 
@@ -79,7 +91,7 @@ give_case(struct run *r, const struct value *self, enum letter_case how, struct 
 
 	if (tpl_str(r, self, &s) < 0 || tpl_change_case(r, s, how, &s) < 0)
 		return -1;
-	return give_str(s, out);
+	return give_like(self, s, out);
 }
 
 BUILTIN(s_lower)
@@ -117,9 +129,9 @@ give_stripped(struct run *r, const struct value *self, const struct value *set, 
 
 	if (set->kind != V_MISSING && set->kind != V_NONE && set->kind != V_STR)
 		return tpl_fail(r, "strip of %s", tpl_kind(set));
-	if (tpl_str(r, self, &s) < 0 || (set->kind == V_STR && tpl_work(r, s.n * set->s.n) < 0))
+	if (tpl_str(r, self, &s) < 0 || tpl_work(r, s.n * (set->kind == V_STR ? set->s.n : 4)) < 0)
 		return -1;
-	return give_str(tpl_strip(s, set, left, right), out);
+	return give_like(self, tpl_strip(s, set, left, right), out);
 }
 
 BUILTIN(s_strip)
@@ -285,8 +297,8 @@ BUILTIN(s_replace)	/* old, new, count */
 		const char *p = s.p + next;
 
 		/* Nothing is everywhere: before each character and at the end. */
-		buf_add(&r->held, (str){ s.p + at, next - at });
-		buf_add(&r->held, new);
+		tpl_add(r, &r->held, (str){ s.p + at, next - at });
+		tpl_add(r, &r->held, new);
 		at = next + old.n;
 		most--;
 		if (old.n > 0)
@@ -294,10 +306,10 @@ BUILTIN(s_replace)	/* old, new, count */
 		if (at >= s.n)
 			break;
 		utf8_next(&p, s.p + s.n);
-		buf_add(&r->held, (str){ s.p + at, p - s.p - at });
+		tpl_add(r, &r->held, (str){ s.p + at, p - s.p - at });
 		at = p - s.p;
 	}
-	buf_add(&r->held, (str){ s.p + at, s.n - at });
+	tpl_add(r, &r->held, (str){ s.p + at, s.n - at });
 	*out = tpl_str_value(S(""));
 	return tpl_held(r, from, &out->s);
 }
@@ -490,8 +502,8 @@ BUILTIN(s_join)
 		if (tpl_arg_str(r, &l->at[i], "join", &s) < 0 || tpl_work(r, s.n + self->s.n) < 0)
 			return -1;
 		if (i > 0)
-			buf_add(&r->held, self->s);
-		buf_add(&r->held, s);
+			tpl_add(r, &r->held, self->s);
+		tpl_add(r, &r->held, s);
 	}
 	*out = tpl_str_value(S(""));
 	return tpl_held(r, from, &out->s);
@@ -504,7 +516,7 @@ all_are(struct run *r, str s, unsigned class, struct value *out)
 {
 	const char *p = s.p, *end = s.p + s.n;
 
-	if (tpl_work(r, s.n) < 0)
+	if (tpl_work(r, 4 * s.n) < 0)
 		return -1;
 	while (p < end)
 		if ((uni_class(utf8_next(&p, end)) & class) == 0)
@@ -567,23 +579,33 @@ BUILTIN(f_string)
 {
 	str s;
 
-	return tpl_str(r, self, &s) < 0 ? -1 : give_str(s, out);
+	return tpl_str(r, self, &s) < 0 ? -1 : give_like(self, s, out);
 }
 
 BUILTIN(f_safe)
 {
-	*out = *self;
+	str s;
+
+	if (tpl_str(r, self, &s) < 0)
+		return -1;
+	*out = tpl_str_value(s);
+	out->safe = true;
 	return 0;
 }
 
-BUILTIN(f_escape)
+int
+tpl_escape(struct run *r, const struct value *v, struct value *out)
 {
 	static const char from[] = "&<>'\"";
 	static const char *const to[] = { "&amp;", "&lt;", "&gt;", "&#39;", "&#34;" };
 	ptrdiff_t mark = r->held.n;
 	str s;
 
-	if (tpl_str(r, self, &s) < 0 || tpl_work(r, 8 * s.n) < 0)
+	if (v->kind == V_STR && v->safe) {
+		*out = *v;
+		return 0;
+	}
+	if (tpl_str(r, v, &s) < 0 || tpl_work(r, 8 * s.n) < 0)
 		return -1;
 	for (ptrdiff_t i = 0; i < s.n; i++) {
 		const char *at = s.p[i] != '\0' ? strchr(from, s.p[i]) : NULL;
@@ -593,8 +615,15 @@ BUILTIN(f_escape)
 		else
 			buf_byte(&r->held, s.p[i]);
 	}
+	tpl_add_as(r, &r->held, mark, s);
 	*out = tpl_str_value(S(""));
+	out->safe = true;
 	return tpl_held(r, mark, &out->s);
+}
+
+BUILTIN(f_escape)
+{
+	return tpl_escape(r, self, out);
 }
 
 BUILTIN(f_tojson)	/* ensure_ascii, indent, separators, sort_keys */
@@ -621,7 +650,7 @@ BUILTIN(f_indent)	/* width, first, blank */
 	if (pad.kind != V_STR &&
 	    tpl_binary(r, '*', &space, pad.kind == V_MISSING ? &four : &arg[0], &pad) < 0)
 		return -1;
-	buf_add(&r->held, s);
+	tpl_add(r, &r->held, s);
 	buf_byte(&r->held, '\n');
 	if (tpl_held(r, from, &s) < 0 || split_lines(r, s, false, &lines) < 0)
 		return -1;
@@ -629,13 +658,12 @@ BUILTIN(f_indent)	/* width, first, blank */
 		if (i > 0)
 			buf_byte(&r->held, '\n');
 		if (i == 0 ? tpl_true(&arg[1]) : blank || lines->at[i].s.n > 0)
-			buf_add(&r->held, pad.s);
-		buf_add(&r->held, lines->at[i].s);
+			tpl_add(r, &r->held, pad.s);
+		tpl_add(r, &r->held, lines->at[i].s);
 		if (tpl_work(r, pad.s.n) < 0)
 			return -1;
 	}
-	*out = tpl_str_value(S(""));
-	return tpl_held(r, from, &out->s);
+	return tpl_held(r, from, &s) < 0 ? -1 : give_like(self, s, out);
 }
 
 BUILTIN(f_format)
@@ -646,7 +674,58 @@ BUILTIN(f_format)
 
 	if (all->n_named > 0)
 		return tpl_fail(r, "format by names is not supported");
+	if (self->kind == V_STR && self->safe)
+		return tpl_fail(r, "format of text marked as safe is not supported");
 	return tpl_str(r, self, &s) < 0 ? -1 : tpl_format(r, s, &tuple, out);
+}
+
+/* The argument that what is in a field's braces names; *next: that of {}. */
+static const struct value *
+field_value(str field, const struct args *args, int64_t *next)
+{
+	int64_t i = field.n > 0 ? 0 : (*next)++;
+
+	for (int64_t k = 0; k < args->n_named; k++)
+		if (str_eq(args->named[k].name, field))
+			return &args->named[k].value;
+	for (ptrdiff_t k = 0; k < field.n; k++) {
+		if (field.p[k] < '0' || field.p[k] > '9' || k > 3)
+			return NULL;
+		i = 10 * i + field.p[k] - '0';
+	}
+	return i < args->n ? &args->at[i] : NULL;
+}
+
+BUILTIN(s_format)
+{
+	ptrdiff_t from = r->held.n;
+	str s = self->s;
+	int64_t next = 0;
+
+	if (tpl_work(r, s.n) < 0)
+		return -1;
+	for (ptrdiff_t i = 0; i < s.n; i++) {
+		const char *end = memchr(s.p + i, '}', (size_t)(s.n - i));
+		str field = { s.p + i + 1, end != NULL ? end - s.p - i - 1 : 0 };
+		const struct value *v;
+
+		if (s.p[i] != '{' && s.p[i] != '}') {
+			tpl_add(r, &r->held, (str){ s.p + i, 1 });
+		} else if (i + 1 < s.n && s.p[i + 1] == s.p[i]) {
+			tpl_add(r, &r->held, (str){ s.p + i++, 1 });
+		} else if (s.p[i] == '}' || end == NULL) {
+			return tpl_fail(r, "a single '%c' in a format", s.p[i]);
+		} else {
+			if ((v = field_value(field, all, &next)) == NULL)
+				return tpl_fail(r, "the field '{%.*s}' of a format has no "
+				    "value, or is not supported", NAME_ARG(field));
+			if (tpl_write(r, &r->held, v) < 0)
+				return -1;
+			i += field.n + 1;
+		}
+	}
+	*out = tpl_str_value(S(""));
+	return tpl_held(r, from, &out->s);
 }
 
 const struct builtin tpl_text_filters[] = {
@@ -677,7 +756,7 @@ const struct builtin tpl_str_methods[] = {
 	{ "isdecimal", s_isdigit, "", 0 }, { "isalpha", s_isalpha, "", 0 },
 	{ "isalnum", s_isalnum, "", 0 }, { "isspace", s_isspace, "", 0 },
 	{ "isupper", s_isupper, "", 0 }, { "islower", s_islower, "", 0 },
-	{ NULL, NULL, NULL, 0 }
+	{ "format", s_format, "*", 0 }, { NULL, NULL, NULL, 0 }
 };
 
 const struct builtin tpl_case_tests[] = {

@@ -63,6 +63,22 @@ printable(int32_t c)
 	}
 }
 
+static void
+put_escaped(struct buf *b, char c)
+{
+	buf_byte(b, '\\');
+	buf_byte(b, c);
+}
+
+/* A character by its number, of 2 digits behind x, 4 behind u and 8 behind U. */
+static void
+put_hex(struct buf *b, char how, uint32_t c)
+{
+	put_escaped(b, how);
+	for (int shift = how == 'x' ? 4 : how == 'u' ? 12 : 28; shift >= 0; shift -= 4)
+		buf_byte(b, "0123456789abcdef"[c >> shift & 15]);
+}
+
 /* As Python quotes: in ' unless only that is in the string. */
 static void
 write_quoted(struct buf *b, str s)
@@ -79,14 +95,13 @@ write_quoted(struct buf *b, str s)
 
 		known = c > 0 && c < 0x80 ? strchr(from, c) : NULL;
 		if (known != NULL)
-			buf_fmt(b, "\\%c", to[known - from]);
+			put_escaped(b, to[known - from]);
 		else if (c == quote)
-			buf_fmt(b, "\\%c", quote);
+			put_escaped(b, quote);
 		else if (printable(c))
 			buf_add(b, (str){ start, p - start });
 		else
-			buf_fmt(b, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x",
-			    (unsigned)c);
+			put_hex(b, c < 0x100 ? 'x' : c < 0x10000 ? 'u' : 'U', (uint32_t)c);
 	}
 	buf_byte(b, quote);
 }
@@ -132,7 +147,10 @@ write_repr(struct run *r, struct buf *b, const struct value *v)
 	int ret = 0;
 
 	if (v->kind == V_STR) {
+		ptrdiff_t from = b->n;
+
 		write_quoted(b, v->s);
+		tpl_add_as(r, b, from, v->s);
 		return tpl_work(r, v->s.n);
 	}
 	if (v->kind == V_UNDEFINED) {
@@ -169,10 +187,12 @@ tpl_write(struct run *r, struct buf *b, const struct value *v)
 		buf_fmt(b, "%lld", (long long)v->i);
 		break;
 	case V_FLOAT:
+		if (tpl_work(r, FLOAT_WORK) < 0)
+			return -1;
 		write_float(b, v->f);
 		break;
 	case V_STR:
-		buf_add(b, v->s);
+		tpl_add(r, b, v->s);
 		if (tpl_work(r, v->s.n) < 0)
 			return -1;
 		break;
@@ -193,13 +213,14 @@ tpl_held(struct run *r, ptrdiff_t from, str *s)
 {
 	char *p;
 
-	if (buf_ok(&r->held, r->err) < 0)
+	if (buf_ok(&r->held, r->err) < 0 || buf_ok(&r->held_marks, r->err) < 0)
 		return err_wrap(r->err, "line %d", r->line);
 	s->n = r->held.n - from;
 	if ((p = tpl_alloc(r, s->n, 1)) == NULL)
 		return -1;
 	if (s->n > 0)
 		memcpy(p, r->held.p + from, (size_t)s->n);
+	tpl_take_marks(r, from, s->n, p);
 	s->p = p;
 	r->held.n = from;
 	return 0;
@@ -225,10 +246,11 @@ struct json_style {
 };
 
 static void
-json_string_to(struct buf *b, str s, bool ascii)
+json_string_to(struct run *r, struct buf *b, str s, bool ascii)
 {
 	static const char from[] = "\"\\\n\r\t\f\b", to[] = "\"\\nrtfb";
 	const char *p = s.p, *end = s.p + s.n;
+	ptrdiff_t mark = b->n;
 
 	buf_byte(b, '"');
 	while (p < end) {
@@ -237,16 +259,17 @@ json_string_to(struct buf *b, str s, bool ascii)
 
 		known = c > 0 && c < 0x80 ? strchr(from, c) : NULL;
 		if (known != NULL)
-			buf_fmt(b, "\\%c", to[known - from]);
-		else if (ascii && c >= 0x10000)
-			buf_fmt(b, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)),
-			    (unsigned)(0xdc00 + (c & 0x3ff)));
-		else if (c < ' ' || (ascii && c > '~'))
-			buf_fmt(b, "\\u%04x", (unsigned)c);
+			put_escaped(b, to[known - from]);
+		else if (ascii && c >= 0x10000) {
+			put_hex(b, 'u', (uint32_t)(0xd7c0 + (c >> 10)));
+			put_hex(b, 'u', (uint32_t)(0xdc00 + (c & 0x3ff)));
+		} else if (c < ' ' || (ascii && c > '~'))
+			put_hex(b, 'u', (uint32_t)c);
 		else
 			buf_add(b, (str){ start, p - start });
 	}
 	buf_byte(b, '"');
+	tpl_add_as(r, b, mark, s);
 }
 
 static void
@@ -284,7 +307,7 @@ static int
 json_key(struct run *r, struct buf *b, const struct value *key, const struct json_style *style)
 {
 	if (key->kind == V_STR) {
-		json_string_to(b, key->s, style->ascii);
+		json_string_to(r, b, key->s, style->ascii);
 		return tpl_work(r, key->s.n);
 	}
 	buf_byte(b, '"');
@@ -355,6 +378,8 @@ json_value(struct run *r, struct buf *b, const struct value *v, const struct jso
 	case V_INT:
 		return tpl_write(r, b, v);
 	case V_FLOAT:
+		if (tpl_work(r, FLOAT_WORK) < 0)
+			return -1;
 		if (isfinite(v->f))
 			write_float(b, v->f);
 		else
@@ -362,7 +387,7 @@ json_value(struct run *r, struct buf *b, const struct value *v, const struct jso
 			    v->f > 0 ? S("Infinity") : S("-Infinity"));
 		return 0;
 	case V_STR:
-		json_string_to(b, v->s, style->ascii);
+		json_string_to(r, b, v->s, style->ascii);
 		return tpl_work(r, v->s.n);
 	case V_LIST: case V_TUPLE: case V_DICT:
 		if (v->kind == V_LIST && v->list->is != LIST_WHOLE)
@@ -489,7 +514,7 @@ format_one(struct run *r, char how, const struct value *v)
 		if (!tpl_is_number(v))
 			return tpl_fail(r, "%%f of %s", tpl_kind(v));
 		buf_fmt(&r->held, "%f", tpl_real(v));
-		return 0;
+		return tpl_work(r, FLOAT_WORK);
 	default:
 		return tpl_fail(r, "%%%c is not supported in a format", how);
 	}
@@ -520,6 +545,7 @@ tpl_format(struct run *r, str format, const struct value *v, struct value *out)
 	}
 	if (n > 0 && v->kind == V_TUPLE)
 		return tpl_fail(r, "too many values for the format");
+	tpl_add_as(r, &r->held, from, format);
 	*out = tpl_str_value(S(""));
 	return tpl_held(r, from, &out->s);
 }
@@ -576,7 +602,7 @@ slice_text(struct run *r, const struct value *of, int64_t start, int64_t step, i
 	if ((chars = tpl_iterate(r, of)) == NULL)
 		return -1;
 	for (int64_t i = 0; i < count; i++)
-		buf_add(&r->held, chars->at[start + i * step].s);
+		tpl_add(r, &r->held, chars->at[start + i * step].s);
 	return tpl_held(r, from, &out->s);
 }
 

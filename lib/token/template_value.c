@@ -23,10 +23,10 @@ int
 tpl_work(struct run *r, int64_t bytes)
 {
 	r->steps += 1 + bytes / 16;
-	if (r->steps <= TEMPLATE_STEPS)
+	if (r->steps <= r->max_steps)
 		return 0;
-	err_set(r->err, ERR_LIMIT, "line %d: more than %d steps", r->line, TEMPLATE_STEPS);
-	return -1;
+	return err_set(r->err, ERR_LIMIT, "line %d: more than %lld steps", r->line,
+	    (long long)r->max_steps);
 }
 
 void *
@@ -35,10 +35,10 @@ tpl_alloc(struct run *r, int64_t n, ptrdiff_t size)
 	ptrdiff_t bytes;
 	char *p;
 
-	if (n > TEMPLATE_MEMORY || __builtin_mul_overflow(n, size, &bytes) ||
-	    bytes > TEMPLATE_MEMORY) {
+	if (n > r->max_memory || __builtin_mul_overflow(n, size, &bytes) ||
+	    bytes > r->max_memory) {
 		err_set(r->err, ERR_LIMIT, "line %d: out of memory: more than %td bytes needed",
-		    r->line, TEMPLATE_MEMORY);
+		    r->line, r->max_memory);
 		return NULL;
 	}
 	bytes = (bytes + 16) & -16;
@@ -501,6 +501,9 @@ method(struct run *r, const struct value *of, str name, struct value *out)
 
 	if (b == NULL)
 		return 0;
+	if (of->kind == V_STR && of->safe)
+		return tpl_fail(r, "'%.*s' of text marked as safe is not supported",
+		    NAME_ARG(name));
 	if ((self = tpl_alloc(r, 1, sizeof(*self))) == NULL)
 		return -1;
 	*self = *of;
@@ -530,6 +533,7 @@ element(struct run *r, const struct value *of, int64_t i, struct value *out)
 		if (i < 0 || i >= n || tpl_char(of->s, i, &c) == 0)
 			return 0;
 		*out = tpl_str_value(c);
+		out->safe = of->safe;
 		return 1;
 	}
 	if ((of->kind != V_LIST && of->kind != V_TUPLE) || of->list->is != LIST_WHOLE)
@@ -601,9 +605,12 @@ array_value(struct run *r, const json_t *j, struct value *out)
 
 	if (l == NULL)
 		return -1;
-	for (int64_t i = 0; i < l->n; i++)
-		if (tpl_from_json(r, json_array_get(j, (size_t)i), &l->at[i]) < 0)
+	for (int64_t i = 0; i < l->n; i++) {
+		if (j == r->messages)
+			r->who = (uint8_t)template_who(i);
+		if (tpl_from_json(r, S(""), json_array_get(j, (size_t)i), &l->at[i]) < 0)
 			return -1;
+	}
 	*out = tpl_list_value(l);
 	return 0;
 }
@@ -623,17 +630,17 @@ object_value(struct run *r, const json_t *j, struct value *out)
 	json_object_foreach((json_t *)j, key, v) {
 		struct pair *p = &d->at[d->n++];
 
-		p->key = tpl_str_value(str_of(key));
-		if (tpl_from_json(r, v, &p->value) < 0)
+		if (tpl_said(r, S(""), str_of(key), &p->key) < 0 ||
+		    tpl_from_json(r, p->key.s, v, &p->value) < 0)
 			return -1;
 	}
 	*out = (struct value){ .kind = V_DICT, .dict = d };
 	return 0;
 }
 
-/* NULL is none.  Strings stay where they are. */
+/* NULL is none.  Strings stay where they are, unless they are marked. */
 int
-tpl_from_json(struct run *r, const json_t *j, struct value *out)
+tpl_from_json(struct run *r, str key, const json_t *j, struct value *out)
 {
 	int ret;
 
@@ -647,8 +654,8 @@ tpl_from_json(struct run *r, const json_t *j, struct value *out)
 	else if (json_is_real(j))
 		*out = (struct value){ .kind = V_FLOAT, .f = json_real_value(j) };
 	else if (json_is_string(j))
-		*out = tpl_str_value((str){ json_string_value(j),
-		    (ptrdiff_t)json_string_length(j) });
+		return tpl_said(r, key, (str){ json_string_value(j),
+		    (ptrdiff_t)json_string_length(j) }, out);
 	else {
 		if (tpl_enter_value(r) < 0)
 			return -1;

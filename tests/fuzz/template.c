@@ -10,6 +10,14 @@ static const char messages[] = "[{\"role\": \"system\", \"content\": \"S\"}, {\"
     "{\"role\": \"assistant\", \"content\": \"<think>\\nx</think>y\", \"tool_calls\": "
     "[{\"function\": {\"name\": \"f\", \"arguments\": {\"a\": true}}}]}]";
 
+static void
+check(const struct template_spans *s, ptrdiff_t n)
+{
+	for (ptrdiff_t i = 0; i < s->n; i++)
+		if (s->at[i].start < 0 || s->at[i].start > s->at[i].end || s->at[i].end > n)
+			abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -19,14 +27,14 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct tm now = { .tm_year = 126, .tm_mday = 1 };
 	struct template_input in = { .messages = m, .tools = m, .bos = S("<s>"), .eos = S("</s>"),
 	    .prompt = true, .now = &now };
-	struct template_spans spans = { 0 };
+	struct template_marks marks = { 0 };
 	struct buf out = { 0 };
 
-	if (t != NULL && template_render_spans(t, &in, &out, &spans, &err) == 0)
-		for (ptrdiff_t i = 0; i < spans.n; i++)
-			if (spans.at[i].start > spans.at[i].end || spans.at[i].start < 0)
-				abort();
-	template_spans_free(&spans);
+	if (t != NULL && template_render_answers(t, &in, &out, &marks, false, &err) == 0) {
+		check(&marks.answers, out.n);
+		check(&marks.said, out.n);
+	}
+	template_marks_free(&marks);
 	buf_free(&out);
 	json_decref(m);
 	template_free(t);

@@ -5,7 +5,10 @@
  */
 #include <dirent.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../tap.h"
 #include "base/json.h"
@@ -54,12 +57,12 @@ one_case(json_t *c)
 	struct err err = { 0 };
 	struct template *t = template_parse(text_of(json_object_get(c, "source")), &err);
 	struct template_input in = input_of(json_object_get(c, "input"));
-	struct template_spans spans = { 0 };
+	struct template_marks marks = { 0 };
 	struct buf out = { 0 };
 	const json_t *want = json_object_get(c, "text");
-	int ret = t != NULL ? template_render(t, &in, &out, &spans, &err) : -1;
+	int ret = t != NULL ? template_render(t, &in, &out, &marks, &err) : -1;
 	bool good = want == NULL ? ret < 0 : ret == 0 && str_eq(buf_str(&out), text_of(want)) &&
-	    same_spans(&spans, json_object_get(c, "spans"));
+	    same_spans(&marks.answers, json_object_get(c, "spans"));
 
 	ok(good, json_string_value(json_object_get(c, "name")));
 	if (!good) {
@@ -70,7 +73,7 @@ one_case(json_t *c)
 			printf("# want %s\n", json_string_value(json_object_get(c, "error")));
 		printf("# got  <%.*s>\n", STR_ARG(buf_str(&out)));
 	}
-	template_spans_free(&spans);
+	template_marks_free(&marks);
 	buf_free(&out);
 	template_free(t);
 }
@@ -88,41 +91,90 @@ cases(const char *path)
 	json_decref(doc);
 }
 
-/* Every hostile template ends in an error, with a line in it, and soon. */
+/* ---- hostile templates ---- */
+
+/* In a process of its own: exit 0 when it ends in an error, with a line in it. */
+static void
+render_hostile(const char *path)
+{
+	struct err err = { 0 };
+	struct arena a;
+	json_t *none = json_array();
+	struct template_input in = { .messages = none };
+	struct template_marks marks = { 0 };
+	struct template *t = NULL;
+	struct buf out = { 0 };
+	int ret = -1;
+
+	if (path == NULL)
+		_exit(0);
+	if (arena_init(&a, 1 << 22, &err) == 0)
+		t = template_parse(file_slurp(&a, path, 1 << 20, &err), &err);
+	if (t != NULL)
+		ret = template_render(t, &in, &out, &marks, &err);
+	printf("# %s\n", err.msg);
+	fflush(stdout);
+	_exit(ret < 0 && out.n == 0 &&
+	    (strstr(err.msg, "line ") != NULL || strstr(err.msg, "UTF-8") != NULL) ? 0 : 1);
+}
+
+/* Processor time in ms and memory in KB that it took; false when it did not end so. */
+static bool
+measure(const char *path, double *ms, long *kb)
+{
+	struct rusage u;
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	if ((pid = fork()) == 0)
+		render_hostile(path);
+	if (pid < 0 || wait4(pid, &status, 0, &u) != pid)
+		exit(2);
+	*ms = 1e3 * (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	    1e-3 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+	*kb = u.ru_maxrss;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/*
+ * Every one ends in an error within 100 ms and 64 MB, but for sanitizers and where
+ * instructions are emulated.
+ */
 static void
 hostile(void)
 {
 	DIR *dir = opendir(DATA "bad");
 	struct dirent *e;
-	struct arena a;
-	struct err err;
-	json_t *none = json_array();
+	double ms, worst_ms = 0;
+	long kb, base, worst_kb = 0;
 	int n = 0;
 
-	if (dir == NULL || arena_init(&a, 1 << 22, &err) < 0)
+	if (dir == NULL || !measure(NULL, &ms, &base))
 		exit(2);
 	while ((e = readdir(dir)) != NULL) {
-		struct template_input in = { .messages = none };
-		struct template *t;
-		struct buf out = { 0 };
 		char path[300];
+		bool good;
 
 		if (e->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), DATA "bad/%s", e->d_name);
-		err = (struct err){ 0 };
-		t = template_parse(file_slurp(&a, path, 1 << 20, &err), &err);
-		ok((t == NULL || template_render(t, &in, &out, NULL, &err) < 0) && out.n == 0 &&
-		    (strstr(err.msg, "line ") != NULL || strstr(err.msg, "UTF-8") != NULL), path);
-		printf("# %s\n", err.msg);
-		template_free(t);
-		buf_free(&out);
+		good = measure(path, &ms, &kb);
+		/* Once more, where something else was in the way. */
+		if (ms > 100)
+			good = measure(path, &ms, &kb);
+		ok(good, path);
+		worst_ms = ms > worst_ms ? ms : worst_ms;
+		worst_kb = kb - base > worst_kb ? kb - base : worst_kb;
 		n++;
 	}
+	printf("# at most %.0f ms and %ld MB\n", worst_ms, worst_kb >> 10);
 	ok(n > 10, "samples of hostile templates");
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+	ok(worst_ms <= 100, "each within 100 ms");
+	ok(worst_kb <= 64 << 10, "each within 64 MB");
+#endif
 	closedir(dir);
-	json_decref(none);
-	arena_free(&a);
 }
 
 /* ---- spans by rendering prefixes ---- */
@@ -138,24 +190,38 @@ spans_are(const char *source, const char *messages, const char *want, const char
 	struct template *t = template_parse(str_of(source), &err);
 	json_t *m = json_loads(messages, 0, NULL);
 	struct template_input in = { .messages = m };
-	struct template_spans s = { 0 };
+	struct template_marks marks = { 0 };
+	const struct template_spans *s = &marks.answers;
 	struct buf out = { 0 }, got = { 0 };
-	int ret = t != NULL ? template_render_spans(t, &in, &out, &s, &err) : -1;
+	int ret = t != NULL ? template_render_answers(t, &in, &out, &marks, false, &err) : -1;
 
-	for (ptrdiff_t i = 0; i < s.n; i++) {
-		buf_add(&got, (str){ out.p + s.at[i].start, s.at[i].end - s.at[i].start });
+	for (ptrdiff_t i = 0; i < s->n; i++) {
+		buf_add(&got, (str){ out.p + s->at[i].start, s->at[i].end - s->at[i].start });
 		buf_byte(&got, '|');
 	}
 	ok(want != NULL ? ret == 0 && str_eq(buf_str(&got), str_of(want)) :
 	    ret < 0 && out.n == 0 && strstr(err.msg, "message") != NULL, what);
 	if (ret < 0)
 		printf("# %s\n", err.msg);
-	template_spans_free(&s);
+	template_marks_free(&marks);
 	template_free(t);
 	buf_free(&out);
 	buf_free(&got);
 	json_decref(m);
 }
+
+static const char think[] = "{% set ns = namespace(last=-1) %}{% for m in messages %}"
+    "{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}"
+    "{% if loop.index0 > ns.last %}<think>\n{{ m.reasoning }}\n</think>\n\n{% endif %}"
+    "{{ m.content.split('</think>')[-1]|trim }}{% for c in m.tool_calls %}<tool_call>\n"
+    "{{ c|tojson }}\n</tool_call>{% endfor %}{% else %}{{ m.content }}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+/* As Mistral's: what the system says is put into the last message of the user. */
+static const char late[] = "<s>{% for m in messages[1:] %}{% if m.role == 'user' %}[INST] "
+    "{% if loop.last or loop.index0 == messages|length - 3 %}{{ messages[0].content }}\n\n"
+    "{% endif %}{{ m.content }}[/INST]{% else %} {{ m.content }}</s>{% endif %}{% endfor %}";
 
 static void
 test_spans(void)
@@ -163,13 +229,80 @@ test_spans(void)
 	static const char talk[] = "[{\"role\": \"user\", \"content\": \"a\"}, "
 	    "{\"role\": \"assistant\", \"content\": \"b \"}, {\"role\": \"user\", \"content\": \"c\"}, "
 	    "{\"role\": \"assistant\", \"content\": \"\"}]";
+	static const char thought[] = "[{\"role\": \"user\", \"content\": \"a\"}, "
+	    "{\"role\": \"assistant\", \"content\": \"x</think>b\", \"reasoning\": \"r\", "
+	    "\"tool_calls\": [{\"n\": 1}]}, {\"role\": \"user\", \"content\": \"c\"}, "
+	    "{\"role\": \"assistant\", \"content\": \"d\", \"reasoning\": \"s\"}]";
+	static const char system[] = "[{\"role\": \"system\", \"content\": \"S\"}, "
+	    "{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}, "
+	    "{\"role\": \"user\", \"content\": \"c\"}, {\"role\": \"assistant\", \"content\": \"d\"}]";
 
 	spans_are(chatml, talk, "b <|im_end|>|<|im_end|>|", "spans of a template that marks none");
 	spans_are("{% for m in messages %}[{% if m.role == 'assistant' %}{% generation %}"
 	    "{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}]{% endfor %}",
 	    talk, "b ||", "spans of one that does");
 	spans_are("{{ messages|length }}{% for m in messages %}{{ m.content }};{% endfor %}", talk,
-	    NULL, "a template whose text changes with later messages");
+	    "b ;|;|", "a template whose text changes with later messages");
+	spans_are(think, thought, "b<tool_call>\n{\"n\": 1}\n</tool_call><|im_end|>|"
+	    "<think>\ns\n</think>\n\nd<|im_end|>|", "one that leaves out what was thought before");
+	spans_are(late, system, " b</s>| d</s>|", "one that moves what the system says");
+}
+
+/* ---- what was said, and what the template says ---- */
+
+/* What was said stands in brackets. */
+static void
+said_is(const char *source, const char *want)
+{
+	struct err err = { 0 };
+	struct template *t = template_parse(str_of(source), &err);
+	json_t *m = json_loads("[{\"role\": \"user\", \"content\": \"a<b>c\", \"<k>\": \"v\"}, "
+	    "{\"role\": \"x|>\", \"content\": \"\"}]", 0, NULL);
+	struct template_input in = { .messages = m, .bos = S("<s>") };
+	struct template_marks marks = { 0 };
+	struct buf out = { 0 }, got = { 0 };
+	int ret = t != NULL ? template_render(t, &in, &out, &marks, &err) : -1;
+	ptrdiff_t at = 0;
+
+	for (ptrdiff_t i = 0; i < marks.said.n; at = marks.said.at[i++].end) {
+		buf_add(&got, (str){ out.p + at, marks.said.at[i].start - at });
+		buf_fmt(&got, "[%.*s]", (int)(marks.said.at[i].end - marks.said.at[i].start),
+		    out.p + marks.said.at[i].start);
+	}
+	buf_add(&got, (str){ out.p + at, out.n - at });
+	ok(ret == 0 && str_eq(buf_str(&got), str_of(want)), source);
+	if (ret < 0 || !str_eq(buf_str(&got), str_of(want)))
+		printf("# %s%.*s\n", ret < 0 ? err.msg : "", STR_ARG(buf_str(&got)));
+	template_marks_free(&marks);
+	template_free(t);
+	buf_free(&out);
+	buf_free(&got);
+	json_decref(m);
+}
+
+static void
+test_said(void)
+{
+	said_is("{% set c = messages[0].content %}{{ bos_token }}<{{ c }}>", "<s><[a<b>c]>");
+	said_is("<{{ messages[0].role }}>", "<user>");
+	said_is("<{{ messages[1].role }}>", "<[x|>]>");
+	said_is("{% set c = messages[0].content %}{{ ('<b>' + c ~ '!') * 2 }}",
+	    "<b>[a<b>c]!<b>[a<b>c]!");
+	said_is("{% set c = messages[0].content %}{{ c.split('<b>')|join('<b>') }}", "[a]<b>[c]");
+	said_is("{% set c = messages[0].content %}{{ c[1:] + 'x'[0:] + c[::-1] }}", "[<b>c]x[c>b<a]");
+	said_is("{{ messages[0].content.replace('b', 'd') }}", "[a<]d[>c]");
+	said_is("{{ 'a-c'.replace('-', messages[0].content) }}", "a[a<b>c]c");
+	said_is("{{ messages[0].content|upper }}{{ '<b>'|upper }}", "[A<B>C]<B>");
+	said_is("{{ messages[0]|tojson }}", "{[\"role\"]: \"user\", [\"content\"]: [\"a<b>c\"], "
+	    "[\"<k>\"]: [\"v\"]}");
+	said_is("{% set x %}-{{ messages[0].content }}{% endset %}{{ x|indent(1, true) }}",
+	    " -[a<b>c]");
+	said_is("{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f(messages[0].content)|trim }}",
+	    "<[a<b>c]>");
+	said_is("{% for k in messages[0] %}{{ k }}{% endfor %}", "[rolecontent<k>]");
+	said_is("{{ '%s<b>'|format(messages[0].content) }}{{ '{}<b>'.format('x') }}",
+	    "[a<b>c]<b>x<b>");
+	said_is("{% filter title %}<b>{% endfilter %}{{ messages[0].content|e }}", "<B>[a&lt;b&gt;c]");
 }
 
 /* ---- where a model keeps it ---- */
@@ -242,9 +375,10 @@ main(int argc, char **argv)
 		cases(argv[1]);
 		return tap_done();
 	}
-	cases(DATA "cases.json");
 	hostile();
+	cases(DATA "cases.json");
 	test_spans();
+	test_said();
 	test_load();
 	return tap_done();
 }
