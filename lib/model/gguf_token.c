@@ -33,6 +33,8 @@ static const struct {
 	{ "llama-bpe", SCAN_LLAMA3, .ignore_merges = true },
 	{ "llama3", SCAN_LLAMA3, .ignore_merges = true }, { "dbrx", SCAN_LLAMA3 },
 	{ "smaug-bpe", SCAN_LLAMA3 }, { "qwen2", SCAN_QWEN2, .nfc = true },
+	{ "gpt-4o", SCAN_O200K }, { "tekken", SCAN_TEKKEN, .ignore_merges = true },
+	{ "deepseek-v3", SCAN_DEEPSEEK },
 };
 
 #define CUTS (sizeof(cuts) / sizeof(*cuts))

@@ -263,7 +263,7 @@ add_split(struct pretoken *p, const json_t *json, struct err *err)
 		return -1;
 	s->invert = flag(json, "invert", false);
 	text = (str){ json_string_value(v), (ptrdiff_t)json_string_length(v) };
-	s->scan = regex != NULL ? scan_of(text) : SCAN_NONE;
+	s->scan = regex != NULL ? scan_of(&text, 1) : SCAN_NONE;
 	/* These patterns match everywhere, so what is between matches is empty. */
 	if (s->scan != SCAN_NONE && ((s->behavior == ISOLATED && !s->invert) ||
 	    (s->behavior == REMOVED && s->invert))) {
@@ -296,6 +296,26 @@ add_byte_level(struct pretoken *p, const json_t *json, struct err *err)
 	return 0;
 }
 
+/* What SCAN_SPLITS of a Sequence do that are known in a row. */
+static enum scan
+known_splits(const json_t *list, size_t from)
+{
+	str pattern[SCAN_SPLITS];
+
+	for (size_t i = 0; i < SCAN_SPLITS; i++) {
+		const json_t *split = json_array_get(list, from + i);
+		const json_t *regex = json_object_get(json_object_get(split, "pattern"), "Regex");
+		const char *behavior = json_string_value(json_object_get(split, "behavior"));
+
+		if (!json_is_string(regex) || behavior == NULL ||
+		    strcmp(behavior, "Isolated") != 0 || flag(split, "invert", false))
+			return SCAN_NONE;
+		pattern[i] = (str){ json_string_value(regex),
+		    (ptrdiff_t)json_string_length(regex) };
+	}
+	return scan_of(pattern, SCAN_SPLITS);
+}
+
 static int
 add(struct pretoken *p, const json_t *json, int depth, struct err *err)
 {
@@ -323,9 +343,19 @@ add(struct pretoken *p, const json_t *json, int depth, struct err *err)
 		return 0;
 	}
 	if (strcmp(type, "Sequence") == 0 && json_is_array(list) && depth < 4) {
-		for (size_t i = 0; i < json_array_size(list); i++)
-			if (add(p, json_array_get(list, i), depth + 1, err) < 0)
+		for (size_t i = 0; i < json_array_size(list); i++) {
+			enum scan known = known_splits(list, i);
+
+			if (known == SCAN_NONE) {
+				if (add(p, json_array_get(list, i), depth + 1, err) < 0)
+					return -1;
+				continue;
+			}
+			if ((s = add_stage(p, STAGE_SCAN, err)) == NULL)
 				return -1;
+			s->scan = known;
+			i += SCAN_SPLITS - 1;
+		}
 		return 0;
 	}
 	return err_set(err, ERR_FORMAT, "pre-tokenizer %.64s is not supported", type);
@@ -348,6 +378,11 @@ pretoken_new(const json_t *json, struct err *err)
 	}
 	if (p->n > 0 && p->stage[p->n - 1].kind == STAGE_SCAN)
 		p->last = p->stage[--p->n].scan;
+	if (p->last == SCAN_GPT2 && p->n == 1 && p->stage[0].kind == STAGE_DIGITS &&
+	    p->stage[0].behavior == ISOLATED) {
+		p->last = SCAN_DIGITS;
+		p->n = 0;
+	}
 	return p;
 fail:
 	pretoken_free(p);
@@ -374,10 +409,9 @@ pretoken_prefix(const struct pretoken *p)
 bool
 pretoken_parts(const struct pretoken *p, enum scan *pattern, bool *digits)
 {
-	*pattern = p->last;
-	*digits = p->n == 1 && p->stage[0].kind == STAGE_DIGITS &&
-	    p->stage[0].behavior == ISOLATED;
-	return !p->prefix && p->last != SCAN_BERT && (p->n == 0 || *digits);
+	*digits = p->last == SCAN_DIGITS;
+	*pattern = *digits ? SCAN_GPT2 : p->last;
+	return !p->prefix && p->last <= SCAN_DIGITS && p->n == 0;
 }
 
 bool

@@ -1,4 +1,4 @@
-#include "token/scan.h"
+#include "token/scan_impl.h"
 
 #include <stddef.h>
 
@@ -8,170 +8,291 @@
 
 #define SCAN_SPAN	((ptrdiff_t)1 << 30)
 
-static const char *const patterns[] = {
-	[SCAN_GPT2] =
-	    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-	[SCAN_LLAMA3] =
-	    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
-	    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-	[SCAN_QWEN2] =
-	    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
-	    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+#define FOLD		"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define SPACES		"|\\s+(?!\\S)|\\s+"
+#define LINES		"|\\s*[\\r\\n]+" SPACES
+#define BEFORE		"[^\\r\\n\\p{L}\\p{N}]?"
+#define UPPER		"[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER		"[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define GPT2		"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+" SPACES
+
+static const char *const patterns[SCAN_BERT][SCAN_SPLITS] = {
+	[SCAN_GPT2] = { GPT2 },
+	[SCAN_LLAMA3] = { FOLD "|" BEFORE "\\p{L}+|\\p{N}{1,3}"
+	    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" LINES },
+	[SCAN_QWEN2] = { FOLD "|" BEFORE "\\p{L}+|\\p{N}"
+	    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" LINES },
+	[SCAN_QWEN35] = { FOLD "|" BEFORE "[\\p{L}\\p{M}]+|\\p{N}"
+	    "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" LINES },
+	[SCAN_O200K] = { BEFORE UPPER "*" LOWER "+" FOLD "?|" BEFORE UPPER "+" LOWER "*" FOLD "?"
+	    "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" LINES },
+	[SCAN_TEKKEN] = { BEFORE UPPER "*" LOWER "+|" BEFORE UPPER "+" LOWER "*"
+	    "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" LINES },
+	[SCAN_DIGITS] = { "\\p{N}", GPT2 },
+	[SCAN_DEEPSEEK] = { "\\p{N}{1,3}",
+	    "[\xe4\xb8\x80-\xe9\xbe\xa5\xe3\x81\x80-\xe3\x82\x9f\xe3\x82\xa0-\xe3\x83\xbf]+",
+	    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
+	    "|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*"
+	    "|\\s*[\r\n]+" SPACES },
 };
 
 const char *
-scan_pattern(enum scan kind)
+scan_pattern(enum scan kind, int i)
 {
-	return patterns[kind];
+	return kind < SCAN_BERT && i < SCAN_SPLITS ? patterns[kind][i] : NULL;
 }
 
 enum scan
-scan_of(str pattern)
+scan_of(const str *pattern, int n)
 {
-	for (int i = SCAN_GPT2; i <= SCAN_QWEN2; i++)
-		if (str_eq(pattern, str_of(patterns[i])))
-			return (enum scan)i;
+	for (int kind = SCAN_GPT2; kind < SCAN_BERT; kind++) {
+		int i = 0;
+
+		while (i < n && scan_pattern((enum scan)kind, i) != NULL &&
+		    str_eq(pattern[i], str_of(patterns[kind][i])))
+			i++;
+		if (i == n && scan_pattern((enum scan)kind, i) == NULL)
+			return (enum scan)kind;
+	}
 	return SCAN_NONE;
 }
 
-/* What is left to scan; class as above. */
+/* ---- character by character ---- */
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define CUT		0x100	/* with strict: what is cut off from the word */
+
+/* What is left to scan. */
 struct text {
 	const uint8_t	*class;
 	const char	*end;
+	bool		 han;		/* the word is of ideographs or kana */
 };
 
-static inline unsigned
-class_at(const struct text *t, const char *p, int *len)
+/* Ideographs and kana, as DeepSeek has them. */
+INLINE bool
+is_han(const char *p, int len)
 {
-	return uclass_at(t->class, p, t->end, len);
+	int32_t c = len == 3 ? (p[0] & 0xf) << 12 | (p[1] & 0x3f) << 6 | (p[2] & 0x3f) : 0;
+
+	return (c >= 0x3040 && c <= 0x30ff) || (c >= 0x4e00 && c <= 0x9fa5);
 }
 
-/* Past the characters from p on whose class has a bit of any. */
-static inline const char *
-run(const struct text *t, const char *p, unsigned any)
+INLINE unsigned
+class_at(struct rule r, const struct text *t, const char *p, int *len)
+{
+	unsigned class = uclass_at(t->class, p, t->end, len);
+
+	return r.strict && is_han(p, *len) != t->han ? CUT : class;
+}
+
+INLINE bool
+is_letter(struct rule r, unsigned class)
+{
+	return (class & (r.marks ? UC_L | UC_M : UC_L)) != 0;
+}
+
+/* A symbol: what is nothing else, or with strict what is punctuation or the like. */
+INLINE bool
+is_other(struct rule r, unsigned class)
+{
+	return r.strict ? (class & UC_PS) != 0 :
+	    !is_letter(r, class) && (class & (UC_N | UC_SPACE)) == 0;
+}
+
+enum what { LETTERS, UPPERS, LOWERS, OTHERS };
+
+INLINE bool
+is_in(struct rule r, unsigned class, enum what what)
+{
+	switch (what) {
+	case LETTERS:	return is_letter(r, class);
+	case UPPERS:	return (class & (UC_UPPER | UC_LO | UC_M)) != 0;
+	case LOWERS:	return (class & (UC_LOWER | UC_LO | UC_M)) != 0;
+	default:	return is_other(r, class);
+	}
+}
+
+/* Past a run of characters. */
+INLINE const char *
+run(struct rule r, const struct text *t, const char *p, enum what what)
 {
 	int len;
 
-	while (p < t->end && (class_at(t, p, &len) & any) != 0)
+	while (p < t->end && is_in(r, class_at(r, t, p, &len), what))
 		p += len;
 	return p;
 }
 
-/* Past the characters that are no letter, number or space. */
-static inline const char *
-run_other(const struct text *t, const char *p)
+/* Past the ends of lines, and slashes perhaps, behind symbols. */
+INLINE const char *
+run_lines(struct rule r, const struct text *t, const char *p)
 {
-	int len;
-
-	while (p < t->end && class_at(t, p, &len) == 0)
-		p += len;
+	while (r.lines && !t->han && p < t->end &&
+	    (*p == '\n' || *p == '\r' || (r.slash && *p == '/')))
+		p++;
 	return p;
-}
-
-/*
- * The length of 's 't 're 've 'm 'll 'd at p, where there is an apostrophe, or
- * 0.  Without case, U+017F (long s) is an s too.
- */
-static int
-contraction(const struct text *t, const char *p, bool fold)
-{
-	ptrdiff_t left = t->end - p;
-	int lower = fold ? 0x20 : 0;
-	int a, b;
-
-	if (left < 2)
-		return 0;
-	a = p[1] | lower;
-	if (a == 's' || a == 't' || a == 'm' || a == 'd')
-		return 2;
-	if (left < 3)
-		return 0;
-	b = p[2] | lower;
-	if ((b == 'e' && (a == 'r' || a == 'v')) || (b == 'l' && a == 'l'))
-		return 3;
-	return fold && memcmp(p + 1, "\xc5\xbf", 2) == 0 ? 3 : 0;
 }
 
 /*
  * White space from p on.  "\s+(?!\S)|\s+": a run of several leaves its last
  * character to the word that follows.  With lines, "\s*[\r\n]+" comes first.
  */
-static const char *
-space(const struct text *t, const char *p, bool lines)
+INLINE const char *
+space(struct rule r, const struct text *t, const char *p)
 {
 	const char *q = p, *last = p, *line = NULL;
-	unsigned class;
+	unsigned class = UC_N;
 	int len;
 
-	while (q < t->end && ((class = class_at(t, q, &len)) & UC_SPACE) != 0) {
+	while (q < t->end && ((class = class_at(r, t, q, &len)) & UC_SPACE) != 0) {
 		last = q;
 		q += len;
 		if ((class & UC_NL) != 0)
 			line = q;
 	}
-	if (lines && line != NULL)
+	if (r.lines && line != NULL)
 		return line;
-	return q < t->end && last > p ? last : q;
+	if (q == t->end || (r.apart && (class & (UC_N | CUT)) != 0))
+		return q;
+	return last > p ? last : q;
 }
 
-static const char *
-word_gpt2(const struct text *t, const char *p)
+/* UPPER* LOWER+ from p on, giving characters back as need be; or NULL. */
+INLINE const char *
+upper_lower(struct rule r, const struct text *t, const char *p)
 {
-	const char *q = p;
+	const char *q = p, *both = NULL, *end;
 	unsigned class;
 	int len;
 
-	if (*p == '\'' && (len = contraction(t, p, false)) > 0)
-		return p + len;
-	if (*p == ' ' && p + 1 < t->end)
-		q++;
-	class = class_at(t, q, &len);
-	if ((class & UC_L) != 0)
-		return run(t, q + len, UC_L);
-	if ((class & UC_SPACE) != 0)
-		return space(t, p, false);
-	return class != 0 ? run(t, q + len, UC_N) : run_other(t, q + len);
+	for (; q < t->end && is_in(r, class = class_at(r, t, q, &len), UPPERS); q += len)
+		if (is_in(r, class, LOWERS))
+			both = q + len;
+	end = run(r, t, q, LOWERS);
+	return end > q ? end : both;
 }
 
-/* digits: the most numbers in one word. */
-static inline const char *
-word_llama3(const struct text *t, const char *p, int digits)
+/*
+ * Letters of either case, by themselves at p or from after on, which is behind
+ * the character at p when that may come before letters, else NULL.
+ */
+INLINE const char *
+cased(struct rule r, const struct text *t, const char *p, const char *after)
 {
-	const char *q;
+	const char *q = NULL;
+	int len;
+
+	if (after != NULL)
+		q = upper_lower(r, t, after);
+	if (q == NULL)
+		q = upper_lower(r, t, p);
+	if (q == NULL && after != NULL && (q = run(r, t, after, UPPERS)) == after)
+		q = NULL;
+	if (q == NULL && (q = run(r, t, p, UPPERS)) == p)
+		return NULL;
+	if (r.contraction == CONTRACTION_LAST && q < t->end && *q == '\'' &&
+	    (len = contraction(q, t->end - q, true)) > 0)
+		q += len;
+	return q;
+}
+
+/* Letters with what may come before them, or NULL. */
+INLINE const char *
+letters(struct rule r, const struct text *t, const char *p, unsigned class, const char *after)
+{
+	bool before = (class & (UC_NL | UC_L | UC_N)) == 0 &&
+	    !(r.strict && (class & UC_PS) != 0);
+	int len;
+
+	if (r.space)
+		before = *p == ' ';
+	if (r.strict && (uint8_t)*p < 0x80 && (class & UC_PS) != 0 && after < t->end &&
+	    (((*after | 0x20) >= 'a' && (*after | 0x20) <= 'z'))) {
+		while (after < t->end && (*after | 0x20) >= 'a' && (*after | 0x20) <= 'z')
+			after++;
+		return after;
+	}
+	if (r.cased)
+		return cased(r, t, p, before ? after : NULL);
+	if (before && after < t->end && is_letter(r, class_at(r, t, after, &len)))
+		return run(r, t, after, LETTERS);
+	return is_letter(r, class) ? run(r, t, after, LETTERS) : NULL;
+}
+
+/* Past numbers from p on, which is behind the first. */
+INLINE const char *
+numbers(struct rule r, const struct text *t, const char *p)
+{
+	int len;
+
+	for (int n = 1; (r.digits == 0 || n < r.digits) && p < t->end; n++) {
+		if ((class_at(r, t, p, &len) & UC_N) == 0)
+			break;
+		p += len;
+	}
+	return p;
+}
+
+/* What strict has no pattern for, up to where one matches. */
+INLINE const char *
+between(struct rule r, const struct text *t, const char *p)
+{
+	int len;
+
+	while (p < t->end) {
+		unsigned class = class_at(r, t, p, &len);
+
+		if (class != 0 || letters(r, t, p, class, p + len) != NULL)
+			break;
+		p += len;
+	}
+	return p;
+}
+
+/* The word at p. */
+INLINE const char *
+word(struct rule r, struct text *t, const char *p)
+{
+	const char *q, *after;
 	unsigned class, next = UC_SPACE;
 	int len, len2 = 0;
 
-	class = class_at(t, p, &len);
-	if ((class & UC_L) != 0)
-		return run(t, p + len, UC_L);
-	if (*p == '\'' && (len2 = contraction(t, p, true)) > 0)
+	class = uclass_at(t->class, p, t->end, &len);
+	t->han = r.strict && is_han(p, len);
+	after = p + len;
+	if (*p == '\'' && (r.contraction == CONTRACTION_WORD ||
+	    r.contraction == CONTRACTION_FOLD) &&
+	    (len2 = contraction(p, t->end - p, r.contraction == CONTRACTION_FOLD)) > 0)
 		return p + len2;
-	q = p + len;
-	if ((class & UC_N) != 0) {
-		while (--digits > 0 && q < t->end && (class_at(t, q, &len) & UC_N) != 0)
-			q += len;
+	if ((q = letters(r, t, p, class, after)) != NULL)
 		return q;
-	}
-	if (q < t->end)
-		next = class_at(t, q, &len2);
-	if ((class & UC_NL) == 0 && (next & UC_L) != 0)
-		return run(t, q + len2, UC_L);
-	if (class == 0 || (*p == ' ' && next == 0))
-		return run(t, run_other(t, q), UC_NL);
-	return space(t, p, true);
+	if ((class & UC_N) != 0)
+		return numbers(r, t, after);
+	if (after < t->end)
+		next = class_at(r, t, after, &len2);
+	if (r.space && !r.apart && *p == ' ' && (next & UC_N) != 0)
+		return numbers(r, t, after + len2);
+	if (is_other(r, class) || (*p == ' ' && is_other(r, next)))
+		return run_lines(r, t, run(r, t, after, OTHERS));
+	if (r.strict && class == 0)
+		return between(r, t, after);
+	return space(r, t, p);
 }
 
 /* Space and punctuation for BertPreTokenizer: 1, 2; 0 is what words are made of. */
 static inline int
 bert_kind(const struct text *t, const char *p, int *len)
 {
+	unsigned class = uclass_at(t->class, p, t->end, len);
 	uint8_t c = (uint8_t)*p;
 	const char *next = p;
 
-	if ((class_at(t, p, len) & UC_SPACE) != 0)
+	if ((class & UC_SPACE) != 0)
 		return 1;
 	if (c < 0x80)
-		return c > ' ' && c < 0x7f && class_at(t, p, len) == 0 ? 2 : 0;
+		return (class & UC_PS) != 0 ? 2 : 0;
 	return (bert_class(utf8_next(&next, t->end)) & BERT_PUNCT) != 0 ? 2 : 0;
 }
 
@@ -186,24 +307,52 @@ word_bert(const struct text *t, const char *p)
 	return p;
 }
 
-int
-scan_words(enum scan kind, const uint8_t *class, const char *p, const char *end,
-    int32_t *cut, int max)
+static const char *
+word_of(enum scan kind, struct text *t, const char *p)
 {
-	const struct text t = { class, end };
+#define WORD(rule) return word(rule, t, p)
+	SCAN_KINDS(kind, WORD)
+	return kind == SCAN_BERT ? word_bert(t, p) : t->end;
+}
+
+/* Is the word at p likely to have more than ASCII? */
+static inline bool
+is_wide(const char *p, const char *end)
+{
+	return (*p & 0x80) != 0 || (end - p > 1 && (p[1] & 0x80) != 0);
+}
+
+int
+scan_words_by(const struct scan_simd *simd, enum scan kind, const uint8_t *class,
+    const char *p, const char *end, int32_t *cut, int max)
+{
+	struct text t = { class, end, false };
 	const char *at = p;
 	int n = 0;
 
 	while (at < end && n < max && at - p < SCAN_SPAN) {
-		if (kind == SCAN_GPT2)
-			at = word_gpt2(&t, at);
-		else if (kind == SCAN_BERT)
-			at = word_bert(&t, at);
-		else if (kind == SCAN_NONE)
-			at = end;
-		else
-			at = word_llama3(&t, at, kind == SCAN_LLAMA3 ? 3 : 1);
+		if (max >= SCAN_ROOM && !is_wide(at, end)) {
+			int got, from = n;
+
+			if (max - n < SCAN_ROOM)
+				break;
+			got = simd->words(kind, at, end, cut + n, max - n);
+			for (n += got; from < n; from++)
+				cut[from] += (int32_t)(at - p);
+			if (got > 0) {
+				at = p + cut[n - 1];
+				continue;
+			}
+		}
+		at = word_of(kind, &t, at);
 		cut[n++] = (int32_t)(at - p);
 	}
 	return n;
+}
+
+int
+scan_words(enum scan kind, const uint8_t *class, const char *p, const char *end,
+    int32_t *cut, int max)
+{
+	return scan_words_by(scan_simd(), kind, class, p, end, cut, max);
 }

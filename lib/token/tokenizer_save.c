@@ -81,9 +81,9 @@ put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
 		buf_add(b, S("{\"type\": \"Sequence\", \"pretokenizers\": [\n    "));
 	if (t->digits)
 		buf_add(b, S("{\"type\": \"Digits\", \"individual_digits\": true},\n    "));
-	if (!own) {
+	for (int i = 0; !own && scan_pattern(t->pattern, i) != NULL; i++) {
 		buf_add(b, S("{\"type\": \"Split\", \"pattern\": {\"Regex\": "));
-		json_quote(b, str_of(scan_pattern(t->pattern)));
+		json_quote(b, str_of(scan_pattern(t->pattern, i)));
 		buf_add(b, S("}, \"behavior\": \"Isolated\", \"invert\": false},\n    "));
 	}
 	put_byte_level(b, t->pattern == SCAN_GPT2);

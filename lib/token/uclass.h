@@ -1,5 +1,5 @@
 /*
- * uclass - is a character a letter, a number, white space?
+ * uclass - is a character a letter, a mark, a number, white space, a symbol?
  *
  * A table of one byte for each code point of Unicode 16.0; the pages between
  * the scripts are never touched.  The caller owns it and frees it.
@@ -12,10 +12,15 @@
 #include "base/err.h"
 
 enum {
-	UC_L = 1,		/* \p{L} */
-	UC_N = 2,		/* \p{N} */
-	UC_SPACE = 4,		/* \s: White_Space */
-	UC_NL = 8,		/* \n and \r, which are UC_SPACE too */
+	UC_UPPER = 1,		/* Lu, Lt */
+	UC_LOWER = 2,		/* Ll */
+	UC_LO = 4,		/* Lm, Lo */
+	UC_L = 7,		/* \p{L} */
+	UC_M = 8,		/* \p{M} */
+	UC_N = 16,		/* \p{N} */
+	UC_PS = 32,		/* \p{P} and \p{S} */
+	UC_SPACE = 64,		/* \s: White_Space */
+	UC_NL = 128,		/* \n and \r, which are UC_SPACE too */
 	UC_END = 0x110000
 };
 

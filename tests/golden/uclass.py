@@ -9,33 +9,32 @@ TEXT = [''.join(chr(c) for c in range(b, b + 0x1000) if not 0xd800 <= c < 0xe000
         for b in range(0, 0x110000, 0x1000)]
 
 
-def ranges(pattern):
+def members(pattern):
     split = Split(Regex(pattern), 'removed', invert=True)
-    members = sorted(ord(c) for t in TEXT for piece, _ in split.pre_tokenize_str(t)
-                     for c in piece)
-    out = []
-    for c in members:
-        if out and out[-1][1] == c - 1:
-            out[-1][1] = c
-        else:
-            out.append([c, c])
-    return out
+    return [ord(c) for t in TEXT for piece, _ in split.pre_tokenize_str(t) for c in piece]
 
+
+CLASS = [0] * 0x110000
+for pattern, bits in ((r'[\p{Lu}\p{Lt}]+', 1), (r'\p{Ll}+', 2), (r'[\p{Lm}\p{Lo}]+', 4),
+                      (r'\p{M}+', 8), (r'\p{N}+', 16), (r'[\p{P}\p{S}]+', 32), (r'\s+', 64),
+                      (r'[\r\n]', 128)):
+    for c in members(pattern):
+        CLASS[c] |= bits
 
 print('/* Made by tests/golden/uclass.py from tokenizers %s.  Do not edit. */' % __version__)
 print('#include "token/uclass.h"\n')
 print('#include <stdlib.h>\n#include <string.h>\n')
-print('static const struct { uint32_t first, last; uint8_t class; } range[] = {')
+print('/* Each run of one class: its first character << 8 | the class. */')
+print('static const uint32_t runs[] = {')
 line = '\t'
-for pattern, name in ((r'\p{L}+', 'UC_L'), (r'\p{N}+', 'UC_N'), (r'\s+', 'UC_SPACE')):
-    for a, b in ranges(pattern):
-        item = '{%#x,%#x,%s},' % (a, b, name)
-        if len(line) + len(item) > 88:
+for c in range(0x110000):
+    if c == 0 or CLASS[c] != CLASS[c - 1]:
+        item = '%#x,' % (c << 8 | CLASS[c])
+        if len(line) + len(item) > 91:
             print(line)
             line = '\t'
         line += item
-    print(line)
-    line = '\t'
+print(line)
 print('''};
 
 uint8_t *
@@ -47,11 +46,13 @@ uclass_new(struct err *err)
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	for (size_t i = 0; i < sizeof(range) / sizeof(range[0]); i++)
-		memset(class + range[i].first, range[i].class,
-		    range[i].last - range[i].first + 1);
-	class['\\n'] |= UC_NL;
-	class['\\r'] |= UC_NL;
+	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+		uint32_t first = runs[i] >> 8;
+		uint32_t next = i + 1 < sizeof(runs) / sizeof(runs[0]) ? runs[i + 1] >> 8 : UC_END;
+
+		if ((runs[i] & 0xff) != 0)
+			memset(class + first, runs[i] & 0xff, next - first);
+	}
 	return class;
 }
 

@@ -7,173 +7,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "base/simd/bytes.h"
 
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
 
-#define BLOCK 64
-
 /* ---- bytes: one bit for each of 64 ---- */
-
-#if defined(__AVX512BW__)
-
-#define VEC 64
-typedef __m512i vec;
-#define load(p)		_mm512_loadu_si512(p)
-#define store(p, v)	_mm512_storeu_si512(p, v)
-#define set1(c)		_mm512_set1_epi8((char)(c))
-
-/* Bits of the bytes from lo to hi, which are unsigned. */
-static inline uint64_t
-between(vec v, int lo, int hi)
-{
-	return _mm512_cmple_epu8_mask(_mm512_sub_epi8(v, set1(lo)), set1(hi - lo));
-}
-
-static inline uint64_t
-high(vec v)
-{
-	return (uint64_t)_mm512_movepi8_mask(v);
-}
-
-static inline vec
-lower_vec(vec v)
-{
-	return _mm512_mask_add_epi8(v, between(v, 'A', 'Z'), v, set1(0x20));
-}
-
-static inline vec
-space_vec(vec v)
-{
-	return _mm512_mask_mov_epi8(v, between(v, '\t', '\r'), set1(' '));
-}
-
-#elif defined(__AVX2__)
-
-#define VEC 32
-typedef __m256i vec;
-#define load(p)		_mm256_loadu_si256((const __m256i *)(const void *)(p))
-#define store(p, v)	_mm256_storeu_si256((__m256i *)(void *)(p), v)
-#define set1(c)		_mm256_set1_epi8((char)(c))
-
-static inline vec
-range(vec v, int lo, int hi)
-{
-	vec x = _mm256_sub_epi8(v, set1(lo));
-
-	return _mm256_cmpeq_epi8(x, _mm256_min_epu8(x, set1(hi - lo)));
-}
-
-static inline uint64_t
-high(vec v)
-{
-	return (uint32_t)_mm256_movemask_epi8(v);
-}
-
-static inline vec
-lower_vec(vec v)
-{
-	return _mm256_or_si256(v, _mm256_and_si256(range(v, 'A', 'Z'), set1(0x20)));
-}
-
-static inline vec
-space_vec(vec v)
-{
-	return _mm256_blendv_epi8(v, set1(' '), range(v, '\t', '\r'));
-}
-
-#elif defined(__SSE2__)
-
-#define VEC 16
-typedef __m128i vec;
-#define load(p)		_mm_loadu_si128((const __m128i *)(const void *)(p))
-#define store(p, v)	_mm_storeu_si128((__m128i *)(void *)(p), v)
-#define set1(c)		_mm_set1_epi8((char)(c))
-
-static inline vec
-range(vec v, int lo, int hi)
-{
-	vec x = _mm_sub_epi8(v, set1(lo));
-
-	return _mm_cmpeq_epi8(x, _mm_min_epu8(x, set1(hi - lo)));
-}
-
-static inline uint64_t
-high(vec v)
-{
-	return (uint32_t)_mm_movemask_epi8(v);
-}
-
-static inline vec
-lower_vec(vec v)
-{
-	return _mm_or_si128(v, _mm_and_si128(range(v, 'A', 'Z'), set1(0x20)));
-}
-
-static inline vec
-space_vec(vec v)
-{
-	vec m = range(v, '\t', '\r');
-
-	return _mm_or_si128(_mm_andnot_si128(m, v), _mm_and_si128(m, set1(' ')));
-}
-
-#else
-
-#define VEC 1
-typedef unsigned char vec;
-#define load(p)		(*(const unsigned char *)(p))
-#define store(p, v)	(*(p) = (char)(v))
-
-static inline vec
-range(vec v, int lo, int hi)
-{
-	return v >= lo && v <= hi ? 0x80 : 0;
-}
-
-static inline uint64_t
-high(vec v)
-{
-	return v >> 7;
-}
-
-static inline vec
-lower_vec(vec v)
-{
-	return (vec)(v | (v >= 'A' && v <= 'Z' ? 0x20 : 0));
-}
-
-static inline vec
-space_vec(vec v)
-{
-	return v >= '\t' && v <= '\r' ? ' ' : v;
-}
-
-#endif
-
-#ifndef __AVX512BW__
-static inline uint64_t
-between(vec v, int lo, int hi)
-{
-	return high(range(v, lo, hi));
-}
-#endif
-
-#define MASK64(name, test)						\
-static inline uint64_t							\
-name(const char *p)							\
-{									\
-	uint64_t m = 0;							\
-									\
-	for (int i = 0; i < BLOCK; i += VEC) {				\
-		vec v = load(p + i);					\
-		m |= (uint64_t)(test) << i;				\
-	}								\
-	return m;							\
-}
 
 MASK64(word64, between(v, 'a', 'z') | between(v, '0', '9') | high(v))
 MASK64(space64, between(v, ' ', ' ') | between(v, '\t', '\r'))
@@ -188,7 +27,7 @@ lower(char *to, const char *s, ptrdiff_t n)
 		vec v = load(s + i);
 
 		any |= high(v);
-		store(to + i, lower_vec(v));
+		store(to + i, add_between(v, 'A', 'Z', 0x20));
 	}
 	for (; i < n; i++) {
 		unsigned char c = (unsigned char)s[i];
@@ -345,7 +184,7 @@ fold(char *to, const char *s, ptrdiff_t n)
 		uint64_t m = space64(s + i), keep = ~(m & (m << 1 | was));
 
 		for (int k = 0; k < BLOCK; k += VEC)
-			store(block + k, space_vec(load(s + i + k)));
+			store(block + k, set_between(load(s + i + k), '\t', '\r', ' '));
 		was = m >> 63;
 		while (keep != 0) {
 			int k = __builtin_ctzll(keep);

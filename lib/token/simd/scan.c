@@ -1,0 +1,235 @@
+/*
+ * Words of ASCII by masks of 64 bytes.  A block begins where a word begins, so
+ * that nothing is carried from one to the next; only cuts that no byte behind
+ * the block could undo are made, and the next block begins at the last.
+ */
+#include "token/scan_impl.h"
+
+#include "base/simd/bytes.h"
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define INLINE static inline __attribute__((always_inline))
+
+#define AHEAD	4		/* a cut is certain when so many bytes from it on are known */
+
+/* Classes of the bytes of a block. */
+struct masks {
+	uint64_t	letter, upper, number, space, blank, line, slash, apostrophe, odd;
+};
+
+/* Bits below n, which is 64 at most. */
+INLINE uint64_t
+below(int n)
+{
+	return n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
+}
+
+INLINE void
+classify(struct rule r, const char *p, struct masks *m)
+{
+	*m = (struct masks){ 0 };
+	for (int i = 0; i < BLOCK; i += VEC) {
+		vec v = load(p + i);
+		uint64_t blank = equal(v, ' '), odd = high(v);
+
+		m->letter |= between(or8(v, set1(0x20)), 'a', 'z') << i;
+		m->number |= between(v, '0', '9') << i;
+		m->blank |= blank << i;
+		m->space |= (blank | between(v, '\t', '\r')) << i;
+		if (r.contraction != CONTRACTION_NONE)
+			m->apostrophe |= equal(v, '\'') << i;
+		if (r.cased)
+			m->upper |= between(v, 'A', 'Z') << i;
+		if (r.lines)
+			m->line |= (equal(v, '\n') | equal(v, '\r')) << i;
+		if (r.slash)
+			m->slash |= equal(v, '/') << i;
+		if (r.strict)
+			odd |= between(v, 0, 8) | between(v, 14, 31) | equal(v, 127);
+		m->odd |= odd << i;
+	}
+}
+
+/* The bits of runs of any from those of from on, which are in any. */
+INLINE uint64_t
+flood(uint64_t from, uint64_t any)
+{
+	return any & (~(any + from) | from);
+}
+
+/* White space behind the last end of a line in its run: where it begins. */
+INLINE uint64_t
+behind_lines(uint64_t space, uint64_t line)
+{
+	uint64_t rest = space & ~line, first = rest & line << 1;
+	uint64_t between = (rest + first) & ~rest & line;
+
+	/* Rarely: it is followed by another end of a line. */
+	for (; between != 0; between &= between - 1) {
+		uint64_t before = first & below(__builtin_ctzll(between));
+
+		if (before != 0)
+			first &= ~((uint64_t)1 << (63 - __builtin_clzll(before)));
+	}
+	return first;
+}
+
+/* Number i of each run of numbers with i % 3 == 0. */
+INLINE uint64_t
+threes(uint64_t number)
+{
+	uint64_t at = number & ~(number << 1), all = at;
+	uint64_t inside = number & number << 1 & number << 2;
+
+	while ((at = at << 3 & inside) != 0)
+		all |= at;
+	return all;
+}
+
+/* Contractions, at bits of where: words of their own, or the end of the word before. */
+INLINE uint64_t
+contract(struct rule r, const char *p, uint64_t where, uint64_t start)
+{
+	bool last = r.contraction == CONTRACTION_LAST;
+	int after = -1;
+
+	for (where &= below(BLOCK - AHEAD + 1); where != 0; where &= where - 1) {
+		int i = __builtin_ctzll(where);
+		int len = contraction(p + i, BLOCK - i, r.contraction != CONTRACTION_WORD);
+
+		if (len == 0 || (last && i == after))
+			continue;
+		after = i + len;
+		start &= ~(below(after) & ~below(i + !last));
+		start |= (uint64_t)1 << after;
+	}
+	return start;
+}
+
+/* Where words start, given that one does at byte 0. */
+INLINE uint64_t
+starts(struct rule r, const char *p, const struct masks *m)
+{
+	uint64_t letter = m->letter, number = m->number, space = m->space, line = m->line;
+	uint64_t other = ~(letter | number | space), edge, taken, start, with, first;
+
+	if (r.lines) {
+		/* Ends of lines behind symbols belong to them. */
+		uint64_t tail = flood(line & other << 1, line | m->slash);
+
+		space &= ~tail;
+		line &= ~tail;
+		other &= ~tail;
+	}
+	/* The last of white space, before what is none, goes with that or is left alone. */
+	edge = space & ~line & ~(space >> 1) & ~((uint64_t)1 << 63);
+	if (r.apart)
+		edge &= ~(number >> 1);
+	start = (space & ~(space << 1)) | edge;
+	if (r.lines)
+		start |= behind_lines(space, line) | (line << 1 & ~space);
+	first = other & ~(other << 1);
+	with = (edge & m->blank) << 1;
+	taken = with & (r.space ? letter | number | other : other);
+	if (!r.space)
+		/* One symbol, if no space has it, goes with letters. */
+		taken |= letter & (edge | (first & ~with & ~(other >> 1))) << 1;
+	start |= (first | (letter & ~(letter << 1))) & ~taken;
+	if (r.cased)
+		start |= m->upper & (letter & ~m->upper) << 1;
+	if (r.digits == 1)
+		start |= number;
+	else if (r.digits == 3)
+		start |= threes(number);
+	else
+		start |= number & ~(number << 1) & ~taken;
+	if (r.contraction == CONTRACTION_LAST)
+		return contract(r, p, m->apostrophe & letter << 1, start);
+	if (r.contraction != CONTRACTION_NONE)
+		return contract(r, p, m->apostrophe & first & ~taken, start);
+	return start;
+}
+
+/* The cuts that are certain when bytes from n on are not known. */
+INLINE uint64_t
+certain(uint64_t space, int n)
+{
+	uint64_t known, word;
+
+	if (n < AHEAD)
+		return 0;
+	known = below(n - AHEAD + 1);
+	word = ~space & below(n);
+	/* White space at the end may go on, and that decides where it is cut. */
+	if (word == 0)
+		return 0;
+	if ((space >> (n - 1) & 1) != 0)
+		known &= below(63 - __builtin_clzll(word) + 2);
+	return known;
+}
+
+/* Write the bits as cuts; some more are written than there are. */
+INLINE int
+put(uint64_t bits, int32_t base, int32_t *cut)
+{
+	int n = __builtin_popcountll(bits);
+
+	for (int i = 0; i < n; i += 4)
+		for (int k = 0; k < 4; k++) {
+			cut[i + k] = base + (bits != 0 ? __builtin_ctzll(bits) : 0);
+			bits &= bits - 1;
+		}
+	return n;
+}
+
+INLINE int
+words(struct rule r, const char *p, const char *end, int32_t *cut, int max)
+{
+	int32_t at = 0;
+	int n = 0;
+
+	while (max - n >= BLOCK) {
+		ptrdiff_t left = end - p - at;
+		int known = BLOCK;
+		const char *block = p + at;
+		char last[BLOCK];
+		struct masks m;
+		uint64_t bits;
+
+		if (left < BLOCK) {
+			memset(last, ' ', sizeof(last));
+			memcpy(last, block, (size_t)left);
+			block = last;
+			known = (int)left;
+		}
+		classify(r, block, &m);
+		bits = starts(r, block, &m) & ~(uint64_t)1;
+		if (m.odd == 0 && left <= BLOCK - AHEAD) {
+			/* All is known: nothing follows. */
+			n += put(bits & below((int)left), at, cut + n);
+			cut[n++] = at + (int32_t)left;
+			break;
+		}
+		if (m.odd != 0)
+			known = __builtin_ctzll(m.odd);
+		bits &= certain(m.space, known);
+		if (bits == 0)
+			break;
+		n += put(bits, at, cut + n);
+		at = cut[n - 1];
+		if (at == end - p || at > 1 << 29)
+			break;
+	}
+	return n;
+}
+
+static int
+scan(enum scan kind, const char *p, const char *end, int32_t *cut, int max)
+{
+#define WORDS(rule) return words(rule, p, end, cut, max)
+	SCAN_KINDS(kind, WORDS)
+	return 0;
+}
+
+const struct scan_simd JOIN(scan_simd, ISA) = { scan };
