@@ -27,10 +27,12 @@ struct encoder {
 	const struct tokenizer *t;
 	struct pretoken_walk *walk;
 	struct bpe_scratch scratch;
+	struct unigram_scratch ways;
+	struct buf	 mapped;	/* text with other characters */
 	struct buf	 normal;	/* normalized text */
 	struct buf	 prefixed;	/* text with a space before it */
 	struct bucket	*cache;
-	const char	*begin;		/* of the text */
+	const char	*begin;		/* of the text, where it still is that */
 };
 
 void
@@ -84,6 +86,8 @@ encoder_free(struct encoder *e)
 		return;
 	pretoken_walk_free(e->walk);
 	bpe_scratch_free(&e->scratch);
+	unigram_scratch_free(&e->ways);
+	buf_free(&e->mapped);
 	buf_free(&e->normal);
 	buf_free(&e->prefixed);
 	free(e->cache);
@@ -119,8 +123,11 @@ static int64_t
 encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err *err)
 {
 	str word = { p, n };
+	double total = 0;
 	int32_t whole;
 
+	if (e->t->unigram.on)
+		return unigram_text(&e->t->unigram, &e->ways, word, &total, id, err);
 	if (e->t->sentence.on)
 		return encode_sentence(e, word, id, err);
 	if (e->t->wordpiece.on)
@@ -311,22 +318,27 @@ encode_around(struct encoder *e, const struct added *set, str text, int flags, s
 	return from < end ? rest(e, (str){ from, end - from }, flags, ids, err) : 0;
 }
 
+/* Text of SentencePiece, with its spaces. */
+static int
+put_spaces(struct encoder *e, str *text, struct err *err)
+{
+	const struct sentence *s = &e->t->sentence;
+	bool has = str_starts(*text, S(" ")) || str_starts(*text, S("\xe2\x96\x81"));
+
+	buf_reset(&e->normal);
+	sentence_text(s, &e->normal, *text, s->prefix && text->n > 0 &&
+	    (!s->first || text->p == e->begin) && !(s->lacking && has));
+	*text = buf_str(&e->normal);
+	return buf_ok(&e->normal, err);
+}
+
 static int
 rest_plain(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
 {
 	(void)flags;
+	if (e->t->sentence.late && put_spaces(e, &text, err) < 0)
+		return -1;
 	return encode_plain(e, text, ids, err);
-}
-
-/* Does a space come before text, of SentencePiece? */
-static bool
-takes_prefix(const struct encoder *e, str text)
-{
-	const struct sentence *s = &e->t->sentence;
-	bool has = str_starts(text, S(" ")) || str_starts(text, S("\xe2\x96\x81"));
-
-	return s->prefix && text.n > 0 && (!s->first || text.p == e->begin) &&
-	    !(s->lacking && has);
 }
 
 /* Text without the tokens that are found before normalization. */
@@ -335,12 +347,18 @@ rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *er
 {
 	const struct tokenizer *t = e->t;
 
-	if (t->sentence.on) {
-		buf_reset(&e->normal);
-		sentence_text(&e->normal, text, takes_prefix(e, text));
-		if (buf_ok(&e->normal, err) < 0)
+	if (t->charsmap.on) {
+		bool first = text.p == e->begin;
+
+		buf_reset(&e->mapped);
+		if (charsmap_graphemes(&t->charsmap, text, &e->mapped, err) < 0)
 			return -1;
-		text = buf_str(&e->normal);
+		text = buf_str(&e->mapped);
+		e->begin = first ? text.p : NULL;
+	}
+	if (t->sentence.on && !t->sentence.late) {
+		if (put_spaces(e, &text, err) < 0)
+			return -1;
 	} else if (t->bert.on) {
 		buf_reset(&e->normal);
 		if (bert_normalize(&e->normal, text, &t->bert, err) < 0)
@@ -357,7 +375,7 @@ rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *er
 	}
 	if (t->normal.nodes > 0 && (t->plain_normal || (flags & ENCODE_SPECIAL) != 0))
 		return encode_around(e, &t->normal, text, flags, ids, rest_plain, err);
-	return encode_plain(e, text, ids, err);
+	return rest_plain(e, text, flags, ids, err);
 }
 
 int

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "text/unicode.h"
+
 #define MARK "\xe2\x96\x81"	/* U+2581 */
 
 static bool
@@ -30,6 +32,26 @@ sentence_normalizer(struct sentence *s, const json_t *json, struct err *err)
 	return 1;
 }
 
+/* WhitespaceSplit, then Metaspace of each word. */
+static int
+words_pre(struct sentence *s, const json_t *json, struct err *err)
+{
+	const json_t *list = json_object_get(json, "pretokenizers");
+	int ret;
+
+	if (!is(json, "type", "Sequence") || json_array_size(list) != 2 ||
+	    !is(json_array_get(list, 0), "type", "WhitespaceSplit") ||
+	    !is(json_array_get(list, 1), "type", "Metaspace"))
+		return 0;
+	if ((ret = sentence_pre(s, json_array_get(list, 1), err)) < 0)
+		return ret;
+	if (!s->prefix || s->first || !s->split)
+		return err_set(err, ERR_FORMAT, "WhitespaceSplit with a Metaspace that does not "
+		    "put a space before each word is not supported");
+	s->words = true;
+	return 1;
+}
+
 int
 sentence_pre(struct sentence *s, const json_t *json, struct err *err)
 {
@@ -41,10 +63,12 @@ sentence_pre(struct sentence *s, const json_t *json, struct err *err)
 	    is(json_object_get(json, "pattern"), "String", " "))))
 		return 1;
 	if (!is(json, "type", "Metaspace"))
-		return 0;
-	if (!is(json, "replacement", MARK) || !json_is_false(json_object_get(json, "split")))
-		return err_set(err, ERR_FORMAT, "Metaspace that splits is not supported");
-	s->on = s->lacking = true;
+		return words_pre(s, json, err);
+	if (!is(json, "replacement", MARK))
+		return err_set(err, ERR_FORMAT, "Metaspace of what is not U+2581 is not "
+		    "supported");
+	s->on = s->lacking = s->late = true;
+	s->split = !json_is_false(json_object_get(json, "split"));
 	s->first = is(json, "prepend_scheme", "first");
 	s->prefix = scheme != NULL ? !is(json, "prepend_scheme", "never") :
 	    !json_is_false(space);
@@ -114,12 +138,44 @@ sentence_inner(str s)
 	return false;
 }
 
-void
-sentence_text(struct buf *to, str text, bool prefix)
+/* The next word of *text, which ends at white space, is cut off. */
+static str
+next_word(str *text)
 {
-	char *at = buf_room(to, text.n + 1);
+	const char *p = text->p, *end = text->p + text->n, *from = p, *to;
 
-	if (at == NULL)
+	for (to = p; p < end; to = p) {
+		int32_t c = utf8_next(&p, end);
+
+		/* As Rust's is_whitespace(). */
+		if (c < 0x80 ? c != ' ' && (c < '\t' || c > '\r') :
+		    (uni_class(c) & UNI_SPACE) == 0)
+			continue;
+		if (to > from)
+			break;
+		from = p;
+	}
+	*text = (str){ p, end - p };
+	return (str){ from, to > from ? to - from : 0 };
+}
+
+void
+sentence_text(const struct sentence *s, struct buf *to, str text, bool prefix)
+{
+	struct sentence each = *s;
+	char *at;
+
+	if (s->words) {
+		each.words = false;
+		while (text.n > 0) {
+			str word = next_word(&text);
+
+			if (word.n > 0)
+				sentence_text(&each, to, word, !str_starts(word, S(MARK)));
+		}
+		return;
+	}
+	if ((at = buf_room(to, text.n + 1)) == NULL)
 		return;
 	if (prefix) {
 		*at++ = ' ';
@@ -135,9 +191,9 @@ sentence_words(const struct sentence *s, const char *p, const char *end, int32_t
 	int n = 0;
 
 	while (at < end && n < max) {
-		while (at < end && *at == ' ')
+		for (at += s->split; at < end && *at == ' ' && !s->split; )
 			at++;
-		while (at < end && (*at != ' ' || s->whole))
+		while (at < end && (*at != ' ' || (s->whole && !s->split)))
 			at++;
 		cut[n++] = (int32_t)(at - p);
 		if (at - p > 1 << 29)

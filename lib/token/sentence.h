@@ -1,5 +1,5 @@
 /*
- * sentence - BPE over characters, as SentencePiece has it
+ * sentence - text as SentencePiece has it, for BPE over characters and Unigram
  *
  * A space is a part of the word behind it: U+2581 in vocabularies, a space
  * here.  A character that has no token is its bytes, <0x00> to <0xFF>.  Kudo
@@ -16,11 +16,14 @@
 
 struct sentence {
 	bool	on;
+	bool	late;		/* behind added tokens, which are found in text as it is */
 	bool	prefix;		/* a space comes before each text, */
 	bool	first;		/* but not behind a token in it, */
 	bool	lacking;	/* nor when it has one, */
 	bool	strip;		/* and is cut off what ids become */
 	bool	whole;		/* some token has a space inside: text is one word */
+	bool	split;		/* each space begins a word, whatever tokens there are */
+	bool	words;		/* white space parts words, and each has one space before it */
 };
 
 /* A component of tokenizer.json into s: 1, 0 when it is not of this kind, -1. */
@@ -33,8 +36,8 @@ ptrdiff_t sentence_bytes(char *to, str name);
 int sentence_byte(str name);
 bool sentence_inner(str bytes);		/* has it a space behind another character? */
 
-/* Text with spaces for U+2581, and one before it when it is to be. */
-void sentence_text(struct buf *to, str text, bool prefix);
+/* Text with spaces for U+2581, and one before it (words: before each) when it is to be. */
+void sentence_text(const struct sentence *s, struct buf *to, str text, bool prefix);
 
 /* Cut words off [p, end): word i ends at p + cut[i].  At most max; return how many. */
 int sentence_words(const struct sentence *s, const char *p, const char *end, int32_t *cut,

@@ -97,6 +97,12 @@ read_normalizer(struct tokenizer *t, const json_t *json, int depth, struct err *
 				return -1;
 		return 0;
 	}
+	if (strcmp(type, "Precompiled") == 0 && !t->charsmap.on) {
+		const json_t *map = json_object_get(json, "precompiled_charsmap");
+
+		return charsmap_load64(&t->charsmap, (str){ json_string_value(map),
+		    (ptrdiff_t)json_string_length(map) }, err);
+	}
 	if ((sentence = sentence_normalizer(&t->sentence, json, err)) != 0)
 		return sentence < 0 ? -1 : 0;
 	if (t->form == UNI_NONE && strcmp(type, "NFC") == 0)
@@ -458,6 +464,8 @@ tokenizer_free(struct tokenizer *t)
 	strmap_free(&t->by_bytes);
 	strmap_free(&t->by_name);
 	bpe_free(&t->bpe);
+	unigram_free(&t->unigram);
+	charsmap_free(&t->charsmap);
 	pretoken_free(t->pre);
 	added_free(&t->raw);
 	added_free(&t->normal);
@@ -491,7 +499,7 @@ tokenizer_eos(const struct tokenizer *t)
 int32_t
 tokenizer_unknown(const struct tokenizer *t)
 {
-	return t->wordpiece.on ? t->wordpiece.unknown : -1;
+	return t->wordpiece.on ? t->wordpiece.unknown : t->unigram.on ? t->unigram.unknown : -1;
 }
 
 bool
@@ -517,7 +525,9 @@ tokenizer_id(const struct tokenizer *t, str token)
 	if (id >= 0)
 		return id;
 	if (t->sentence.on) {
-		sentence_text(&b, token, false);
+		b.failed = buf_room(&b, token.n) == NULL;
+		if (!b.failed)
+			b.n = sentence_bytes(b.p, token);
 		id = b.failed ? -1 : strmap_find(&t->by_bytes, buf_str(&b));
 		buf_free(&b);
 		return id;

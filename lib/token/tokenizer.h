@@ -1,7 +1,8 @@
 /*
  * tokenizer - text to token ids and back, from Hugging Face's tokenizer.json
  *
- * Byte-level BPE, as generating models have it, and WordPiece, as encoders do.
+ * Byte-level BPE and SentencePiece's, as generating models have it, Unigram, as
+ * models of many languages do, and WordPiece, as encoders do.
  * Immutable once loaded; any number of threads encode with it, each with an
  * encoder of its own.  Special tokens in text are text: they are ids only
  * where the caller puts them (or asks with ENCODE_SPECIAL).  A component that

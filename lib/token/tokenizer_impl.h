@@ -8,10 +8,12 @@
 #include "token/added.h"
 #include "token/bpe.h"
 #include "token/bytemap.h"
+#include "token/charsmap.h"
 #include "token/pretoken.h"
 #include "token/sentence.h"
 #include "token/strmap.h"
 #include "token/tokenizer.h"
+#include "token/unigram.h"
 #include "token/wordpiece.h"
 
 /* Bits of tokenizer.kind; none: there is no token with this id. */
@@ -35,6 +37,8 @@ struct tokenizer {
 	struct bpe	 bpe;
 	bool		 ignore_merges;
 	struct wordpiece wordpiece;	/* in place of bpe */
+	struct unigram	 unigram;	/* likewise */
+	struct charsmap	 charsmap;
 	struct sentence	 sentence;	/* how bpe begins, and spaces */
 	enum uni_form	 form;
 	struct bert_form bert;

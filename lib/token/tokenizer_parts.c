@@ -57,6 +57,35 @@ wordpiece_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct
 	return 0;
 }
 
+static int
+unigram_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
+    struct err *err)
+{
+	const struct unigram *u = &t->unigram;
+	struct buf map = { 0 };
+	int ret = 0;
+
+	if (t->sentence.whole && !t->sentence.split)
+		return err_set(err, ERR_ARG, "Unigram with pieces of several words has no form");
+	parts->unigram = true;
+	parts->logp = u->score;
+	parts->fallback = u->fallback;
+	parts->words = t->sentence.words;
+	parts->add_eos = t->add_eos;
+	parts->unk_id = u->unknown;
+	if (u->unknown >= 0)
+		parts->unk = t->name[u->unknown];
+	if (t->charsmap.on) {
+		charsmap_bytes(&t->charsmap, &map);
+		if ((ret = buf_ok(&map, err)) == 0) {
+			parts->charsmap = arena_str(a, buf_str(&map), err);
+			ret = parts->charsmap.p == NULL ? -1 : 0;
+		}
+		buf_free(&map);
+	}
+	return ret;
+}
+
 int
 tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
     struct err *err)
@@ -71,10 +100,12 @@ tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct
 	*parts = (struct tokenizer_parts){ .n = t->n, .token = t->name, .added = added,
 	    .nfc = t->form == UNI_NFC, .ignore_merges = t->ignore_merges,
 	    .add_bos = t->add_bos, .bos_id = t->bos, .eos_id = t->eos,
-	    .sentence = t->sentence.on, .prefix = t->sentence.prefix,
+	    .sentence = t->sentence.on, .prefix = t->sentence.prefix, .unk_id = -1,
 	    .wordpiece = t->wordpiece.on };
 	if (t->wordpiece.on)
 		return wordpiece_parts(t, parts, err);
+	if (t->unigram.on)
+		return unigram_parts(t, parts, a, err);
 	if (!t->sentence.on && (t->form != UNI_NONE && t->form != UNI_NFC))
 		return err_set(err, ERR_ARG, "a normalizer that has no name");
 	if (!t->sentence.on && !pretoken_parts(t->pre, &parts->pattern, &parts->digits))

@@ -1,14 +1,18 @@
 #include "token/tokenizer_save.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/stream.h"
 #include "token/bytemap.h"
 #include "token/wordpiece.h"
+
+#define MARK "\xe2\x96\x81"
 
 /* Bytes as the characters that stand for them in tokenizer.json, quoted. */
 static void
@@ -62,6 +66,13 @@ put_byte_level(struct buf *b, bool use_regex)
 	    "\"trim_offsets\": true, \"use_regex\": %s}", use_regex ? "true" : "false");
 }
 
+static void
+put_metaspace(struct buf *b, const struct tokenizer_parts *t)
+{
+	buf_fmt(b, "{\"type\": \"Metaspace\", \"replacement\": \"" MARK "\", "
+	    "\"prepend_scheme\": \"%s\", \"split\": true}", t->prefix ? "always" : "never");
+}
+
 /* The cuts that come before ByteLevel's own, if any. */
 static void
 put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
@@ -71,6 +82,14 @@ put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
 	buf_add(b, S("  \"pre_tokenizer\": "));
 	if (t->wordpiece) {
 		buf_add(b, S("{\"type\": \"BertPreTokenizer\"},\n"));
+		return;
+	}
+	if (t->unigram) {
+		if (t->words)
+			buf_add(b, S("{\"type\": \"Sequence\", \"pretokenizers\": ["
+			    "{\"type\": \"WhitespaceSplit\"},\n    "));
+		put_metaspace(b, t);
+		buf_add(b, t->words ? S("]},\n") : S(",\n"));
 		return;
 	}
 	if (t->sentence) {
@@ -92,7 +111,38 @@ put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
 	buf_add(b, S(",\n"));
 }
 
-/* What puts a token before each text. */
+/* n texts, with what begins the first and ends each. */
+static void
+put_sequences(struct buf *b, const struct tokenizer_parts *t, int n)
+{
+	if (t->add_bos) {
+		buf_add(b, S("{\"SpecialToken\": {\"id\": "));
+		json_quote(b, t->bos);
+		buf_add(b, S(", \"type_id\": 0}}, "));
+	}
+	for (int i = 0; i < n; i++) {
+		buf_fmt(b, "%s{\"Sequence\": {\"id\": \"%c\", \"type_id\": %d}}",
+		    i > 0 ? ", " : "", 'A' + i, i);
+		if (!t->add_eos)
+			continue;
+		buf_add(b, S(", {\"SpecialToken\": {\"id\": "));
+		json_quote(b, t->eos);
+		buf_fmt(b, ", \"type_id\": %d}}", i);
+	}
+}
+
+static void
+put_special(struct buf *b, str token, int32_t id)
+{
+	json_quote(b, token);
+	buf_add(b, S(": {\"id\": "));
+	json_quote(b, token);
+	buf_fmt(b, ", \"ids\": [%d], \"tokens\": [", (int)id);
+	json_quote(b, token);
+	buf_add(b, S("]}"));
+}
+
+/* What puts a token before or behind each text. */
 static void
 put_post_processor(struct buf *b, const struct tokenizer_parts *t)
 {
@@ -105,24 +155,22 @@ put_post_processor(struct buf *b, const struct tokenizer_parts *t)
 		buf_fmt(b, ", %d]},\n", (int)t->bos_id);
 		return;
 	}
-	if (!t->add_bos) {
+	if (!t->add_bos && !t->add_eos) {
 		buf_add(b, S("null,\n"));
 		return;
 	}
-	buf_add(b, S("{\"type\": \"TemplateProcessing\",\n    \"single\": [{\"SpecialToken\": "
-	    "{\"id\": "));
-	json_quote(b, t->bos);
-	buf_add(b, S(", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}],\n"
-	    "    \"pair\": [{\"SpecialToken\": {\"id\": "));
-	json_quote(b, t->bos);
-	buf_add(b, S(", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, "
-	    "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}],\n    \"special_tokens\": {"));
-	json_quote(b, t->bos);
-	buf_add(b, S(": {\"id\": "));
-	json_quote(b, t->bos);
-	buf_fmt(b, ", \"ids\": [%d], \"tokens\": [", (int)t->bos_id);
-	json_quote(b, t->bos);
-	buf_add(b, S("]}}},\n"));
+	buf_add(b, S("{\"type\": \"TemplateProcessing\",\n    \"single\": ["));
+	put_sequences(b, t, 1);
+	buf_add(b, S("],\n    \"pair\": ["));
+	put_sequences(b, t, 2);
+	buf_add(b, S("],\n    \"special_tokens\": {"));
+	if (t->add_bos)
+		put_special(b, t->bos, t->bos_id);
+	if (t->add_bos && t->add_eos)
+		buf_add(b, S(", "));
+	if (t->add_eos)
+		put_special(b, t->eos, t->eos_id);
+	buf_add(b, S("}},\n"));
 }
 
 static void
@@ -154,6 +202,34 @@ put_wordpiece(struct buf *b, const struct tokenizer_parts *t)
 	buf_add(b, S("\n  }\n"));
 }
 
+/* Ids that are no piece, among those that are, have names that no text has. */
+static void
+put_unigram(struct buf *b, const struct tokenizer_parts *t)
+{
+	int32_t n = t->n;
+
+	while (n > 0 && (t->token[n - 1].p == NULL || isnan(t->logp[n - 1])))
+		n--;
+	buf_add(b, S("  \"model\": {\n    \"type\": \"Unigram\",\n    \"unk_id\": "));
+	if (t->unk_id >= 0)
+		buf_fmt(b, "%d", (int)t->unk_id);
+	else
+		buf_add(b, S("null"));
+	buf_fmt(b, ",\n    \"byte_fallback\": %s,\n    \"vocab\": [",
+	    t->fallback ? "true" : "false");
+	for (int32_t i = 0; i < n; i++) {
+		bool piece = t->token[i].p != NULL && !isnan(t->logp[i]);
+
+		buf_add(b, i > 0 ? S(",\n      [") : S("\n      ["));
+		if (t->token[i].p != NULL)
+			json_quote(b, t->token[i]);
+		else
+			buf_fmt(b, "\"\\ufffd\\uffff%d\"", (int)i);
+		buf_fmt(b, ", %.17g]", piece ? t->logp[i] : 0.0);
+	}
+	buf_add(b, S("\n    ]\n  }\n"));
+}
+
 static void
 put_model(struct buf *b, const struct tokenizer_parts *t)
 {
@@ -163,6 +239,10 @@ put_model(struct buf *b, const struct tokenizer_parts *t)
 
 	if (t->wordpiece) {
 		put_wordpiece(b, t);
+		return;
+	}
+	if (t->unigram) {
+		put_unigram(b, t);
 		return;
 	}
 	bytemap_init(&map);
@@ -244,8 +324,6 @@ save_config(const struct tokenizer_parts *t, const char *dir, struct buf *b, str
 	return write_in(dir, "special_tokens_map.json", b, err);
 }
 
-#define MARK "\xe2\x96\x81"
-
 static void
 put_normalizer(struct buf *b, const struct tokenizer_parts *t)
 {
@@ -254,6 +332,16 @@ put_normalizer(struct buf *b, const struct tokenizer_parts *t)
 		buf_add(b, S("{\"type\": \"BertNormalizer\", \"clean_text\": true, "
 		    "\"handle_chinese_chars\": true, \"strip_accents\": null, "
 		    "\"lowercase\": true},\n"));
+		return;
+	}
+	if (t->unigram && t->charsmap.p != NULL) {
+		buf_add(b, S("{\"type\": \"Precompiled\", \"precompiled_charsmap\": \""));
+		base64_encode(b, t->charsmap);
+		buf_add(b, S("\"},\n"));
+		return;
+	}
+	if (t->unigram) {
+		buf_add(b, S("null,\n"));
 		return;
 	}
 	if (!t->sentence) {
@@ -278,6 +366,11 @@ put_decoder(struct buf *b, const struct tokenizer_parts *t)
 	}
 	if (!t->sentence) {
 		put_byte_level(b, true);
+		buf_add(b, S(",\n"));
+		return;
+	}
+	if (t->unigram && !t->fallback) {
+		put_metaspace(b, t);
 		buf_add(b, S(",\n"));
 		return;
 	}

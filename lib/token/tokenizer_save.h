@@ -20,16 +20,23 @@ struct tokenizer_parts {
 	const int32_t (*merge)[2];	/* nmerges pairs of ids, in order of rank */
 	int64_t	 nmerges;
 	const float *score;		/* of sentence, for tokenizer_make(): in place of merges */
+	const double *logp;		/* of unigram, by id; NAN: added, and no piece */
 	enum scan pattern;
 	bool	 digits;		/* every digit is a word, before the pattern cuts */
 	bool	 nfc;			/* text is normalized */
 	bool	 ignore_merges;		/* a word that is a token is that token */
 	bool	 sentence;		/* SentencePiece's BPE, not of bytes: sentence.h */
 	bool	 prefix;		/* a space comes before each text */
+	bool	 unigram;		/* of sentence: pieces with probabilities, and no merges */
+	bool	 fallback;		/* bytes stand for unknown characters of unigram */
+	bool	 words;			/* of unigram: any white space is one space */
+	str	 charsmap;		/* of unigram (charsmap.h); p NULL: none */
 	bool	 wordpiece;		/* no merges, but BERT's words without case and accents */
 	bool	 add_bos;		/* texts begin with bos; those of wordpiece end with eos */
+	bool	 add_eos;		/* texts of unigram end with eos */
 	str	 bos, eos, unk, pad;	/* p NULL: none */
 	int32_t	 bos_id, eos_id;	/* numbers of bos and eos, where there are those */
+	int32_t	 unk_id;		/* of unigram; -1: none */
 	str	 chat_template;
 };
 

@@ -4,6 +4,7 @@
  * been checked by json_scan().
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@
 /* One token, before its id has a place. */
 struct item {
 	str	name, bytes;
+	double	score;		/* of Unigram */
 	int32_t	id;
 	uint8_t	kind;
 };
@@ -140,7 +142,8 @@ set_piece(struct reader *r, struct item *it)
 static void
 set_sentence(struct reader *r, struct item *it)
 {
-	int byte = sentence_byte(it->name);
+	const struct unigram *u = &r->t->unigram;
+	int byte = u->on && !u->fallback ? -1 : sentence_byte(it->name);
 
 	it->bytes = (str){ r->to, byte < 0 ? sentence_bytes(r->to, it->name) : 1 };
 	if (byte >= 0)
@@ -274,8 +277,8 @@ place_items(struct reader *r, struct err *err)
 		t->name[id] = it->name;
 		if ((it->kind & TOKEN_ADDED) == 0 || t->bytes[id].p == NULL)
 			t->bytes[id] = it->bytes;
-		if (it->kind == TOKEN_BYTES ? strmap_add(&t->by_bytes, id) != id :
-		    strmap_add(&t->by_name, id) != id)
+		if ((it->kind == TOKEN_BYTES ? strmap_add(&t->by_bytes, id) != id :
+		    strmap_add(&t->by_name, id) != id) && !t->unigram.on)
 			return err_set(err, ERR_FORMAT, "token '%.*s' has two ids",
 			    (int)(it->name.n < 99 ? it->name.n : 99), it->name.p);
 	}
@@ -319,7 +322,11 @@ index_added(struct tokenizer *t, struct err *err)
 		if ((t->kind[id] & TOKEN_ADDED) == 0 || name.n == 0)
 			continue;
 		buf_reset(&b);
-		if (normal && t->bert.on) {
+		if (normal && t->charsmap.on) {
+			if ((ret = charsmap_graphemes(&t->charsmap, name, &b, err)) < 0)
+				break;
+			name = buf_str(&b);
+		} else if (normal && t->bert.on) {
 			if ((ret = bert_normalize(&b, name, &t->bert, err)) < 0)
 				break;
 			name = buf_str(&b);
@@ -440,8 +447,75 @@ read_merges(struct reader *r, str merges, struct err *err)
 		if (read_merge(r, element, rank++, err) < 0)
 			return -1;
 	}
-	set_byte_ids(r->t);
 	return 0;
+}
+
+/* ---- Unigram ---- */
+
+/* [["<unk>", 0.0], ...]: the number of a piece is its place. */
+static int
+read_pieces(struct reader *r, str vocab, struct err *err)
+{
+	ptrdiff_t at = 1;
+	struct item *it;
+	str pair, name, score;
+	double x;
+
+	while (array_next(vocab, &at, &pair)) {
+		ptrdiff_t in = 1;
+
+		if (pair.p[0] != '[' || !array_next(pair, &in, &name) || name.p[0] != '"' ||
+		    !array_next(pair, &in, &score) || json_number(score, &x, err) < 0)
+			return err_set(err, ERR_FORMAT, "piece %" PRId64 " of Unigram is not a "
+			    "text and a number", r->n);
+		if (item_add(r, (str){ name.p + 1, name.n - 2 }, (double)r->n, &it, err) < 0)
+			return -1;
+		it->score = x;
+		classify(r, it);
+	}
+	return 0;
+}
+
+/*
+ * Make the pieces findable.  Special tokens are none: in text their names are
+ * text.  odd: those of bytes are, as the reference has it in tokenizer.json.
+ */
+static int
+index_pieces(struct reader *r, bool odd, struct err *err)
+{
+	struct tokenizer *t = r->t;
+	double *score = malloc((size_t)t->n * sizeof(*score)), least = INFINITY;
+	str *piece = calloc((size_t)t->n, sizeof(*piece));
+	int32_t unknown = t->unigram.unknown;
+	int ret;
+
+	t->unigram.score = score;
+	if (score == NULL || piece == NULL) {
+		free(piece);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	for (int32_t i = 0; i < t->n; i++)
+		score[i] = NAN;
+	for (int64_t i = 0; i < r->n; i++) {
+		const struct item *it = &r->item[i];
+
+		if ((it->kind & (TOKEN_BYTES | TOKEN_ODD)) == 0)
+			continue;
+		score[it->id] = it->score;
+		least = it->score < least ? it->score : least;
+		if ((t->kind[it->id] & TOKEN_SPECIAL) == 0 && (odd || it->kind != TOKEN_ODD))
+			piece[it->id] = it->kind == TOKEN_ODD ? it->name : it->bytes;
+	}
+	hasher_add(r->hash, (str){ (const char *)score, t->n * (ptrdiff_t)sizeof(*score) });
+	hasher_add(r->hash, (str){ (const char *)&unknown, 4 });
+	hasher_add(r->hash, t->unigram.fallback ? S("bytes") : S("Unigram"));
+	t->unigram.byte_id = t->bpe.byte_id;
+	if (unknown >= t->n || (unknown >= 0 && isnan(score[unknown])))
+		ret = err_set(err, ERR_FORMAT, "unk_id %d of Unigram is no piece", (int)unknown);
+	else
+		ret = unigram_init(&t->unigram, t->n, piece, least, err);
+	free(piece);
+	return ret;
 }
 
 /* ---- the model ---- */
@@ -486,11 +560,15 @@ read_all(struct reader *r, const struct json_member *vocab, const struct json_me
 	r->to = r->t->pool;
 	r->end = r->to + room;
 	bytemap_init(&r->map);
-	if (read_vocab(r, vocab->value, err) < 0 || read_added(r, added_tokens, err) < 0 ||
+	if ((r->t->unigram.on ? read_pieces(r, vocab->value, err) :
+	    read_vocab(r, vocab->value, err)) < 0 || read_added(r, added_tokens, err) < 0 ||
 	    place_items(r, err) < 0 || check_added(r, err) < 0 || index_added(r->t, err) < 0)
 		return -1;
 	hash_tokens(r->t, r->hash);
-	return r->t->wordpiece.on ? 0 : read_merges(r, merges->value, err);
+	if (!r->t->wordpiece.on && !r->t->unigram.on && read_merges(r, merges->value, err) < 0)
+		return -1;
+	set_byte_ids(r->t);
+	return r->t->unigram.on ? index_pieces(r, true, err) : 0;
 }
 
 /* The members of a WordPiece model beside the vocabulary. */
@@ -529,23 +607,56 @@ find_unknown(struct tokenizer *t, str name, struct err *err)
 	return 0;
 }
 
+/* The members of a Unigram model beside the vocabulary. */
+static int
+read_unigram(struct tokenizer *t, const struct json_member *unknown,
+    const struct json_member *fallback, struct err *err)
+{
+	double id = -1;
+
+	if (!t->sentence.on)
+		return err_set(err, ERR_FORMAT, "Unigram without Metaspace is not supported");
+	if (unknown->value.p != NULL && !str_eq(unknown->value, S("null")) &&
+	    (json_number(unknown->value, &id, err) < 0 || !(id >= 0 && id < IDS_MAX) ||
+	    id != (double)(int32_t)id))
+		return err_set(err, ERR_FORMAT, "unk_id of Unigram is no number of a token");
+	t->unigram.on = true;
+	t->unigram.unknown = (int32_t)id;
+	t->unigram.fallback = fallback->value.p != NULL && is_true(fallback->value);
+	return 0;
+}
+
+/* What goes with which kind of model. */
+static int
+check_kind(const struct tokenizer *t, bool pieces, const struct json_member *fallback,
+    struct err *err)
+{
+	if (pieces != pretoken_is_bert(t->pre) || (!pieces && (t->bert.on || t->wordpiece.decoder)))
+		return err_set(err, ERR_FORMAT, "parts of BERT's tokenizer go with WordPiece, and "
+		    "it with them only");
+	if (t->sentence.on && !t->unigram.on && (pieces || fallback->value.p == NULL ||
+	    !is_true(fallback->value)))
+		return err_set(err, ERR_FORMAT, "spaces as U+2581 without byte_fallback are not "
+		    "supported");
+	return 0;
+}
+
 int
 vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash,
     struct err *err)
 {
-	enum { TYPE, VOCAB, MERGES, IGNORE, UNKNOWN, PREFIX, LONGEST, FALLBACK, DROPOUT, SUFFIX,
-	    N };
+	enum { TYPE, VOCAB, MERGES, IGNORE, UNKNOWN, PREFIX, LONGEST, FALLBACK, UNK_ID, DROPOUT,
+	    SUFFIX, N };
 	static const char *const name[N] = {
 		"type", "vocab", "merges", "ignore_merges", "unk_token",
 		"continuing_subword_prefix", "max_input_chars_per_word", "byte_fallback",
-		"dropout",
-		"end_of_word_suffix",
+		"unk_id", "dropout", "end_of_word_suffix",
 	};
 	struct reader r = { .t = t, .hash = hash };
 	struct json_member m[N];
-	bool pieces;
+	bool pieces, list;
 	str key[N], unknown;
-	int ret;
+	int ret = 0;
 
 	if (model.p == NULL || model.p[0] != '{')
 		return err_set(err, ERR_FORMAT, "no model");
@@ -554,26 +665,24 @@ vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash
 	if (json_scan(model, key, N, m, err) < 0)
 		return -1;
 	pieces = m[TYPE].value.p != NULL && str_eq(m[TYPE].value, S("\"WordPiece\""));
-	if (!pieces && m[TYPE].value.p != NULL && !str_eq(m[TYPE].value, S("\"BPE\"")))
+	list = m[TYPE].value.p != NULL && str_eq(m[TYPE].value, S("\"Unigram\""));
+	if (!pieces && !list && m[TYPE].value.p != NULL && !str_eq(m[TYPE].value, S("\"BPE\"")))
 		return err_set(err, ERR_FORMAT, "model %.*s is not supported",
 		    (int)(m[TYPE].value.n < 64 ? m[TYPE].value.n : 64), m[TYPE].value.p);
-	if (m[VOCAB].value.p == NULL || m[VOCAB].value.p[0] != '{' ||
-	    (!pieces && m[MERGES].value.p == NULL))
+	if (m[VOCAB].value.p == NULL || m[VOCAB].value.p[0] != (list ? '[' : '{') ||
+	    (!pieces && !list && m[MERGES].value.p == NULL))
 		return err_set(err, ERR_FORMAT, "a model without vocab and merges");
-	for (int i = DROPOUT; !pieces && i < N; i++)
+	for (int i = DROPOUT; !pieces && !list && i < N; i++)
 		if (refuse(&m[i], name[i], err) < 0)
 			return -1;
-	if (!pieces && refuse(&m[PREFIX], name[PREFIX], err) < 0)
+	if (!pieces && !list && refuse(&m[PREFIX], name[PREFIX], err) < 0)
 		return -1;
-	if (pieces != pretoken_is_bert(t->pre) || (!pieces && (t->bert.on || t->wordpiece.decoder)))
-		return err_set(err, ERR_FORMAT, "parts of BERT's tokenizer go with WordPiece, and "
-		    "it with them only");
-	if (t->sentence.on && (pieces || m[FALLBACK].value.p == NULL ||
-	    !is_true(m[FALLBACK].value)))
-		return err_set(err, ERR_FORMAT, "spaces as U+2581 without byte_fallback are not "
-		    "supported");
+	if ((list && read_unigram(t, &m[UNK_ID], &m[FALLBACK], err) < 0) ||
+	    check_kind(t, pieces, &m[FALLBACK], err) < 0)
+		return -1;
 	t->ignore_merges = m[IGNORE].value.p != NULL && is_true(m[IGNORE].value);
-	ret = pieces ? read_wordpiece(&r, &m[UNKNOWN], &unknown, err) : 0;
+	if (pieces)
+		ret = read_wordpiece(&r, &m[UNKNOWN], &unknown, err);
 	if (ret == 0)
 		ret = read_all(&r, &m[VOCAB], &m[MERGES], added_tokens, err);
 	if (ret == 0 && pieces)
@@ -594,11 +703,14 @@ take_tokens(struct reader *r, const struct tokenizer_parts *p, struct err *err)
 		for (int32_t i = 0; i < p->n; i++) {
 			str s = p->token[i];
 
-			if (s.p == NULL || (added && p->added[i] == ADDED_NOT))
+			if (s.p == NULL || (added && p->added[i] == ADDED_NOT) ||
+			    (!added && p->unigram && isnan(p->logp[i])))
 				continue;
 			memcpy(r->to, s.p, (size_t)s.n);
 			if (item_new(r, s.n, i, &it, err) < 0)
 				return -1;
+			if (!added && p->unigram)
+				it->score = p->logp[i];
 			if (!added)
 				classify(r, it);
 			else
@@ -669,6 +781,9 @@ vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *
 	for (int32_t i = 0; i < p->n; i++)
 		room += 3 * p->token[i].n + 1;
 	t->ignore_merges = p->ignore_merges;
+	t->unigram.on = p->unigram;
+	t->unigram.fallback = p->fallback;
+	t->unigram.unknown = p->unk_id;
 	bytemap_init(&r.map);
 	if ((t->pool = malloc((size_t)room)) == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
@@ -678,11 +793,14 @@ vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *
 		if (take_tokens(&r, p, err) == 0 && place_items(&r, err) == 0 &&
 		    check_added(&r, err) == 0 && index_added(t, err) == 0) {
 			hash_tokens(t, hash);
-			ret = p->score != NULL ? take_scores(&r, p, err) : take_merges(&r, p, err);
+			ret = p->unigram ? 0 : p->score != NULL ? take_scores(&r, p, err) :
+			    take_merges(&r, p, err);
 		}
 	}
 	if (ret == 0)
 		set_byte_ids(t);
+	if (ret == 0 && p->unigram)
+		ret = index_pieces(&r, false, err);
 	free(r.item);
 	buf_free(&r.text);
 	return ret;

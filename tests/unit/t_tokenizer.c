@@ -11,12 +11,13 @@
 #include "../tap.h"
 #include "token/bpe_save.h"
 #include "token/tokenizer.h"
+#include "token/tokenizer_save.h"
 #include "token/uclass.h"
 
 #define DATA "tests/data/tokenizer_json/"
 
 static const char *const names[] = { "gpt2", "llama3", "qwen2", "smollm2", "marks", "prefix",
-    "bert", "bert-cased", "llama2", "gemma", "mistral" };
+    "bert", "bert-cased", "llama2", "gemma", "mistral", "t5", "xglm", "unigram" };
 
 static struct tokenizer *
 load(const char *name)
@@ -330,13 +331,73 @@ test_long_words(void)
 	tokenizer_free(t);
 }
 
+/* What a tokenizer was made of makes it again, as a file and without one. */
+static void
+test_parts(const char *name)
+{
+	struct tokenizer *t = load(name), *file = NULL, *made = NULL;
+	struct tokenizer_parts parts;
+	struct arena a = { 0 };
+	struct buf text = { 0 };
+	struct err err = { 0 };
+	hash128 x, y;
+
+	if (t != NULL && arena_init(&a, 1 << 24, &err) == 0 &&
+	    tokenizer_parts(t, &parts, &a, &err) == 0) {
+		if (tokenizer_text(&parts, &text, &err) == 0)
+			file = tokenizer_parse(buf_str(&text), &err);
+		made = tokenizer_make(&parts, &err);
+	}
+	if (file == NULL || made == NULL)
+		printf("# %s: %s\n", name, err.msg);
+	x = t != NULL ? tokenizer_fingerprint(t) : (hash128){ 0 };
+	y = file != NULL ? tokenizer_fingerprint(file) : (hash128){ 1 };
+	ok(x.lo == y.lo && x.hi == y.hi, "a file of its parts is the same tokenizer");
+	y = made != NULL ? tokenizer_fingerprint(made) : (hash128){ 1 };
+	ok(x.lo == y.lo && x.hi == y.hi, "so is what is made of them");
+	ok(made != NULL && tokenizer_eos(made) == tokenizer_eos(t) &&
+	    tokenizer_adds_eos(made) == tokenizer_adds_eos(t), "with what ends a text");
+	buf_free(&text);
+	tokenizer_free(t);
+	tokenizer_free(file);
+	tokenizer_free(made);
+	arena_free(&a);
+}
+
+/* A word without an end: each letter alone, all of it crossed by pieces, all unknown. */
+static void
+test_long_unigram(void)
+{
+	static const char *const piece[] = { "\xe6\xbc\xa2", "a", "e\xcc\x81", " " };
+	struct tokenizer *t = load("unigram"), *x = load("xglm");
+	struct err err = { 0 };
+	clock_t start = clock();
+	int good = 0;
+
+	for (int i = 0; i < 8; i++) {
+		struct encoder *e = encoder_new(i % 2 ? t : x, &err);
+		struct ids ids = { 0 };
+		struct buf b = { 0 };
+
+		while (b.n < 1 << 20)
+			buf_add(&b, str_of(piece[i / 2]));
+		good += encode(e, buf_str(&b), 0, &ids, &err) == 0 && ids.n > 0;
+		ids_free(&ids);
+		buf_free(&b);
+		encoder_free(e);
+	}
+	ok(good == 8 && (double)(clock() - start) / CLOCKS_PER_SEC < 20, "Unigram is linear");
+	tokenizer_free(t);
+	tokenizer_free(x);
+}
+
 /* Each component that is not supported is named. */
 static void
 test_refusals(void)
 {
 	static const struct { const char *from, *to, *says; } cases[] = {
 		{ "\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", "Lowercase" },
-		{ "\"type\":\"BPE\"", "\"type\":\"Unigram\"", "Unigram" },
+		{ "\"type\":\"BPE\"", "\"type\":\"WordLevel\"", "WordLevel" },
 		{ "\"dropout\":null", "\"dropout\":0.1", "dropout" },
 		{ "\"end_of_word_suffix\":null", "\"end_of_word_suffix\":\"</w>\"", "end_of_word" },
 		{ "\"pre_tokenizer\":{\"type\":\"ByteLevel\"",
@@ -398,11 +459,17 @@ main(void)
 	test_ends("gemma", 1, 2, false, false);
 	test_pieces(cases, "llama2");
 	test_pieces(cases, "gemma");
+	test_pieces(cases, "t5");
+	test_pieces(cases, "unigram");
+	test_ends("t5", 3, 2, false, true);
 	test_decode(cases);
 	test_broken();
 	test_facts();
 	test_fingerprint();
 	test_long_words();
+	test_long_unigram();
+	test_parts("t5");
+	test_parts("gpt2");
 	test_refusals();
 	json_decref(cases);
 	return tap_done();
