@@ -2,33 +2,36 @@
  * llm-tokenize - texts to token ids
  *
  * Encodes the text of each record on any number of threads and writes the ids
- * in input order: a document shard, or lines of numbers.  Memory: the tokenizer
- * (about 60 bytes a token), for each thread 2 MiB, and the batches under way.
+ * in input order: a document shard, another program's file, or lines of
+ * numbers.  Memory: the tokenizer (about 60 bytes a token), for each thread
+ * 2 MiB, and the batches under way; 4 bytes a document for Megatron's index.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "fmt/provenance.h"
-#include "fmt/shard.h"
+#include "fmt/token_sink.h"
 #include "model/model.h"
 #include "token/tokenizer.h"
 #include "tool/filter.h"
 
-enum format { FORMAT_SHARD, FORMAT_IDS, FORMAT_COUNT };
+/* The others are enum foreign's. */
+enum format { FORMAT_SHARD, FORMAT_IDS, FORMAT_COUNT, FORMAT_FOREIGN };
 enum mode { MODE_AUTO, MODE_YES, MODE_NO };
 
 struct tokenize {
 	struct filter_opts io;
 	const char	*model;
 	const char	*format_name, *bos_name, *eos_name, *codec;
-	bool		 no_provenance;
+	bool		 no_provenance, parse_special;
 	enum format	 format;
+	enum foreign	 kind;
 	bool		 add_bos, add_eos;
+	bool		 eos_first;	/* llm.c's way */
 	struct tokenizer *tokenizer;
 	struct out	*out;		/* of lines */
-	struct shard_writer *shard;
+	struct token_sink sink;		/* of all else */
 	json_t		*provenance;
-	struct hasher	*hash;		/* of all texts' hashes, in order */
 	int64_t		 tokens;
 };
 
@@ -44,11 +47,14 @@ static const struct opt opts[] = {
 	{ .letter = 'm', .name = "model", .type = OPT_STR, .at = AT(model), .arg = "path",
 	  .help = "directory with tokenizer.json, or that file" },
 	{ .letter = 'F', .name = "format", .type = OPT_STR, .at = AT(format_name),
-	  .arg = "shard|ids|count", .help = "write a shard, or ids or their count a line (shard)" },
+	  .arg = "format", .help = "write a shard; nanogpt, llmc or megatron: files of these; "
+	  "ids or count: a line a document (shard)" },
 	{ .name = "bos", .type = OPT_STR, .at = AT(bos_name), .arg = "auto|yes|no",
 	  .help = "begin documents with the begin-of-text token (auto)" },
 	{ .name = "eos", .type = OPT_STR, .at = AT(eos_name), .arg = "auto|yes|no",
 	  .help = "end documents with the end-of-text token (auto)" },
+	{ .name = "parse-special", .type = OPT_FLAG, .at = AT(parse_special),
+	  .help = "names of special tokens in texts become these tokens" },
 	{ .name = "no-provenance", .type = OPT_FLAG, .at = AT(no_provenance),
 	  .help = "do not write into the shard what it was made by and from" },
 	FILTER_INPUT_OPTIONS(struct tokenize, io),
@@ -66,6 +72,12 @@ static const struct tool tool = {
 	.opts = opts,
 };
 
+static bool
+makes_lines(const struct tokenize *t)
+{
+	return t->format == FORMAT_IDS || t->format == FORMAT_COUNT;
+}
+
 static void
 state_free(void *state)
 {
@@ -73,21 +85,6 @@ state_free(void *state)
 
 	encoder_free(s->encoder);
 	ids_free(&s->ids);
-}
-
-/* Numbers as text; a line at most 12 bytes a number. */
-static ptrdiff_t
-put_number(char *to, int64_t x)
-{
-	char digit[24];
-	ptrdiff_t n = 0, len;
-
-	do
-		digit[n++] = (char)('0' + x % 10);
-	while ((x /= 10) > 0);
-	for (len = 0; n > 0; )
-		to[len++] = digit[--n];
-	return len;
 }
 
 /* What the sink is to write, in the batch's memory. */
@@ -109,11 +106,13 @@ make_ids(const struct tokenize *t, const struct ids *ids, struct made *m, struct
 
 	if ((m->id = arena_new(a, int32_t, n, err)) == NULL)
 		return -1;
+	if (t->add_eos && t->eos_first)
+		m->id[at++] = tokenizer_eos(t->tokenizer);
 	if (t->add_bos)
 		m->id[at++] = tokenizer_bos(t->tokenizer);
 	if (ids->n > 0)
 		memcpy(m->id + at, ids->id, (size_t)ids->n * sizeof(*m->id));
-	if (t->add_eos)
+	if (t->add_eos && !t->eos_first)
 		m->id[n - 1] = tokenizer_eos(t->tokenizer);
 	m->n = m->tokens = n;
 	return 0;
@@ -123,16 +122,13 @@ static int
 make_line(const struct tokenize *t, const struct ids *ids, struct made *m, struct arena *a,
     struct err *err)
 {
-	int64_t n = t->format == FORMAT_IDS ? ids->n : 1;
+	int32_t count = (int32_t)ids->n;
+	bool all = t->format == FORMAT_IDS;
+	int64_t n = all ? ids->n : 1;
 
-	if ((m->line = arena_alloc(a, 12 * n + 24, 1, err)) == NULL)
+	if ((m->line = arena_alloc(a, TOKEN_LINE * n + 1, 1, err)) == NULL)
 		return -1;
-	for (int64_t i = 0; i < n; i++) {
-		m->n += put_number(m->line + m->n, t->format == FORMAT_IDS ? ids->id[i] : ids->n);
-		m->line[m->n++] = i + 1 < n ? ' ' : '\n';
-	}
-	if (n == 0)
-		m->line[m->n++] = '\n';
+	m->n = token_line(m->line, all ? ids->id : &count, n);
 	m->tokens = ids->n;
 	return 0;
 }
@@ -143,16 +139,16 @@ map(const void *ctx, void *state, struct record *r, struct err *err)
 	const struct tokenize *t = ctx;
 	struct state *s = state;
 	struct made *m = arena_new(r->scratch, struct made, 1, err);
+	int flags = ENCODE_CHECKED | (t->parse_special ? ENCODE_SPECIAL : 0);
 
 	if (m == NULL || (s->encoder == NULL &&
 	    (s->encoder = encoder_new(t->tokenizer, err)) == NULL))
 		return RECORD_BAD;
 	s->ids.n = 0;
-	if (encode(s->encoder, r->text, ENCODE_CHECKED, &s->ids, err) < 0 ||
-	    (t->format == FORMAT_SHARD ? make_ids : make_line)(t, &s->ids, m, r->scratch, err) < 0)
+	if (encode(s->encoder, r->text, flags, &s->ids, err) < 0 ||
+	    (makes_lines(t) ? make_line : make_ids)(t, &s->ids, m, r->scratch, err) < 0)
 		return RECORD_BAD;
-	if (t->format == FORMAT_SHARD)
-		m->hash = hash64(r->text);
+	m->hash = hash64(r->text);
 	r->tag[0] = (uint64_t)(uintptr_t)m;
 	return RECORD_KEEP;
 }
@@ -165,15 +161,33 @@ sink(void *ctx, struct record *r, struct err *err)
 	struct shard_item doc = { .source_bytes = r->text.n };
 
 	t->tokens += m->tokens;
-	if (t->format != FORMAT_SHARD)
+	if (makes_lines(t))
 		return out_write(t->out, m->line, m->n, err);
 	doc.token = (const uint32_t *)m->id;
 	doc.n = (int32_t)m->n;
-	hasher_add(t->hash, (str){ (const char *)&m->hash, sizeof(m->hash) });
-	return shard_put(t->shard, &doc, err);
+	return token_sink_put(&t->sink, &doc, m->hash, err);
 }
 
-/* ---- the shard ---- */
+/* ---- the product ---- */
+
+/* What changed the result; NULL when it is not to be told. */
+static int
+describe(struct tokenize *t, struct err *err)
+{
+	json_t *options;
+
+	t->provenance = NULL;
+	if (t->no_provenance)
+		return 0;
+	if ((t->provenance = provenance_new(tool.name, VERSION, err)) == NULL)
+		return -1;
+	options = provenance_options(t->provenance);
+	json_object_set_new(options, "bos", json_boolean(t->add_bos));
+	json_object_set_new(options, "eos", json_boolean(t->add_eos));
+	if (t->parse_special)
+		json_object_set_new(options, "parse-special", json_true());
+	return 0;
+}
 
 static int
 begin(void *ctx, const char *path, struct codec_spec codec, struct err *err)
@@ -181,69 +195,46 @@ begin(void *ctx, const char *path, struct codec_spec codec, struct err *err)
 	struct tokenize *t = ctx;
 	struct shard_info info = {
 		.vocab = tokenizer_vocab(t->tokenizer), .eos = tokenizer_eos(t->tokenizer),
-		.tokenizer = tokenizer_fingerprint(t->tokenizer),
+		.tokenizer = tokenizer_fingerprint(t->tokenizer), .tokens = -1,
 	};
-	struct out *out = out_open(path, codec, err);
-	json_t *options;
 
-	if (out == NULL)
-		return -1;
-	if (t->format != FORMAT_SHARD) {
-		t->out = out;
-		return 0;
+	if (makes_lines(t)) {
+		t->out = out_open(path, codec, err);
+		return t->out == NULL ? -1 : 0;
 	}
-	if ((t->shard = shard_create(out, &info, (str){ NULL, 0 }, err)) == NULL ||
-	    (t->hash = hasher_new(err)) == NULL ||
-	    (t->provenance = provenance_new(tool.name, VERSION, err)) == NULL)
+	if (describe(t, err) < 0)
 		return -1;
-	options = provenance_options(t->provenance);
-	json_object_set_new(options, "bos", json_boolean(t->add_bos));
-	json_object_set_new(options, "eos", json_boolean(t->add_eos));
-	return 0;
+	return token_sink_open(&t->sink, t->kind, path, codec, &info, t->provenance, err);
 }
 
 static int
 end(void *ctx, bool failed, struct err *err)
 {
 	struct tokenize *t = ctx;
-	struct shard_writer *shard = t->shard;
-	struct out *out = t->out;
-	struct buf text = { 0 };
 	int ret = 0;
 
-	t->shard = NULL;
-	t->out = NULL;
-	if (failed) {
-		shard_abort(shard);
-		out_abort(out);
-		return 0;
-	}
-	if (out != NULL)
-		return out_commit(out, err);
-	if (!t->no_provenance)
-		ret = provenance_input(t->provenance, hasher_end64(t->hash),
-		    (str){ NULL, 0 }, err) < 0 ||
-		    provenance_text(t->provenance, &text, err) < 0 ||
-		    shard_set_provenance(shard, buf_str(&text), err) < 0 ? -1 : 0;
-	if (ret < 0)
-		shard_abort(shard);
+	if (makes_lines(t) && !failed)
+		ret = out_commit(t->out, err);
+	else if (!failed)
+		ret = token_sink_finish(&t->sink, err);
+	else if (makes_lines(t))
+		out_abort(t->out);
 	else
-		ret = shard_finish(shard, err);
-	buf_free(&text);
-	hasher_free(t->hash);
+		token_sink_abort(&t->sink);
 	json_decref(t->provenance);
 	return ret;
 }
 
 /* ---- options ---- */
 
+/* The index of what was given among n names, 0 without, -1 for another. */
 static int
-choice(const char *option, const char *given, const char *const *name, int n)
+choice(const char *given, const char *const *name, int n)
 {
 	for (int i = 0; i < n; i++)
 		if (given == NULL || strcmp(given, name[i]) == 0)
 			return i;
-	tool_usage("--%s %s: not %s, %s or %s", option, given, name[0], name[1], name[2]);
+	return -1;
 }
 
 /* Is the token to be added?  automatic: what auto means. */
@@ -251,8 +242,10 @@ static bool
 wanted(const char *option, const char *given, int32_t id, bool automatic)
 {
 	static const char *const name[] = { "auto", "yes", "no" };
-	enum mode mode = (enum mode)choice(option, given, name, 3);
+	int mode = choice(given, name, 3);
 
+	if (mode < 0)
+		tool_usage("--%s %s: not auto, yes or no", option, given);
 	if (mode == MODE_YES && id < 0)
 		tool_die("--%s yes: the tokenizer has no such token", option);
 	return id >= 0 && (mode == MODE_YES || (mode == MODE_AUTO && automatic));
@@ -266,11 +259,34 @@ more_stats(void *ctx, json_t *stats)
 	json_object_set_new(stats, "tokens", json_integer(t->tokens));
 }
 
+/* -F, and what goes with it. */
+static void
+choose_format(struct tokenize *t)
+{
+	static const char *const format[] = { "shard", "ids", "count" };
+	static const char *const suffix[] = { ".shard", ".ids", ".count", ".bin" };
+	int i = choice(t->format_name, format, 3);
+
+	if (i < 0) {
+		i = FORMAT_FOREIGN;
+		t->kind = foreign_of(t->format_name);
+		if (t->kind == FOREIGN_NONE)
+			tool_usage("--format %s: not shard, nanogpt, llmc, megatron, ids or count",
+			    t->format_name);
+		if (t->kind != FOREIGN_NANOGPT && t->io.output == NULL)
+			tool_usage("--format %s: the number of tokens is known at the end, so it "
+			    "needs a file: -o path", t->format_name);
+		if (t->io.codec != NULL)
+			tool_usage("--format %s is not compressed", t->format_name);
+	}
+	t->format = (enum format)i;
+	t->io.suffix = suffix[i];
+	t->eos_first = t->kind == FOREIGN_LLMC;
+}
+
 int
 main(int argc, char **argv)
 {
-	static const char *const format[] = { "shard", "ids", "count" };
-	static const char *const suffix[] = { ".shard", ".ids", ".count" };
 	struct tokenize t = { 0 };
 	char **file = tool_start(&tool, argc, argv, &t);
 	struct records_job job = {
@@ -282,17 +298,18 @@ main(int argc, char **argv)
 
 	if (t.model == NULL)
 		tool_usage("which tokenizer?  -m path");
-	t.format = (enum format)choice("format", t.format_name, format, 3);
+	choose_format(&t);
 	if ((t.tokenizer = model_tokenizer(t.model, &err)) == NULL)
 		tool_fail(NULL, &err);
 	t.add_bos = wanted("bos", t.bos_name, tokenizer_bos(t.tokenizer),
 	    tokenizer_adds_bos(t.tokenizer));
-	t.add_eos = wanted("eos", t.eos_name, tokenizer_eos(t.tokenizer), true);
+	/* One token between documents is enough where it comes first. */
+	t.add_eos = wanted("eos", t.eos_name, tokenizer_eos(t.tokenizer),
+	    !t.eos_first || !t.add_bos);
 	job.field = filter_field(&t.io);
 	t.io.ctx = &t;
 	t.io.begin = begin;
 	t.io.end = end;
-	t.io.suffix = suffix[t.format];
 	t.io.more_stats = more_stats;
 	status = filter_main(&tool, &t.io, file, &job);
 	tokenizer_free(t.tokenizer);

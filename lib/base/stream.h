@@ -57,6 +57,12 @@ struct out *out_open(const char *path, struct codec_spec spec, struct err *err);
 int out_write(struct out *out, const void *p, ptrdiff_t n, struct err *err);
 int out_flush(struct out *out, struct err *err);
 
+/*
+ * Write n bytes over those at offset at, which were given before.  Only in a
+ * plain file, not in a pipe.  Return 0 or -1.
+ */
+int out_patch(struct out *out, int64_t at, const void *p, ptrdiff_t n, struct err *err);
+
 /* Bytes given to out_write() so far. */
 int64_t out_bytes(const struct out *out);
 

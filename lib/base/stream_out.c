@@ -369,6 +369,26 @@ out_flush(struct out *out, struct err *err)
 	return drain(out, FLUSH, err);
 }
 
+int
+out_patch(struct out *out, int64_t at, const void *p, ptrdiff_t n, struct err *err)
+{
+	ptrdiff_t done = 0;
+
+	if (out_flush(out, err) == -1)
+		return -1;
+	while (done < n) {
+		ssize_t got = pwrite(out->fd, (const char *)p + done, (size_t)(n - done),
+		    at + done);
+
+		if (got < 0 && errno != EINTR) {
+			err_sys(err, "%s: cannot write what comes before", out->path);
+			return fail(out, err);
+		}
+		done += got > 0 ? got : 0;
+	}
+	return 0;
+}
+
 int64_t
 out_bytes(const struct out *out)
 {

@@ -11,6 +11,8 @@ struct foreign_writer {
 	enum foreign	 kind;
 	struct out	*out, *index;	/* index: megatron's */
 	int		 size;		/* bytes of an id */
+	int64_t		 tokens;	/* so far */
+	bool		 count;		/* the header awaits their number */
 	struct buf	 ids, len;
 };
 
@@ -29,6 +31,13 @@ id_size(enum foreign kind, int32_t vocab)
 }
 
 static int
+too_many(int64_t tokens, struct err *err)
+{
+	return err_set(err, ERR_LIMIT, "%lld tokens are too many for one file of llm.c: split "
+	    "the input", (long long)tokens);
+}
+
+static int
 put_header(struct foreign_writer *w, const struct shard_info *info, struct err *err)
 {
 	int32_t head[LLMC_HEADER / 4] = { 0 };
@@ -36,8 +45,8 @@ put_header(struct foreign_writer *w, const struct shard_info *info, struct err *
 	if (w->kind != FOREIGN_LLMC)
 		return 0;
 	if (info->tokens > INT32_MAX)
-		return err_set(err, ERR_LIMIT, "%lld tokens are too many for one file of "
-		    "llm.c: split the shard", (long long)info->tokens);
+		return too_many(info->tokens, err);
+	w->count = info->tokens < 0;
 	head[0] = w->size == 2 ? LLMC_MAGIC16 : LLMC_MAGIC32;
 	head[1] = w->size == 2 ? LLMC_VERSION16 : LLMC_VERSION32;
 	head[2] = (int32_t)info->tokens;
@@ -49,15 +58,19 @@ open_outputs(struct foreign_writer *w, const char *path, struct err *err)
 {
 	struct codec_spec plain = { CODEC_PLAIN, 0 };
 	char name[FOREIGN_PATH];
+	str prefix;
 
 	if (w->kind != FOREIGN_MEGATRON) {
 		w->out = out_open(path, plain, err);
 		return w->out == NULL ? -1 : 0;
 	}
-	if (snprintf(name, sizeof(name), "%s.bin", path) >= (int)sizeof(name))
+	prefix = str_of(path);
+	if (str_ends(prefix, S(".bin")))
+		prefix.n -= 4;
+	if (snprintf(name, sizeof(name), "%.*s.bin", STR_ARG(prefix)) >= (int)sizeof(name))
 		return err_set(err, ERR_LIMIT, "%.200s...: the name is too long", path);
 	w->out = out_open(name, plain, err);
-	snprintf(name, sizeof(name), "%s.idx", path);
+	snprintf(name, sizeof(name), "%.*s.idx", STR_ARG(prefix));
 	w->index = w->out == NULL ? NULL : out_open(name, plain, err);
 	return w->index == NULL ? -1 : 0;
 }
@@ -91,6 +104,9 @@ foreign_create(enum foreign kind, const char *path, const struct shard_info *inf
 int
 foreign_put(struct foreign_writer *w, const struct shard_item *item, struct err *err)
 {
+	w->tokens += item->n;
+	if (w->count && w->tokens > INT32_MAX)
+		return too_many(w->tokens, err);
 	if (w->size == 4) {
 		if (out_write(w->out, item->token, (ptrdiff_t)item->n * 4, err) != 0)
 			return -1;
@@ -107,6 +123,8 @@ foreign_put(struct foreign_writer *w, const struct shard_item *item, struct err 
 	}
 	if (w->kind != FOREIGN_MEGATRON)
 		return 0;
+	if (item->start == NULL)
+		buf_add(&w->len, (str){ (const char *)&item->n, sizeof(item->n) });
 	for (int32_t s = 0; s < item->nseg; s++) {
 		int32_t n = item->start[s + 1] - item->start[s];
 
@@ -151,9 +169,11 @@ writer_free(struct foreign_writer *w)
 int
 foreign_finish(struct foreign_writer *w, struct err *err)
 {
+	int32_t tokens = (int32_t)w->tokens;
 	int rc;
 
-	if (w->index != NULL && put_index(w, err) != 0) {
+	if ((w->index != NULL && put_index(w, err) != 0) ||
+	    (w->count && out_patch(w->out, 8, &tokens, sizeof(tokens), err) != 0)) {
 		foreign_abort(w);
 		return -1;
 	}

@@ -60,13 +60,17 @@ int foreign_import(enum foreign f, char *const *files, int32_t eos, struct shard
 struct foreign_writer;
 
 /*
- * Write to path (of megatron: PREFIX) atomically.  info needs its totals where
- * the header has them (llmc).
+ * Write to path (of megatron: PREFIX or PREFIX.bin) atomically.  llmc's header has
+ * the number of tokens: that of info, or where it is -1 written at the end,
+ * which a pipe does not allow.
  */
 struct foreign_writer *foreign_create(enum foreign f, const char *path,
     const struct shard_info *info, struct err *err);
 
-/* Tokens in order, without padding; each segment is a document of megatron's. */
+/*
+ * Tokens in order, without padding; each segment is a document of megatron's, or
+ * the item where start is NULL.
+ */
 int foreign_put(struct foreign_writer *w, const struct shard_item *item, struct err *err);
 int foreign_finish(struct foreign_writer *w, struct err *err);	/* frees */
 void foreign_abort(struct foreign_writer *w);			/* NULL is allowed */

@@ -45,6 +45,48 @@ result 'and a beginning when asked' $?
 test "$(tokens "$llama")" -eq $(($(tokens "$llama" --bos no) + 3))
 result 'or when the template has one' $?
 
+printf '{"text":"a<|endoftext|>b"}\n{"text":"<|endoftext|>"}\n' >"$tmp/special"
+exits 0 'special tokens when asked' llm-tokenize --parse-special -m "$tok" -F ids "$tmp/special"
+id=$(tail -n 1 "$tmp/out")
+test "$(echo "$id" | wc -w)" -eq 1 && head -n 1 "$tmp/out" | grep -q "^[0-9]* $id [0-9]*$"
+result 'are one token each' $?
+
+# Files of other programs: what llm-shard makes of the shard.
+llm-tokenize -m "$tok" "$in" | llm-shard -t export -F nanogpt -o "$tmp/want.bin"
+exits 0 'for nanoGPT' sh -c 'llm-tokenize -m "$1" -F nanogpt "$2" | cmp - "$3"' sh "$tok" "$in" \
+    "$tmp/want.bin"
+llm-tokenize -m "$tok" -F ids "$in" | sed "s/^/$id /" >"$tmp/ids"
+exits 0 'for llm.c' llm-tokenize -m "$tok" -F llmc -o "$tmp/l.bin" "$in"
+test "$(od -An -tu4 -N12 "$tmp/l.bin" | tr -s ' ')" = " 20240520 1 $(wc -w <"$tmp/ids")"
+result 'the header has their number' $?
+tail -c +1025 "$tmp/l.bin" | od -An -v -w2 -tu2 | tr -d ' ' >"$tmp/a"
+tr ' ' '\n' <"$tmp/ids" | grep . | cmp -s - "$tmp/a"
+result 'an end of text opens each document' $?
+llm-tokenize -m "$llama" -F llmc --stats "$tmp/stats" -o "$tmp/l3.bin" "$tmp/in"
+grep -q "\"tokens\": *$(tokens "$llama" --eos no)" "$tmp/stats"
+result 'or what begins a text' $?
+llm-tokenize -m "$tok" "$in" | llm-shard -t export -F megatron -o "$tmp/want"
+exits 0 'for Megatron' llm-tokenize -m "$tok" -F megatron -o "$tmp/mega" "$in"
+cmp -s "$tmp/mega.bin" "$tmp/want.bin" && cmp -s "$tmp/mega.idx" "$tmp/want.idx"
+result 'both files' $?
+exits 0 'and in a directory' llm-tokenize -j2 -m "$tok" -F megatron -o "$tmp/mega.d/" "$in"
+cmp -s "$tmp/mega.d/train.bin" "$tmp/want.bin" && cmp -s "$tmp/mega.d/train.idx" "$tmp/want.idx"
+result 'has their names' $?
+for format in llmc megatron
+do
+	exits 2 "$format to a pipe" llm-tokenize -m "$tok" -F $format "$in"
+	rm -f "$tmp/x.bin" "$tmp/x.idx"
+	exits 2 "$format of a bad record" llm-tokenize -m "$tok" -F $format -o "$tmp/x.bin" "$tok"
+	test ! -e "$tmp/x.bin" && test ! -e "$tmp/x.idx"
+	result 'leaves no file' $?
+done
+exits 2 'compressed' llm-tokenize -m "$tok" -F nanogpt -z zstd "$in"
+exits 2 'nanoGPT on a full disk' sh -c 'exec llm-tokenize -m "$1" -F nanogpt "$2" >/dev/full' sh \
+    "$tok" "$in"
+mkfifo "$tmp/fifo"
+cat "$tmp/fifo" >/dev/null &
+exits 2 'llm.c into a pipe with a name' llm-tokenize -m "$tok" -F llmc -o "$tmp/fifo" "$in"
+
 mkdir "$tmp/dir" "$tmp/out.d"
 cp "$tok" "$tmp/dir/tokenizer.json"
 echo '{"eos_token":{"content":"!"},"add_bos_token":false}' >"$tmp/dir/tokenizer_config.json"

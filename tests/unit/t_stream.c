@@ -506,6 +506,39 @@ test_samples(const char *path, int want)
 	ok(n > 0 && bad == 0, path);
 }
 
+static void
+test_patch(void)
+{
+	struct codec_spec plain = { CODEC_PLAIN, 0 };
+	const char *path = in_dir("patched");
+	const ptrdiff_t size = sizeof(data);
+	struct err err;
+	struct out *out = out_open(path, plain, &err);
+	struct arena a;
+	char name[40];
+	str s;
+	int fd[2];
+
+	ok(out != NULL && out_write(out, data, size, &err) == 0 &&
+	    out_patch(out, 4, "patch", 5, &err) == 0 && out_write(out, "end", 3, &err) == 0 &&
+	    out_commit(out, &err) == 0 && arena_init(&a, 1 << 22, &err) == 0, "patch a file");
+	s = file_slurp(&a, path, 1 << 21, &err);
+	ok(s.n == size + 3 && memcmp(s.p, data, 4) == 0 && memcmp(s.p + 4, "patch", 5) == 0 &&
+	    memcmp(s.p + 9, data + 9, (size_t)size - 9) == 0 && memcmp(s.p + size, "end", 3) == 0,
+	    "the rest is as it was");
+	arena_free(&a);
+	unlink(path);
+	if (pipe(fd) == -1)
+		return;
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd[1]);
+	out = out_open(name, plain, &err);
+	ok(out != NULL && out_write(out, "abc", 3, &err) == 0 &&
+	    out_patch(out, 0, "x", 1, &err) == -1 && err.code == ERR_IO &&
+	    out_commit(out, &err) == -1, "but not a pipe");
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int
 main(void)
 {
@@ -532,6 +565,7 @@ main(void)
 	test_names();
 	test_whole();
 	test_codec_names();
+	test_patch();
 	test_samples("tests/data/stream/good", 1);
 	test_samples("tests/data/stream/bad", 0);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
