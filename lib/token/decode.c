@@ -103,12 +103,78 @@ put_bytes(struct decoder *d, str s, struct buf *text)
 	put_text(d, s, text);
 }
 
+/* Append bytes, of which there are few: those behind them are overwritten. */
+static inline char *
+put_few(char *to, str s)
+{
+	memcpy(to, s.p, POOL_SLACK);
+	if (s.n > POOL_SLACK)
+		memcpy(to + POOL_SLACK, s.p + POOL_SLACK, (size_t)s.n - POOL_SLACK);
+	return to + s.n;
+}
+
+/*
+ * What stands in text from byte from on is tokens' bytes as they came, all of
+ * it whole characters, most times.
+ */
+static void
+settle(struct decoder *d, struct buf *text, ptrdiff_t from)
+{
+	str s = { text->p + from, text->n - from };
+	ptrdiff_t bad = utf8_bad(s);
+	struct buf rest = { 0 };
+
+	if (bad < 0)
+		return;
+	buf_add(&rest, (str){ s.p + bad, s.n - bad });
+	text->n = from + bad;
+	text->failed |= rest.failed;
+	put_text(d, buf_str(&rest), text);
+	buf_free(&rest);
+}
+
+/* decode() where a token's bytes are the same anywhere: all are joined, then checked. */
+static int
+decode_plain(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,
+    struct buf *text, struct err *err)
+{
+	const uint8_t skip = d->skip_special ? TOKEN_SPECIAL : 0;
+	ptrdiff_t from = text->n;
+	int64_t i;
+
+	buf_add(text, (str){ d->wait, d->n });
+	d->n = 0;
+	for (i = 0; i < n; ) {
+		int64_t end = n - i < 256 ? n : i + 256, k;
+		ptrdiff_t need = POOL_SLACK;
+		char *to;
+
+		for (k = i; k < end && (uint32_t)id[k] < (uint32_t)t->n && t->kind[id[k]] != 0; k++)
+			need += t->bytes[id[k]].n;
+		if ((to = buf_room(text, need)) == NULL)
+			return buf_ok(text, err);
+		for (; i < k; i++)
+			if ((t->kind[id[i]] & skip) == 0)
+				to = put_few(to, t->bytes[id[i]]);
+		text->n = to - text->p;
+		if (k < end)
+			break;
+	}
+	settle(d, text, from);
+	d->started |= n > 0;
+	if (i < n)
+		return err_set(err, ERR_FORMAT, "no token has id %d", (int)id[i]);
+	return buf_ok(text, err);
+}
+
 int
 decode(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,
     struct buf *text, struct err *err)
 {
 	str bytes;
 
+	if (!t->wordpiece.on && !t->sentence.strip)
+		return decode_plain(t, d, id, n, text, err);
 	for (int64_t i = 0; i < n; i++) {
 		if (id[i] < 0 || id[i] >= t->n || t->kind[id[i]] == 0)
 			return err_set(err, ERR_FORMAT, "no token has id %d", (int)id[i]);

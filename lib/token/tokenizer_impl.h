@@ -26,12 +26,14 @@ enum {
 	TOKEN_NORMALIZED = 128
 };
 
+#define POOL_SLACK	16	/* readers of tokens may go so far past their ends */
+
 struct tokenizer {
 	int32_t		 n;		/* highest id + 1 */
 	uint8_t		*kind;		/* by id */
 	str		*name;		/* as written in tokenizer.json */
 	str		*bytes;		/* what it decodes to */
-	char		*pool;		/* the text of both */
+	char		*pool;		/* the text of both, and POOL_SLACK bytes */
 	struct strmap	 by_bytes;	/* TOKEN_BYTES */
 	struct strmap	 by_name;	/* all others */
 	struct bpe	 bpe;

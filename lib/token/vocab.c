@@ -555,7 +555,7 @@ read_all(struct reader *r, const struct json_member *vocab, const struct json_me
 	/* Names and bytes, each at most what the file has; and room for a merge. */
 	ptrdiff_t room = 2 * (vocab->value.n + added_tokens.n + merges->value.n) + 64;
 
-	if ((r->t->pool = malloc((size_t)room)) == NULL)
+	if ((r->t->pool = malloc((size_t)room + POOL_SLACK)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	r->to = r->t->pool;
 	r->end = r->to + room;
@@ -785,7 +785,7 @@ vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *
 	t->unigram.fallback = p->fallback;
 	t->unigram.unknown = p->unk_id;
 	bytemap_init(&r.map);
-	if ((t->pool = malloc((size_t)room)) == NULL) {
+	if ((t->pool = malloc((size_t)room + POOL_SLACK)) == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
 	} else {
 		r.to = t->pool;

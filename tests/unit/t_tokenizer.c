@@ -218,6 +218,65 @@ test_broken(void)
 	tokenizer_free(t);
 }
 
+/* Ids that make any bytes, decoded in pieces of at most step. */
+static void
+decode_steps(const struct tokenizer *t, const int32_t *id, int n, unsigned step, struct buf *out)
+{
+	struct decoder d = { 0 };
+	struct err err;
+	unsigned x = step;
+
+	buf_reset(out);
+	for (int at = 0; at < n; ) {
+		int some = 1 + (int)((x = x * 1103515245 + 12345) >> 16) % (int)step;
+
+		if (some > n - at)
+			some = n - at;
+		if (decode(t, &d, id + at, some, out, &err) < 0)
+			buf_add(out, S("failed"));
+		at += some;
+	}
+	decode_end(&d, out, &err);
+}
+
+static void
+test_steps(void)
+{
+	static const char *const part[] = { "\xf0", "\x9f", "\x91", "\x8d", "\xc3", "\xa9", "a",
+		"\xe2\x82\xac", "word", "\xed\xa0" };
+	struct tokenizer *t = load("gpt2");
+	struct buf one = { 0 }, out = { 0 };
+	int32_t of[256] = { 0 }, id[1000];
+	unsigned x = 1;
+	bool same = true;
+
+	for (int32_t i = 1; i < tokenizer_vocab(t); i++)
+		if (tokenizer_bytes(t, i).n == 1)
+			of[(uint8_t)tokenizer_bytes(t, i).p[0]] = i;
+	for (int round = 0; round < 200; round++) {
+		int n = 0;
+
+		while (n < 990) {
+			const char *p = part[(x = x * 1103515245 + 12345) / 65536 % 10];
+
+			/* Long stretches are whole characters. */
+			if (round % 2 == 0 && n % 400 > 20)
+				p = part[7];
+			for (; *p != '\0'; p++)
+				id[n++] = of[(uint8_t)*p];
+		}
+		decode_steps(t, id, n, 1, &one);
+		for (unsigned step = 2; step < 3000; step *= 5) {
+			decode_steps(t, id, n, step, &out);
+			same = same && str_eq(buf_str(&one), buf_str(&out));
+		}
+	}
+	ok(same && one.n > 500, "the same text in pieces of any number of tokens");
+	buf_free(&one);
+	buf_free(&out);
+	tokenizer_free(t);
+}
+
 static void
 test_facts(void)
 {
@@ -464,6 +523,7 @@ main(void)
 	test_ends("t5", 3, 2, false, true);
 	test_decode(cases);
 	test_broken();
+	test_steps();
 	test_facts();
 	test_fingerprint();
 	test_long_words();
