@@ -250,11 +250,10 @@ add_stats(void *ctx, json_t *stats)
 static void
 begin(struct dedup *d)
 {
-	const char *dir = d->work != NULL ? d->work : getenv("TMPDIR");
 	struct codec_spec codec = { CODEC_PLAIN, 0 };
 	struct err err;
 
-	spill_init(&d->spill, dir != NULL && *dir != '\0' ? dir : "/tmp", d->memory);
+	spill_init(&d->spill, tool_work(d->work), d->memory);
 	if (d->near) {
 		minhash_init(&d->shape, d->threshold);
 		d->index = near_new(&d->shape, d->threshold, &d->spill, &err);

@@ -5,18 +5,24 @@
  * on all threads, and merges the most frequent pairs of neighbours until the
  * vocabulary is full.  The files it writes are those of Hugging Face, and equal
  * for any number of threads, since the counts are added up and sorted first.
- * Memory: about 90 bytes for each distinct word and 40 for each of its bytes;
- * the input is never held.
+ * Memory: --memory, half of it for counting; what is beyond it is in files.  The
+ * input is never held.
  */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/progress.h"
 #include "token/bpe_save.h"
-#include "token/uclass.h"
+#include "token/patterns.h"
 #include "tool/filter.h"
 
-/* What the threads have counted, each on its own. */
+/* What each thread has: its words go to the pool, for they outlive it. */
+struct counter {
+	struct words	*words;
+	struct pretoken_walk *walk;
+};
+
 struct pool {
 	atomic_int	 n;
 	struct words	*of[TEAM_MAX];
@@ -24,16 +30,19 @@ struct pool {
 
 struct vocab {
 	struct filter_opts io;
-	int64_t		 size;
-	const char	*dir;
-	const char	*pattern;
+	int64_t		 size, memory;
+	const char	*dir, *work;
+	const char	*pattern, *regex;	/* as given */
 	str		 special[BPE_SPECIALS];
 	int		 nspecial;
-	enum scan	 scan;
-	uint8_t		*class;
+	struct pattern	 cuts;
+	struct pretoken	*cut;
+	struct runs	*runs;
+	int64_t		 share;		/* bytes of a thread's table */
 	struct pool	*pool;
 	struct words	*words;
 	struct bpe_model model;
+	struct progress	 progress;
 };
 
 static int
@@ -54,9 +63,16 @@ static const struct opt opts[] = {
 	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = offsetof(struct vocab, dir),
 	  .arg = "dir", .help = "directory to write the tokenizer to" },
 	{ .name = "pattern", .type = OPT_STR, .at = offsetof(struct vocab, pattern),
-	  .arg = "name", .help = "cut words as gpt2, llama3, cl100k, qwen2 or none do (gpt2)" },
+	  .arg = "name", .help = "cut words as this model does, or none (gpt2)" },
+	{ .name = "regex", .type = OPT_STR, .at = offsetof(struct vocab, regex), .arg = "pattern",
+	  .help = "cut words by a regular expression" },
 	{ .name = "special", .type = OPT_CALL, .call = add_special, .arg = "token",
 	  .help = "add a special token; may be given again (<|endoftext|>)" },
+	{ .name = "memory", .type = OPT_BYTES, .at = offsetof(struct vocab, memory),
+	  .arg = "size", .help = "count this much in memory, the rest in files (4G)",
+	  .min = 0, .max = 1e18 },
+	{ .name = "work", .type = OPT_STR, .at = offsetof(struct vocab, work), .arg = "dir",
+	  .help = "directory of these files ($TMPDIR or /tmp)" },
 	FILTER_INPUT_OPTIONS(struct vocab, io),
 	{ 0 }
 };
@@ -68,35 +84,28 @@ static const struct tool tool = {
 	.opts = opts,
 };
 
-static enum scan
-pattern_named(const char *name)
-{
-	static const struct { const char *name; enum scan scan; } known[] = {
-		{ "gpt2", SCAN_GPT2 }, { "llama3", SCAN_LLAMA3 }, { "cl100k", SCAN_LLAMA3 },
-		{ "qwen2", SCAN_QWEN2 }, { "none", SCAN_NONE },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (name == NULL || strcmp(name, known[i].name) == 0)
-			return known[i].scan;
-	tool_usage("unknown pattern '%s': gpt2, llama3, cl100k, qwen2 or none", name);
-}
-
 /* Count the words of one text in this thread's own table. */
 static int
 count(const void *ctx, void *state, struct record *r, struct err *err)
 {
 	const struct vocab *v = ctx;
-	struct words **mine = state;
+	struct counter *mine = state;
 
-	if (*mine == NULL) {
-		if ((*mine = words_new(err)) == NULL)
+	if (mine->words == NULL) {
+		if ((mine->walk = pretoken_walk_new(v->cut, err)) == NULL ||
+		    (mine->words = words_new(v->share, v->runs, err)) == NULL)
 			return RECORD_BAD;
-		v->pool->of[atomic_fetch_add(&v->pool->n, 1)] = *mine;
+		v->pool->of[atomic_fetch_add(&v->pool->n, 1)] = mine->words;
 	}
-	if (words_add_text(*mine, v->scan, v->class, r->text, err) < 0)
+	if (words_add_text(mine->words, mine->walk, r->text, err) < 0)
 		return RECORD_BAD;
 	return RECORD_KEEP;
+}
+
+static void
+counter_free(void *state)
+{
+	pretoken_walk_free(((struct counter *)state)->walk);
 }
 
 static int
@@ -106,25 +115,51 @@ no_output(void *ctx, struct record *r, struct err *err)
 	return 0;
 }
 
+static void
+merging(void *ctx, int64_t tokens, int64_t of)
+{
+	struct vocab *v = ctx;
+	char line[80];
+
+	if (tokens % 64 != 0 || !progress_due(&v->progress))
+		return;
+	snprintf(line, sizeof(line), "%lld of %lld tokens", (long long)tokens, (long long)of);
+	tool_progress(line, v->io.quiet, v->io.verbose);
+}
+
+/* What all threads have counted, in one table of their memory. */
+static int
+add_up(struct vocab *v, struct err *err)
+{
+	if ((v->words = words_new(v->memory / 2, v->runs, err)) == NULL)
+		return -1;
+	for (int i = 0; i < v->pool->n; i++) {
+		if (words_merge(v->words, v->pool->of[i], err) < 0)
+			return -1;
+		words_free(v->pool->of[i]);
+		v->pool->of[i] = NULL;
+	}
+	return words_settle(v->words, err);
+}
+
 /* All is counted: add up, train, write. */
 static int
 train(void *ctx, bool failed, struct err *err)
 {
 	struct vocab *v = ctx;
+	const struct bpe_opts how = {
+		.vocab = (int32_t)v->size, .special = v->special, .nspecial = v->nspecial,
+		.dir = tool_work(v->work), .memory = v->memory, .progress = merging, .ctx = v,
+	};
 
 	if (failed)
 		return 0;
 	if (v->pool->n == 0)
 		return err_set(err, ERR_FORMAT, "no text to train on");
-	v->words = v->pool->of[0];
-	for (int i = 1; i < v->pool->n; i++) {
-		if (words_merge(v->words, v->pool->of[i], err) < 0)
-			return -1;
-		words_free(v->pool->of[i]);
-	}
-	if (bpe_train(v->words, (int32_t)v->size, v->special, v->nspecial, &v->model, err) < 0 ||
-	    bpe_save(&v->model, v->scan, v->dir, err) < 0)
+	if (add_up(v, err) < 0 || bpe_train(v->words, &how, &v->model, err) < 0 ||
+	    bpe_save(&v->model, &v->cuts, v->dir, err) < 0)
 		return -1;
+	tool_progress(NULL, v->io.quiet, v->io.verbose);
 	if (v->model.n < v->size && !v->io.quiet)
 		tool_warn("the text gives %d tokens, not %lld", (int)v->model.n,
 		    (long long)v->size);
@@ -143,6 +178,7 @@ more_stats(void *ctx, json_t *stats)
 	json_object_set_new(stats, "vocab", json_integer(v->model.n));
 	json_object_set_new(stats, "merges", json_integer(v->model.nmerges));
 	json_object_set_new(stats, "distinct_words", json_integer(words_distinct(v->words)));
+	json_object_set_new(stats, "spilled", json_integer(runs_bytes(v->runs)));
 	json_object_set_new(stats, "tokens", json_integer(v->model.encoded));
 }
 
@@ -150,21 +186,30 @@ int
 main(int argc, char **argv)
 {
 	struct pool pool = { 0 };
-	struct vocab v = { .size = 32768, .pool = &pool };
+	struct vocab v = { .size = 32768, .memory = (int64_t)4 << 30, .pattern = "gpt2",
+	    .pool = &pool };
 	char **file = tool_start(&tool, argc, argv, &v);
 	struct records_job job = {
-		.ctx = &v, .map = count, .sink = no_output, .state_size = sizeof(struct words *),
+		.ctx = &v, .map = count, .sink = no_output, .state_size = sizeof(struct counter),
+		.state_free = counter_free,
 	};
 	struct err err = { 0 };
 	int status;
 
 	if (v.dir == NULL)
 		tool_usage("where to?  -o dir");
+	if (v.regex != NULL && tool_given("pattern"))
+		tool_usage("--pattern or --regex, not both");
 	if (v.nspecial == 0)
 		v.special[v.nspecial++] = S("<|endoftext|>");
-	v.scan = pattern_named(v.pattern);
-	if ((v.class = uclass_new(&err)) == NULL)
+	v.cuts.regex = v.regex;
+	if ((v.regex == NULL && pattern_named(&v.cuts, v.pattern, &err) < 0) ||
+	    (v.cut = pattern_compile(&v.cuts, &err)) == NULL)
+		tool_usage("%s", err.msg);
+	if ((v.runs = runs_new(tool_work(v.work), &err)) == NULL)
 		tool_fail(NULL, &err);
+	v.share = v.memory / 2 / tool_threads(v.io.threads, 1);
+	progress_start(&v.progress, v.io.verbose ? 1 : 0.25);
 	job.field = filter_field(&v.io);
 	v.io.ctx = &v;
 	v.io.end = train;
@@ -172,6 +217,7 @@ main(int argc, char **argv)
 	status = filter_main(&tool, &v.io, file, &job);
 	bpe_model_free(&v.model);
 	words_free(v.words);
-	free(v.class);
+	runs_free(v.runs);
+	pretoken_free(v.cut);
 	return status;
 }

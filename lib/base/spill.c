@@ -16,9 +16,8 @@ spill_init(struct spill *s, const char *dir, int64_t memory)
 	*s = (struct spill){ .dir = dir, .memory = memory };
 }
 
-/* A file of so many bytes, all of them allocated, that has no name any more. */
-static int
-nameless(const char *dir, int64_t bytes, struct err *err)
+int
+spill_file(const char *dir, int64_t bytes, struct err *err)
 {
 	char path[4096];
 	int fd, why;
@@ -28,7 +27,7 @@ nameless(const char *dir, int64_t bytes, struct err *err)
 	if ((fd = mkostemp(path, O_CLOEXEC)) == -1)
 		return err_sys(err, "%s: cannot create", path);
 	unlink(path);
-	if ((why = posix_fallocate(fd, 0, bytes)) != 0) {
+	if (bytes > 0 && (why = posix_fallocate(fd, 0, bytes)) != 0) {
 		close(fd);
 		errno = why;
 		return err_sys(err, "%s: cannot spill %lld bytes", dir, (long long)bytes);
@@ -39,7 +38,7 @@ nameless(const char *dir, int64_t bytes, struct err *err)
 static void *
 map_file(const char *dir, int64_t bytes, struct err *err)
 {
-	int fd = nameless(dir, bytes, err);
+	int fd = spill_file(dir, bytes, err);
 	void *p;
 
 	if (fd == -1)

@@ -40,4 +40,7 @@ void *spill_bytes(struct spill *s, int64_t n, struct err *err);
 
 void spill_free(struct spill *s);
 
+/* A file in dir that has no name, with so many bytes allocated: its descriptor, or -1. */
+int spill_file(const char *dir, int64_t bytes, struct err *err);
+
 #endif

@@ -19,12 +19,14 @@ pick(const struct bpe_model *m, const char *const *known)
 }
 
 int
-bpe_save(const struct bpe_model *m, enum scan pattern, const char *dir, struct err *err)
+bpe_save(const struct bpe_model *m, const struct pattern *pattern, const char *dir,
+    struct err *err)
 {
 	uint8_t *added = calloc((size_t)m->n, 1);
 	struct tokenizer_parts parts = { .n = m->n, .token = m->token, .added = added,
 	    .bytes = true, .merge = (const int32_t (*)[2])m->merge, .nmerges = m->nmerges,
-	    .pattern = pattern, .bos = pick(m, known_bos), .eos = pick(m, known_eos) };
+	    .pattern = pattern->scan, .digits = pattern->digits, .regex = pattern->regex,
+	    .bos = pick(m, known_bos), .eos = pick(m, known_eos) };
 	int ret;
 
 	if (added == NULL)

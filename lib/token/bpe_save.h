@@ -6,12 +6,13 @@
 
 #include "base/err.h"
 #include "token/bpe_train.h"
-#include "token/scan.h"
+#include "token/patterns.h"
 
 /*
  * tokenizer_save() it.  The end-of-text token is the first special one with a
  * well-known name, else the first.  Return 0 or -1.
  */
-int bpe_save(const struct bpe_model *m, enum scan pattern, const char *dir, struct err *err);
+int bpe_save(const struct bpe_model *m, const struct pattern *pattern, const char *dir,
+    struct err *err);
 
 #endif

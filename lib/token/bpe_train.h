@@ -6,8 +6,9 @@
  * and merges equal those of Hugging Face's BpeTrainer.  Counts have 64 bits.
  *
  * Each merge costs time in proportion to its occurrences in the distinct words,
- * and the whole about N log N.  Memory: about 24 N bytes, N the bytes of the
- * distinct words, and 40 for each pair ever seen.
+ * and the whole about N log N, N the bytes of the distinct words.  Memory: 4 N
+ * bytes, 8 for each word, and about 2 for each place of the pairs that are
+ * frequent enough to come next; beyond a limit these are in files.
  */
 #ifndef TOKEN_BPE_TRAIN_H
 #define TOKEN_BPE_TRAIN_H
@@ -31,12 +32,22 @@ struct bpe_model {
 	char	*pool;
 };
 
+struct bpe_opts {
+	int32_t		 vocab;		/* tokens in all; fewer when there are no more pairs */
+	const str	*special;
+	int		 nspecial;
+	const char	*dir;		/* of files */
+	int64_t		 memory;	/* bytes of words and places before there are files */
+	void		(*progress)(void *ctx, int64_t tokens, int64_t of);	/* or NULL */
+	void		*ctx;
+};
+
 /*
- * Train up to vocab tokens in all; fewer when there are no more pairs.  No
- * token but the special one itself is ever spelt like a special one.
+ * Train on words that are settled.  No token but the special one itself is
+ * ever spelt like a special one.
  */
-int bpe_train(const struct words *words, int32_t vocab, const str *special, int nspecial,
-    struct bpe_model *m, struct err *err);
+int bpe_train(struct words *words, const struct bpe_opts *o, struct bpe_model *m,
+    struct err *err);
 void bpe_model_free(struct bpe_model *m);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/stream.h"
 #include "token/bytemap.h"
+#include "token/patterns.h"
 #include "token/wordpiece.h"
 
 #define MARK "\xe2\x96\x81"
@@ -60,13 +61,6 @@ put_added(struct buf *b, const struct tokenizer_parts *t)
 }
 
 static void
-put_byte_level(struct buf *b, bool use_regex)
-{
-	buf_fmt(b, "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
-	    "\"trim_offsets\": true, \"use_regex\": %s}", use_regex ? "true" : "false");
-}
-
-static void
 put_metaspace(struct buf *b, const struct tokenizer_parts *t)
 {
 	buf_fmt(b, "{\"type\": \"Metaspace\", \"replacement\": \"" MARK "\", "
@@ -77,7 +71,7 @@ put_metaspace(struct buf *b, const struct tokenizer_parts *t)
 static void
 put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
 {
-	bool own = t->sentence || t->pattern == SCAN_NONE || t->pattern == SCAN_GPT2;
+	const struct pattern pattern = { t->pattern, t->digits, t->regex };
 
 	buf_add(b, S("  \"pre_tokenizer\": "));
 	if (t->wordpiece) {
@@ -96,18 +90,7 @@ put_pre_tokenizer(struct buf *b, const struct tokenizer_parts *t)
 		buf_add(b, S("null,\n"));
 		return;
 	}
-	if (t->digits || !own)
-		buf_add(b, S("{\"type\": \"Sequence\", \"pretokenizers\": [\n    "));
-	if (t->digits)
-		buf_add(b, S("{\"type\": \"Digits\", \"individual_digits\": true},\n    "));
-	for (int i = 0; !own && scan_pattern(t->pattern, i) != NULL; i++) {
-		buf_add(b, S("{\"type\": \"Split\", \"pattern\": {\"Regex\": "));
-		json_quote(b, str_of(scan_pattern(t->pattern, i)));
-		buf_add(b, S("}, \"behavior\": \"Isolated\", \"invert\": false},\n    "));
-	}
-	put_byte_level(b, t->pattern == SCAN_GPT2);
-	if (t->digits || !own)
-		buf_add(b, S("]}"));
+	pattern_text(b, &pattern);
 	buf_add(b, S(",\n"));
 }
 
@@ -365,7 +348,8 @@ put_decoder(struct buf *b, const struct tokenizer_parts *t)
 		return;
 	}
 	if (!t->sentence) {
-		put_byte_level(b, true);
+		buf_add(b, S("{\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+		    "\"trim_offsets\": true, \"use_regex\": true}"));
 		buf_add(b, S(",\n"));
 		return;
 	}

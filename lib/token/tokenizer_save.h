@@ -22,6 +22,7 @@ struct tokenizer_parts {
 	const float *score;		/* of sentence, for tokenizer_make(): in place of merges */
 	const double *logp;		/* of unigram, by id; NAN: added, and no piece */
 	enum scan pattern;
+	const char *regex;		/* in place of pattern, or NULL: patterns.h */
 	bool	 digits;		/* every digit is a word, before the pattern cuts */
 	bool	 nfc;			/* text is normalized */
 	bool	 ignore_merges;		/* a word that is a token is that token */

@@ -332,6 +332,16 @@ tool_device(const char *given)
 	return s != NULL && *s != '\0' ? s : "cpu";
 }
 
+const char *
+tool_work(const char *given)
+{
+	const char *s = getenv("TMPDIR");
+
+	if (given != NULL)
+		return given;
+	return s != NULL && *s != '\0' ? s : "/tmp";
+}
+
 int
 tool_finish(int status)
 {

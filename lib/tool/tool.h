@@ -83,6 +83,9 @@ int tool_threads(int64_t given, int def);
 /* The device: -d if given, else LLM_DEVICE, else "cpu". */
 const char *tool_device(const char *given);
 
+/* The directory of temporary files: --work if given, else TMPDIR, else /tmp. */
+const char *tool_work(const char *given);
+
 /* Close standard output and give back status, or TOOL_FAIL if bytes were lost. */
 int tool_finish(int status);
 

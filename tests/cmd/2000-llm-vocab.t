@@ -2,6 +2,11 @@
 . "$(dirname "$0")/../lib.sh"
 in=$data/tokenizer_json/train.jsonl
 
+# The pairs of a tokenizer.json, however it is laid out.
+merges () {
+	tr -d ' \n' <"$1" | sed 's/.*"merges":\[\[//; s/\]\].*//; s/\],\[/\n/g'
+}
+
 exits 0 'training' llm-vocab -n 400 -o "$tmp/tok" --stats "$tmp/stats" "$in"
 test -s "$tmp/tok/tokenizer.json" -a -s "$tmp/tok/tokenizer_config.json" \
     -a -s "$tmp/tok/special_tokens_map.json"
@@ -21,7 +26,59 @@ llm-tokenize -m "$data/tokenizer_json/good/gpt2.json" -F ids "$in" >"$tmp/theirs
 cmp -s "$tmp/ours" "$tmp/theirs"
 result 'the vocabulary is the one that Hugging Face trains' $?
 
-for pattern in llama3 cl100k qwen2 none
+# So it did with other patterns.
+for pattern in qwen2 smollm2
+do
+	test $pattern = smollm2 && as=digits || as=$pattern
+	llm-vocab -n 400 --pattern $as -o "$tmp/as" "$in" &&
+	    merges "$tmp/as/tokenizer.json" >"$tmp/a" &&
+	    merges "$data/tokenizer_json/good/$pattern.json" | cmp -s - "$tmp/a" && test -s "$tmp/a"
+	result "merges with pattern $pattern are those of Hugging Face" $?
+done
+
+# Whatever is spilled, and on however many threads, the files are the same.
+awk 'BEGIN { for (i = 1; i < 30000; i++) print "{\"text\":\"w" i * 7919 % 10007 " the a" i % 97 \
+    " " i " a word of more than sixteen letters: antidisestablishmentarian" i % 89 "\"}" }' >"$tmp/wide"
+exits 0 'many words' llm-vocab -n 600 --stats "$tmp/stats" -o "$tmp/wide.0" "$tmp/wide"
+grep -q '"spilled": *0' "$tmp/stats"
+result 'nothing is spilled' $?
+for j in 1 2
+do
+	exits 0 "in no memory, -j$j" llm-vocab -n 600 -j$j --memory 0 --work "$tmp" \
+	    --stats "$tmp/stats" -o "$tmp/wide.$j" "$tmp/wide"
+	diff -r "$tmp/wide.0" "$tmp/wide.$j" >"$tmp/d"
+	result 'the same files' $?
+	grep -q '"spilled": *[1-9]' "$tmp/stats"
+	result 'words were spilled' $?
+done
+ls -A "$tmp" | grep -q llm-spill
+result 'no spilled file is left' $(($? != 1))
+exits 2 'nowhere to spill' llm-vocab --memory 0 --work "$tmp/none" -o "$tmp/nowhere" "$tmp/wide"
+grep -q 'none/llm-spill' "$tmp/err"
+result 'it is named' $?
+exits 2 'a full disk' env LD_PRELOAD="$BUILD/tests/lib/fault.so" FAULT_WRITE=3+ \
+    llm-vocab -q --memory 0 -o "$tmp/nowhere" "$tmp/wide"
+grep -q 'cannot spill words: No space left' "$tmp/err"
+result 'it is told' $?
+# Killed while it has spilled, it leaves nothing.
+mkdir "$tmp/spilled"
+mkfifo "$tmp/fifo"
+llm-vocab -q --memory 0 --work "$tmp/spilled" -o "$tmp/nowhere" - <"$tmp/fifo" &
+pid=$!
+exec 3>"$tmp/fifo"
+cat "$tmp/wide" "$tmp/wide" >&3
+kill $pid
+wait $pid 2>/dev/null
+exec 3>&-
+test -z "$(ls -A "$tmp/spilled")" && ! test -e "$tmp/nowhere"
+result 'killed, it leaves nothing' $?
+exits 0 'a regular expression' llm-vocab -n 300 --regex '\w+| +|[^\w ]+' -o "$tmp/regex" "$in"
+grep -q '"Regex": "\\\\w+| +|' "$tmp/regex/tokenizer.json"
+result 'is in the file' $?
+exits 2 'two ways to cut' llm-vocab --pattern gpt2 --regex a -o "$tmp/nowhere" "$in"
+exits 2 'a broken expression' llm-vocab --regex '(' -o "$tmp/nowhere" "$in"
+
+for pattern in llama3 cl100k qwen2 qwen3.5 o200k tekken deepseek digits none
 do
 	exits 0 "pattern $pattern" llm-vocab -n 300 --pattern $pattern -o "$tmp/$pattern" "$in"
 	llm-tokenize -m "$tmp/$pattern" "$in" | llm-detokenize -m "$tmp/$pattern" >"$tmp/back"
