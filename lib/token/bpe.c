@@ -156,21 +156,12 @@ offer(struct list *l, int32_t at)
 static int
 list_init(struct list *l, struct bpe_scratch *s, int64_t n, struct err *err)
 {
-	if (n > s->cap) {
-		int64_t cap = n + n / 2;
-		void *p = realloc(s->p, (size_t)cap * 28);
-
-		if (p == NULL)
-			return err_set(err, ERR_NOMEM, "out of memory for a word of %lld bytes",
-			    (long long)n);
-		s->p = p;
-		s->cap = cap;
-	}
+	if ((l->heap = bpe_scratch(s, n * 28, err)) == NULL)
+		return -1;
 	/* Each merge takes one pair out and puts two in: never over 2 n. */
-	l->heap = s->p;
-	l->sym = (int32_t *)(l->heap + 2 * s->cap);
-	l->prev = l->sym + s->cap;
-	l->next = l->prev + s->cap;
+	l->sym = (int32_t *)(l->heap + 2 * n);
+	l->prev = l->sym + n;
+	l->next = l->prev + n;
 	return 0;
 }
 
@@ -231,6 +222,21 @@ bpe_word(const struct bpe *b, struct bpe_scratch *s, str word, int32_t *id, stru
 			    (unsigned)(uint8_t)word.p[i]);
 	}
 	return bpe_merge_ids(b, s, id, word.n, err);
+}
+
+void *
+bpe_scratch(struct bpe_scratch *s, int64_t size, struct err *err)
+{
+	void *p;
+
+	if (size <= s->size)
+		return s->p;
+	if ((p = realloc(s->p, (size_t)(size + size / 2))) == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory for a long word");
+		return NULL;
+	}
+	s->size = size + size / 2;
+	return s->p = p;
 }
 
 void

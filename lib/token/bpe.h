@@ -64,8 +64,11 @@ bpe_find(const struct bpe *b, int32_t left, int32_t right)
 /* A thread's memory for long words; zeroed at first. */
 struct bpe_scratch {
 	void	*p;
-	int64_t	 cap;		/* of the longest word so far */
+	int64_t	 size;
 };
+
+/* size bytes of it, or NULL; what was there before is lost. */
+void *bpe_scratch(struct bpe_scratch *s, int64_t size, struct err *err);
 
 /*
  * Write the ids of word to id, which has room for word.n.  Return how many, or

@@ -1,27 +1,9 @@
-#include <endian.h>
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "token/cache.h"
 #include "token/tokenizer_impl.h"
 #include "token/uclass.h"
-
-/*
- * The cache remembers words of up to 15 bytes that become up to 4 ids: nearly
- * all words of a text.  An entry is half a cache line; a bucket is a line, the
- * newer entry first.
- */
-#define CACHE_BITS	15
-#define CACHE_WORD	15
-#define CACHE_IDS	4
-
-struct entry {
-	uint64_t	lo, hi;		/* the bytes; hi's last: ids << 4 | length */
-	int32_t		id[CACHE_IDS];
-};
-
-struct bucket {
-	_Alignas(64) struct entry e[2];
-};
 
 struct encoder {
 	const struct tokenizer *t;
@@ -31,7 +13,7 @@ struct encoder {
 	struct buf	 mapped;	/* text with other characters */
 	struct buf	 normal;	/* normalized text */
 	struct buf	 prefixed;	/* text with a space before it */
-	struct bucket	*cache;
+	struct cache	*cache;
 	const char	*begin;		/* of the text, where it still is that */
 };
 
@@ -63,16 +45,14 @@ struct encoder *
 encoder_new(const struct tokenizer *t, struct err *err)
 {
 	struct encoder *e = calloc(1, sizeof(*e));
-	size_t size = sizeof(*e->cache) << CACHE_BITS;
 
-	if (e == NULL || (e->cache = aligned_alloc(64, size)) == NULL) {
-		free(e);
+	if (e == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	memset(e->cache, 0, size);
 	e->t = t;
-	if ((e->walk = pretoken_walk_new(t->pre, err)) == NULL) {
+	if ((e->walk = pretoken_walk_new(t->pre, err)) == NULL ||
+	    (e->cache = cache_new(err)) == NULL) {
 		encoder_free(e);
 		return NULL;
 	}
@@ -90,7 +70,7 @@ encoder_free(struct encoder *e)
 	buf_free(&e->mapped);
 	buf_free(&e->normal);
 	buf_free(&e->prefixed);
-	free(e->cache);
+	cache_free(e->cache);
 	free(e);
 }
 
@@ -118,76 +98,32 @@ encode_sentence(struct encoder *e, str word, int32_t *id, struct err *err)
 	return bpe_merge_ids(&t->bpe, &e->scratch, id, n, err);
 }
 
-/* The ids of one word, without the cache.  There is room for n + CACHE_IDS. */
+/* The ids of one word, without the cache.  There is room for n. */
 static int64_t
 encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err *err)
 {
+	const struct tokenizer *t = e->t;
+	const struct match *m = &t->match;
 	str word = { p, n };
 	double total = 0;
+	int64_t got;
 	int32_t whole;
 
-	if (e->t->unigram.on)
-		return unigram_text(&e->t->unigram, &e->ways, word, &total, id, err);
-	if (e->t->sentence.on)
-		return encode_sentence(e, word, id, err);
-	if (e->t->wordpiece.on)
-		return wordpiece_word(&e->t->wordpiece, &e->t->by_name, word, id);
-	if (e->t->ignore_merges && (whole = strmap_find(&e->t->by_bytes, word)) >= 0) {
+	if (t->unigram.on)
+		return unigram_text(&t->unigram, &e->ways, word, &total, id, err);
+	if (t->wordpiece.on)
+		return wordpiece_word(&t->wordpiece, &t->by_name, word, id);
+	if (t->ignore_merges && (m->part == NULL || m->unmade > 0) &&
+	    (whole = strmap_find(&t->by_bytes, word)) >= 0) {
 		id[0] = whole;
 		return 1;
 	}
-	return bpe_word(&e->t->bpe, &e->scratch, word, id, err);
-}
-
-/* The bytes of a word of 1 to 15, and its length: a key. */
-static inline void
-make_key(const char *p, int32_t n, const char *end, uint64_t *lo, uint64_t *hi)
-{
-	char tmp[16] = { 0 };
-
-	if (end - p < 16) {
-		memcpy(tmp, p, (size_t)n);
-		p = tmp;
-	}
-	memcpy(lo, p, 8);
-	memcpy(hi, p + 8, 8);
-	*lo = le64toh(*lo);
-	*hi = le64toh(*hi);
-	if (n < 8) {
-		*lo &= ((uint64_t)1 << 8 * n) - 1;
-		*hi = 0;
-	} else {
-		*hi &= ((uint64_t)1 << 8 * (n - 8)) - 1;
-	}
-	*hi |= (uint64_t)n << 56;
-}
-
-/* A word that the cache may know.  Return how many ids were written, -1. */
-static inline int64_t
-encode_short(struct encoder *e, const char *p, int32_t n, const char *end, int32_t *id,
-    struct err *err)
-{
-	uint64_t lo, hi, hash;
-	struct entry *b;
-	int64_t got;
-
-	make_key(p, n, end, &lo, &hi);
-	hash = (lo ^ (hi << 23 | hi >> 41) * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
-	b = e->cache[hash >> (64 - CACHE_BITS)].e;
-	for (int i = 0; i < 2; i++)
-		if (b[i].lo == lo && (b[i].hi ^ hi) << 4 == 0) {
-			memcpy(id, b[i].id, sizeof(b[i].id));
-			return (int64_t)(b[i].hi >> 60);
-		}
-	got = encode_word(e, p, n, id, err);
-	if (got > 0 && got <= CACHE_IDS) {
-		b[1] = b[0];
-		b[0].lo = lo;
-		b[0].hi = hi | (uint64_t)got << 60;
-		for (int i = 0; i < CACHE_IDS; i++)
-			b[0].id[i] = i < got ? id[i] : 0;
-	}
-	return got;
+	if (m->part != NULL &&
+	    (got = match_word(m, &e->scratch, word, t->bpe.byte_id, id, err)) != 0)
+		return got;
+	if (t->sentence.on)
+		return encode_sentence(e, word, id, err);
+	return bpe_word(&t->bpe, &e->scratch, word, id, err);
 }
 
 /* Words of text that ends at end: word i ends at base + cut[i]. */
@@ -195,22 +131,21 @@ static int
 put_words(struct encoder *e, const char *base, const int32_t *cut, int n, const char *end,
     struct ids *ids, struct err *err)
 {
-	int32_t from = 0;
-
-	if (ids_room(ids, cut[n - 1] + CACHE_IDS, err) < 0)
+	if (ids_room(ids, cut[n - 1] + CACHE_ROOM, err) < 0)
 		return -1;
-	for (int i = 0; i < n; i++) {
-		int32_t len = cut[i] - from;
-		int64_t got = len <= CACHE_WORD ?
-		    encode_short(e, base + from, len, end, ids->id + ids->n, err) :
-		    encode_word(e, base + from, len, ids->id + ids->n, err);
+	for (int i = 0; ; i++) {
+		int32_t from;
+		int64_t got;
 
-		if (got < 0)
+		ids->n += cache_find(e->cache, base, end, cut, n, &i, ids->id + ids->n);
+		if (i == n)
+			return 0;
+		from = i > 0 ? cut[i - 1] : 0;
+		if ((got = encode_word(e, base + from, cut[i] - from, ids->id + ids->n, err)) < 0)
 			return -1;
+		cache_put(e->cache, (str){ base + from, cut[i] - from }, ids->id + ids->n, got);
 		ids->n += got;
-		from = cut[i];
 	}
-	return 0;
 }
 
 /* Text that holds no added token and is normalized. */

@@ -315,7 +315,7 @@ read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
 	    hash_tree(hash, tree_of[PRE], err) < 0 ||
 	    (from != NULL ? vocab_take(t, from, hash, err) :
 	    vocab_load(t, part[MODEL].value, part[ADDED].value, hash, err)) < 0 ||
-	    read_post(t, tree_of[POST], 0, err) < 0)
+	    read_post(t, tree_of[POST], 0, err) < 0 || match_init(&t->match, t, err) < 0)
 		return -1;
 	t->fingerprint = hasher_end(hash);
 	return 0;
@@ -466,6 +466,7 @@ tokenizer_free(struct tokenizer *t)
 	bpe_free(&t->bpe);
 	unigram_free(&t->unigram);
 	charsmap_free(&t->charsmap);
+	match_free(&t->match);
 	pretoken_free(t->pre);
 	added_free(&t->raw);
 	added_free(&t->normal);

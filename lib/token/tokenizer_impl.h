@@ -9,6 +9,7 @@
 #include "token/bpe.h"
 #include "token/bytemap.h"
 #include "token/charsmap.h"
+#include "token/match.h"
 #include "token/pretoken.h"
 #include "token/sentence.h"
 #include "token/strmap.h"
@@ -37,6 +38,7 @@ struct tokenizer {
 	struct strmap	 by_bytes;	/* TOKEN_BYTES */
 	struct strmap	 by_name;	/* all others */
 	struct bpe	 bpe;
+	struct match	 match;		/* the same without merging, when its part is there */
 	bool		 ignore_merges;
 	struct wordpiece wordpiece;	/* in place of bpe */
 	struct unigram	 unigram;	/* likewise */
