@@ -104,6 +104,9 @@ foreign_create(enum foreign kind, const char *path, const struct shard_info *inf
 int
 foreign_put(struct foreign_writer *w, const struct shard_item *item, struct err *err)
 {
+	if (item->weight != NULL && memchr(item->weight, 0, (size_t)item->n) != NULL)
+		return err_set(err, ERR_ARG, "some tokens are not trained on, which this format "
+		    "cannot say");
 	w->tokens += item->n;
 	if (w->count && w->tokens > INT32_MAX)
 		return too_many(w->tokens, err);

@@ -26,13 +26,14 @@ struct packer {
 	struct pack_opts o;
 	struct shard_writer *to;
 	struct pack_count count;
-	struct buf	 pieces, tokens, rows;
+	struct buf	 pieces, tokens, weights, rows;	/* weights: none, or of all tokens */
 	int64_t		 waiting;	/* documents in the window */
 	/* rows by room: the first of each, and which rooms have any */
 	int32_t		*by_room;	/* row_len */
 	uint64_t	*bits[LEVELS];
 	/* one row, as it is written */
 	uint32_t	*token;
+	uint8_t		*weight;
 	struct buf	 start, bytes, flags;
 	int32_t		 used;		/* of it, in a plain concatenation */
 };
@@ -58,10 +59,12 @@ packer_new(const struct pack_opts *o, struct shard_writer *to, struct err *err)
 	}
 	p->o = *o;
 	p->to = to;
-	p->pieces.limit = p->rows.limit = p->tokens.limit = (ptrdiff_t)1 << 40;
+	p->pieces.limit = p->rows.limit = (ptrdiff_t)1 << 40;
+	p->tokens.limit = p->weights.limit = (ptrdiff_t)1 << 40;
 	p->token = malloc((size_t)o->row_len * sizeof(*p->token));
+	p->weight = malloc((size_t)o->row_len);
 	p->by_room = malloc((size_t)o->row_len * sizeof(*p->by_room));
-	ok = p->token != NULL && p->by_room != NULL;
+	ok = p->token != NULL && p->weight != NULL && p->by_room != NULL;
 	n = (size_t)o->row_len;
 	for (int l = 0; l < LEVELS; l++) {
 		n = n / 64 + 1;
@@ -128,11 +131,16 @@ pop_row(struct packer *p, int32_t room)
 	return index;
 }
 
-/* Put a piece at the end of the row being written. */
+/* Put a piece at the end of the row being written.  weight: NULL, all are 1. */
 static void
-append(struct packer *p, const uint32_t *token, int32_t n, int64_t bytes, uint8_t flags)
+append(struct packer *p, const uint32_t *token, const uint8_t *weight, int32_t n, int64_t bytes,
+    uint8_t flags)
 {
 	memcpy(p->token + p->used, token, (size_t)n * sizeof(*token));
+	if (weight != NULL)
+		memcpy(p->weight + p->used, weight, (size_t)n);
+	else
+		memset(p->weight + p->used, 1, (size_t)n);
 	buf_add(&p->start, (str){ (const char *)&p->used, sizeof(p->used) });
 	buf_add(&p->bytes, (str){ (const char *)&bytes, sizeof(bytes) });
 	buf_byte(&p->flags, (char)flags);
@@ -142,7 +150,7 @@ append(struct packer *p, const uint32_t *token, int32_t n, int64_t bytes, uint8_
 static int
 write_row(struct packer *p, struct err *err)
 {
-	struct shard_item item = { .token = p->token, .n = p->used };
+	struct shard_item item = { .token = p->token, .n = p->used, .weight = p->weight };
 
 	if (p->flags.n == 0)
 		return 0;
@@ -216,6 +224,7 @@ end_window(struct packer *p, struct err *err)
 	struct piece *piece = (struct piece *)(void *)p->pieces.p;
 	int32_t n = (int32_t)(p->pieces.n / (ptrdiff_t)sizeof(*piece));
 	const uint32_t *token = (const uint32_t *)(const void *)p->tokens.p;
+	const uint8_t *weight = (const uint8_t *)p->weights.p;
 	const struct row *rows;
 	int64_t nrows;
 
@@ -233,13 +242,14 @@ end_window(struct packer *p, struct err *err)
 		while (room > 0 && (p->bits[0][room / 64] >> (room % 64) & 1))
 			pop_row(p, room);
 		for (int32_t i = rows[r].first; i >= 0; i = piece[i].next)
-			append(p, token + piece[i].at, piece[i].n, piece[i].bytes,
-			    piece[i].flags);
+			append(p, token + piece[i].at, p->weights.n > 0 ? weight + piece[i].at :
+			    NULL, piece[i].n, piece[i].bytes, piece[i].flags);
 		if (write_row(p, err) != 0)
 			return -1;
 	}
 	buf_reset(&p->pieces);
 	buf_reset(&p->tokens);
+	buf_reset(&p->weights);
 	buf_reset(&p->rows);
 	p->waiting = 0;
 	return 0;
@@ -258,6 +268,29 @@ piece_flags(const struct shard_item *doc, int32_t from, int32_t to)
 	return (uint8_t)((from == 0 ? SEG_BEGIN : 0) | (to == doc->n ? SEG_END : 0));
 }
 
+static const uint8_t *
+weights_from(const struct shard_item *doc, int32_t from)
+{
+	return doc->weight != NULL ? doc->weight + from : NULL;
+}
+
+/* Weights of n tokens that are to wait, from when some are 0. */
+static void
+keep_weights(struct packer *p, const uint8_t *weight, int32_t n)
+{
+	ptrdiff_t missing = p->tokens.n / 4 - n - p->weights.n;
+	char *to;
+
+	if (weight == NULL && p->weights.n == 0)
+		return;
+	if ((to = buf_room(&p->weights, missing + n)) == NULL)
+		return;
+	memset(to, 1, (size_t)(missing + n));
+	if (weight != NULL)
+		memcpy(to + missing, weight, (size_t)n);
+	p->weights.n += missing + n;
+}
+
 static int
 add_stream(struct packer *p, const struct shard_item *doc, struct err *err)
 {
@@ -267,7 +300,7 @@ add_stream(struct packer *p, const struct shard_item *doc, struct err *err)
 		int32_t room = p->o.row_len - p->used;
 		int32_t to = doc->n - from > room ? from + room : doc->n;
 
-		append(p, doc->token + from, to - from,
+		append(p, doc->token + from, weights_from(doc, from), to - from,
 		    bytes_until(doc->source_bytes, to, doc->n) -
 		    bytes_until(doc->source_bytes, from, doc->n), piece_flags(doc, from, to));
 		p->count.cut += from == 0 && to < doc->n;
@@ -286,7 +319,7 @@ add_best_fit(struct packer *p, const struct shard_item *doc, struct err *err)
 
 	p->count.cut += doc->n > len;
 	for (; doc->n - from >= len; from += len) {
-		append(p, doc->token + from, len,
+		append(p, doc->token + from, weights_from(doc, from), len,
 		    bytes_until(doc->source_bytes, from + len, doc->n) -
 		    bytes_until(doc->source_bytes, from, doc->n),
 		    piece_flags(doc, from, from + len));
@@ -300,7 +333,9 @@ add_best_fit(struct packer *p, const struct shard_item *doc, struct err *err)
 	last.flags = piece_flags(doc, from, doc->n);
 	buf_add(&p->tokens, (str){ (const char *)(doc->token + from), (ptrdiff_t)last.n * 4 });
 	buf_add(&p->pieces, (str){ (const char *)&last, sizeof(last) });
-	if (buf_ok(&p->tokens, err) != 0 || buf_ok(&p->pieces, err) != 0)
+	keep_weights(p, weights_from(doc, from), last.n);
+	if (buf_ok(&p->tokens, err) != 0 || buf_ok(&p->weights, err) != 0 ||
+	    buf_ok(&p->pieces, err) != 0)
 		return -1;
 	p->waiting++;
 	if (p->waiting < p->o.window && p->tokens.n / 4 < PACK_HELD)
@@ -342,6 +377,8 @@ packer_free(struct packer *p)
 	free(p->by_room);
 	buf_free(&p->pieces);
 	buf_free(&p->tokens);
+	buf_free(&p->weights);
+	free(p->weight);
 	buf_free(&p->rows);
 	buf_free(&p->start);
 	buf_free(&p->bytes);

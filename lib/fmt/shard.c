@@ -52,12 +52,12 @@ shard_create(struct out *out, const struct shard_info *info, str provenance, str
 	}
 	w->info = *info;
 	w->info.docs = w->info.rows = w->info.segments = 0;
-	w->info.tokens = w->info.source_bytes = 0;
+	w->info.tokens = w->info.source_bytes = w->info.masked = 0;
 	w->done = w->info;
 	w->chunks.out = out;
 	/* A block is at most its stated size and one item. */
 	w->b.first.limit = w->b.cuse.limit = w->b.srcb.limit = CHUNK_MAX;
-	w->b.segf.limit = w->b.toks.limit = CHUNK_MAX;
+	w->b.segf.limit = w->b.lwgt.limit = w->b.toks.limit = CHUNK_MAX;
 	if (shard_set_provenance(w, provenance, err) != 0 ||
 	    chunk_begin(&w->chunks, out, SHARD_KIND, SHARD_VERSION, SHARD_VERSION, err) != 0 ||
 	    chunk_put(&w->chunks, "info", NULL, (str){ (const char *)&head, sizeof(head) },
@@ -89,7 +89,7 @@ flush(struct shard_writer *w, struct err *err)
 	const struct shard_info *t = &w->info, *d = &w->done;
 	int64_t arg[4] = { w->items, w->segments, t->tokens - d->tokens,
 	    t->source_bytes - d->source_bytes };
-	int64_t docs[4] = { t->docs - d->docs };
+	int64_t docs[4] = { t->docs - d->docs }, masked[4] = { t->masked - d->masked };
 	struct shard_bufs *b = &w->b;
 	int32_t end = (int32_t)(w->segments + w->items);
 
@@ -99,7 +99,7 @@ flush(struct shard_writer *w, struct err *err)
 		buf_add(&b->first, (str){ (const char *)&end, sizeof(end) });
 	if (buf_ok(&b->first, err) != 0 || buf_ok(&b->cuse, err) != 0 ||
 	    buf_ok(&b->srcb, err) != 0 || buf_ok(&b->segf, err) != 0 ||
-	    buf_ok(&b->toks, err) != 0)
+	    buf_ok(&b->lwgt, err) != 0 || buf_ok(&b->toks, err) != 0)
 		return -1;
 	if (chunk_put(&w->chunks, t->packed ? "rows" : "lens", arg, buf_str(&b->first),
 	    err) != 0)
@@ -110,12 +110,15 @@ flush(struct shard_writer *w, struct err *err)
 		return -1;
 	if (t->packed && chunk_put(&w->chunks, "segf", docs, buf_str(&b->segf), err) != 0)
 		return -1;
+	if (b->lwgt.n > 0 && chunk_put(&w->chunks, "lwgt", masked, buf_str(&b->lwgt), err) != 0)
+		return -1;
 	if (chunk_put(&w->chunks, "toks", NULL, buf_str(&b->toks), err) != 0)
 		return -1;
 	buf_reset(&b->first);
 	buf_reset(&b->cuse);
 	buf_reset(&b->srcb);
 	buf_reset(&b->segf);
+	buf_reset(&b->lwgt);
 	buf_reset(&b->toks);
 	w->items = w->segments = 0;
 	w->done = *t;
@@ -142,6 +145,29 @@ put_tokens(struct shard_writer *w, const uint32_t *token, int32_t n, int32_t roo
 	memset(p + (ptrdiff_t)n * width, 0, (size_t)(room - n) * (size_t)width);
 	w->b.toks.n += (ptrdiff_t)room * width;
 	return 0;
+}
+
+/* Weights of the n tokens that were put last, with room for them; a block of ones has none. */
+static void
+put_weights(struct shard_writer *w, const uint8_t *weight, int32_t n, int32_t room)
+{
+	struct buf *b = &w->b.lwgt;
+	ptrdiff_t stored = w->b.toks.n / shard_width(&w->info), all;
+	int64_t masked = 0;
+	char *p;
+
+	for (int32_t i = 0; weight != NULL && i < n; i++)
+		masked += weight[i] == 0;
+	if (masked == 0 && b->n == 0)
+		return;
+	all = stored - b->n;
+	if ((p = buf_room(b, all)) == NULL)
+		return;
+	memset(p, 1, (size_t)all);
+	for (int32_t i = 0; weight != NULL && i < n; i++)
+		p[all - room + i] = weight[i] != 0;
+	b->n += all;
+	w->info.masked += masked;
 }
 
 static void
@@ -172,6 +198,7 @@ put_row(struct shard_writer *w, const struct shard_item *item, struct err *err)
 	}
 	if (put_tokens(w, item->token, item->n, w->info.row_len, err) != 0)
 		return -1;
+	put_weights(w, item->weight, item->n, w->info.row_len);
 	put_i32(&w->b.first, (int32_t)(w->segments + w->items));
 	for (int32_t i = 0; i < item->nseg; i++) {
 		uint8_t f = item->seg_flags == NULL ? SEG_WHOLE : item->seg_flags[i] & SEG_WHOLE;
@@ -196,6 +223,7 @@ put_document(struct shard_writer *w, const struct shard_item *item, struct err *
 		return err_set(err, ERR_ARG, "a document of negative size");
 	if (put_tokens(w, item->token, item->n, item->n, err) != 0)
 		return -1;
+	put_weights(w, item->weight, item->n, item->n);
 	put_i32(&w->b.first, item->n);
 	put_i64(&w->b.srcb, item->source_bytes);
 	w->segments++;

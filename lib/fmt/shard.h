@@ -42,6 +42,7 @@ struct shard_info {
 	 * and tokens leaves padding out.
 	 */
 	int64_t	 docs, rows, segments, tokens, source_bytes;
+	int64_t	 masked;	/* tokens that are not trained on */
 };
 
 /* ---- a stream of documents or rows, from a file or a pipe ---- */
@@ -51,6 +52,8 @@ struct shard_item {
 	const uint32_t *token;		/* n */
 	int32_t	 n;			/* without padding */
 	int64_t	 source_bytes;		/* of a document; of a row, the sum of its segments' */
+	/* Of each token: 0, it is seen and not trained on, or 1.  NULL: all are 1. */
+	const uint8_t *weight;
 	/*
 	 * nseg segments [start[i], start[i+1]), start[0] == 0, start[nseg] == n.
 	 * A document that is read has one; of one that is put these are ignored.

@@ -5,6 +5,7 @@
  *
  *	"lens"	i32[docs]		tokens of each
  *	"srcb"	i64[docs]		source bytes of each
+ *	"lwgt"	u8[tokens]		weights of tokens, 0 or 1; lacks where all are 1
  *	"toks"	u16 or u32[tokens]
  *
  * Rows:
@@ -13,10 +14,12 @@
  *	"cuse"	i32[segments + rows]	for each row, segment starts and the end
  *	"srcb"	i64[segments]		source bytes of each
  *	"segf"	u8[segments]		whether a document begins (1), ends (2) in it
+ *	"lwgt"	u8[rows * row_len]	as above; 1 where padding is
  *	"toks"	u16 or u32[rows * row_len]
  *
  * The first chunk's arguments are items, segments, tokens, source bytes;
- * segf's first is the number of documents that begin in the block.
+ * segf's first is the number of documents that begin in the block, lwgt's that of
+ * tokens with weight 0.
  */
 #ifndef FMT_SHARD_IMPL_H
 #define FMT_SHARD_IMPL_H
@@ -36,17 +39,18 @@ struct shard_head {
 
 struct shard_block {
 	int64_t		 at;		/* of its first chunk */
-	int64_t		 items, segments, docs, tokens, bytes;
+	int64_t		 items, segments, docs, tokens, bytes, masked;
 	const int32_t	*first;		/* lens or rows */
 	const int32_t	*cuse;		/* rows only */
 	const int64_t	*srcb;
 	const uint8_t	*segf;		/* rows only */
+	const uint8_t	*lwgt;		/* NULL: all are 1 */
 	const void	*toks;
 };
 
 /* How the payloads of a block are held when they are not mapped. */
 struct shard_bufs {
-	struct buf	first, cuse, srcb, segf, toks;
+	struct buf	first, cuse, srcb, segf, lwgt, toks;
 };
 
 /* A container's part of a stream, as it is read. */

@@ -25,7 +25,7 @@ open_next(struct shard_list *l, const char *name, struct err *err)
 	if (l->name == NULL) {
 		l->info = *shard_reader_info(l->r);
 		l->info.docs = l->info.rows = l->info.segments = 0;
-		l->info.tokens = l->info.source_bytes = 0;
+		l->info.tokens = l->info.source_bytes = l->info.masked = 0;
 	} else if (shard_same(&l->info, shard_reader_info(l->r), err) != 0) {
 		return err_wrap(err, "%s: differs from the first file", name);
 	}
@@ -68,6 +68,7 @@ close_one(struct shard_list *l, struct err *err)
 	l->info.rows += t->rows;
 	l->info.segments += t->segments;
 	l->info.tokens += t->tokens;
+	l->info.masked += t->masked;
 	l->info.source_bytes += t->source_bytes;
 	if (l->provenance != NULL)
 		rc = provenance_input(l->provenance, shard_reader_hash(l->r),

@@ -56,7 +56,8 @@ void shard_summary_json(const char *path, const struct shard_summary *s, struct 
 
 /*
  * Write the ids of the next n items to path (NULL: standard output), one item a
- * line, with spaces between; segments are apart by " | ".
+ * line, with spaces between; segments are apart by " | ".  Those that are not
+ * trained on have a minus before them.
  */
 int shard_list_print(struct shard_list *l, int64_t n, const char *path, struct err *err);
 

@@ -40,7 +40,6 @@ shard_widen(const struct shard_info *info, const void *from, int64_t n, uint32_t
 static const struct {
 	const char	id[5], *what;
 } reserved[] = {
-	{ "lwgt", "loss weights" },
 	{ "logp", "log-probabilities" },
 	{ "pair", "preference pairs" },
 	{ "rewd", "rewards" },
@@ -57,13 +56,15 @@ unknown(struct shard_stream *s, const struct chunk *c, struct err *err)
 	return chunk_unknown(&s->chunks, c, err);
 }
 
-/* What a chunk must be next: its id and length. */
+/* What a chunk must be next: its id and length; or it may be another, if that is not NULL. */
 static int
-need(struct shard_stream *s, struct chunk *c, const char *id, int64_t length, struct err *err)
+need_or(struct shard_stream *s, struct chunk *c, const char *other, const char *id,
+    int64_t length, struct err *err)
 {
 	int rc;
 
-	while ((rc = chunk_next(&s->chunks, c, err)) == 1 && memcmp(c->id, id, 4) != 0)
+	while ((rc = chunk_next(&s->chunks, c, err)) == 1 && memcmp(c->id, id, 4) != 0 &&
+	    (other == NULL || memcmp(c->id, other, 4) != 0))
 		if (unknown(s, c, err) != 0)
 			return -1;
 	if (rc < 0)
@@ -71,10 +72,16 @@ need(struct shard_stream *s, struct chunk *c, const char *id, int64_t length, st
 	if (rc == 0)
 		return err_set(err, ERR_FORMAT, "byte %lld: END where chunk '%s' must be",
 		    (long long)c->at, id);
-	if (c->length != length)
+	if (memcmp(c->id, id, 4) == 0 && c->length != length)
 		return err_set(err, ERR_FORMAT, "byte %lld: chunk '%s' has %lld bytes, not %lld",
 		    (long long)c->at, id, (long long)c->length, (long long)length);
 	return 0;
+}
+
+static int
+need(struct shard_stream *s, struct chunk *c, const char *id, int64_t length, struct err *err)
+{
+	return need_or(s, c, NULL, id, length, err);
 }
 
 static int
@@ -198,8 +205,14 @@ bad:
 static int
 block_check(const struct shard_info *info, const struct shard_block *b, struct err *err)
 {
-	int64_t tokens = 0, bytes = 0, docs = 0;
+	int64_t tokens = 0, bytes = 0, docs = 0, masked = 0;
+	int64_t weights = info->packed ? b->items * info->row_len : b->tokens;
 
+	for (int64_t i = 0; b->lwgt != NULL && i < weights; i++) {
+		if (b->lwgt[i] > 1)
+			goto bad;
+		masked += b->lwgt[i] == 0;
+	}
 	for (int64_t i = 0; i < b->segments; i++) {
 		if (b->srcb[i] < 0 || __builtin_add_overflow(bytes, b->srcb[i], &bytes))
 			goto bad;
@@ -226,11 +239,39 @@ block_check(const struct shard_info *info, const struct shard_block *b, struct e
 			tokens += b->first[i];
 		}
 	}
-	if (tokens == b->tokens && bytes == b->bytes && docs == b->docs)
+	if (tokens == b->tokens && bytes == b->bytes && docs == b->docs && masked == b->masked)
 		return 0;
 bad:
 	return err_set(err, ERR_FORMAT, "byte %lld: the boundaries in this block are wrong",
 	    (long long)b->at);
+}
+
+/* The weights, if there are any, and the tokens. */
+static int
+read_tokens(struct shard_stream *s, struct chunk *c, struct shard_bufs *bufs,
+    struct shard_block *b, struct err *err)
+{
+	const struct shard_info *info = &s->info;
+	int64_t stored = info->packed ? b->items * info->row_len : b->tokens;
+	int64_t bytes = stored * shard_width(info);
+	const void *p;
+
+	if (need_or(s, c, "lwgt", "toks", bytes, err) != 0)
+		return -1;
+	if (memcmp(c->id, "lwgt", 4) == 0) {
+		b->masked = c->arg[0];
+		if (c->length != stored || b->masked < 0 || b->masked > b->tokens)
+			return err_set(err, ERR_FORMAT, "byte %lld: impossible counts in 'lwgt'",
+			    (long long)c->at);
+		if (take(s, c, &bufs->lwgt, &p, err) != 0 ||
+		    need(s, c, "toks", bytes, err) != 0)
+			return -1;
+		b->lwgt = p;
+	}
+	if (take(s, c, &bufs->toks, &p, err) != 0)
+		return -1;
+	b->toks = p;
+	return 0;
 }
 
 /* The chunks of a block after its first, whose header is c. */
@@ -239,7 +280,7 @@ read_block(struct shard_stream *s, struct chunk *c, struct shard_bufs *bufs,
     struct shard_block *b, struct err *err)
 {
 	const struct shard_info *info = &s->info;
-	int64_t stored, items;
+	int64_t items;
 	const void *p;
 
 	if (block_counts(info, c, b, err) != 0)
@@ -272,11 +313,8 @@ read_block(struct shard_stream *s, struct chunk *c, struct shard_bufs *bufs,
 			return -1;
 		b->segf = p;
 	}
-	stored = info->packed ? b->items * info->row_len : b->tokens;
-	if (need(s, c, "toks", stored * shard_width(info), err) != 0 ||
-	    take(s, c, &bufs->toks, &p, err) != 0)
+	if (read_tokens(s, c, bufs, b, err) != 0)
 		return -1;
-	b->toks = p;
 	return s->chunks.in != NULL ? block_check(info, b, err) : 0;
 }
 
@@ -287,6 +325,7 @@ add_totals(struct shard_info *t, const struct shard_block *b, struct err *err)
 	t->rows += t->packed ? b->items : 0;
 	t->segments += b->segments;
 	t->tokens += b->tokens;
+	t->masked += b->masked;
 	if (__builtin_add_overflow(t->source_bytes, b->bytes, &t->source_bytes))
 		return err_set(err, ERR_FORMAT, "byte %lld: impossible source bytes",
 		    (long long)b->at);
@@ -374,6 +413,7 @@ shard_bufs_free(struct shard_bufs *b)
 	buf_free(&b->cuse);
 	buf_free(&b->srcb);
 	buf_free(&b->segf);
+	buf_free(&b->lwgt);
 	buf_free(&b->toks);
 }
 
@@ -408,6 +448,7 @@ shard_block_row(const struct shard_info *info, const struct shard_block *b, int6
 		return err_wrap(err, "row %lld of the block at byte %lld", (long long)i,
 		    (long long)b->at);
 	*item = (struct shard_item){ .token = token, .n = cu[nseg], .source_bytes = bytes,
+	    .weight = b->lwgt != NULL ? b->lwgt + i * info->row_len : NULL,
 	    .start = cu, .seg_bytes = src, .seg_flags = b->segf + (from - i),
 	    .nseg = (int32_t)nseg };
 	return 0;
@@ -445,7 +486,7 @@ shard_open_in(struct in *in, struct err *err)
 	}
 	r->info = r->s.info;
 	r->info.docs = r->info.rows = r->info.segments = -1;
-	r->info.tokens = r->info.source_bytes = -1;
+	r->info.tokens = r->info.source_bytes = r->info.masked = -1;
 	return r;
 }
 
@@ -493,8 +534,9 @@ next_document(struct shard_reader *r, struct shard_item *item, struct err *err)
 		    (long long)r->i, (long long)b->at);
 	r->start[1] = n;
 	*item = (struct shard_item){ .token = (const uint32_t *)(void *)to, .n = n,
-	    .source_bytes = b->srcb[r->i], .start = r->start, .seg_bytes = b->srcb + r->i,
-	    .seg_flags = &r->flags, .nseg = 1 };
+	    .source_bytes = b->srcb[r->i],
+	    .weight = b->lwgt != NULL ? b->lwgt + r->tok : NULL, .start = r->start,
+	    .seg_bytes = b->srcb + r->i, .seg_flags = &r->flags, .nseg = 1 };
 	r->tok += n;
 	r->i++;
 	return 1;

@@ -89,6 +89,8 @@ shard_summary_text(const char *path, const struct shard_summary *s, struct buf *
 		buf_fmt(b, "  documents     %" PRId64 "\n", t->docs);
 	buf_fmt(b, "  tokens        %" PRId64 " of %d bits\n", t->tokens,
 	    t->vocab <= 65536 ? 16 : 32);
+	if (t->masked > 0)
+		buf_fmt(b, "  trained on    %" PRId64 " of them\n", t->tokens - t->masked);
 	buf_fmt(b, "  source bytes  %" PRId64, t->source_bytes);
 	if (t->tokens > 0)
 		buf_fmt(b, " (%.3f a token)", (double)t->source_bytes / (double)t->tokens);
@@ -121,6 +123,7 @@ shard_summary_json(const char *path, const struct shard_summary *s, struct buf *
 	json_object_set_new(o, "documents", json_integer(t->docs));
 	json_object_set_new(o, "segments", json_integer(t->segments));
 	json_object_set_new(o, "tokens", json_integer(t->tokens));
+	json_object_set_new(o, "trained", json_integer(t->tokens - t->masked));
 	json_object_set_new(o, "source_bytes", json_integer(t->source_bytes));
 	json_object_set_new(o, "vocab", json_integer(t->vocab));
 	json_object_set_new(o, "eos", t->eos < 0 ? json_null() : json_integer(t->eos));
@@ -143,7 +146,8 @@ item_ids(const struct shard_item *item, struct buf *b)
 	buf_reset(b);
 	for (int32_t s = 0; s < item->nseg; s++)
 		for (int32_t i = item->start[s]; i < item->start[s + 1]; i++)
-			buf_fmt(b, "%s%" PRIu32, i == 0 ? "" : i == item->start[s] ? " | " : " ",
+			buf_fmt(b, "%s%s%" PRIu32, i == 0 ? "" : i == item->start[s] ? " | " :
+			    " ", item->weight != NULL && item->weight[i] == 0 ? "-" : "",
 			    item->token[i]);
 	buf_byte(b, '\n');
 }

@@ -10,10 +10,9 @@
 #include "token/tokenizer.h"
 
 /*
- * Append what the template makes of the messages (an array of objects with role
- * and content) and of the beginning of an answer.  Special tokens are those of
- * the template: in the messages they are text, so that nobody can speak in
- * another's name.
+ * Replace ids by what the template makes of the messages (an array of objects with
+ * role and content) and of the beginning of an answer, as chat_encode() does.  The
+ * time is UTC.
  */
 int chat_prompt(const struct template *t, const struct tokenizer *tok, const json_t *messages,
     struct ids *ids, struct err *err);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "token/cache.h"
+#include "token/template.h"
 #include "token/tokenizer_impl.h"
 #include "token/uclass.h"
 
@@ -15,6 +16,8 @@ struct encoder {
 	struct buf	 prefixed;	/* text with a space before it */
 	struct cache	*cache;
 	const char	*begin;		/* of the text, where it still is that */
+	struct encode_parts *parts;	/* of encode_parts(), or NULL */
+	str		 piece;		/* of it, between tokens that stand in it */
 };
 
 void
@@ -229,6 +232,56 @@ accept(const struct encoder *e, int32_t id, str text, const char *from, const ch
 	return true;
 }
 
+/* Has [start, start + n) of the text a byte that was said? */
+static bool
+was_said(const struct encode_parts *p, ptrdiff_t start, ptrdiff_t n)
+{
+	ptrdiff_t lo = 0, hi = p->nsaid;
+
+	while (lo < hi) {
+		ptrdiff_t mid = lo + (hi - lo) / 2;
+
+		if (p->said[mid].end <= start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < p->nsaid && p->said[lo].start < start + n;
+}
+
+/* Is p in the text, not in a normalized copy of a piece? */
+static bool
+in_text(const struct encode_parts *parts, const char *p)
+{
+	return (uintptr_t)p - (uintptr_t)parts->text.p < (uintptr_t)parts->text.n;
+}
+
+/* A special token at [start, stop): is it one, or text? */
+static bool
+is_special(const struct encoder *e, const char *start, const char *stop, int flags)
+{
+	const struct encode_parts *p = e->parts;
+
+	if ((flags & ENCODE_SPECIAL) == 0 || p == NULL)
+		return (flags & ENCODE_SPECIAL) != 0;
+	if (in_text(p, start))
+		return !was_said(p, start - p->text.p, stop - start);
+	/* Which bytes of the piece it was made of is not known: of none that was said. */
+	return !was_said(p, e->piece.p - p->text.p, e->piece.n);
+}
+
+/* Text is cut at p, before the id that comes next. */
+static void
+add_cut(struct encoder *e, const char *p, const struct ids *ids)
+{
+	struct encode_cut cut = { .id = ids->n };
+
+	if (e->parts == NULL || !in_text(e->parts, p))
+		return;
+	cut.at = p - e->parts->text.p;
+	buf_add(&e->parts->cuts, (str){ (const char *)&cut, sizeof(cut) });
+}
+
 /* Cut text at the tokens of one set and encode what is between by rest(). */
 static int
 encode_around(struct encoder *e, const struct added *set, str text, int flags, struct ids *ids,
@@ -239,7 +292,7 @@ encode_around(struct encoder *e, const struct added *set, str text, int flags, s
 
 	while ((id = added_find(set, at, end, &start, &stop)) >= 0) {
 		at = stop;
-		if ((e->t->kind[id] & TOKEN_SPECIAL) != 0 && (flags & ENCODE_SPECIAL) == 0)
+		if ((e->t->kind[id] & TOKEN_SPECIAL) != 0 && !is_special(e, start, stop, flags))
 			continue;
 		if (start < from || !accept(e, id, text, from, &start, &stop))
 			continue;
@@ -247,7 +300,9 @@ encode_around(struct encoder *e, const struct added *set, str text, int flags, s
 			return -1;
 		if (ids_room(ids, 1, err) < 0)
 			return -1;
+		add_cut(e, start, ids);
 		ids->id[ids->n++] = id;
+		add_cut(e, stop, ids);
 		from = at = stop;
 	}
 	return from < end ? rest(e, (str){ from, end - from }, flags, ids, err) : 0;
@@ -282,6 +337,7 @@ rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *er
 {
 	const struct tokenizer *t = e->t;
 
+	e->piece = text;
 	if (t->charsmap.on) {
 		bool first = text.p == e->begin;
 
@@ -325,4 +381,25 @@ encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
 	if (t->raw.nodes > 0 && (t->plain_raw || (flags & ENCODE_SPECIAL) != 0))
 		return encode_around(e, &t->raw, text, flags, ids, rest_raw, err);
 	return rest_raw(e, text, flags, ids, err);
+}
+
+int
+encode_parts(struct encoder *e, struct encode_parts *parts, struct ids *ids, struct err *err)
+{
+	int ret;
+
+	e->parts = parts;
+	buf_reset(&parts->cuts);
+	add_cut(e, parts->text.p, ids);
+	ret = encode(e, parts->text, ENCODE_SPECIAL, ids, err);
+	e->parts = NULL;
+	return ret < 0 ? -1 : buf_ok(&parts->cuts, err);
+}
+
+int
+encode_piece(struct encoder *e, const struct encode_parts *parts, ptrdiff_t start, ptrdiff_t end,
+    struct ids *ids, struct err *err)
+{
+	e->begin = parts->text.p;
+	return rest_raw(e, (str){ parts->text.p + start, end - start }, 0, ids, err);
 }

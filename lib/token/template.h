@@ -87,6 +87,9 @@ int template_render(const struct template *t, const struct template_input *in, s
 /* Does it mark what the assistant says? */
 bool template_marks(const struct template *t);
 
+/* A hash of its source. */
+uint64_t template_fingerprint(const struct template *t);
+
 /*
  * As template_render(), for templates that do not mark answers too: what each message
  * of the assistant adds to the prompt for it, without white space at its end.  It is

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "token/template_run_impl.h"
 
@@ -389,6 +390,7 @@ template_parse(str source, struct err *err)
 		if ((p.tok = tpl_lex(p.a, source, err)) != NULL &&
 		    statements(&p, &t->body, NULL) == 0) {
 			t->marks = p.marks;
+			t->hash = hash64(source);
 			return t;
 		}
 	}
@@ -411,4 +413,10 @@ bool
 template_marks(const struct template *t)
 {
 	return t->marks;
+}
+
+uint64_t
+template_fingerprint(const struct template *t)
+{
+	return t->hash;
 }

@@ -20,6 +20,7 @@
 #include "base/str.h"
 
 struct tokenizer;
+struct template_span;
 
 #define TOKENIZER_FILE_MAX	((ptrdiff_t)256 << 20)	/* bytes of tokenizer.json */
 
@@ -72,6 +73,29 @@ void encoder_free(struct encoder *e);
  * ERR_FORMAT when text is not UTF-8 or a byte of it has no token.
  */
 int encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err);
+
+/*
+ * A text of which others said some parts: special tokens are found where no byte of
+ * them was said, and are text elsewhere.  Of special tokens that are looked for in
+ * normalized text, which is rare, no byte of all that is around may be.
+ */
+struct encode_parts {
+	str		 text;		/* UTF-8 */
+	const struct template_span *said;	/* nsaid, in order (template.h) */
+	ptrdiff_t	 nsaid;
+	struct buf	 cuts;		/* out: struct encode_cut, in order; the caller's to free */
+};
+
+/* What is from byte at on is ids from id on; at the start, and around tokens as they stand. */
+struct encode_cut {
+	ptrdiff_t	at;
+	int64_t		id;
+};
+int encode_parts(struct encoder *e, struct encode_parts *parts, struct ids *ids, struct err *err);
+
+/* As encode(), for text from a cut on, which ends before the next. */
+int encode_piece(struct encoder *e, const struct encode_parts *parts, ptrdiff_t start,
+    ptrdiff_t end, struct ids *ids, struct err *err);
 
 /*
  * Decode a stream of ids without ever splitting a character: bytes of an

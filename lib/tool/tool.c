@@ -271,6 +271,15 @@ tool_given(const char *long_name)
 	return false;
 }
 
+int
+tool_choice(const char *given, const char *const *name, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (given == NULL || strcmp(given, name[i]) == 0)
+			return i;
+	return -1;
+}
+
 const char *
 tool_arg(const char *long_name)
 {

@@ -63,6 +63,9 @@ bool tool_given(const char *long_name);
 /* Its argument as it was given last, or NULL. */
 const char *tool_arg(const char *long_name);
 
+/* The index of what was given among n names; 0 for NULL, -1 for another. */
+int tool_choice(const char *given, const char *const *name, int n);
+
 /* Say "name: message" on stderr, control characters replaced. */
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void tool_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

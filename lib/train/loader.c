@@ -79,6 +79,7 @@ add_shard(struct loader *l, const char *path, struct err *err)
 	l->info.tokens += info->tokens;
 	l->info.docs += info->docs;
 	l->info.source_bytes += info->source_bytes;
+	l->info.masked += info->masked;
 	return 0;
 }
 
@@ -211,10 +212,13 @@ add_row(struct loader *l, int shard, int64_t row, struct batch *b, struct err *e
 			return err_set(err, ERR_LIMIT, "a batch has more tokens than planned");
 		for (int32_t i = from; i < to; i++) {
 			b->token[b->tokens] = (int32_t)l->row[i];
-			b->target[b->tokens] = i + 1 < to ? (int32_t)l->row[i + 1] : -1;
+			bool none = i + 1 == to ||
+			    (item.weight != NULL && item.weight[i + 1] == 0);
+
+			b->target[b->tokens] = none ? -1 : (int32_t)l->row[i + 1];
+			b->targets += !none;
 			b->tokens++;
 		}
-		b->targets += to - from - 1;
 		b->seqs++;
 		b->cu_seqlens[b->seqs] = (int32_t)b->tokens;
 		b->source_bytes += item.seg_bytes[s];

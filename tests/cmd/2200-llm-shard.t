@@ -37,7 +37,7 @@ rows.shard:
 END
 exits 0 'info as JSON from a pipe' sh -c 'llm-shard -F json <"$1"' sh "$good/joined.shard"
 prints 'with totals of all parts' <<'END'
-{"file":"-","kind":"documents","documents":4,"segments":4,"tokens":14,"source_bytes":10,"vocab":256,"eos":0,"tokenizer":"00000000000000991122334455667788","provenance":{"tool":"golden"}}
+{"file":"-","kind":"documents","documents":4,"segments":4,"tokens":14,"trained":14,"source_bytes":10,"vocab":256,"eos":0,"tokenizer":"00000000000000991122334455667788","provenance":{"tool":"golden"}}
 END
 
 exits 0 'head' llm-shard -t head -n 2 "$good/wide.shard"

@@ -57,8 +57,9 @@ def width(vocab):
     return "u2" if vocab <= 65536 else "u4"
 
 
-def documents(docs, vocab, blocks=1, provenance=b'{"tool":"golden"}', eos=0, info_id="info"):
-    """docs: list of (tokens, source_bytes)."""
+def documents(docs, vocab, blocks=1, provenance=b'{"tool":"golden"}', eos=0, info_id="info",
+              weights=None):
+    """docs: list of (tokens, source_bytes).  weights: of all tokens of one block."""
     c = Container().put(info_id, info(vocab, eos=eos, tokenizer=(0x1122334455667788, 0x99)))
     for part in np.array_split(np.arange(len(docs)), blocks) if docs else []:
         d = [docs[i] for i in part]
@@ -66,6 +67,8 @@ def documents(docs, vocab, blocks=1, provenance=b'{"tool":"golden"}', eos=0, inf
         c.put("lens", array("i4", [len(t) for t, _ in d]),
               [len(d), len(d), len(tokens), sum(b for _, b in d)])
         c.put("srcb", array("i8", [b for _, b in d]))
+        if weights is not None:
+            c.put("lwgt", array("u1", weights), [weights.count(0)])
         c.put("toks", array(width(vocab), tokens))
     if provenance:
         c.put("PROV", provenance)
@@ -74,7 +77,7 @@ def documents(docs, vocab, blocks=1, provenance=b'{"tool":"golden"}', eos=0, inf
     return c
 
 
-def rows(rows_, vocab, row_len, eos=0):
+def rows(rows_, vocab, row_len, eos=0, weights=None):
     """rows_: list of rows, each a list of (tokens, source_bytes, flags)."""
     at, cuse, srcb, segf, toks = [0], [], [], [], []
     for row in rows_:
@@ -94,6 +97,8 @@ def rows(rows_, vocab, row_len, eos=0):
     c.put("cuse", array("i4", cuse))
     c.put("srcb", array("i8", srcb))
     c.put("segf", array("u1", segf), [sum(f & 1 for f in segf)])
+    if weights is not None:
+        c.put("lwgt", array("u1", weights), [weights.count(0)])
     c.put("toks", array(width(vocab), toks))
     c.put("sums", array("i8", [sum(f & 1 for f in segf), len(rows_), len(srcb), n, sum(srcb)]))
     return c
@@ -117,6 +122,8 @@ write("good/wide.shard", documents(wide, 100000).end())
 write("good/empty.shard", documents([], 256).end())
 write("good/rows.shard", rows(packed, 256, 8).end())
 write("good/joined.shard", documents(tiny, 256).end() * 2)
+write("good/weights.shard", documents(tiny, 256, weights=[0, 0, 1, 0, 1, 1, 1]).end())
+write("good/weights-rows.shard", rows(packed, 256, 8, weights=[0] * 7 + [1] * 25).end())
 write("good/later.shard", documents(tiny, 256).put("XTRA", b"from a later version").end())
 
 good = documents(tiny, 256).end()
@@ -128,6 +135,9 @@ write("bad/tail.shard", good + b"\0" * 64)
 write("bad/flip.shard", good[:400] + bytes([good[400] ^ 1]) + good[401:])
 write("bad/unknown.shard", documents(tiny, 256).put("xtra", b"").end())
 write("bad/weights.shard", documents(tiny, 256).put("lwgt", b"\1\2").end())
+write("bad/weights-value.shard", documents(tiny, 256, weights=[0, 0, 2, 0, 1, 1, 1]).end())
+write("bad/weights-few.shard", documents(tiny, 256, weights=[0, 0, 1]).end())
+write("bad/weights-end.shard", documents(tiny, 256).put("lwgt", b"\1" * 7).end())
 write("bad/pairs.shard", documents(tiny, 256).put("pair", b"\1\2").end())
 write("bad/flags.shard", documents(tiny, 256).put("sums", b"", flags=1).end())
 write("bad/mixed.shard", documents(tiny, 256).end() + documents(tiny, 257).end())

@@ -216,6 +216,82 @@ packed(int64_t rows, int32_t row_len)
 	shard_close(r);
 }
 
+/* Document or row i of n tokens: whether it has weights, and its token k's. */
+static bool
+weighted(int64_t i)
+{
+	return i % 5 == 3;
+}
+
+static uint8_t
+weight_of(int64_t i, int32_t k)
+{
+	return !weighted(i) || (i + k) % 3 != 0;
+}
+
+static int64_t
+write_weights(const char *name, bool rows, int64_t n, struct err *e)
+{
+	struct shard_info info = { .packed = rows, .row_len = 40, .vocab = 300, .eos = -1 };
+	struct shard_writer *w = shard_create(out_open(name, (struct codec_spec){ 0 }, e), &info,
+	    (str){ NULL, 0 }, e);
+	uint32_t token[40] = { 0 };
+	uint8_t weight[40];
+	int64_t masked = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		int32_t len = (int32_t)(i % 41), start[2] = { 0, len };
+		struct shard_item item = { .token = token, .n = len, .start = start, .nseg = 1,
+		    .seg_bytes = &(int64_t){ 3 }, .weight = weighted(i) ? weight : NULL };
+
+		for (int32_t k = 0; k < len; k++) {
+			weight[k] = weight_of(i, k);
+			masked += weight[k] == 0;
+		}
+		if (shard_put(w, &item, e) != 0)
+			return -1;
+	}
+	return shard_finish(w, e) == 0 ? masked : -1;
+}
+
+static bool
+same_weights(const struct shard_item *item, int64_t i)
+{
+	for (int32_t k = 0; k < item->n; k++)
+		if ((item->weight != NULL ? item->weight[k] : 1) != weight_of(i, k))
+			return false;
+	return item->n == i % 41;
+}
+
+/* Weights are there as they were put, in some blocks and not in others. */
+static void
+weights(bool rows)
+{
+	const int64_t n = 120000;
+	struct err e = { 0 };
+	int64_t masked = write_weights(path, rows, n, &e);
+	struct shard_reader *r = shard_open(path, &e);
+	struct shard_map *m = shard_map_open(path, &e);
+	struct shard_item item;
+	uint32_t token[40];
+	bool same = true;
+
+	for (int64_t i = 0; i < n; i++) {
+		same &= shard_next(r, &item, &e) == 1 && same_weights(&item, i);
+		if (rows && i % 7 == 0)
+			same &= shard_map_row(m, i, token, &item, &e) == 0 && same_weights(&item, i);
+	}
+	ok(same && shard_next(r, &item, &e) == 0, rows ? "weights of rows" : "weights of documents");
+	ok(masked > 0 && shard_reader_info(r)->masked == masked &&
+	    shard_map_info(m)->masked == masked, "and how many are 0");
+	shard_close(r);
+	shard_map_close(m);
+	ok(write_weights(path, rows, 3, &e) == 0 && shard_verify(path, NULL, &e) == 0 &&
+	    (r = shard_open(path, &e)) != NULL && shard_next(r, &item, &e) == 1 &&
+	    item.weight == NULL, "none are written where all are 1");
+	shard_close(r);
+}
+
 /* cat a b: one stream, aligned in a mapping. */
 static void
 concatenated(void)
@@ -346,8 +422,8 @@ strangers(void)
 	    "an unknown upper-case chunk is skipped");
 	ok(verify_mem(by_hand("xtra", NULL, S("later"), &b), &e) == -1 &&
 	    strstr(e.msg, "'xtra'") != NULL, "one in lower case is refused by name");
-	ok(verify_mem(by_hand("lwgt", NULL, S("later"), &b), &e) == -1 &&
-	    strstr(e.msg, "loss weights") != NULL, "a reserved one says what it is");
+	ok(verify_mem(by_hand("logp", NULL, S("later"), &b), &e) == -1 &&
+	    strstr(e.msg, "log-probabilities") != NULL, "a reserved one says what it is");
 	for (size_t i = 0; i < sizeof(huge) / sizeof(*huge); i++)
 		ok(verify_mem(by_hand("lens", huge[i], S("\1\0\0\0"), &b), &e) == -1,
 		    "impossible counts");
@@ -387,6 +463,8 @@ main(void)
 	documents(30000, 65537, 200, "u32 documents are written, in several blocks");
 	packed(1, 24);
 	packed(100000, 24);
+	weights(false);
+	weights(true);
 	concatenated();
 	damage(false);
 	damage(true);

@@ -245,6 +245,35 @@ test_loader(void)
 	ok(loader_open(paths, 2, &o, &err) == NULL, "a negative weight is refused");
 }
 
+/* A token that is not trained on is seen, and is nobody's target. */
+static void
+test_weights(void)
+{
+	struct shard_info info = { .packed = true, .row_len = 8, .vocab = 9, .eos = -1 };
+	const struct shard_item item = { .token = (const uint32_t[]){ 1, 2, 3, 4, 5, 6, 7 }, .n = 7,
+	    .start = (const int32_t[]){ 0, 4, 7 }, .seg_bytes = (const int64_t[]){ 1, 1 }, .nseg = 2,
+	    .weight = (const uint8_t[]){ 1, 0, 1, 0, 1, 1, 0 } };
+	static const int32_t want[] = { -1, 3, -1, -1, 6, -1, -1 };
+	struct err err;
+	char file[80], *paths[] = { file };
+	struct shard_writer *w;
+	struct loader *l;
+	struct batch b;
+
+	snprintf(file, sizeof(file), "%s/weights.shard", dir);
+	w = shard_create(out_open(file, (struct codec_spec){ 0 }, &err), &info,
+	    (str){ NULL, 0 }, &err);
+	if (shard_put(w, &item, &err) < 0 || shard_finish(w, &err) < 0 ||
+	    batch_init(&b, 8, &err) < 0)
+		abort();
+	l = loader_open(paths, 1, &(struct loader_options){ 0 }, &err);
+	ok(l != NULL && loader_rows(l, 0, 1, &b, &err) == 0 && b.tokens == 7 && b.targets == 2 &&
+	    memcmp(b.target, want, sizeof(want)) == 0, "what is not trained on is no target");
+	batch_free(&b);
+	loader_close(l);
+	unlink(file);
+}
+
 static void
 test_training(void)
 {
@@ -773,6 +802,7 @@ main(void)
 	}
 	test_schedule();
 	test_loader();
+	test_weights();
 	test_training();
 	test_types();
 	test_no_malloc(DTYPE_F32, 0);
