@@ -47,8 +47,8 @@ static const struct opt opts[] = {
 	{ .letter = 'm', .name = "model", .type = OPT_STR, .at = AT(model), .arg = "path",
 	  .help = "directory with tokenizer.json, or that file" },
 	{ .letter = 'F', .name = "format", .type = OPT_STR, .at = AT(format_name),
-	  .arg = "format", .help = "write a shard; nanogpt, llmc or megatron: files of these; "
-	  "ids, count or mask: a line a document (shard)" },
+	  .arg = "format", .help = "shard, nanogpt, llmc, megatron, or a line a document: "
+	  "ids, count, mask (shard)" },
 	{ .name = "bos", .type = OPT_STR, .at = AT(bos_name), .arg = "auto|yes|no",
 	  .help = "begin documents with the begin-of-text token (auto)" },
 	{ .name = "eos", .type = OPT_STR, .at = AT(eos_name), .arg = "auto|yes|no",
@@ -57,6 +57,7 @@ static const struct opt opts[] = {
 	{ .name = "no-provenance", .type = OPT_FLAG, .at = AT(no_provenance),
 	  .help = "do not write into the shard what it was made by and from" },
 	FILTER_INPUT_OPTIONS(struct tokenize, io),
+	FILTER_TEXT_OPTIONS(struct tokenize, io),
 	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = AT(io.output), .arg = "path",
 	  .help = "write to this file, or each input to its own in dir/" },
 	{ .letter = 'z', .name = "compress", .type = OPT_STR, .at = AT(io.codec),
@@ -194,6 +195,7 @@ describe(struct tokenize *t, struct err *err)
 	json_object_set_new(options, "bos", json_boolean(t->add_bos));
 	json_object_set_new(options, "eos", json_boolean(t->add_eos));
 	chats_note(&t->chats, options);
+	filter_note(&t->io, options);
 	return 0;
 }
 
@@ -201,10 +203,9 @@ static int
 begin(void *ctx, const char *path, struct codec_spec codec, struct err *err)
 {
 	struct tokenize *t = ctx;
-	struct shard_info info = {
-		.vocab = tokenizer_vocab(t->tokenizer), .eos = tokenizer_eos(t->tokenizer),
-		.tokenizer = tokenizer_fingerprint(t->tokenizer), .tokens = -1,
-	};
+	struct shard_info info = { .vocab = tokenizer_vocab(t->tokenizer), .tokens = -1,
+		.eos = tokenizer_eos(t->tokenizer),
+		.tokenizer = tokenizer_fingerprint(t->tokenizer) };
 
 	if (makes_lines(t)) {
 		t->out = out_open(path, codec, err);
@@ -272,11 +273,9 @@ choose_format(struct tokenize *t)
 		t->kind = foreign_of(t->format_name);
 		if (t->kind == FOREIGN_NONE)
 			tool_usage("--format %s: not shard, nanogpt, llmc, megatron, ids, count "
-			    "or mask",
-			    t->format_name);
+			    "or mask", t->format_name);
 		if (t->kind != FOREIGN_NANOGPT && t->io.output == NULL)
-			tool_usage("--format %s: the number of tokens is known at the end, so it "
-			    "needs a file: -o path", t->format_name);
+			tool_usage("--format %s needs a file: -o path", t->format_name);
 		if (t->io.codec != NULL)
 			tool_usage("--format %s is not compressed", t->format_name);
 	}
@@ -299,6 +298,8 @@ main(int argc, char **argv)
 
 	if (t.model == NULL)
 		tool_usage("which tokenizer?  -m path");
+	if (t.chats.on && (t.io.text || t.io.separator != NULL))
+		tool_usage("--chat: a text has no messages, so no --text");
 	choose_format(&t);
 	if ((t.tokenizer = model_tokenizer(t.model, &err)) == NULL)
 		tool_fail(NULL, &err);

@@ -48,6 +48,7 @@ make_samples () {
 	  echo '</body></html>'; } >pages/one.html
 	rm paragraphs
 	prose 8 20 >pages/two.txt
+	prose 6 20 | sed 's/$/<|endoftext|>/' >stories.txt
 	prose 9 300 | awk '{ printf "{\"id\":\"doc-%d\",\"text\":\"%s\",\"source\":\"made\"}\n", NR, $0 }' \
 	    >corpus.jsonl
 

@@ -5,78 +5,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "base/json_simd.h"
+#include "text/records_impl.h"
 
-#define BATCH	((ptrdiff_t)256 << 10)		/* fits a core's own cache */
 #define SCRATCH	((ptrdiff_t)4 << 30)		/* address space of a batch's arena */
-#define NKEYS	64
-#define TOO_LONG "a record of more than %td bytes"
-
-/* What became of one line. */
-struct entry {
-	str		 raw;		/* in the batch, with its newline if it has one */
-	str		 line;		/* the object in it */
-	str		 text;
-	ptrdiff_t	 made;		/* where the changed line is in batch.made */
-	ptrdiff_t	 made_n;	/* 0: unchanged */
-	ptrdiff_t	 member;	/* first of its members in batch.member */
-	int64_t		 row;		/* line in the batch, from 0 */
-	int64_t		 text_out;	/* bytes of its text as written */
-	uint64_t	 tag[2];
-	int		 verdict;
-	enum err_code	 code;		/* of a bad one, and its message in batch.why */
-	ptrdiff_t	 why;
-};
-
-/* A piece of one file, whole lines: what goes through the pipeline. */
-struct batch {
-	struct buf	 in;
-	struct buf	 text;		/* unescaped texts that order() and sink() see */
-	struct buf	 made;		/* changed lines */
-	struct buf	 why;		/* messages, each with its NUL */
-	struct entry	*entry;
-	ptrdiff_t	 n, cap;
-	struct buf	 member;	/* struct json_member of all entries */
-	struct arena	 scratch;
-	const char	*file;
-	int64_t		 line;		/* number of its first line */
-	int64_t		 done;		/* bytes of input up to its end, for progress */
-	bool		 too_long;	/* stands for one line that was passed over */
-};
-
-/* What a thread has for itself. */
-struct member {
-	_Alignas(64) struct buf text;
-	struct buf	 edits;
-	struct json_member found[NKEYS];
-	void		*state;
-};
-
-struct run {
-	const struct records_job *job;
-	const struct records_io *io;
-	struct records_count *count;
-	char *const	*file;
-	int		 nfiles, at;
-	str		 key[NKEYS];	/* the field first when there is one */
-	int		 nkeys;
-	bool		 later;		/* order() or sink() will look at records */
-	struct member	*member;
-	int		 nmembers;
-
-	struct in	*in;		/* the reader's */
-	const char	*name;
-	int64_t		 line;
-	int64_t		 before;	/* bytes of the files before this one */
-	int64_t		 total;
-	struct buf	 carry;		/* the start of a line whose end was not read */
-
-	struct out	*out;		/* the writer's */
-	const char	*path;
-	int		 part;
-	int64_t		 part_bytes;
-	struct buf	 edits, spliced;
-};
 
 static int
 set_value(struct record *r, str key, ptrdiff_t at, struct err *err)
@@ -118,118 +49,10 @@ record_set_raw(struct record *r, str key, str json, struct err *err)
 	return set_value(r, key, at, err);
 }
 
-/* ---- reading ---- */
-
-static int
-open_next(struct run *run, struct err *err)
-{
-	const char *path = run->file[run->at++];
-
-	run->name = strcmp(path, "-") == 0 ? "stdin" : path;
-	run->line = 1;
-	run->in = in_open(path, err);
-	return run->in == NULL ? err_wrap(err, "%s", run->name) : 0;
-}
-
-static void
-close_input(struct run *run)
-{
-	if (run->in != NULL) {
-		run->before += in_pos(run->in);
-		in_close(run->in);
-	}
-	run->in = NULL;
-}
-
-/* The line is longer than a record may be: read on to its end. */
-static int
-pass_over(struct run *run, struct batch *b, struct err *err)
-{
-	ptrdiff_t got;
-	char *nl = NULL;
-
-	if (!run->io->keep_going)
-		return err_set(err, ERR_LIMIT, "%s:%lld: " TOO_LONG, run->name,
-		    (long long)run->line, RECORDS_MAX);
-	while (nl == NULL) {
-		if ((got = in_read(run->in, b->in.p, BATCH, err)) < 0)
-			return err_wrap(err, "%s", run->name);
-		if (got == 0)
-			break;
-		nl = memchr(b->in.p, '\n', (size_t)got);
-		if (nl != NULL)
-			buf_add(&run->carry, (str){ nl + 1, b->in.p + got - (nl + 1) });
-	}
-	b->in.n = 0;
-	b->too_long = true;
-	b->line = run->line++;
-	return buf_ok(&run->carry, err);
-}
-
-/* Fill with lines of the open file.  Return 1, 0 at its end, -1. */
-static int
-fill(struct run *run, struct batch *b, struct err *err)
-{
-	ptrdiff_t got = 0, from = 0;
-	char *nl = NULL;
-
-	buf_reset(&b->in);
-	buf_add(&b->in, buf_str(&run->carry));
-	buf_reset(&run->carry);
-	for (;;) {
-		/* What was carried over may hold whole lines, after pass_over(). */
-		nl = b->in.n > from ? memrchr(b->in.p + from, '\n', (size_t)(b->in.n - from)) :
-		    NULL;
-		if (nl != NULL)
-			break;
-		if (b->in.n > RECORDS_MAX)
-			return pass_over(run, b, err) < 0 ? -1 : 1;
-		from = b->in.n;
-		if (buf_room(&b->in, BATCH) == NULL)
-			return buf_ok(&b->in, err);
-		if ((got = in_read(run->in, b->in.p + from, BATCH, err)) < 0)
-			return err_wrap(err, "%s", run->name);
-		if (got == 0)
-			break;
-		b->in.n += got;
-	}
-	if (nl != NULL) {
-		ptrdiff_t whole = nl + 1 - b->in.p;
-
-		buf_add(&run->carry, (str){ nl + 1, b->in.n - whole });
-		b->in.n = whole;
-	}
-	b->line = run->line;
-	run->line += json_lines(buf_str(&b->in));
-	return buf_ok(&run->carry, err) < 0 ? -1 : b->in.n > 0;
-}
-
 static int
 read_batch(void *ctx, void *item, struct err *err)
 {
-	struct run *run = ctx;
-	struct batch *b = item;
-
-	b->n = 0;
-	b->too_long = false;
-	for (;;) {
-		int got;
-
-		if (run->in == NULL) {
-			if (run->at == run->nfiles)
-				return 0;
-			if (open_next(run, err) < 0)
-				return -1;
-		}
-		if ((got = fill(run, b, err)) < 0)
-			return -1;
-		if (got > 0) {
-			b->file = run->name;
-			b->done = run->before + in_pos(run->in);
-			return 1;
-		}
-		close_input(run);
-	}
+	return records_read(ctx, item, err);
 }
 
 /* ---- working ---- */
@@ -280,6 +103,17 @@ get_text(struct run *run, struct batch *b, struct buf *small, str value, str *te
 	return 0;
 }
 
+/* The same of what is text alone. */
+static int
+take_text(const struct run *run, struct entry *e, struct member *m, struct err *err)
+{
+	ptrdiff_t bad = utf8_bad(e->line);
+
+	memset(m->found, 0, (size_t)run->nkeys * sizeof(m->found[0]));
+	e->text = e->line;
+	return bad < 0 ? 0 : err_set(err, ERR_FORMAT, "not UTF-8 at offset %td", bad);
+}
+
 /* Write what was set into the line: at the end of to.  Return its length, 0 for no change, -1. */
 static ptrdiff_t
 apply(const struct record *r, str line, struct buf *to, struct err *err)
@@ -327,10 +161,13 @@ judge(struct run *run, struct batch *b, struct entry *e, struct member *m, struc
 		return err_set(err, run->io->keep_going ? ERR_FORMAT : ERR_LIMIT, TOO_LONG,
 		    RECORDS_MAX);
 	}
-	if (json_scan(e->line, run->key, run->nkeys, m->found, err) < 0)
+	if (run->io->text) {
+		if (take_text(run, e, m, err) < 0)
+			return RECORD_BAD;
+	} else if (json_scan(e->line, run->key, run->nkeys, m->found, err) < 0 || (skip &&
+	    get_text(run, b, &m->text, m->found[0].value, &e->text, err) < 0)) {
 		return RECORD_BAD;
-	if (skip && get_text(run, b, &m->text, m->found[0].value, &e->text, err) < 0)
-		return RECORD_BAD;
+	}
 	e->text_out = e->text.n;
 	if (run->later && job->nkeys > 0) {
 		e->member = b->member.n;
@@ -371,6 +208,26 @@ trim(str s)
 	return s;
 }
 
+/* What comes first of the batch, with its end; *line: without. */
+static str
+cut(const struct run *run, str rest, str *line)
+{
+	const char *nl;
+	str raw = rest;
+
+	if (run->io->text) {
+		nl = records_separator(run, rest);
+		*line = nl != NULL ? (str){ rest.p, nl - rest.p } : rest;
+		raw.n = nl != NULL ? line->n + run->io->separator.n : rest.n;
+		return raw;
+	}
+	nl = memchr(rest.p, '\n', (size_t)rest.n);
+	if (nl != NULL)
+		raw.n = nl + 1 - rest.p;
+	*line = trim(raw);
+	return raw;
+}
+
 static int
 ready(struct run *run, struct batch *b, struct err *err)
 {
@@ -380,7 +237,7 @@ ready(struct run *run, struct batch *b, struct err *err)
 	buf_reset(&b->made);
 	buf_reset(&b->why);
 	buf_reset(&b->member);
-	if (run->later && buf_room(&b->text, b->in.n) == NULL)
+	if (run->later && !run->io->text && buf_room(&b->text, b->in.n) == NULL)
 		return buf_ok(&b->text, err);
 	if (run->job->map == NULL)
 		return 0;
@@ -428,8 +285,7 @@ work_batch(void *ctx, void *item, int member, struct err *err)
 	if (b->line == 1 && str_starts(rest, S("\xef\xbb\xbf")))
 		rest = (str){ rest.p + 3, rest.n - 3 };
 	for (int64_t row = 0; rest.n > 0; row++) {
-		const char *nl = memchr(rest.p, '\n', (size_t)rest.n);
-		str raw = { rest.p, nl != NULL ? nl + 1 - rest.p : rest.n }, line = trim(raw);
+		str line, raw = cut(run, rest, &line);
 
 		rest = (str){ rest.p + raw.n, rest.n - raw.n };
 		if (line.n == 0)

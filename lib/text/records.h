@@ -1,7 +1,8 @@
 /*
  * records - the document stream: JSON lines in, one function each, JSON lines out
  *
- * This is the only place that reads and writes records.  A job is a function
+ * This is the only place that reads and writes records (and reads texts that are
+ * none, for jobs with a sink).  A job is a function
  * of one record that returns a verdict.  Here the rest is done once: opening
  * and decompressing, splitting into batches, running the function on the
  * team's threads, writing in input order, counting, bad records, output files.
@@ -94,6 +95,12 @@ struct records_io {
 	struct out *rest;		/* records that were dropped, or NULL */
 	struct out *bad;		/* bad lines, or NULL */
 	int64_t	 first_index;		/* records in earlier runs of the same job */
+	/*
+	 * Inputs are no records but texts, for jobs with a sink: a file is one,
+	 * or several, each up to a separator (n 0: none).  What is empty is none.
+	 */
+	bool	 text;
+	str	 separator;
 	int64_t	 split;			/* start a new output file after so many bytes; 0: never */
 	/* Called now and then on the writing thread. */
 	void	(*progress)(void *ctx, int64_t records, int64_t done, int64_t total);

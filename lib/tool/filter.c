@@ -36,6 +36,14 @@ const struct opt filter_input_options[] = {
 	{ 0 }
 };
 
+const struct opt filter_text_options[] = {
+	{ .name = "text", .type = OPT_FLAG, .at = AT(text),
+	  .help = "files are no records but texts, each a document" },
+	{ .name = "separator", .type = OPT_STR, .at = AT(separator), .arg = "string",
+	  .help = "which ends each document of a text (implies --text)" },
+	{ 0 }
+};
+
 const struct opt filter_options[] = {
 	{ .type = OPT_GROUP, .group = filter_input_options },
 	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = AT(output), .arg = "path",
@@ -54,6 +62,14 @@ str
 filter_field(const struct filter_opts *o)
 {
 	return str_of(o->field != NULL ? o->field : "text");
+}
+
+void
+filter_note(const struct filter_opts *o, json_t *options)
+{
+	if (o->text)
+		json_object_set_new(options, "text", o->separator == NULL ? json_true() :
+		    json_string(o->separator));
 }
 
 static void
@@ -133,6 +149,7 @@ filter_once(struct filter *f, char **files, int n, const char *out, const char *
 		.codec = f->codec, .keep_going = f->o->keep_going, .split = f->o->split,
 		.first_index = f->count.read, .progress = show_progress,
 		.complain = complain, .finish = finish, .ctx = f,
+		.text = f->o->text, .separator = f->separator,
 	};
 	struct filter_opts *o = f->o;
 	struct err err = { 0 }, ignored;
@@ -211,6 +228,29 @@ is_standard(const char *path)
 	return path == NULL || strcmp(path, "-") == 0;
 }
 
+/* What ends a text, in which \n and the like are written as in a string of JSON. */
+static void
+find_separator(struct filter *f)
+{
+	const str key = S("s");
+	struct json_member m;
+	struct buf object = { 0 };
+	struct err err;
+
+	if (f->o->separator == NULL)
+		return;
+	f->o->text = true;
+	f->separator = str_of(f->o->separator);
+	buf_fmt(&object, "{\"s\":\"%s\"}", f->o->separator);
+	if (f->separator.n == 0 || json_scan(buf_str(&object), &key, 1, &m, &err) < 0 ||
+	    m.value.n != f->separator.n + 2)
+		tool_usage("--separator %s: not what stands in a string of JSON", f->o->separator);
+	buf_add(&f->unescaped, f->separator);
+	f->unescaped.n = json_unescape(f->unescaped.p, f->separator);
+	f->separator = buf_str(&f->unescaped);
+	buf_free(&object);
+}
+
 int
 filter_main(const struct tool *t, struct filter_opts *o, char **files,
     const struct records_job *job)
@@ -222,6 +262,7 @@ filter_main(const struct tool *t, struct filter_opts *o, char **files,
 
 	if (o->codec != NULL && codec_parse(str_of(o->codec), &f.codec, &err) < 0)
 		tool_usage("%s", err.msg);
+	find_separator(&f);
 	if (o->bad != NULL || tool_given("max-bad"))
 		o->keep_going = true;
 	if (is_standard(o->output) && o->rest != NULL && is_standard(o->rest))
@@ -242,6 +283,7 @@ filter_main(const struct tool *t, struct filter_opts *o, char **files,
 		filter_once(&f, files, n, o->output, o->rest, o->bad, &c);
 	}
 	team_free(f.team);
+	buf_free(&f.unescaped);
 	if (commit(&o->side, &err) < 0)
 		tool_fail(NULL, &err);
 	if (o->stats != NULL)

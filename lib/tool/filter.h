@@ -29,6 +29,8 @@ struct filter_opts {
 	double		 max_bad;
 	/* The tool's: verdicts depend on earlier records, so -o DIR/ skips nothing. */
 	bool		 across;
+	bool		 text;		/* --text, for tools with a sink */
+	const char	*separator;	/* --separator */
 	struct out	*side;	/* a file of the tool's own, committed at the end, or NULL */
 	/*
 	 * With a sink, around each run: open what the sink writes to (path NULL:
@@ -46,6 +48,7 @@ struct filter_opts {
 
 extern const struct opt filter_record_options[];	/* -f -k --bad --max-bad --stats */
 extern const struct opt filter_input_options[];		/* these, and -j -q -v */
+extern const struct opt filter_text_options[];		/* --text --separator */
 extern const struct opt filter_options[];		/* these, and -o --split -z --rest */
 
 /* For the option table: FILTER_OPTIONS(struct dedup, io). */
@@ -55,6 +58,11 @@ extern const struct opt filter_options[];		/* these, and -o --split -z --rest */
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_record_options }
 #define FILTER_INPUT_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_input_options }
+#define FILTER_TEXT_OPTIONS(outer, member) \
+	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = filter_text_options }
+
+/* What of the text options changed the result, for a provenance. */
+void filter_note(const struct filter_opts *o, json_t *options);
 
 /* The str of -f, "text" without. */
 str filter_field(const struct filter_opts *o);

@@ -122,14 +122,15 @@ static bool
 changes_result(const struct opt *o)
 {
 	return strcmp(o->name, "field") == 0 || strcmp(o->name, "compress") == 0 ||
-	    strcmp(o->name, "rest") == 0 || strcmp(o->name, "bad") == 0;
+	    strcmp(o->name, "rest") == 0 || strcmp(o->name, "bad") == 0 ||
+	    strcmp(o->name, "text") == 0 || strcmp(o->name, "separator") == 0;
 }
 
 static bool
 is_shared(const struct opt *table)
 {
 	return table == filter_options || table == filter_input_options ||
-	    table == filter_record_options;
+	    table == filter_record_options || table == filter_text_options;
 }
 
 static void

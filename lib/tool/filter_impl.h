@@ -12,6 +12,8 @@ struct filter {
 	struct filter_opts	*o;
 	const struct records_job *job;
 	struct codec_spec	 codec;
+	str			 separator;	/* as it is in texts */
+	struct buf		 unescaped;	/* where it lies, if it was escaped */
 	struct team		*team;
 	struct progress		 progress;
 	struct records_count	 count;		/* of all files so far */

@@ -51,6 +51,42 @@ id=$(tail -n 1 "$tmp/out")
 test "$(echo "$id" | wc -w)" -eq 1 && head -n 1 "$tmp/out" | grep -q "^[0-9]* $id [0-9]*$"
 result 'are one token each' $?
 
+# Texts that are no records.
+printf 'one "two"\\\n\nthree\n\n\nfour\t\n' >"$tmp/text"
+exits 0 'a text' sh -c 'llm-tokenize --text -m "$1" "$2" | llm-detokenize -m "$1"' sh "$tok" \
+    "$tmp/text"
+prints 'is one document' <<'EOF'
+{"text":"one \"two\"\\\n\nthree\n\n\nfour\t\n"}
+EOF
+exits 0 'a text with a separator' sh -c 'llm-tokenize --separator "\n\n" -m "$1" <"$2" |
+    llm-detokenize -m "$1"' sh "$tok" "$tmp/text"
+prints 'is several' <<'EOF'
+{"text":"one \"two\"\\"}
+{"text":"three"}
+{"text":"\nfour\t\n"}
+EOF
+awk 'BEGIN {
+	end[1] = "\n\n\n"; end[0] = "\n\n\n\n"
+	for (i = 0; i < 60000; i++)
+		printf "%d%s", i * i, (i % 7 ? "\n" : end[i % 2])
+}' >"$tmp/long"
+llm-tokenize --separator '\n\n' -m "$tok" "$tmp/long" >"$tmp/t.shard"
+llm-shard -t head -n 99999999 "$tmp/t.shard" >"$tmp/a"
+dd if="$tmp/long" bs=777 status=none | llm-tokenize -j3 --separator '\u000a\n' -m "$tok" |
+    llm-shard -t head -n 99999999 | cmp -s "$tmp/a" -
+result 'texts do not depend on how they are read' $?
+test "$(wc -l <"$tmp/a")" -eq 8573
+result 'and are all there' $?
+printf 'good\n\nb\377d\n\ngood' >"$tmp/text"
+exits 1 'a bad text with -k' llm-tokenize -k --separator '\n\n' -m "$tok" -F count "$tmp/text"
+grep -q "^llm-tokenize: $tmp/text:2: not UTF-8 at offset 1" "$tmp/err" &&
+    test "$(wc -l <"$tmp/out")" -eq 2
+result 'is named, and the others are there' $?
+exits 2 'messages of a text' llm-tokenize --chat --text -m "$tok" "$tmp/text"
+exits 2 'an empty separator' llm-tokenize --separator '' -m "$tok" "$tmp/text"
+exits 2 'a separator with a quote' llm-tokenize --separator 'a"b' -m "$tok" "$tmp/text"
+exits 2 'a separator with half an escape' llm-tokenize --separator 'a\' -m "$tok" "$tmp/text"
+
 # Files of other programs: what llm-shard makes of the shard.
 llm-tokenize -m "$tok" "$in" | llm-shard -t export -F nanogpt -o "$tmp/want.bin"
 exits 0 'for nanoGPT' sh -c 'llm-tokenize -m "$1" -F nanogpt "$2" | cmp - "$3"' sh "$tok" "$in" \
