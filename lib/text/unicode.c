@@ -6,6 +6,8 @@
 
 #include "text/terminal_impl.h"
 
+#define HANGUL_S	0xac00		/* syllables */
+#define HANGUL_S_END	0xd7a3
 #define HANGUL_V	0x1161		/* vowels and finals compose with what is before */
 #define HANGUL_T_END	0x11c2
 #define EXPAND_MAX	18		/* longest decomposition: U+FDFA under NFKC */
@@ -77,6 +79,25 @@ uni_class(int32_t c)
 			class |= UNI_TERMINAL;
 	}
 	return class;
+}
+
+bool
+uni_is_white(int32_t c)
+{
+	return (uni_class(c) & UNI_SPACE) != 0 && (c < 0x1c || c > 0x1f);
+}
+
+bool
+uni_is_word(int32_t c)
+{
+	utf8proc_category_t category = utf8proc_get_property(c)->category;
+
+	if ((uni_class(c) & (UNI_LETTER | UNI_MARK | UNI_DIGIT)) != 0)
+		return true;
+	return category == UTF8PROC_CATEGORY_PC || category == UTF8PROC_CATEGORY_NL ||
+	    c == 0x200c || c == 0x200d ||
+	    (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) ||
+	    (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
 }
 
 int32_t
@@ -231,6 +252,10 @@ is_stable(int32_t c, enum uni_form form)
 	p = utf8proc_get_property(c);
 	if (p->combining_class != 0)
 		return false;
+	if (form == UNI_NFD || form == UNI_NFKD)
+		return !(c >= HANGUL_S && c <= HANGUL_S_END) &&
+		    (p->decomp_seqindex == UINT16_MAX ||
+		    (p->decomp_type != 0 && form == UNI_NFD));
 	if (p->comb_index != UINT16_MAX && p->comb_index >= 0x8000)
 		return false;
 	if (c >= HANGUL_V && c <= HANGUL_T_END)
@@ -307,7 +332,7 @@ normalize_part(struct buf *out, str part, enum uni_form form, struct buf *cp, st
 {
 	const char *p = part.p, *end = part.p + part.n;
 	int options = UTF8PROC_DECOMPOSE | UTF8PROC_STABLE |
-	    (form == UNI_NFKC ? UTF8PROC_COMPAT : 0);
+	    (form == UNI_NFKC || form == UNI_NFKD ? UTF8PROC_COMPAT : 0);
 	ptrdiff_t n;
 	int32_t *c;
 
@@ -330,7 +355,8 @@ normalize_part(struct buf *out, str part, enum uni_form form, struct buf *cp, st
 	n = cp->n / (ptrdiff_t)sizeof(*c);
 	if (order_all(c, n, err) < 0)
 		return -1;
-	n = utf8proc_normalize_utf32(c, n, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+	if (form == UNI_NFC || form == UNI_NFKC)
+		n = utf8proc_normalize_utf32(c, n, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
 	for (ptrdiff_t i = 0; i < n; i++) {
 		char *dst = buf_room(out, 4);
 

@@ -50,6 +50,11 @@ utf8_next(const char **at, const char *end)
 /* The character that ends at *at > start; *at moves before it. */
 int32_t utf8_prev(const char *start, const char **at);
 
+bool uni_is_white(int32_t c);	/* White_Space */
+
+/* \w of UTS #18: alphabetic characters, marks, digits, connectors, joiners. */
+bool uni_is_word(int32_t c);
+
 /* Write c (a valid code point) to p and return its bytes, 1 to 4. */
 int utf8_put(char p[4], int32_t c);
 
@@ -62,7 +67,7 @@ str uni_trim(str s);
 /* The part of s that is ASCII from its start on: its length. */
 ptrdiff_t ascii_span(str s);
 
-enum uni_form { UNI_NONE, UNI_NFC, UNI_NFKC };
+enum uni_form { UNI_NONE, UNI_NFC, UNI_NFKC, UNI_NFD, UNI_NFKD };
 
 /*
  * Append text in a normal form (UAX #15) to out.  Return 1; or 0, and out is

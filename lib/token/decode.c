@@ -138,6 +138,7 @@ static int
 decode_plain(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,
     struct buf *text, struct err *err)
 {
+	const str *bytes = t->text != NULL ? t->text : t->bytes;
 	const uint8_t skip = d->skip_special ? TOKEN_SPECIAL : 0;
 	ptrdiff_t from = text->n;
 	int64_t i;
@@ -150,12 +151,12 @@ decode_plain(const struct tokenizer *t, struct decoder *d, const int32_t *id, in
 		char *to;
 
 		for (k = i; k < end && (uint32_t)id[k] < (uint32_t)t->n && t->kind[id[k]] != 0; k++)
-			need += t->bytes[id[k]].n;
+			need += bytes[id[k]].n;
 		if ((to = buf_room(text, need)) == NULL)
 			return buf_ok(text, err);
 		for (; i < k; i++)
 			if ((t->kind[id[i]] & skip) == 0)
-				to = put_few(to, t->bytes[id[i]]);
+				to = put_few(to, bytes[id[i]]);
 		text->n = to - text->p;
 		if (k < end)
 			break;
@@ -167,34 +168,112 @@ decode_plain(const struct tokenizer *t, struct decoder *d, const int32_t *id, in
 	return buf_ok(text, err);
 }
 
+/* The same, but for what is taken off the ends of the whole text. */
+static void
+put_inner(const struct decoders *c, struct decoder *d, str s, struct buf *text)
+{
+	char p[4];
+	str one = { p, utf8_put(p, c->strip) };
+	int32_t n = 0;
+
+	for (; d->lead < c->lead && str_starts(s, one); d->lead++)
+		s = (str){ s.p + one.n, s.n - one.n };
+	if (s.n == 0)
+		return;
+	d->lead = c->lead;
+	for (; c->tail > 0 && str_ends(s, one); n++)
+		s.n -= one.n;
+	/* Those that were held back are inside now. */
+	for (; d->tail > 0 && s.n > 0; d->tail--)
+		put_bytes(d, one, text);
+	put_bytes(d, s, text);
+	for (d->tail += n; d->tail > c->tail; d->tail--)
+		put_bytes(d, one, text);
+}
+
+static int
+put_token(struct decoder *d, struct decoders_scratch *s, int32_t id, int where,
+    struct buf *text, struct err *err)
+{
+	const struct tokenizer *t = d->of;
+	const struct decoders *c = &t->decoders;
+	str bytes = tokenizer_bytes(t, id);
+
+	if (!d->started)
+		where |= DECODERS_FIRST;
+	d->started = true;
+	if (((where & DECODERS_FIRST) != 0 && c->first) ||
+	    ((where & DECODERS_LAST) != 0 && c->last)) {
+		bytes = t->name[id];
+		if (decoders_token(c, s, where, &bytes, err) < 0)
+			return -1;
+	}
+	if (c->lead + c->tail > 0)
+		put_inner(c, d, bytes, text);
+	else
+		put_bytes(d, bytes, text);
+	return 0;
+}
+
+/* A token is put when the next one is there, if it matters that it is the last. */
+static int
+take_token(struct decoder *d, struct decoders_scratch *s, int32_t id, struct buf *text,
+    struct err *err)
+{
+	const struct decoders *c = &d->of->decoders;
+	int32_t held = d->held - 1;
+
+	if (c->once && d->previous == id + 1)
+		return 0;
+	d->previous = id + 1;
+	if (!c->last)
+		return put_token(d, s, id, 0, text, err);
+	d->held = id + 1;
+	return held < 0 ? 0 : put_token(d, s, held, 0, text, err);
+}
+
+/* Does it matter no longer where a token stands? */
+static bool
+is_plain(const struct decoders *c, const struct decoder *d)
+{
+	return !c->last && !c->once && c->tail == 0 && d->lead >= c->lead &&
+	    (d->started || !c->first);
+}
+
 int
 decode(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,
     struct buf *text, struct err *err)
 {
-	str bytes;
+	struct decoders_scratch s = { 0 };
+	int64_t i;
+	int ret = 0;
 
-	if (!t->wordpiece.on && !t->sentence.strip)
-		return decode_plain(t, d, id, n, text, err);
-	for (int64_t i = 0; i < n; i++) {
+	if (d->of == NULL && d->started)
+		d->lead = t->decoders.lead;
+	d->of = t;
+	for (i = 0; i < n && ret == 0 && !is_plain(&t->decoders, d); i++) {
 		if (id[i] < 0 || id[i] >= t->n || t->kind[id[i]] == 0)
-			return err_set(err, ERR_FORMAT, "no token has id %d", (int)id[i]);
-		if (d->skip_special && (t->kind[id[i]] & TOKEN_SPECIAL) != 0)
-			continue;
-		bytes = t->bytes[id[i]];
-		if ((t->wordpiece.on || t->sentence.strip) && !d->started &&
-		    str_starts(bytes, S(" ")))
-			bytes = (str){ bytes.p + 1, bytes.n - 1 };
-		d->started = true;
-		put_bytes(d, bytes, text);
+			ret = err_set(err, ERR_FORMAT, "no token has id %d", (int)id[i]);
+		else if (!d->skip_special || (t->kind[id[i]] & TOKEN_SPECIAL) == 0)
+			ret = take_token(d, &s, id[i], text, err);
 	}
-	return buf_ok(text, err);
+	decoders_scratch_free(&s);
+	return ret < 0 ? -1 : decode_plain(t, d, id + i, n - i, text, err);
 }
 
 int
 decode_end(struct decoder *d, struct buf *text, struct err *err)
 {
+	struct decoders_scratch s = { 0 };
+	int ret = 0;
+
+	if (d->held > 0)
+		ret = put_token(d, &s, d->held - 1, DECODERS_LAST, text, err);
+	decoders_scratch_free(&s);
 	if (d->n > 0)
 		buf_add(text, S("\xef\xbf\xbd"));
 	d->n = 0;
-	return buf_ok(text, err);
+	d->held = d->previous = 0;
+	d->tail = 0;
+	return ret < 0 ? -1 : buf_ok(text, err);
 }

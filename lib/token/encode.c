@@ -11,11 +11,11 @@ struct encoder {
 	struct pretoken_walk *walk;
 	struct bpe_scratch scratch;
 	struct unigram_scratch ways;
-	struct buf	 mapped;	/* text with other characters */
-	struct buf	 normal;	/* normalized text */
+	struct normal_scratch normal;
+	struct buf	 spaced;	/* text of SentencePiece, with its spaces */
 	struct buf	 prefixed;	/* text with a space before it */
 	struct cache	*cache;
-	const char	*begin;		/* of the text, where it still is that */
+	const char	*begin;		/* of the text, where it still begins so */
 	struct encode_parts *parts;	/* of encode_parts(), or NULL */
 	str		 piece;		/* of it, between tokens that stand in it */
 };
@@ -70,8 +70,8 @@ encoder_free(struct encoder *e)
 	pretoken_walk_free(e->walk);
 	bpe_scratch_free(&e->scratch);
 	unigram_scratch_free(&e->ways);
-	buf_free(&e->mapped);
-	buf_free(&e->normal);
+	normal_scratch_free(&e->normal);
+	buf_free(&e->spaced);
 	buf_free(&e->prefixed);
 	cache_free(e->cache);
 	free(e);
@@ -101,6 +101,20 @@ encode_sentence(struct encoder *e, str word, int32_t *id, struct err *err)
 	return bpe_merge_ids(&t->bpe, &e->scratch, id, n, err);
 }
 
+/* Unknown bytes in a row are one token, where the model has it so. */
+static int64_t
+one_unknown(const struct tokenizer *t, int32_t *id, int64_t n)
+{
+	int64_t k = 0;
+
+	if (!t->names.fuse || t->names.unknown < 0)
+		return n;
+	for (int64_t i = 0; i < n; i++)
+		if (id[i] != t->names.unknown || k == 0 || id[k - 1] != id[i])
+			id[k++] = id[i];
+	return n < 0 ? n : k;
+}
+
 /* The ids of one word, without the cache.  There is room for n. */
 static int64_t
 encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err *err)
@@ -115,7 +129,7 @@ encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err
 	if (t->unigram.on)
 		return unigram_text(&t->unigram, &e->ways, word, &total, id, err);
 	if (t->wordpiece.on)
-		return wordpiece_word(&t->wordpiece, &t->by_name, word, id);
+		return wordpiece_word(&t->wordpiece, &t->by_bytes, word, id);
 	if (t->ignore_merges && (m->part == NULL || m->unmade > 0) &&
 	    (whole = strmap_find(&t->by_bytes, word)) >= 0) {
 		id[0] = whole;
@@ -123,10 +137,12 @@ encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err
 	}
 	if (m->part != NULL &&
 	    (got = match_word(m, &e->scratch, word, t->bpe.byte_id, id, err)) != 0)
-		return got;
+		return one_unknown(t, id, got);
 	if (t->sentence.on)
 		return encode_sentence(e, word, id, err);
-	return bpe_word(&t->bpe, &e->scratch, word, id, err);
+	if (t->names.on)
+		return names_word(&t->names, &t->by_bytes, &t->bpe, &e->scratch, word, id, err);
+	return one_unknown(t, id, bpe_word(&t->bpe, &e->scratch, word, id, err));
 }
 
 /* Words of text that ends at end: word i ends at base + cut[i]. */
@@ -155,6 +171,7 @@ put_words(struct encoder *e, const char *base, const int32_t *cut, int n, const 
 static int
 encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 {
+	bool first = text.p == e->begin;
 	const char *base, *end;
 	int32_t cut[512];
 	int n;
@@ -175,8 +192,9 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 	}
 	if (e->t->sentence.on)
 		return 0;
-	pretoken_start(e->walk, text);
-	while ((n = pretoken_next(e->walk, &base, cut, 512, err)) > 0) {
+	if (pretoken_start(e->walk, text, first, err) < 0)
+		return -1;
+	while ((n = pretoken_next(e->walk, &base, &end, cut, 512, err)) > 0) {
 		if (put_words(e, base, cut, n, end, ids, err) < 0)
 			return -1;
 	}
@@ -184,12 +202,9 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 }
 
 static bool
-is_word(const struct encoder *e, const char *p, const char *end)
+is_word(const char *p, const char *end)
 {
-	int len;
-
-	return p < end && (*p == '_' ||
-	    (uclass_at(pretoken_class(e->t->pre), p, end, &len) & (UC_L | UC_N)) != 0);
+	return p < end && uni_is_word(utf8_next(&p, end));
 }
 
 static bool
@@ -220,8 +235,8 @@ accept(const struct encoder *e, int32_t id, str text, const char *from, const ch
 	uint8_t kind = e->t->kind[id];
 	int len;
 
-	if ((kind & TOKEN_WORD) != 0 && (is_word(e, *stop, end) ||
-	    (*start > text.p && is_word(e, before(text.p, *start), end))))
+	if ((kind & TOKEN_WORD) != 0 && (is_word(*stop, end) ||
+	    (*start > text.p && is_word(before(text.p, *start), end))))
 		return false;
 	if ((kind & TOKEN_LSTRIP) != 0)
 		while (*start > from && is_space(e, before(from, *start), end, &len))
@@ -294,7 +309,7 @@ encode_around(struct encoder *e, const struct added *set, str text, int flags, s
 		at = stop;
 		if ((e->t->kind[id] & TOKEN_SPECIAL) != 0 && !is_special(e, start, stop, flags))
 			continue;
-		if (start < from || !accept(e, id, text, from, &start, &stop))
+		if (!accept(e, id, text, from, &start, &stop))
 			continue;
 		if (start > from && rest(e, (str){ from, start - from }, flags, ids, err) < 0)
 			return -1;
@@ -303,7 +318,8 @@ encode_around(struct encoder *e, const struct added *set, str text, int flags, s
 		add_cut(e, start, ids);
 		ids->id[ids->n++] = id;
 		add_cut(e, stop, ids);
-		from = at = stop;
+		/* Tokens in space that this one swallowed count too, as in the reference. */
+		from = stop;
 	}
 	return from < end ? rest(e, (str){ from, end - from }, flags, ids, err) : 0;
 }
@@ -315,11 +331,11 @@ put_spaces(struct encoder *e, str *text, struct err *err)
 	const struct sentence *s = &e->t->sentence;
 	bool has = str_starts(*text, S(" ")) || str_starts(*text, S("\xe2\x96\x81"));
 
-	buf_reset(&e->normal);
-	sentence_text(s, &e->normal, *text, s->prefix && text->n > 0 &&
+	buf_reset(&e->spaced);
+	sentence_text(s, &e->spaced, *text, s->prefix && text->n > 0 &&
 	    (!s->first || text->p == e->begin) && !(s->lacking && has));
-	*text = buf_str(&e->normal);
-	return buf_ok(&e->normal, err);
+	*text = buf_str(&e->spaced);
+	return buf_ok(&e->spaced, err);
 }
 
 static int
@@ -336,34 +352,14 @@ static int
 rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *err)
 {
 	const struct tokenizer *t = e->t;
+	bool first = text.p == e->begin;
 
 	e->piece = text;
-	if (t->charsmap.on) {
-		bool first = text.p == e->begin;
-
-		buf_reset(&e->mapped);
-		if (charsmap_graphemes(&t->charsmap, text, &e->mapped, err) < 0)
-			return -1;
-		text = buf_str(&e->mapped);
-		e->begin = first ? text.p : NULL;
-	}
-	if (t->sentence.on && !t->sentence.late) {
-		if (put_spaces(e, &text, err) < 0)
-			return -1;
-	} else if (t->bert.on) {
-		buf_reset(&e->normal);
-		if (bert_normalize(&e->normal, text, &t->bert, err) < 0)
-			return -1;
-		text = buf_str(&e->normal);
-	} else if (t->form != UNI_NONE) {
-		int changed;
-
-		buf_reset(&e->normal);
-		if ((changed = uni_normalize(&e->normal, text, t->form, err)) < 0)
-			return -1;
-		if (changed > 0)
-			text = buf_str(&e->normal);
-	}
+	if (normal_text(&t->normalizer, &e->normal, &text, err) < 0)
+		return -1;
+	e->begin = first && !e->normal.cut ? text.p : NULL;
+	if (t->sentence.on && !t->sentence.late && put_spaces(e, &text, err) < 0)
+		return -1;
 	if (t->normal.nodes > 0 && (t->plain_normal || (flags & ENCODE_SPECIAL) != 0))
 		return encode_around(e, &t->normal, text, flags, ids, rest_plain, err);
 	return rest_plain(e, text, flags, ids, err);

@@ -75,31 +75,6 @@ sentence_pre(struct sentence *s, const json_t *json, struct err *err)
 	return 1;
 }
 
-int
-sentence_decoder(struct sentence *s, const json_t *json, struct err *err)
-{
-	const json_t *list = json_object_get(json, "decoders"), *d;
-	size_t i;
-
-	if (is(json, "type", "Metaspace")) {
-		s->strip = !is(json, "prepend_scheme", "never");
-		return 1;
-	}
-	if (!is(json, "type", "Sequence"))
-		return 0;
-	json_array_foreach(list, i, d) {
-		if (is(d, "type", "Strip") && is(d, "content", " ") &&
-		    json_integer_value(json_object_get(d, "start")) == 1 &&
-		    json_integer_value(json_object_get(d, "stop")) == 0)
-			s->strip = true;
-		else if (!is(d, "type", "Fuse") && !is(d, "type", "ByteFallback") &&
-		    !(is(d, "type", "Replace") && is(d, "content", " ")))
-			return err_set(err, ERR_FORMAT, "a decoder of this Sequence is not "
-			    "supported");
-	}
-	return 1;
-}
-
 ptrdiff_t
 sentence_bytes(char *to, str name)
 {

@@ -19,8 +19,7 @@ struct sentence {
 	bool	late;		/* behind added tokens, which are found in text as it is */
 	bool	prefix;		/* a space comes before each text, */
 	bool	first;		/* but not behind a token in it, */
-	bool	lacking;	/* nor when it has one, */
-	bool	strip;		/* and is cut off what ids become */
+	bool	lacking;	/* nor when it has one */
 	bool	whole;		/* some token has a space inside: text is one word */
 	bool	split;		/* each space begins a word, whatever tokens there are */
 	bool	words;		/* white space parts words, and each has one space before it */
@@ -29,7 +28,6 @@ struct sentence {
 /* A component of tokenizer.json into s: 1, 0 when it is not of this kind, -1. */
 int sentence_normalizer(struct sentence *s, const json_t *json, struct err *err);
 int sentence_pre(struct sentence *s, const json_t *json, struct err *err);
-int sentence_decoder(struct sentence *s, const json_t *json, struct err *err);
 
 /* What a token's name stands for, never longer than it; and the byte of <0x..>, or -1. */
 ptrdiff_t sentence_bytes(char *to, str name);

@@ -106,6 +106,9 @@ struct decoder {
 	int	n;
 	bool	started;	/* past the first token, which has no space before it */
 	bool	skip_special;
+	const struct tokenizer *of;
+	int32_t	held, previous;	/* ids + 1: one that waits for the next, the last one */
+	int64_t	lead, tail;	/* characters taken off the start, kept back at the end */
 };
 int decode(const struct tokenizer *t, struct decoder *d, const int32_t *id, int64_t n,
     struct buf *text, struct err *err);

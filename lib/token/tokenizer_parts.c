@@ -46,9 +46,9 @@ static int
 wordpiece_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct err *err)
 {
 	const struct wordpiece *w = &t->wordpiece;
-	const struct bert_form *f = &t->bert;
+	const struct bert_form *f = normal_bert(&t->normalizer);
 
-	if (!f->on || !f->clean || !f->chinese || !f->strip || !f->lower ||
+	if (f == NULL || !w->spaces || !f->clean || !f->chinese || !f->strip || !f->lower ||
 	    w->longest != WORDPIECE_LONGEST ||
 	    !str_eq((str){ w->prefix, w->n_prefix }, S("##")) || !t->add_bos || !t->add_eos)
 		return err_set(err, ERR_ARG, "WordPiece with case or accents, or otherwise than "
@@ -61,6 +61,7 @@ static int
 unigram_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
     struct err *err)
 {
+	const struct charsmap *charsmap = normal_charsmap(&t->normalizer);
 	const struct unigram *u = &t->unigram;
 	struct buf map = { 0 };
 	int ret = 0;
@@ -75,8 +76,10 @@ unigram_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct a
 	parts->unk_id = u->unknown;
 	if (u->unknown >= 0)
 		parts->unk = t->name[u->unknown];
-	if (t->charsmap.on) {
-		charsmap_bytes(&t->charsmap, &map);
+	if (t->names.on || (t->normalizer.n > 0 && charsmap == NULL))
+		return err_set(err, ERR_ARG, "Unigram with components of its own has no form");
+	if (charsmap != NULL) {
+		charsmap_bytes(charsmap, &map);
 		if ((ret = buf_ok(&map, err)) == 0) {
 			parts->charsmap = arena_str(a, buf_str(&map), err);
 			ret = parts->charsmap.p == NULL ? -1 : 0;
@@ -98,7 +101,7 @@ tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct
 		if ((t->kind[i] & TOKEN_ADDED) != 0)
 			added[i] = (t->kind[i] & TOKEN_SPECIAL) != 0 ? ADDED_SPECIAL : ADDED_PLAIN;
 	*parts = (struct tokenizer_parts){ .n = t->n, .token = t->name, .added = added,
-	    .nfc = t->form == UNI_NFC, .ignore_merges = t->ignore_merges,
+	    .nfc = normal_is_form(&t->normalizer, UNI_NFC), .ignore_merges = t->ignore_merges,
 	    .add_bos = t->add_bos, .bos_id = t->bos, .eos_id = t->eos,
 	    .sentence = t->sentence.on, .prefix = t->sentence.prefix, .unk_id = -1,
 	    .wordpiece = t->wordpiece.on };
@@ -106,7 +109,10 @@ tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct
 		return wordpiece_parts(t, parts, err);
 	if (t->unigram.on)
 		return unigram_parts(t, parts, a, err);
-	if (!t->sentence.on && (t->form != UNI_NONE && t->form != UNI_NFC))
+	if (t->names.on)
+		return err_set(err, ERR_ARG, "a tokenizer whose words are neither bytes nor "
+		    "SentencePiece's has no form in GGUF");
+	if (t->normalizer.n > 0 && !parts->nfc)
 		return err_set(err, ERR_ARG, "a normalizer that has no name");
 	if (!t->sentence.on && !pretoken_parts(t->pre, &parts->pattern, &parts->digits))
 		return err_set(err, ERR_ARG, "a pre-tokenizer that has no name");

@@ -13,8 +13,6 @@
 #include "token/tokenizer_impl.h"
 #include "token/tokenizer_save.h"
 
-#define IDS_MAX	((int32_t)1 << 22)
-
 /* One token, before its id has a place. */
 struct item {
 	str	name, bytes;
@@ -26,7 +24,6 @@ struct item {
 struct reader {
 	struct tokenizer *t;
 	struct hasher	*hash;
-	struct bytemap	 map;
 	struct item	*item;
 	int64_t		 n, cap;
 	char		*to, *end;	/* room in the pool */
@@ -62,30 +59,24 @@ array_next(str array, ptrdiff_t *at, str *element)
 	return true;
 }
 
-/* Characters to the bytes they stand for; false when one stands for none. */
-static bool
-unmap(const struct bytemap *map, str s, char *to)
+ptrdiff_t
+vocab_bytes(const struct tokenizer *t, str name, char *to)
 {
-	const char *p = s.p, *end = s.p + s.n;
-
-	while (p < end) {
-		int32_t c = utf8_next(&p, end);
-
-		if (c >= BYTEMAP_CHARS || map->from[c] < 0)
-			return false;
-		*to++ = (char)map->from[c];
-	}
-	return true;
-}
-
-/* Bytes that a byte-level string stands for: one each character. */
-static ptrdiff_t
-chars(str s)
-{
+	const char *p = name.p, *end = name.p + name.n;
 	ptrdiff_t n = 0;
+	int byte;
 
-	for (ptrdiff_t i = 0; i < s.n; i++)
-		n += ((uint8_t)s.p[i] & 0xc0) != 0x80;
+	if (t->sentence.on)
+		return sentence_bytes(to, name);
+	if (t->names.on) {
+		memcpy(to, name.p, (size_t)name.n);
+		return name.n;
+	}
+	while (p < end) {
+		if ((byte = bytemap_byte(utf8_next(&p, end))) < 0)
+			return -1;
+		to[n++] = (char)byte;
+	}
 	return n;
 }
 
@@ -119,25 +110,6 @@ item_new(struct reader *r, ptrdiff_t n, double id, struct item **item, struct er
 	return 0;
 }
 
-/* What a piece decodes to: itself inside a word, else a space and itself. */
-static void
-set_piece(struct reader *r, struct item *it)
-{
-	const struct wordpiece *w = &r->t->wordpiece;
-	str name = it->name;
-
-	if (w->n_prefix > 0 && str_starts(name, (str){ w->prefix, w->n_prefix })) {
-		it->bytes = (str){ name.p + w->n_prefix, name.n - w->n_prefix };
-		return;
-	}
-	if (name.n == 0 || (w->tidy && strchr(".?!,", name.p[0]) != NULL && name.p[0] != '\0'))
-		return;
-	*r->to = ' ';
-	memcpy(r->to + 1, name.p, (size_t)name.n);
-	it->bytes = (str){ r->to, name.n + 1 };
-	r->to += it->bytes.n;
-}
-
 /* A token of SentencePiece: text, or <0x..> for a byte that stands for no character. */
 static void
 set_sentence(struct reader *r, struct item *it)
@@ -157,15 +129,20 @@ set_sentence(struct reader *r, struct item *it)
 static void
 classify(struct reader *r, struct item *it)
 {
+	struct tokenizer *t = r->t;
+	ptrdiff_t n;
+
 	it->kind = TOKEN_ODD;
-	if (r->t->wordpiece.on) {
-		set_piece(r, it);
-	} else if (r->t->sentence.on) {
-		set_sentence(r, it);
-	} else if (unmap(&r->map, it->name, r->to)) {
+	if (t->names.on) {
 		it->kind = TOKEN_BYTES;
-		it->bytes = (str){ r->to, chars(it->name) };
-		r->to += it->bytes.n;
+		t->wordpiece.piece = it->name.n > t->wordpiece.piece ? it->name.n :
+		    t->wordpiece.piece;
+	} else if (t->sentence.on) {
+		set_sentence(r, it);
+	} else if ((n = vocab_bytes(t, it->name, r->to)) >= 0) {
+		it->kind = TOKEN_BYTES;
+		it->bytes = (str){ r->to, n };
+		r->to += n;
 	}
 }
 
@@ -235,8 +212,10 @@ read_added(struct reader *r, str list, struct err *err)
 		    err) < 0)
 			return -1;
 		it->kind = TOKEN_ADDED;
-		if (r->t->wordpiece.on)
-			set_piece(r, it);
+		if (r->t->sentence.on) {
+			it->bytes = (str){ r->to, sentence_bytes(r->to, it->name) };
+			r->to += it->bytes.n;
+		}
 		for (int i = SPECIAL; i < N; i++)
 			if (m[i].value.p != NULL && is_true(m[i].value))
 				it->kind |= bit[i];
@@ -293,13 +272,14 @@ check_added(struct reader *r, struct err *err)
 
 	for (int64_t i = 0; i < r->n; i++) {
 		const struct item *it = &r->item[i];
+		ptrdiff_t n;
 		int32_t id;
 
-		if (t->sentence.on || (it->kind & TOKEN_ADDED) == 0 ||
+		if (t->unigram.on || (it->kind & TOKEN_ADDED) == 0 ||
 		    it->name.n > r->end - r->to ||
-		    !unmap(&r->map, it->name, r->to))
+		    (n = vocab_bytes(t, it->name, r->to)) < 0)
 			continue;
-		id = strmap_find(&t->by_bytes, (str){ r->to, chars(it->name) });
+		id = strmap_find(&t->by_bytes, (str){ r->to, n });
 		if (id >= 0 && id != it->id)
 			return err_set(err, ERR_FORMAT, "token '%.*s' has two ids: %d and %d",
 			    (int)(it->name.n < 99 ? it->name.n : 99), it->name.p, (int)id,
@@ -312,6 +292,7 @@ check_added(struct reader *r, struct err *err)
 static int
 index_added(struct tokenizer *t, struct err *err)
 {
+	struct normal_scratch scratch = { 0 };
 	struct buf b = { 0 };
 	int ret = 0;
 
@@ -321,25 +302,20 @@ index_added(struct tokenizer *t, struct err *err)
 
 		if ((t->kind[id] & TOKEN_ADDED) == 0 || name.n == 0)
 			continue;
-		buf_reset(&b);
-		if (normal && t->charsmap.on) {
-			if ((ret = charsmap_graphemes(&t->charsmap, name, &b, err)) < 0)
+		if (normal && (ret = normal_text(&t->normalizer, &scratch, &name, err)) < 0)
+			break;
+		if (normal && t->sentence.on && !t->sentence.late) {
+			buf_reset(&b);
+			sentence_text(&t->sentence, &b, name, t->sentence.prefix);
+			if ((ret = buf_ok(&b, err)) < 0)
 				break;
 			name = buf_str(&b);
-		} else if (normal && t->bert.on) {
-			if ((ret = bert_normalize(&b, name, &t->bert, err)) < 0)
-				break;
-			name = buf_str(&b);
-		} else if (normal && t->form != UNI_NONE) {
-			if ((ret = uni_normalize(&b, name, t->form, err)) < 0)
-				break;
-			if (ret > 0)
-				name = buf_str(&b);
 		}
 		ret = added_put(normal ? &t->normal : &t->raw, name, id, err);
 		if ((t->kind[id] & TOKEN_SPECIAL) == 0)
 			*(normal ? &t->plain_normal : &t->plain_raw) = true;
 	}
+	normal_scratch_free(&scratch);
 	buf_free(&b);
 	return ret;
 }
@@ -380,13 +356,22 @@ part_id(struct reader *r, str part, bool plain, ptrdiff_t *n)
 		return -1;
 	if (!plain)
 		part = (str){ name, json_unescape(name, part) };
-	if (r->t->sentence.on)
-		*n = sentence_bytes(r->to, part);
-	else if (unmap(&r->map, part, r->to))
-		*n = chars(part);
-	else
+	if ((*n = vocab_bytes(r->t, part, r->to)) < 0)
 		return -1;
 	return strmap_find(&r->t->by_bytes, (str){ r->to, *n });
+}
+
+/* The token of two parts that stand at start; by name the second loses its prefix. */
+static int32_t
+merged_id(struct reader *r, char *start, ptrdiff_t n[2])
+{
+	ptrdiff_t prefix = r->t->names.n_affix[0];
+
+	if (n[1] < prefix)
+		return -1;
+	n[1] -= prefix;
+	memmove(start + n[0], start + n[0] + prefix, (size_t)n[1]);
+	return strmap_find(&r->t->by_bytes, (str){ start, n[0] + n[1] });
 }
 
 static int
@@ -407,7 +392,7 @@ read_merge(struct reader *r, str element, uint32_t rank, struct err *err)
 		r->to = start;
 	}
 	if (id[1] >= 0)
-		id[2] = strmap_find(&r->t->by_bytes, (str){ start, n[0] + n[1] });
+		id[2] = merged_id(r, start, n);
 	if (id[2] < 0)
 		return err_set(err, ERR_FORMAT, "merge %u, %.*s: not in the vocabulary",
 		    (unsigned)rank + 1, (int)(element.n < 99 ? element.n : 99), element.p);
@@ -424,7 +409,9 @@ set_byte_ids(struct tokenizer *t)
 
 		snprintf(name, sizeof(name), "<0x%02X>", (unsigned)b);
 		t->bpe.byte_id[b] = t->sentence.on ? strmap_find(&t->by_name, str_of(name)) :
-		    strmap_find(&t->by_bytes, (str){ &c, 1 });
+		    strmap_find(&t->by_bytes, t->names.on ? str_of(name) : (str){ &c, 1 });
+		if (t->bpe.byte_id[b] < 0 && !t->sentence.on && !t->names.on)
+			t->bpe.byte_id[b] = t->names.unknown;
 	}
 }
 
@@ -518,21 +505,7 @@ index_pieces(struct reader *r, bool odd, struct err *err)
 	return ret;
 }
 
-/* ---- the model ---- */
-
-/* Absent, null, false, 0 and "" all say that a feature is not used. */
-static int
-refuse(const struct json_member *m, const char *name, struct err *err)
-{
-	str v = m->value;
-	double x;
-	struct err ignored;
-
-	if (v.p == NULL || str_eq(v, S("null")) || str_eq(v, S("false")) || str_eq(v, S("\"\"")) ||
-	    (json_number(v, &x, &ignored) == 0 && x == 0))
-		return 0;
-	return err_set(err, ERR_FORMAT, "BPE with %s is not supported", name);
-}
+/* ---- the whole ---- */
 
 static void
 hash_tokens(const struct tokenizer *t, struct hasher *hash)
@@ -549,144 +522,39 @@ hash_tokens(const struct tokenizer *t, struct hasher *hash)
 }
 
 static int
-read_all(struct reader *r, const struct json_member *vocab, const struct json_member *merges,
-    str added_tokens, struct err *err)
+read_all(struct reader *r, const struct model *model, str added_tokens, struct err *err)
 {
+	str vocab = model->m[MODEL_VOCAB].value;
+	str merges = model->kind == MODEL_BPE ? model->m[MODEL_MERGES].value : S("");
 	/* Names and bytes, each at most what the file has; and room for a merge. */
-	ptrdiff_t room = 2 * (vocab->value.n + added_tokens.n + merges->value.n) + 64;
+	ptrdiff_t room = 2 * (vocab.n + added_tokens.n + merges.n) + 64;
 
 	if ((r->t->pool = malloc((size_t)room + POOL_SLACK)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	r->to = r->t->pool;
 	r->end = r->to + room;
-	bytemap_init(&r->map);
-	if ((r->t->unigram.on ? read_pieces(r, vocab->value, err) :
-	    read_vocab(r, vocab->value, err)) < 0 || read_added(r, added_tokens, err) < 0 ||
+	if ((model->kind == MODEL_UNIGRAM ? read_pieces(r, vocab, err) :
+	    read_vocab(r, vocab, err)) < 0 || read_added(r, added_tokens, err) < 0 ||
 	    place_items(r, err) < 0 || check_added(r, err) < 0 || index_added(r->t, err) < 0)
 		return -1;
 	hash_tokens(r->t, r->hash);
-	if (!r->t->wordpiece.on && !r->t->unigram.on && read_merges(r, merges->value, err) < 0)
+	if (vocab_unknown(r->t, model, r->hash, err) < 0)
+		return -1;
+	if (model->kind == MODEL_BPE && read_merges(r, merges, err) < 0)
 		return -1;
 	set_byte_ids(r->t);
-	return r->t->unigram.on ? index_pieces(r, true, err) : 0;
-}
-
-/* The members of a WordPiece model beside the vocabulary. */
-static int
-read_wordpiece(struct reader *r, const struct json_member m[3], str *unknown, struct err *err)
-{
-	struct wordpiece *w = &r->t->wordpiece;
-	double longest = WORDPIECE_LONGEST;
-	str prefix = S("##");
-
-	if ((m[1].value.p != NULL && json_text(m[1].value, &r->text, &prefix, err) < 0) ||
-	    (m[2].value.p != NULL && json_number(m[2].value, &longest, err) < 0))
-		return -1;
-	if (prefix.n > WORDPIECE_PREFIX || !(longest >= 1 && longest <= 1000))
-		return err_set(err, ERR_FORMAT, "WordPiece with a prefix of %td bytes and words of "
-		    "%g characters is not supported", prefix.n, longest);
-	if (prefix.n > 0)
-		memcpy(w->prefix, prefix.p, (size_t)prefix.n);
-	w->n_prefix = prefix.n;
-	w->longest = (int64_t)longest;
-	w->on = true;
-	hasher_add(r->hash, S("WordPiece"));
-	hasher_add(r->hash, prefix);
-	hasher_add(r->hash, (str){ (const char *)&w->longest, sizeof(w->longest) });
-	*unknown = S("[UNK]");
-	return m[0].value.p == NULL ? 0 : json_text(m[0].value, &r->text, unknown, err);
-}
-
-/* The unknown token has to be one. */
-static int
-find_unknown(struct tokenizer *t, str name, struct err *err)
-{
-	t->wordpiece.unknown = strmap_find(&t->by_name, name);
-	if (t->wordpiece.unknown < 0)
-		return err_set(err, ERR_FORMAT, "the unknown token is not in the vocabulary");
-	return 0;
-}
-
-/* The members of a Unigram model beside the vocabulary. */
-static int
-read_unigram(struct tokenizer *t, const struct json_member *unknown,
-    const struct json_member *fallback, struct err *err)
-{
-	double id = -1;
-
-	if (!t->sentence.on)
-		return err_set(err, ERR_FORMAT, "Unigram without Metaspace is not supported");
-	if (unknown->value.p != NULL && !str_eq(unknown->value, S("null")) &&
-	    (json_number(unknown->value, &id, err) < 0 || !(id >= 0 && id < IDS_MAX) ||
-	    id != (double)(int32_t)id))
-		return err_set(err, ERR_FORMAT, "unk_id of Unigram is no number of a token");
-	t->unigram.on = true;
-	t->unigram.unknown = (int32_t)id;
-	t->unigram.fallback = fallback->value.p != NULL && is_true(fallback->value);
-	return 0;
-}
-
-/* What goes with which kind of model. */
-static int
-check_kind(const struct tokenizer *t, bool pieces, const struct json_member *fallback,
-    struct err *err)
-{
-	if (pieces != pretoken_is_bert(t->pre) || (!pieces && (t->bert.on || t->wordpiece.decoder)))
-		return err_set(err, ERR_FORMAT, "parts of BERT's tokenizer go with WordPiece, and "
-		    "it with them only");
-	if (t->sentence.on && !t->unigram.on && (pieces || fallback->value.p == NULL ||
-	    !is_true(fallback->value)))
-		return err_set(err, ERR_FORMAT, "spaces as U+2581 without byte_fallback are not "
-		    "supported");
-	return 0;
+	return model->kind == MODEL_UNIGRAM ? index_pieces(r, true, err) : 0;
 }
 
 int
-vocab_load(struct tokenizer *t, str model, str added_tokens, struct hasher *hash,
-    struct err *err)
+vocab_load(struct tokenizer *t, const struct model *model, str added_tokens,
+    struct hasher *hash, struct err *err)
 {
-	enum { TYPE, VOCAB, MERGES, IGNORE, UNKNOWN, PREFIX, LONGEST, FALLBACK, UNK_ID, DROPOUT,
-	    SUFFIX, N };
-	static const char *const name[N] = {
-		"type", "vocab", "merges", "ignore_merges", "unk_token",
-		"continuing_subword_prefix", "max_input_chars_per_word", "byte_fallback",
-		"unk_id", "dropout", "end_of_word_suffix",
-	};
 	struct reader r = { .t = t, .hash = hash };
-	struct json_member m[N];
-	bool pieces, list;
-	str key[N], unknown;
-	int ret = 0;
+	int ret = vocab_model(t, model, hash, err);
 
-	if (model.p == NULL || model.p[0] != '{')
-		return err_set(err, ERR_FORMAT, "no model");
-	for (int i = 0; i < N; i++)
-		key[i] = str_of(name[i]);
-	if (json_scan(model, key, N, m, err) < 0)
-		return -1;
-	pieces = m[TYPE].value.p != NULL && str_eq(m[TYPE].value, S("\"WordPiece\""));
-	list = m[TYPE].value.p != NULL && str_eq(m[TYPE].value, S("\"Unigram\""));
-	if (!pieces && !list && m[TYPE].value.p != NULL && !str_eq(m[TYPE].value, S("\"BPE\"")))
-		return err_set(err, ERR_FORMAT, "model %.*s is not supported",
-		    (int)(m[TYPE].value.n < 64 ? m[TYPE].value.n : 64), m[TYPE].value.p);
-	if (m[VOCAB].value.p == NULL || m[VOCAB].value.p[0] != (list ? '[' : '{') ||
-	    (!pieces && !list && m[MERGES].value.p == NULL))
-		return err_set(err, ERR_FORMAT, "a model without vocab and merges");
-	for (int i = DROPOUT; !pieces && !list && i < N; i++)
-		if (refuse(&m[i], name[i], err) < 0)
-			return -1;
-	if (!pieces && !list && refuse(&m[PREFIX], name[PREFIX], err) < 0)
-		return -1;
-	if ((list && read_unigram(t, &m[UNK_ID], &m[FALLBACK], err) < 0) ||
-	    check_kind(t, pieces, &m[FALLBACK], err) < 0)
-		return -1;
-	t->ignore_merges = m[IGNORE].value.p != NULL && is_true(m[IGNORE].value);
-	if (pieces)
-		ret = read_wordpiece(&r, &m[UNKNOWN], &unknown, err);
 	if (ret == 0)
-		ret = read_all(&r, &m[VOCAB], &m[MERGES], added_tokens, err);
-	if (ret == 0 && pieces)
-		ret = find_unknown(t, unknown, err);
+		ret = read_all(&r, model, added_tokens, err);
 	free(r.item);
 	buf_free(&r.text);
 	return ret;
@@ -784,7 +652,6 @@ vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *
 	t->unigram.on = p->unigram;
 	t->unigram.fallback = p->fallback;
 	t->unigram.unknown = p->unk_id;
-	bytemap_init(&r.map);
 	if ((t->pool = malloc((size_t)room + POOL_SLACK)) == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
 	} else {

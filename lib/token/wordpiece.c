@@ -5,7 +5,7 @@
 #include "text/unicode.h"
 #include "token/bertclass.h"
 
-#define WORD_MAX 1024		/* bytes of a word that is looked at, with a prefix */
+#define WORD_MAX 4096		/* bytes of a word that is looked at */
 
 /* ---- normal form ---- */
 
@@ -80,12 +80,18 @@ bert_normalize(struct buf *out, str text, const struct bert_form *form, struct e
 
 /* ---- pieces ---- */
 
-/* The longest piece that s begins with: its id and bytes, or -1.  room has the prefix. */
+/*
+ * The longest piece that s begins with, of at most this many bytes with the prefix
+ * that room has: its id and bytes, or -1.
+ */
 static int32_t
-longest(const struct strmap *names, char *room, ptrdiff_t prefix, str s, ptrdiff_t *n)
+longest(const struct strmap *names, ptrdiff_t most, char *room, ptrdiff_t prefix, str s,
+    ptrdiff_t *n)
 {
-	memcpy(room + prefix, s.p, (size_t)s.n);
-	for (*n = s.n; *n > 0; --*n) {
+	*n = s.n < most - prefix ? s.n : most - prefix;
+	if (*n > 0)
+		memcpy(room + prefix, s.p, (size_t)*n);
+	for (; *n > 0; --*n) {
 		int32_t id;
 
 		/* Only where a character ends. */
@@ -107,7 +113,7 @@ wordpiece_word(const struct wordpiece *w, const struct strmap *names, str word, 
 	int32_t c;
 
 	c = utf8_next(&p, word.p + word.n);
-	if ((uni_class(c) & UNI_SPACE) != 0 && (c < 0x1c || c > 0x1f))
+	if (w->spaces && uni_is_white(c))
 		return 0;
 	if (word.n > WORD_MAX || utf8_count(word) > w->longest)
 		goto unknown;
@@ -115,7 +121,7 @@ wordpiece_word(const struct wordpiece *w, const struct strmap *names, str word, 
 		ptrdiff_t prefix = n > 0 ? w->n_prefix : 0;
 
 		memcpy(room, w->prefix, (size_t)prefix);
-		if ((id[n++] = longest(names, room, prefix, word, &len)) < 0)
+		if ((id[n++] = longest(names, w->piece, room, prefix, word, &len)) < 0)
 			goto unknown;
 		word = (str){ word.p + len, word.n - len };
 	}

@@ -17,16 +17,15 @@
 
 struct wordpiece {
 	bool		 on;
-	bool		 decoder;	/* tokenizer.json has its decoder */
-	bool		 tidy;		/* decoding puts no space before . ? ! and , */
+	bool		 spaces;	/* white space comes as words, which give no token */
 	int32_t		 unknown;
 	int64_t		 longest;	/* characters of a word that is looked at */
 	char		 prefix[WORDPIECE_PREFIX];
 	ptrdiff_t	 n_prefix;
+	ptrdiff_t	 piece;		/* bytes of the longest name */
 };
 
 struct bert_form {
-	bool	on;
 	bool	clean;		/* no controls, and one kind of space */
 	bool	chinese;	/* space around ideographs */
 	bool	strip, lower;	/* no accents, no upper case */
@@ -37,7 +36,7 @@ int bert_normalize(struct buf *out, str text, const struct bert_form *form, stru
 
 /*
  * Write the ids of word to id, which has room for word.n; return how many: none
- * of white space.  names: of all tokens.
+ * of white space, where that comes as words.  names: of the vocabulary.
  */
 int64_t wordpiece_word(const struct wordpiece *w, const struct strmap *names, str word,
     int32_t *id);

@@ -285,11 +285,12 @@ int
 words_add_text(struct words *w, struct pretoken_walk *walk, str text, struct err *err)
 {
 	int32_t cut[AHEAD];
-	const char *base;
+	const char *base, *end;
 	int n;
 
-	pretoken_start(walk, text);
-	while ((n = pretoken_next(walk, &base, cut, AHEAD, err)) > 0)
+	if (pretoken_start(walk, text, true, err) < 0)
+		return -1;
+	while ((n = pretoken_next(walk, &base, &end, cut, AHEAD, err)) > 0)
 		if (add_words(w, base, cut, n, 0, err) < 0)
 			return -1;
 	return n;

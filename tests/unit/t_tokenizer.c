@@ -455,13 +455,12 @@ static void
 test_refusals(void)
 {
 	static const struct { const char *from, *to, *says; } cases[] = {
-		{ "\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", "Lowercase" },
-		{ "\"type\":\"BPE\"", "\"type\":\"WordLevel\"", "WordLevel" },
+		{ "\"normalizer\":null", "\"normalizer\":{\"type\":\"Uppercase\"}", "Uppercase" },
+		{ "\"type\":\"BPE\"", "\"type\":\"Morphemes\"", "Morphemes" },
 		{ "\"dropout\":null", "\"dropout\":0.1", "dropout" },
-		{ "\"end_of_word_suffix\":null", "\"end_of_word_suffix\":\"</w>\"", "end_of_word" },
 		{ "\"pre_tokenizer\":{\"type\":\"ByteLevel\"",
-		  "\"pre_tokenizer\":{\"type\":\"Metaspace\"", "Metaspace" },
-		{ "\"decoder\":{\"type\":\"ByteLevel\"", "\"decoder\":{\"type\":\"CTC\"", "CTC" },
+		  "\"pre_tokenizer\":{\"type\":\"Syllables\"", "Syllables" },
+		{ "\"decoder\":{\"type\":\"ByteLevel\"", "\"decoder\":{\"type\":\"Reverse\"", "Reverse" },
 		{ "\"post_processor\":null", "\"post_processor\":{\"type\":\"Bert\"}", "Bert" },
 		{ "\"!\":1,", "\"!\":2,", "two texts" },
 		{ "\"!\":1,", "\"!\":-1,", "token id" },

@@ -79,12 +79,12 @@ show(const char *what, str text, const int32_t *cut, int n)
 static int
 want(struct check *c, str text, int32_t *cut)
 {
-	const char *base;
+	const char *base, *end;
 	struct err err;
 	int n = 0, got;
 
-	pretoken_start(c->walk, text);
-	while ((got = pretoken_next(c->walk, &base, cut + n, TEXT_MAX - n, &err)) > 0)
+	pretoken_start(c->walk, text, true, &err);
+	while ((got = pretoken_next(c->walk, &base, &end, cut + n, TEXT_MAX - n, &err)) > 0)
 		for (got += n; n < got; n++)
 			cut[n] += (int32_t)(base - text.p);
 	return n;
@@ -151,7 +151,7 @@ find_same(struct check *c)
 
 		for (int32_t ch = 1; ch < 0x110000; ch++) {
 			struct buf b = { 0 };
-			const char *base;
+			const char *base, *end;
 			int32_t cut[8];
 			int n = 0, got;
 
@@ -160,8 +160,8 @@ find_same(struct check *c)
 			/* Two that match are two words, else one. */
 			put(&b, ch);
 			put(&b, ch);
-			pretoken_start(w, buf_str(&b));
-			while ((got = pretoken_next(w, &base, cut, 8, &err)) > 0)
+			pretoken_start(w, buf_str(&b), true, &err);
+			while ((got = pretoken_next(w, &base, &end, cut, 8, &err)) > 0)
 				n += got;
 			if ((n == 2) != (c->class[ch] >> i & 1)) {
 				differ += c->same[ch];
