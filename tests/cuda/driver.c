@@ -382,7 +382,6 @@ cuModuleLoadData(CUmodule *out, const void *image)
 		find_report(F_INSN, NULL, "module: %s", msg);
 		return CUDA_ERROR_INVALID_PTX;
 	}
-	lint_module(m);
 	*out = (CUmodule)m;
 	return CUDA_SUCCESS;
 }
@@ -416,10 +415,20 @@ cuModuleUnload(CUmodule m)
 CUresult
 cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name)
 {
+	struct kernel *k;
+	char msg[600];
 	GUARD;
 
-	*f = (CUfunction)module_kernel((struct module *)m, name);
-	return *f == NULL ? CUDA_ERROR_NOT_FOUND : CUDA_SUCCESS;
+	k = module_kernel((struct module *)m, name, msg, sizeof(msg));
+	*f = (CUfunction)k;
+	if (k == NULL && msg[0] != '\0') {
+		find_report(F_INSN, NULL, "kernel %s: %s", name, msg);
+		return CUDA_ERROR_INVALID_PTX;
+	}
+	if (k == NULL)
+		return CUDA_ERROR_NOT_FOUND;
+	lint_kernel(k);
+	return CUDA_SUCCESS;
 }
 
 CUresult

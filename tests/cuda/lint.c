@@ -52,11 +52,11 @@ lint_start(const char *file)
 }
 
 void
-lint_module(struct module *m)
+lint_kernel(struct kernel *k)
 {
-	for (int i = 0; i < m->n_kernel && table != NULL; i++)
-		m->kernel[i]->account = calloc(1, sizeof(struct account) +
-		    (size_t)m->kernel[i]->n_code * sizeof(struct tally));
+	if (table != NULL && k->account == NULL)
+		k->account = calloc(1, sizeof(struct account) +
+		    (size_t)k->n_code * sizeof(struct tally));
 }
 
 /* An access is aligned to its size, so a lane's bytes are in one sector. */

@@ -15,8 +15,8 @@ struct account;
 
 /* Count from now on, and append tables to this file; NULL: count nothing. */
 void lint_start(const char *file);
-/* Accounts of a module's kernels; where nothing is counted there are none. */
-void lint_module(struct module *m);
+/* A kernel's account; where nothing is counted there is none. */
+void lint_kernel(struct kernel *k);
 /* Append a module's table and free its accounts.  The columns are in lint.c. */
 void lint_write(struct module *m);
 

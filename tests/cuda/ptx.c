@@ -544,27 +544,17 @@ parameters(struct parse *c)
 	}
 }
 
-/* Shared variables of the module are every kernel's. */
-struct late {
-	char	*p;
-	uint32_t line;
-};
-
 static void
-entry(struct parse *c, const struct late *shared, int n_shared)
+decode_kernel(struct parse *c)
 {
-	struct slice name = word(c);
-	struct kernel *k = calloc(1, sizeof(*k));
+	struct kernel *k = c->k;
 	char *p;
 	uint32_t line;
 	int i;
 
-	i = vec_more(&c->m->kernel, &c->m->n_kernel, sizeof(k));
-	c->m->kernel[i] = k;
-	c->k = k;
 	c->loc = 0;
-	k->mod = c->m;
-	k->name = strndup(name.s, (size_t)name.n);
+	c->p = k->text;
+	c->line = k->line;
 	parameters(c);
 	while (!take_char(c, '{') && *c->p != '\0') {
 		if (take(c, ".maxntid")) {
@@ -584,9 +574,9 @@ entry(struct parse *c, const struct late *shared, int n_shared)
 	c->depth++;
 	p = c->p;
 	line = c->line;
-	for (i = 0; i < n_shared; i++) {
-		c->p = shared[i].p;
-		c->line = shared[i].line;
+	for (i = 0; i < c->n_shared; i++) {
+		c->p = c->shared[i].p;
+		c->line = c->shared[i].line;
 		declare_var(c, SHARED);
 	}
 	c->p = p;
@@ -594,6 +584,7 @@ entry(struct parse *c, const struct late *shared, int n_shared)
 	c->depth--;
 	c->p--;		/* the brace */
 	body(c);
+	k->text = NULL;
 }
 
 /* Over { and }, or to a semicolon, whichever comes first. */
@@ -613,6 +604,22 @@ skip_item(struct parse *c)
 	}
 }
 
+/* What follows an entry's name is for later. */
+static void
+entry(struct parse *c)
+{
+	struct slice name = word(c);
+	struct kernel *k = calloc(1, sizeof(*k));
+	int i = vec_more(&c->m->kernel, &c->m->n_kernel, sizeof(k));
+
+	c->m->kernel[i] = k;
+	k->mod = c->m;
+	k->name = strndup(name.s, (size_t)name.n);
+	k->text = c->p;
+	k->line = c->line;
+	skip_item(c);
+}
+
 static void
 skip_line(struct parse *c)
 {
@@ -622,8 +629,6 @@ skip_line(struct parse *c)
 static void
 top(struct parse *c)
 {
-	struct late *shared = NULL;
-	int n_shared = 0;
 	bool external = false;
 
 	for (skip_space(c); *c->p != '\0'; skip_space(c)) {
@@ -646,12 +651,12 @@ top(struct parse *c)
 		} else if (slice_is(w, ".global") || slice_is(w, ".const")) {
 			declare_global(c, slice_is(w, ".const") ? CONST : GLOBAL, external);
 		} else if (slice_is(w, ".shared")) {
-			int i = vec_more(&shared, &n_shared, sizeof(shared[0]));
+			int i = vec_more(&c->shared, &c->n_shared, sizeof(c->shared[0]));
 
-			shared[i] = (struct late){ c->p, c->line };
+			c->shared[i] = (struct late){ c->p, c->line };
 			skip_item(c);
 		} else if (slice_is(w, ".entry")) {
-			entry(c, shared, n_shared);
+			entry(c);
 		} else if (w.n > 0 && *w.s == '.') {
 			skip_item(c);	/* .func, .section, .pragma */
 		} else {
@@ -659,27 +664,33 @@ top(struct parse *c)
 		}
 		external = false;
 	}
-	free(shared);
+}
+
+/* What parse() does, until it fails. */
+static bool
+succeeds(struct parse *c, void (*parse)(struct parse *))
+{
+	if (setjmp(c->fail) != 0)
+		return false;
+	parse(c);
+	return true;
 }
 
 struct module *
 ptx_load(char *text, char *msg, size_t n)
 {
-	struct module *volatile m = calloc(1, sizeof(*m));
-	struct parse c = { .m = m, .p = text, .line = 1, .msg = msg, .msg_size = n };
+	struct module *m = calloc(1, sizeof(*m));
+	struct parse *c = calloc(1, sizeof(*c));
 
+	*c = (struct parse){ .m = m, .p = text, .line = 1, .msg = msg, .msg_size = n };
 	m->text = text;
-	vec_more(&c.m->loc, &c.m->n_loc, sizeof(m->loc[0]));	/* 0 is no place */
+	m->parse = c;
+	vec_more(&m->loc, &m->n_loc, sizeof(m->loc[0]));	/* 0 is no place */
 	strip_comments(text);
-	if (setjmp(c.fail) != 0) {
-		module_free(m);
-		m = NULL;
-	} else {
-		top(&c);
-	}
-	free(c.sym);
-	free(c.jump);
-	return m;
+	if (succeeds(c, top))
+		return m;
+	module_free(m);
+	return NULL;
 }
 
 void
@@ -702,6 +713,10 @@ module_free(struct module *m)
 	}
 	for (int i = 0; i < m->n_file; i++)
 		free(m->file[i]);
+	free(m->parse->sym);
+	free(m->parse->jump);
+	free(m->parse->shared);
+	free(m->parse);
 	free(m->kernel);
 	free(m->loc);
 	free(m->file);
@@ -711,10 +726,19 @@ module_free(struct module *m)
 }
 
 struct kernel *
-module_kernel(struct module *m, const char *name)
+module_kernel(struct module *m, const char *name, char *msg, size_t n)
 {
-	for (int i = 0; i < m->n_kernel; i++)
+	struct parse *c = m->parse;
+	struct kernel *k = NULL;
+
+	msg[0] = '\0';
+	for (int i = 0; i < m->n_kernel && k == NULL; i++)
 		if (strcmp(m->kernel[i]->name, name) == 0)
-			return m->kernel[i];
-	return NULL;
+			k = m->kernel[i];
+	if (k == NULL || k->text == NULL)
+		return k;
+	c->msg = msg;
+	c->msg_size = n;
+	c->k = k;
+	return succeeds(c, decode_kernel) ? k : NULL;
 }

@@ -41,6 +41,12 @@ struct jump {
 	int	target;
 };
 
+/* Shared variables of the module are every kernel's. */
+struct late {
+	char	*p;
+	uint32_t line;
+};
+
 struct parse {
 	struct module *m;
 	struct kernel *k;
@@ -49,7 +55,8 @@ struct parse {
 	int	depth;
 	struct sym *sym;
 	struct jump *jump;
-	int	n_sym, n_jump;
+	struct late *shared;
+	int	n_sym, n_jump, n_shared;
 	int	last[256];		/* symbols by name_key(): index + 1 of the last one */
 	char	*msg;
 	size_t	msg_size;

@@ -3,7 +3,7 @@
  *
  * A program that uses the CUDA driver API runs unchanged with LD_LIBRARY_PATH
  * set to where this library is.  Kernels are taken from the program's own
- * fatbin, decoded once and executed a warp at a time.  It is strict where a
+ * fatbin, decoded when they are first asked for and executed a warp at a time.  It is strict where a
  * GPU is lenient: see find.h for what it reports.  Streams do nothing until
  * something waits for them.
  *
@@ -133,6 +133,8 @@ struct kernel {
 	uint32_t max_threads, need[3];
 	uint32_t dynamic_most;		/* set by an attribute */
 	bool	fences, reads_dynamic;
+	char	*text;			/* behind its name, until it is decoded; then NULL */
+	uint32_t line;
 	struct account *account;	/* lint.h; NULL: nothing is counted */
 };
 
@@ -150,6 +152,7 @@ struct module {
 	struct var *var;
 	int	n_kernel, n_loc, n_file, n_var;
 	int	sm;
+	struct parse *parse;		/* ptx_impl.h: what kernels see of the module */
 };
 
 /* Growing arrays: vec_more() makes room for one more and returns its index. */
@@ -158,7 +161,8 @@ int vec_more(void *array, int *n, size_t size);
 /* ptx.c: text is kept and changed.  NULL, and why in msg. */
 struct module *ptx_load(char *text, char *msg, size_t n);
 void module_free(struct module *m);
-struct kernel *module_kernel(struct module *m, const char *name);
+/* Decoded when it is first asked for.  NULL: none, or one that msg tells what is wrong with. */
+struct kernel *module_kernel(struct module *m, const char *name, char *msg, size_t n);
 /* fatbin.c: the best PTX for this compute capability, to be freed. */
 char *fatbin_ptx(const void *image, int sm, char *msg, size_t n);
 
