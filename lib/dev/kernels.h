@@ -97,7 +97,7 @@ struct k_scatter {
  * b may be of a type of blocks (base/quant.h), which lie along its rows, where
  * a is not transposed and k does not vary.  With tb rows of a are then rounded
  * to 8 bits, with a scale of max / 127 for each 32 of k, and sums of products
- * with one scale are exact; without tb, b is its elements as F32.
+ * with one scale are exact; without tb, b is its elements as F32, or as a's type.
  */
 struct k_matmul {
 	dptr	c, a, b, bias, sumsq;

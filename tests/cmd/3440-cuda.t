@@ -27,11 +27,11 @@ losses () {
 	sed -n 's/.*"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$1/log.jsonl"
 }
 
-# same_losses RUN RUN TOLERANCE: of five steps
+# same_losses RUN RUN TOLERANCE STEPS
 same_losses () {
 	losses "$1" >one.losses
-	losses "$2" | paste one.losses - | awk -v tol="$3" \
-	    '{ d = $1 - $2 } d > tol || d < -tol { bad = 1 } END { exit bad || NR != 5 }'
+	losses "$2" | paste one.losses - | awk -v tol="$3" -v steps="$4" \
+	    '{ d = $1 - $2 } d > tol || d < -tol { bad = 1 } END { exit bad || NR != steps }'
 }
 for arch in llama gpt2 mamba mixtral deepseek-v3
 do
@@ -46,7 +46,7 @@ do
 		exits 0 "a $arch trained on $device" llm-train -q -d $device -m $arch --steps 5 \
 		    --batch 64 --lr 5e-3 -o $arch.$device train.shard
 	done
-	same_losses $arch.cpu $arch.cuda 1e-4
+	same_losses $arch.cpu $arch.cuda 1e-4 5
 	result 'with the same losses' $?
 	exits 0 'it writes on cpu' llm-generate -m $arch.cpu/latest -n 20 -T 0 -p 'the kernel'
 	cp out cpu
@@ -60,7 +60,7 @@ do
 	exits 0 "a llama trained in bf16 on $device" llm-train -q -d $device --dtype bf16 -m llama \
 	    --steps 5 --batch 64 --lr 5e-3 -o half.$device train.shard
 done
-same_losses half.cpu half.cuda 1e-3
+same_losses half.cpu half.cuda 1e-3 5
 result 'with nearly the same losses' $?
 
 # Weights of blocks: Q4_K and Q6_K in one file.
@@ -83,6 +83,23 @@ done
 texts -m q4_0.gguf --kv q4 >cpu
 exits 0 'with a cache of Q4_0' texts -d cuda -m q4_0.gguf --kv q4
 prints 'the same' <cpu
+for arch in mixtral deepseek-v3
+do
+	llm-quantize -q -t q8_0 -o $arch.gguf $arch.cpu/latest
+	texts -m $arch.gguf >cpu
+	exits 0 "quantized experts of $arch on cuda" texts -d cuda -m $arch.gguf
+	prints 'write as those of cpu' <cpu
+done
+for model in q4_k_m mixtral
+do
+	for device in cpu cuda
+	do
+		exits 0 "an adapter of $model on $device" llm-lora -q -d $device -m $model.gguf \
+		    --batch 64 --lr 1e-2 --steps 3 -o $model.$device.lora train.shard
+	done
+	same_losses $model.cpu.lora $model.cuda.lora 1e-4 3
+	result 'with the same losses' $?
+done
 exits 0 'one text at a time' llm-generate -d cuda -m q4_k_m.gguf -n 20 -T 0.8 --parallel 1 prompts
 prints 'is the same' <q4_k_m.texts
 done_testing

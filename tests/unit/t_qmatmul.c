@@ -10,62 +10,22 @@
 #include "base/quant.h"
 #include "base/rng.h"
 #include "nn/ops.h"
+#include "../lib/blocks.h"
 #include "../lib/memory.h"
 #include "../tap.h"
 
 static const char *const isas[] = { "cpu:avx512bf16", "cpu:avx512", "cpu:avx2", "cpu:base" };
-
-/* Types, and where their fp16 numbers are. */
-static const struct { dtype type; int half[2]; } types[] = {
-	{ DTYPE_Q4_0, { 0, 0 } }, { DTYPE_Q4_1, { 0, 2 } }, { DTYPE_Q5_0, { 0, 0 } },
-	{ DTYPE_Q5_1, { 0, 2 } }, { DTYPE_Q8_0, { 0, 0 } }, { DTYPE_Q2_K, { 80, 82 } },
-	{ DTYPE_Q3_K, { 108, 108 } }, { DTYPE_Q4_K, { 0, 2 } }, { DTYPE_Q5_K, { 0, 2 } },
-	{ DTYPE_Q6_K, { 208, 208 } }, { DTYPE_IQ4_NL, { 0, 0 } }, { DTYPE_IQ4_XS, { 0, 0 } },
-};
-enum { TYPES = sizeof(types) / sizeof(types[0]), ISAS = sizeof(isas) / sizeof(isas[0]) };
+enum { ISAS = sizeof(isas) / sizeof(isas[0]) };
 
 static uint64_t drawn;
 
 static int64_t
 draw(int64_t from, int64_t to)
 {
-	return from + (int64_t)rng_below(7, 1, drawn++, (uint64_t)(to - from + 1));
+	return draw_from(&drawn, from, to);
 }
 
 /* ---- operands ---- */
-
-/* n elements in random blocks of type number t; y is what they mean. */
-static uint8_t *
-random_blocks(int t, int64_t n, float *y)
-{
-	dtype type = types[t].type;
-	int64_t bytes = dtype_bytes(type, n), each = dtype_bytes(type, dtype_block(type));
-	uint8_t *x = must(malloc((size_t)bytes + 1));
-
-	for (int64_t i = 0; i < bytes; i++)
-		x[i] = (uint8_t)draw(0, 255);
-	for (int64_t i = 0; i < bytes; i += each)
-		for (int h = 0; h < 2; h++) {
-			uint16_t d = f32_to_f16((float)draw(-1000, 1000) * 1e-5f);
-
-			memcpy(x + i + types[t].half[h], &d, sizeof(d));
-		}
-	quant_decode(type, y, x, n);
-	return x;
-}
-
-/* n random numbers of a type; x is what they are. */
-static void *
-random_floats(dtype type, int64_t n, float *x)
-{
-	void *p = must(malloc((size_t)(n * dtype_size(type)) + 1));
-
-	for (int64_t i = 0; i < n; i++)
-		x[i] = (float)rng_normal(7, 2, drawn++);
-	dtype_convert(p, type, x, DTYPE_F32, n);
-	dtype_convert(x, DTYPE_F32, p, type, n);
-	return p;
-}
 
 /* Rows of k as products with quantized weights see them. */
 static void
@@ -111,9 +71,9 @@ operands_of(const struct qcase *s)
 	o.wb = must(malloc((size_t)o.n_b * 4 + 1));
 	o.wc = must(malloc((size_t)o.n_c * 4 + 1));
 	o.bias = must(malloc((size_t)s->n * 4 + 1));
-	o.a = random_floats(s->a_type, o.n_a, o.wa);
-	o.b = random_blocks(s->t, o.n_b, o.wb);
-	o.c = random_floats(s->c_type, o.n_c, o.wc);
+	o.a = random_floats(&drawn, s->a_type, o.n_a, o.wa);
+	o.b = random_blocks(&drawn, s->t, o.n_b, o.wb);
+	o.c = random_floats(&drawn, s->c_type, o.n_c, o.wc);
 	for (int64_t j = 0; j < s->n; j++)
 		o.bias[j] = (float)rng_normal(7, 3, drawn++);
 	if (s->tb)
@@ -248,9 +208,11 @@ element_agrees(const struct qcase *s, const struct operands *o, int64_t i, int64
 	    (double)(s->k + 4) * 0x1p-24 * size * most;
 	if (s->tb && types[s->t].type == DTYPE_Q6_K)
 		allowed += lost(s->k, o->wa + i * s->lda, b + j * s->ldb);
-	/* Beside bf16 what is multiplied may be bf16. */
+	/* Beside 16 bits what is multiplied may be of their type; fp16 has steps of 2^-24 at least. */
 	if (!s->tb && s->a_type == DTYPE_BF16)
 		allowed += 0x1p-9 * size * most;
+	if (!s->tb && s->a_type == DTYPE_F16)
+		allowed += 0x1p-12 * size * most + 0x1p-25 * size;
 	allowed += 0x1p-22 * fabs(want) + 1e-7;
 	if (s->c_type != DTYPE_F32)
 		allowed += fabs(want) * (s->c_type == DTYPE_BF16 ? 0x1p-8 : 0x1p-11) + 1e-7;
@@ -392,31 +354,69 @@ test_grouped(void)
 
 /* ---- a GPU ---- */
 
-/* As on a processor; one row, eight and thirty alone are multiplied in other ways than 39. */
+/* Are rows [at, at + m) alone, times matrix e, the same bits as in got? */
 static bool
-gpu_agrees(struct dev *d, const struct qcase *s, const struct operands *o)
+gpu_repeats(struct dev *d, const struct qcase *s, const struct operands *o, int64_t at, int64_t m,
+    int64_t e, const char *got)
 {
-	static const int64_t rows[] = { 1, 8, 30 };
-	int64_t row = s->ldc * dtype_size(s->c_type), at = 0;
-	char *got = must(malloc((size_t)(s->m * row))), *other = must(malloc((size_t)(s->m * row)));
-	bool good = run_on(d, s, o, 0, s->m, got) && all_agree(s, o, got);
+	int64_t row = s->ldc * dtype_size(s->c_type);
+	char *other = must(malloc((size_t)(m * row) + 1));
+	struct operands mine = *o;
+	struct qcase one = *s;
+	bool good;
 
-	for (int i = 0; i < 3 && good && at + rows[i] <= s->m; at += rows[i++])
-		good = run_on(d, s, o, at, rows[i], other) &&
-		    memcmp(got + at * row, other, (size_t)(rows[i] * row)) == 0;
-	if (!good)
-		printf("# %s: %lldx%lldx%lld\n", dtype_name(types[s->t].type), (long long)s->m,
-		    (long long)s->n, (long long)s->k);
-	free(got);
+	one.groups = 0;
+	mine.b += dtype_bytes(types[s->t].type, e * s->stride);
+	mine.n_b -= e * s->stride;
+	good = m == 0 || (run_on(d, &one, &mine, at, m, other) &&
+	    memcmp(got + at * row, other, (size_t)(m * row)) == 0);
 	free(other);
 	return good;
 }
 
-/* Rows and columns that fill no tile, k that fills no unit and no segment, rows of any place. */
+/*
+ * As on a processor; one row, eight and thirty alone are multiplied in other ways
+ * than 39, and so are groups.
+ */
+static bool
+gpu_agrees(struct dev *d, const struct qcase *s)
+{
+	static const int64_t rows[] = { 1, 8, 30 };
+	struct operands o = operands_of(s);
+	char *got = must(malloc((size_t)(s->m * s->ldc * dtype_size(s->c_type))));
+	bool good = run_on(d, s, &o, 0, s->m, got) && all_agree(s, &o, got);
+
+	for (int64_t i = 0, at = 0; i < 3 && good && s->groups == 0 && at + rows[i] <= s->m;
+	    at += rows[i++])
+		good = gpu_repeats(d, s, &o, at, rows[i], 0, got);
+	for (int64_t e = 0; e < s->groups && good; e++)
+		good = gpu_repeats(d, s, &o, s->offset[e], s->offset[e + 1] - s->offset[e], e, got);
+	if (!good)
+		printf("# %s: %lldx%lldx%lld tb %d groups %lld\n", dtype_name(types[s->t].type),
+		    (long long)s->m, (long long)s->n, (long long)s->k, s->tb,
+		    (long long)s->groups);
+	free(got);
+	free_operands(&o);
+	return good;
+}
+
+/*
+ * Rows and columns that fill no tile, k that fills no unit and no segment, rows of
+ * any place, groups of none, of few and of many rows, and more columns than become
+ * floats at once.
+ */
 static void
 test_gpu(void)
 {
-	static const struct { int64_t m, n, k; } shape[] = { { 7, 21, 768 }, { 39, 70, 1280 } };
+	static const struct {
+		int64_t	m, n, k;
+		bool	tb;
+		int32_t	offset[5];
+	} shape[] = {
+		{ 7, 21, 768, true, { 0 } }, { 39, 70, 1280, true, { 0 } },
+		{ 46, 13, 512, true, { 1, 4, 4, 44, 46 } }, { 5, 512, 67, false, { 0 } },
+		{ 9, 256, 19, false, { 0, 2, 2, 8, 9 } }, { 2, 1024, 300, false, { 0 } },
+	};
 	struct err err = { 0 };
 	struct team *team = must(team_new(1, &err));
 	struct dev *d = dev_open("cuda", team, 0, &err);
@@ -425,17 +425,24 @@ test_gpu(void)
 		bool good = true;
 		char what[64];
 
-		for (int i = 0; i < 2 && good; i++) {
-			int64_t block = dtype_block(types[t].type), k = shape[i].k;
-			struct qcase s = { .t = t, .m = shape[i].m, .n = shape[i].n,
-				.k = block == 32 ? k - 96 : k, .lda = k + i, .ldb = k + block,
-				.ldc = shape[i].n + 3, .tb = true, .add = i == 0, .bias = i == 1,
-				.alpha = 0.5, .a_type = i == 0 ? DTYPE_BF16 : DTYPE_F32,
-				.c_type = i == 0 ? DTYPE_F32 : DTYPE_BF16 };
-			struct operands o = operands_of(&s);
+		for (int i = 0; i < (t % 4 == 0 ? 6 : 5) && good; i++) {
+			int64_t block = dtype_block(types[t].type);
+			int64_t n = shape[i].n, k = shape[i].k;
+			struct qcase s = { .t = t, .m = shape[i].m, .n = n, .k = k,
+				.tb = shape[i].tb, .add = i % 2 == 0, .alpha = 0.5,
+				.a_type = i % 2 == 0 ? DTYPE_BF16 : t == 3 ? DTYPE_F16 : DTYPE_F32,
+				.c_type = i % 2 == 0 ? DTYPE_F32 : DTYPE_BF16,
+				.groups = shape[i].offset[4] > 0 ? 4 : 0 };
 
-			good = gpu_agrees(d, &s, &o);
-			free_operands(&o);
+			if (block == 32)
+				*(s.tb ? &s.k : &s.n) -= 96;
+			s.bias = i % 2 == 1 && s.groups == 0;
+			s.lda = s.k + i % 2;
+			s.ldb = (s.tb ? s.k : s.n) + block;
+			s.ldc = s.n + 3;
+			s.stride = (s.tb ? s.n : s.k) * s.ldb + block;
+			memcpy(s.offset, shape[i].offset, sizeof(s.offset));
+			good = gpu_agrees(d, &s);
 		}
 		snprintf(what, sizeof(what), "products with %s on a GPU", dtype_name(types[t].type));
 		ok(good, what);
@@ -448,14 +455,14 @@ test_gpu(void)
 
 /* Of rows of heads, each by its own matrix, at once or one after the other. */
 static bool
-heads_agree(int t, bool tb)
+heads_agree(const char *isa, int t, bool tb)
 {
 	enum { H = 3, M = 5, K = 256, N = 512, A = M * H * (K + 4), C = M * H * (N + 2) };
 	static float w[H * N * K], x[A], got[2][C];
 	struct err err;
 	struct team *team = must(team_new(2, &err));
-	struct dev *d = must(dev_open("cpu", team, 0, &err));
-	uint8_t *b = random_blocks(t, H * N * K, w);
+	struct dev *d = must(dev_open(isa, team, 0, &err));
+	uint8_t *b = random_blocks(&drawn, t, H * N * K, w);
 	int64_t bytes = dtype_bytes(types[t].type, H * N * K);
 	union dev_args all = { .grouped = { .groups = H, .stride = N * K, .step_a = K + 4,
 		.step_c = N + 2, .p = { .c = dev_alloc(d, sizeof(got[0]), &err),
@@ -497,7 +504,9 @@ test_heads(void)
 	bool good = true;
 
 	for (int t = 0; t < TYPES; t++)
-		good = good && heads_agree(t, true) && heads_agree(t, false);
+		good = good && heads_agree("cpu", t, true) && heads_agree("cpu", t, false);
+	for (int t = 0; t < TYPES && is_here("cuda"); t += 5)
+		good = good && heads_agree("cuda", t, true) && heads_agree("cuda", t, false);
 	ok(good, "products of heads");
 }
 
@@ -513,7 +522,7 @@ embeds(const char *isa, int t, dtype type)
 	struct err err = { 0 };
 	struct team *team = must(team_new(1, &err));
 	struct dev *d = dev_open(isa, team, DEV_STRICT, &err);
-	uint8_t *b = random_blocks(t, V * C, w);
+	uint8_t *b = random_blocks(&drawn, t, V * C, w);
 	int64_t bytes = dtype_bytes(types[t].type, V * C);
 	union dev_args a = { .embed = { .y = dev_alloc(d, sizeof(got), &err),
 		.w = dev_alloc(d, bytes, &err), .id = dev_alloc(d, sizeof(id), &err), .type = type,
@@ -673,8 +682,8 @@ test_network(void)
 
 	for (int t = 4; t < TYPES; t += 3) {
 		float *floats[2] = { must(malloc(OUT * WIDTH * 4)), must(malloc(VOCAB * OUT * 4)) };
-		uint8_t *blocks[2] = { random_blocks(t, OUT * WIDTH, floats[0]),
-			random_blocks(t, VOCAB * OUT, floats[1]) };
+		uint8_t *blocks[2] = { random_blocks(&drawn, t, OUT * WIDTH, floats[0]),
+			random_blocks(&drawn, t, VOCAB * OUT, floats[1]) };
 		bool good = network(true, (const uint8_t *const *)blocks, floats, types[t].type,
 		    &quantized) && network(false, NULL, floats, DTYPE_F32, &plain);
 		double off = 0, all = 0;
@@ -767,12 +776,12 @@ follow(const char *isa, unsigned flags, int64_t m)
 	int64_t bytes = m * SIDE * 4, b_bytes = dtype_bytes(DTYPE_Q8_0, SIDE * SIDE);
 	float *x = must(malloc((size_t)bytes)), *want = must(malloc((size_t)bytes));
 	float *got = must(malloc((size_t)bytes)), *wide = must(malloc(SIDE * SIDE * 4));
-	void *a = random_floats(DTYPE_F32, m * SIDE, x), *b[2];
+	void *a = random_floats(&drawn, DTYPE_F32, m * SIDE, x), *b[2];
 	dptr da = dev_alloc(d, bytes, &err), dc = dev_alloc(d, bytes, &err), db[2];
 	bool good = true;
 
 	for (int i = 0; i < 2; i++) {
-		b[i] = random_blocks(4, SIDE * SIDE, wide);
+		b[i] = random_blocks(&drawn, 4, SIDE * SIDE, wide);
 		db[i] = dev_alloc(d, b_bytes, &err);
 		dev_upload(d, db[i], b[i], b_bytes);
 	}

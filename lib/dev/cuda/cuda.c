@@ -149,14 +149,13 @@ op_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
 
 	if (cuda_check(c, kernel, a, err) < 0)
 		return -1;
-	return cuda_scratch(c, cuda_scratch_bytes(kernel, a), err) ? 0 : -1;
+	return cuda_scratch(c, cuda_scratch_bytes(c, kernel, a), err) ? 0 : -1;
 }
 
 static int64_t
 op_scratch(struct dev *dev, int kernel, const union dev_args *a)
 {
-	(void)dev;
-	return cuda_scratch_bytes(kernel, a);
+	return cuda_scratch_bytes((const struct cuda *)dev, kernel, a);
 }
 
 static void
@@ -167,7 +166,7 @@ op_launch(struct dev *dev, int kernel, const union dev_args *a)
 	if (!next(c))
 		return;
 	if (cuda_check(c, kernel, a, &c->err) < 0 ||
-	    !cuda_scratch(c, cuda_scratch_bytes(kernel, a), &c->err))
+	    !cuda_scratch(c, cuda_scratch_bytes(c, kernel, a), &c->err))
 		c->failed = true;
 	else
 		cuda_launch(c, kernel, a);

@@ -40,7 +40,7 @@
 	X(grouped_tiles) X(grouped_middle) X(grouped_small)				\
 	X(fake_quant_small) X(fake_quant_large)					\
 	X(hadamard)								\
-	X(quant_round) X(qmatmul_few) X(qmatmul_many)				\
+	X(quant_round) X(quant_decode) X(qmatmul_few) X(qmatmul_many)		\
 	X(guard) X(adamw) X(lion) X(momentum) X(normalize) X(update) X(ema) X(swap)
 
 #define X(name) E_##name,
@@ -149,7 +149,7 @@ void cuda_finish(struct cuda *c);
 /* ---- launches ---- */
 
 int cuda_check(const struct cuda *c, int kernel, const union dev_args *a, struct err *err);
-int64_t cuda_scratch_bytes(int kernel, const union dev_args *a);
+int64_t cuda_scratch_bytes(const struct cuda *c, int kernel, const union dev_args *a);
 void cuda_launch(struct cuda *c, int kernel, const union dev_args *a);
 
 /* dev_begin()'s and dev_end()'s parts. */

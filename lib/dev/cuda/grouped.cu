@@ -4,18 +4,9 @@
  * by the offsets, which are on the device: a list of the tiles is made of them
  * first, so that a group takes as many blocks as it has rows.
  */
+#include "dev/cuda/groups.cuh"
 #include "dev/cuda/tile.cuh"
 #include "dev/cuda/tile_f32.cuh"
-
-/* The rows of group e, no matter what the offsets are: within those that there are. */
-DEVICE void
-rows_of_group(const struct k_grouped &g, int64_t e, int64_t rows, int64_t *from, int64_t *to)
-{
-	const int32_t *offset = at<int32_t>(g.offset);
-
-	*from = min(max((int64_t)offset[e], (int64_t)0), rows);
-	*to = min(max((int64_t)offset[e + 1], *from), rows);
-}
 
 DEVICE void
 check_offsets(const struct k_grouped &g, int64_t rows, const struct cuda_run &r)
@@ -58,46 +49,22 @@ struct part {
 	int64_t	m, k, i0;
 };
 
-/* n elements on */
-DEVICE dptr
-from_on(dptr p, dtype type, int64_t n)
-{
-	return dptr { p.at + (uint64_t)(n * (type == DTYPE_F32 ? 4 : 2)) };
-}
-
 /* Is there such a one? */
 DEVICE bool
 part_of(struct part &t, const struct cuda_grouped &a, const struct cuda_run &r)
 {
 	const struct k_grouped &g = a.g;
-	int64_t tiles = (g.p.m.cap + a.tall - 1) / a.tall, e = blockIdx.x / tiles, from, to;
+	struct share s;
 
+	if (!share_of(s, a, r, blockIdx.x, gridDim.x))
+		return false;
 	t.p = g.p;
-	t.m = rows_of(g.p.m, r);
-	t.k = rows_of(g.p.k, r);
-	t.i0 = blockIdx.x % tiles * a.tall;
-	if (g.offset.at == 0) {
-		t.p.a = from_on(t.p.a, t.p.a_type, e * g.step_a);
-		t.p.b = from_on(t.p.b, t.p.b_type, e * g.stride);
-		t.p.c = from_on(t.p.c, t.p.c_type, e * g.step_c);
-	} else if (g.p.ta) {
-		rows_of_group(g, e, t.k, &from, &to);
-		t.k = to - from;
-		t.p.a = from_on(t.p.a, t.p.a_type, from * g.p.lda);
-		t.p.b = from_on(t.p.b, t.p.b_type, from * g.p.ldb);
-		t.p.c = from_on(t.p.c, t.p.c_type, e * g.stride);
-	} else {
-		int2 tile = at<int2>(a.tile)[blockIdx.x];
-
-		if (tile.x < 0)
-			return false;
-		rows_of_group(g, tile.x, t.m, &from, &to);
-		t.m = to - from;
-		t.i0 = tile.y;
-		t.p.a = from_on(t.p.a, t.p.a_type, from * g.p.lda);
-		t.p.b = from_on(t.p.b, t.p.b_type, tile.x * g.stride);
-		t.p.c = from_on(t.p.c, t.p.c_type, from * g.p.ldc);
-	}
+	t.m = g.p.ta ? g.p.m.cap : s.rows;
+	t.k = g.p.ta ? s.rows : g.p.k.cap;
+	t.i0 = s.i0;
+	t.p.a = from_on(t.p.a, t.p.a_type, from_of_a(g, s));
+	t.p.b = from_on(t.p.b, t.p.b_type, from_of_b(g, s));
+	t.p.c = from_on(t.p.c, t.p.c_type, from_of_c(g, s));
 	return true;
 }
 

@@ -256,7 +256,7 @@ column_bytes(dptr to, struct dim t, int64_t n)
 }
 
 int64_t
-cuda_scratch_bytes(int kernel, const union dev_args *a)
+cuda_scratch_bytes(const struct cuda *c, int kernel, const union dev_args *a)
 {
 	switch (kernel) {
 	case K_EMBED_BWD:
@@ -271,7 +271,7 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 	case K_SCALE_BWD:
 		return column_bytes(a->scale_bwd.dw, a->scale_bwd.f.t, a->scale_bwd.f.c);
 	case K_MATMUL:
-		return cuda_matmul_bytes(&a->matmul);
+		return cuda_matmul_bytes(c, &a->matmul);
 	case K_ATTENTION:
 		return cuda_attention_bytes(&a->attention);
 	case K_DOT:
@@ -283,13 +283,13 @@ cuda_scratch_bytes(int kernel, const union dev_args *a)
 	case K_CONV_BWD: case K_SCAN_BWD:
 		return cuda_scan_bytes(kernel, a);
 	case K_GROUPED: case K_ROUTE_BWD: case K_ROUTE_SORT: case K_ROUTE_SUM:
-		return cuda_moe_bytes(kernel, a);
+		return cuda_moe_bytes(c, kernel, a);
 	default:
 		return 0;
 	}
 }
 
-/* A type of blocks that a kernel of this device does not read or write, or NONE. */
+/* A type of blocks that a kernel of this device does not read, or NONE. */
 static dtype
 blocks_of(int kernel, const union dev_args *a)
 {
@@ -301,11 +301,7 @@ blocks_of(int kernel, const union dev_args *a)
 	case K_GROUPED:		t = a->grouped.p.b_type; break;
 	default:		t = DTYPE_NONE;
 	}
-	if (t == DTYPE_NONE || dtype_block(t) == 1)
-		return DTYPE_NONE;
-	if (kernel == K_EMBED || (kernel == K_MATMUL && a->matmul.tb))
-		return cuda_has_blocks(t) ? DTYPE_NONE : t;
-	return t;
+	return t == DTYPE_NONE || dtype_block(t) == 1 || cuda_has_blocks(t) ? DTYPE_NONE : t;
 }
 
 int

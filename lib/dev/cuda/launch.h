@@ -35,7 +35,7 @@ void cuda_add_parts(struct cuda *c, int kernel, dptr out, struct dim n, int64_t 
 
 /* launch_matmul.c */
 void cuda_matmul(struct cuda *c, const struct k_matmul *a);
-int64_t cuda_matmul_bytes(const struct k_matmul *a);
+int64_t cuda_matmul_bytes(const struct cuda *c, const struct k_matmul *a);
 
 static inline int64_t
 cuda_over(int64_t n, int64_t each)
@@ -83,7 +83,15 @@ typedef void cuda_launcher(struct cuda *c, int kernel, const union dev_args *a);
 
 cuda_launcher cuda_route, cuda_route_bwd, cuda_route_sort, cuda_route_sum, cuda_balance,
     cuda_balance_bias, cuda_combine, cuda_combine_bwd, cuda_grouped;
-int64_t cuda_moe_bytes(int kernel, const union dev_args *a);
+int64_t cuda_moe_bytes(const struct cuda *c, int kernel, const union dev_args *a);
+
+/* A product of groups of floats; bytes of scratch. */
+void cuda_multiply_groups(struct cuda *c, const struct k_grouped *g);
+int64_t cuda_grouped_bytes(const struct k_grouped *g);
+
+/* The list of its tiles, so tall, at the beginning of scratch; bytes of it, a multiple of 16. */
+struct cuda_grouped cuda_list_tiles(struct cuda *c, const struct k_grouped *g, int tall);
+int64_t cuda_tiles_bytes(const struct k_grouped *g, int tall);
 
 cuda_launcher cuda_conv, cuda_conv_bwd, cuda_scan, cuda_scan_bwd;
 int64_t cuda_scan_bytes(int kernel, const union dev_args *a);
@@ -98,7 +106,7 @@ int64_t cuda_attention_bytes(const struct k_attention *a);
 
 /* Products with blocks: are there kernels for the type?  Bytes of scratch. */
 bool cuda_has_blocks(dtype t);
-int64_t cuda_qmatmul_bytes(const struct k_matmul *a);
-void cuda_qmatmul(struct cuda *c, const struct k_matmul *a);
+int64_t cuda_qmatmul_bytes(const struct cuda *c, int kernel, const struct k_grouped *g);
+void cuda_qmatmul(struct cuda *c, int kernel, const struct k_grouped *g);
 
 #endif

@@ -37,14 +37,22 @@ grid(const struct k_matmul *a, const struct choice *c)
 		.threads = c->threads };
 }
 
+/* A product with blocks is one of a single group. */
+static struct k_grouped
+one_group(const struct k_matmul *a)
+{
+	return (struct k_grouped){ .p = *a, .groups = 1 };
+}
+
 int64_t
-cuda_matmul_bytes(const struct k_matmul *a)
+cuda_matmul_bytes(const struct cuda *c, const struct k_matmul *a)
 {
 	struct choice t = choose(a);
 	struct cuda_grid g = grid(a, &t);
+	struct k_grouped one = one_group(a);
 
 	if (dtype_block(a->b_type) > 1)
-		return cuda_qmatmul_bytes(a);
+		return cuda_qmatmul_bytes(c, K_MATMUL, &one);
 	return a->sumsq.at == 0 ? 0 : g.x * g.y * (int64_t)sizeof(double);
 }
 
@@ -53,9 +61,10 @@ cuda_matmul(struct cuda *c, const struct k_matmul *a)
 {
 	struct choice t = choose(a);
 	struct cuda_grid g = grid(a, &t);
+	struct k_grouped one = one_group(a);
 
 	if (dtype_block(a->b_type) > 1) {
-		cuda_qmatmul(c, a);
+		cuda_qmatmul(c, K_MATMUL, &one);
 		return;
 	}
 	cuda_go(c, K_MATMUL, t.entry, t.type, g, a);

@@ -87,48 +87,81 @@ cuda_combine_bwd(struct cuda *c, int kernel, const union dev_args *args)
 	cuda_go(c, kernel, E_combine_bwd, a->type, cuda_warps(c, a->t.cap * a->top), a);
 }
 
-/* Groups of few rows have tiles of few; a row's bits are the same in each. */
-static int32_t
-tall_of(const struct k_grouped *g)
-{
-	return g->p.m.cap <= SMALL * (g->offset.at != 0 && !g->p.ta ? g->groups : 1) ? SMALL :
-	    MIDDLE;
-}
+/* ---- products of groups ---- */
 
 /* Tiles of rows of all groups: of each that shares the rows, one at most is not full. */
 static int64_t
-row_tiles(const struct k_grouped *g)
+row_tiles(const struct k_grouped *g, int tall)
 {
-	int64_t m = g->p.m.cap, full = cuda_over(m, tall_of(g));
+	int64_t m = g->p.m.cap, full = cuda_over(m, tall);
 
 	if (g->offset.at == 0 || g->p.ta)
 		return full * g->groups;
 	return full + g->groups < m ? full + g->groups : m;
 }
 
-void
-cuda_grouped(struct cuda *c, int kernel, const union dev_args *args)
+int64_t
+cuda_tiles_bytes(const struct k_grouped *g, int tall)
 {
-	const struct k_grouped *g = &args->grouped;
-	const struct cuda_grouped a = { .g = *g, .tile = c->scratch, .n = row_tiles(g),
-		.tall = tall_of(g) };
+	int64_t bytes = row_tiles(g, tall) * 2 * (int64_t)sizeof(int32_t);
+
+	return g->offset.at == 0 || g->p.ta ? 0 : cuda_over(bytes, 16) * 16;
+}
+
+struct cuda_grouped
+cuda_list_tiles(struct cuda *c, const struct k_grouped *g, int tall)
+{
+	const struct cuda_grouped a = { .g = *g, .tile = c->scratch, .n = row_tiles(g, tall),
+		.tall = tall };
+
+	if (g->offset.at != 0 && !g->p.ta && a.n > 0)
+		cuda_go(c, K_GROUPED, E_grouped_tiles, DTYPE_NONE, cuda_tiles(1, 1), &a);
+	return a;
+}
+
+/* Groups of few rows have tiles of few; a row's bits are the same in each. */
+static int
+tall_of(const struct k_grouped *g)
+{
+	return g->p.m.cap <= SMALL * (g->offset.at != 0 && !g->p.ta ? g->groups : 1) ? SMALL :
+	    MIDDLE;
+}
+
+int64_t
+cuda_grouped_bytes(const struct k_grouped *g)
+{
+	return cuda_tiles_bytes(g, tall_of(g));
+}
+
+void
+cuda_multiply_groups(struct cuda *c, const struct k_grouped *g)
+{
+	const struct cuda_grouped a = cuda_list_tiles(c, g, tall_of(g));
 	bool half = g->p.a_type == g->p.b_type && g->p.a_type != DTYPE_F32;
 	bool small = a.tall == SMALL;
 	int64_t wide = !small ? MIDDLE : half ? SMALL : F32_SMALL;
 
-	if (g->offset.at != 0 && !g->p.ta && a.n > 0)
-		cuda_go(c, kernel, E_grouped_tiles, DTYPE_NONE, cuda_tiles(1, 1), &a);
-	cuda_go(c, kernel, small ? E_grouped_small : E_grouped_middle,
+	cuda_go(c, K_GROUPED, small ? E_grouped_small : E_grouped_middle,
 	    half ? g->p.a_type : DTYPE_F32, (struct cuda_grid){ .x = a.n,
 	    .y = cuda_over(g->p.n, wide), .threads = small && half ? 32 : 128 }, &a);
 }
 
+void
+cuda_grouped(struct cuda *c, int kernel, const union dev_args *a)
+{
+	if (dtype_block(a->grouped.p.b_type) > 1)
+		cuda_qmatmul(c, kernel, &a->grouped);
+	else
+		cuda_multiply_groups(c, &a->grouped);
+}
+
 int64_t
-cuda_moe_bytes(int kernel, const union dev_args *a)
+cuda_moe_bytes(const struct cuda *c, int kernel, const union dev_args *a)
 {
 	switch (kernel) {
 	case K_GROUPED:
-		return row_tiles(&a->grouped) * 2 * (int64_t)sizeof(int32_t);
+		return dtype_block(a->grouped.p.b_type) > 1 ?
+		    cuda_qmatmul_bytes(c, kernel, &a->grouped) : cuda_grouped_bytes(&a->grouped);
 	case K_ROUTE_BWD:
 		return a->route_bwd.f.experts * (int64_t)sizeof(float);
 	case K_ROUTE_SORT:

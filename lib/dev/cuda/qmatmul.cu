@@ -10,6 +10,32 @@
  */
 #include "dev/cuda/quant.cuh"
 
+/* What a block multiplies: rows from i0 on of the m of a group, and the group's weights. */
+struct task {
+	struct k_matmul p;
+	const uint8_t *b;
+	int64_t	first, head, m, i0;	/* the group's first row of all */
+};
+
+/* Is there such a one? */
+template <typename Q> DEVICE bool
+task_of(struct task &t, const struct cuda_qmatmul &a, const struct cuda_run &r)
+{
+	const struct k_grouped &g = a.g.g;
+	struct share s;
+
+	if (!share_of(s, a.g, r, blockIdx.y, gridDim.y))
+		return false;
+	t.p = g.p;
+	t.p.c = from_on(g.p.c, g.p.c_type, from_of_c(g, s));
+	t.b = at<const uint8_t>(g.p.b) + bytes_of<Q>(from_of_b(g, s));
+	t.first = s.from;
+	t.head = g.offset.at == 0 ? s.group : 0;
+	t.m = s.rows;
+	t.i0 = s.i0;
+	return true;
+}
+
 /* ---- few rows ---- */
 
 enum { PARTS = QUANT_UNIT / QUANT_K, FEW_K = 2 * QUANT_UNIT, FEW_THREADS = 32 * SEGMENTS };
@@ -23,11 +49,11 @@ template <typename Q> struct few_shared {
 
 /* Units [unit, end) of 8 rows of weights at b, which are there, and ROWS of activations. */
 template <typename Q, int ROWS> DEVICE void
-few_segment(float (&f)[(ROWS + 15) / 16][4], const struct cuda_qmatmul &a,
-    struct few_shared<Q> &s, const uint8_t *b, int64_t there, int64_t m, int64_t unit, int64_t end)
+few_segment(float (&f)[(ROWS + 15) / 16][4], const struct k_matmul &p,
+    const struct action_rows &rows, struct few_shared<Q> &s, const uint8_t *b, int64_t there,
+    int64_t m, int64_t unit, int64_t end)
 {
-	int64_t ld = bytes_of<Q>(a.p.ldb), k = a.p.k.cap;
-	const struct action_rows rows = action_rows(a, 0);
+	int64_t ld = bytes_of<Q>(p.ldb), k = p.k.cap;
 	const int step = FEW_K / QUANT_UNIT, bytes = QUANT_UNIT / Q::BLOCK * Q::BYTES;
 
 	auto fetch = [&](int64_t u, int half) {
@@ -75,28 +101,28 @@ few_segment(float (&f)[(ROWS + 15) / 16][4], const struct cuda_qmatmul &a,
 }
 
 template <typename Q, int ROWS> DEVICE void
-few(const struct cuda_qmatmul &a, int64_t m, struct few_shared<Q> *s,
+few(const struct task &t, const struct action_rows &rows, struct few_shared<Q> *s,
     float (*sums)[QUANT_FEW][8])
 {
-	int64_t j0 = (int64_t)blockIdx.x * 8, units = (a.p.k.cap + QUANT_UNIT - 1) / QUANT_UNIT;
-	int each = units_of_segment(a.p.k.cap), warp = threadIdx.x / 32;
+	int64_t j0 = (int64_t)blockIdx.x * 8, units = (t.p.k.cap + QUANT_UNIT - 1) / QUANT_UNIT;
+	int each = units_of_segment(t.p.k.cap), warp = threadIdx.x / 32;
 	float f[(ROWS + 15) / 16][4] = { 0 };
 
-	few_segment<Q, ROWS>(f, a, s[warp], at<const uint8_t>(a.p.b) + j0 * bytes_of<Q>(a.p.ldb),
-	    a.p.n - j0, m, (int64_t)warp * each, min(units, (int64_t)(warp + 1) * each));
+	few_segment<Q, ROWS>(f, t.p, rows, s[warp], t.b + j0 * bytes_of<Q>(t.p.ldb), t.p.n - j0,
+	    t.m, (int64_t)warp * each, min(units, (int64_t)(warp + 1) * each));
 #pragma unroll
-	for (int t = 0; t < (ROWS + 15) / 16; t++)
+	for (int i = 0; i < (ROWS + 15) / 16; i++)
 #pragma unroll
 		for (int e = 0; e < (ROWS > 8 ? 4 : 2); e++)
-			sums[warp][16 * t + e / 2 * 8 + lane() / 4][lane() % 4 * 2 + e % 2] = f[t][e];
+			sums[warp][16 * i + e / 2 * 8 + lane() / 4][lane() % 4 * 2 + e % 2] = f[i][e];
 	__syncthreads();
-	for (int e = threadIdx.x; e < m * 8; e += FEW_THREADS) {
+	for (int e = threadIdx.x; e < t.m * 8; e += FEW_THREADS) {
 		float x = 0;
 
 		for (int w = 0; w < SEGMENTS; w++)
 			x += sums[w][e / 8][e % 8];
-		if (j0 + e % 8 < a.p.n)
-			put_product(a.p, e / 8, j0 + e % 8, x);
+		if (j0 + e % 8 < t.p.n)
+			put_product(t.p, e / 8, j0 + e % 8, x);
 	}
 }
 
@@ -105,14 +131,17 @@ qmatmul_few(const struct cuda_qmatmul &a, const struct cuda_run &r)
 {
 	__shared__ struct few_shared<Q> s[SEGMENTS];
 	__shared__ float sums[SEGMENTS][QUANT_FEW][8];
-	int64_t m = rows_of(a.p.m, r);
+	struct task t;
 
-	if (m > QUANT_FEW || m == 0)
+	if (!task_of<Q>(t, a, r) || t.m > QUANT_FEW || t.m == 0)
 		return;
-	if (m <= 8)
-		few<Q, 8>(a, m, s, sums);
+
+	const struct action_rows rows = action_rows(a, t.first, t.head);
+
+	if (t.m <= 8)
+		few<Q, 8>(t, rows, s, sums);
 	else
-		few<Q, QUANT_FEW>(a, m, s, sums);
+		few<Q, QUANT_FEW>(t, rows, s, sums);
 }
 
 /* ---- many rows ---- */
@@ -180,10 +209,9 @@ end_segment(float (&to)[2][4][4], float (&f)[2][4][4])
 
 /* Through shared memory, for rows to be written in wide pieces. */
 DEVICE void
-put_tile(const struct k_matmul &p, const float (&x)[2][4][4], float (*tile)[SCALES], int i, int j,
-    int64_t m)
+put_tile(const struct task &t, const float (&x)[2][4][4], float (*tile)[SCALES], int i, int j)
 {
-	int64_t i0 = (int64_t)blockIdx.y * MANY_M, j0 = (int64_t)blockIdx.x * MANY_N;
+	int64_t i0 = t.i0, j0 = (int64_t)blockIdx.x * MANY_N;
 
 	__syncthreads();
 #pragma unroll
@@ -195,8 +223,8 @@ put_tile(const struct k_matmul &p, const float (&x)[2][4][4], float (*tile)[SCAL
 	}
 	__syncthreads();
 	for (int e = threadIdx.x; e < MANY_M * MANY_N; e += MANY_THREADS)
-		if (i0 + e / MANY_N < m && j0 + e % MANY_N < p.n)
-			put_product(p, i0 + e / MANY_N, j0 + e % MANY_N,
+		if (i0 + e / MANY_N < t.m && j0 + e % MANY_N < t.p.n)
+			put_product(t.p, i0 + e / MANY_N, j0 + e % MANY_N,
 			    tile[e / MANY_N][e % MANY_N]);
 }
 
@@ -204,19 +232,21 @@ template <typename Q> DEVICE void
 qmatmul_many(const struct cuda_qmatmul &a, const struct cuda_run &r)
 {
 	__shared__ struct many_shared<Q> s;
-	int64_t m = rows_of(a.p.m, r), k = a.p.k.cap, ld = bytes_of<Q>(a.p.ldb);
-	int64_t i0 = (int64_t)blockIdx.y * MANY_M + threadIdx.x / 64 * 32;
+	struct task t;
+
+	if (!task_of<Q>(t, a, r) || t.m <= QUANT_FEW || t.i0 >= t.m)
+		return;
+
+	int64_t k = t.p.k.cap, ld = bytes_of<Q>(t.p.ldb), i0 = t.i0 + threadIdx.x / 64 * 32;
 	int64_t j0 = (int64_t)blockIdx.x * MANY_N;
-	const uint8_t *b = at<const uint8_t>(a.p.b) + j0 * ld;
+	const uint8_t *b = t.b + j0 * ld;
 	const int bytes = QUANT_UNIT / Q::BLOCK * Q::BYTES, j = threadIdx.x / 32 % 2 * 32;
-	const struct action_rows rows = action_rows(a, i0);
+	const struct action_rows rows = action_rows(a, t.first + i0, t.head);
 	int each = units_of_segment(k), units = (int)((k + QUANT_UNIT - 1) / QUANT_UNIT);
 	float f[2][4][4] = { 0 }, sums[2][4][4] = { 0 };
 
-	if (m <= QUANT_FEW || (int64_t)blockIdx.y * MANY_M >= m)
-		return;
 	auto fetch = [&](int u) {
-		fetch_rows<Q, QUANT_UNIT>(s.raw, b + u * bytes, ld, MANY_N, a.p.n - j0,
+		fetch_rows<Q, QUANT_UNIT>(s.raw, b + u * bytes, ld, MANY_N, t.p.n - j0,
 		    min(k - u * QUANT_UNIT, (int64_t)QUANT_UNIT), threadIdx.x, MANY_THREADS);
 		copies_end();
 	};
@@ -229,13 +259,13 @@ qmatmul_many(const struct cuda_qmatmul &a, const struct cuda_run &r)
 		__syncthreads();
 		if (u + 1 < units)
 			fetch(u + 1);
-		if (i0 < m)
+		if (i0 < t.m)
 			multiply_unit<Q>(f, rows, s, j, u * PARTS, min((int)(k / QUANT_K) - u * PARTS,
 			    (int)PARTS));
 		if ((u + 1) % each == 0 || u + 1 == units)
 			end_segment(sums, f);
 	}
-	put_tile(a.p, sums, (float (*)[SCALES])&s, threadIdx.x / 64 * 32, j, m);
+	put_tile(t, sums, (float (*)[SCALES])&s, threadIdx.x / 64 * 32, j);
 }
 
 #define ENTRIES(type, name, block, bytes, part, ...)				\

@@ -69,16 +69,18 @@ start_of(const struct cuda_round &a, int32_t sum, float scale)
 }
 
 /*
- * Eight lanes take 32 elements, four each.  Where there are many rows those that a
- * tile has beyond them are zeros.  A NaN or an infinity makes the scale
+ * Eight lanes take 32 elements, four each.  Where there are many rows those that
+ * tiles have beyond them are zeros.  A NaN or an infinity makes the scale
  * one, and with it all results of the row.
  */
 template <typename T> DEVICE void
 quant_round(const struct cuda_round &a, const struct cuda_run &r)
 {
-	int64_t blocks = a.k / QUANT_K, m = rows_of(a.m, r);
-	int64_t n = (m > QUANT_FEW ? (m + QUANT_TILE - 1) / QUANT_TILE * QUANT_TILE : m) * blocks * 8;
+	int64_t each = a.k / QUANT_K, blocks = each * a.heads, m = rows_of(a.m, r), n = m;
 
+	if (m > QUANT_FEW)
+		n = (m + a.spare + QUANT_TILE - 1) / QUANT_TILE * QUANT_TILE;
+	n *= blocks * 8;
 	for (int64_t e = first_of_all(); e - lane() < n; e += step_of_all()) {
 		int64_t row = e / 8 / blocks, b = e / 8 % blocks;
 		int64_t to = (row / QUANT_ROWS * blocks + b) * QUANT_ROWS + row % QUANT_ROWS;
@@ -88,7 +90,8 @@ quant_round(const struct cuda_round &a, const struct cuda_run &r)
 		uint32_t q = 0;
 
 		if (row < m)
-			load_four(x, at<T>(a.a) + row * a.lda + b * QUANT_K + 4 * i);
+			load_four(x, at<T>(a.a) + row * a.lda + b / each * a.step +
+			    b % each * QUANT_K + 4 * i);
 		most = most_of(x);
 		scale = most / 127;
 		inverse = most > 0x1p-100f ? 127 / most : 0;
@@ -109,3 +112,51 @@ quant_round(const struct cuda_round &a, const struct cuda_run &r)
 	}
 }
 TYPED(quant_round, cuda_round)
+
+/* ---- weights as floats ---- */
+
+/* Fours of a piece of a row, which lies in shared memory. */
+template <typename Q, typename T> DEVICE void
+decode_piece(T *to, const uint8_t *from, int64_t n)
+{
+	for (int64_t i = lane(); i < n / 4; i += 32) {
+		struct four<T> v;
+		float y[4];
+
+		decode_four<Q>(y, from, i, 1);
+#pragma unroll
+		for (int e = 0; e < 4; e++)
+			put(&v.x[e], y[e]);
+		*(struct four<T> *)(to + 4 * i) = v;
+	}
+}
+
+template <typename Q> DEVICE void
+quant_decode(const struct cuda_decode &a)
+{
+	__shared__ alignas(16) uint8_t raw[WARPS][piece<Q, DECODED>::ROW];
+	uint8_t *mine = raw[threadIdx.x / 32];
+	int64_t pieces = (a.n + DECODED - 1) / DECODED;
+
+	for (int64_t w = first_warp(); w < a.groups * a.k * pieces; w += step_warp()) {
+		int64_t row = w / pieces, j = w % pieces * DECODED, to = row * a.n + j;
+		int64_t n = min(a.n - j, (int64_t)DECODED);
+		const uint8_t *from = at<const uint8_t>(a.b) + bytes_of<Q>(row / a.k * a.stride +
+		    row % a.k * a.ldb + j), *x = row_in<Q, DECODED>(mine, 0, from);
+
+		fetch_rows<Q, DECODED>(mine, from, 0, 1, 1, n, lane(), 32);
+		copies_end();
+		copies_wait<0>();
+		__syncwarp();
+		if (a.type == DTYPE_F32)
+			decode_piece<Q>(at<float>(a.to) + to, x, n);
+		else if (a.type == DTYPE_BF16)
+			decode_piece<Q>(at<bf16>(a.to) + to, x, n);
+		else
+			decode_piece<Q>(at<f16>(a.to) + to, x, n);
+		__syncwarp();
+	}
+}
+
+#define DECODE(type, name, ...) ONE(quant_decode_##name, cuda_decode) { quant_decode<name>(a); }
+QUANT_BLOCKS(DECODE)

@@ -14,6 +14,7 @@
 #define DEV_CUDA_QUANT_CUH
 
 #include "dev/cuda/blocks.cuh"
+#include "dev/cuda/groups.cuh"
 #include "dev/cuda/mma.cuh"
 
 /* Of a unit, QUANT_UNIT elements at x: word i of its p-th 32, and the scales of its i-th part. */
@@ -98,12 +99,17 @@ struct action_rows {
 	int32_t		 next;
 };
 
+/* From a row of all on, and of a row's elements those of a head. */
 DEVICE struct action_rows
-action_rows(const struct cuda_qmatmul &a, int64_t row)
+action_rows(const struct cuda_qmatmul &a, int64_t row, int64_t head)
 {
-	int32_t next = (int32_t)a.p.k.cap / QUANT_K * QUANT_ROWS;
-	int64_t i = row / QUANT_ROWS * next + lane() / 4;
+	const struct k_grouped &g = a.g.g;
+	int32_t each = (int32_t)g.p.k.cap / QUANT_K * QUANT_ROWS;
+	int32_t next = each * (g.offset.at == 0 ? (int32_t)g.groups : 1);
+	int64_t i;
 
+	row += lane() / 4;
+	i = row / QUANT_ROWS * next + row % QUANT_ROWS + head * each;
 	return { at<const uint2>(a.q) + i * 4 + lane() % 4, at<const int4>(a.to) + i, next };
 }
 

@@ -99,13 +99,22 @@ flash_row(int64_t d_v)
 enum { QUANT_K = 32, QUANT_ROWS = 8 };
 struct cuda_rounded { float scale; int32_t start[2], none; };
 
-/* q and to = a (M, K) of type; w = d (level - zero) + m in parts of so many */
+/*
+ * q and to = a (M, heads, K) of type, heads step elements apart; w = d (level -
+ * zero) + m in parts of so many.  Many rows are followed by so many spare ones of
+ * zeros, and by those that make tiles whole.
+ */
 struct cuda_round {
-	dptr a, q, to; dtype type; struct dim m; int64_t k, lda; int32_t part, zero, least;
+	dptr a, q, to; dtype type; struct dim m; int64_t k, lda, heads, step;
+	int32_t part, zero, least, spare;
 };
 
-/* A product with blocks: what it is, and the rounded activations. */
-struct cuda_qmatmul { struct k_matmul p; dptr q, to; };
+/* Products with blocks: those of groups, of which a product alone is one; rounded activations. */
+struct cuda_qmatmul { struct cuda_grouped g; dptr q, to; };
+
+/* to (groups, K, N) of type = elements of blocks, of rows ldb elements apart and groups stride */
+struct cuda_decode { dptr to, b; dtype type; int64_t groups, k, n, ldb, stride; };
+enum { DECODED = 2048 };	/* elements that a warp decodes at once */
 
 /*
  * Up to QUANT_FEW rows are few; many are multiplied QUANT_TILE at a time.  Sums
