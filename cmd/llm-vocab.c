@@ -1,9 +1,10 @@
 /*
- * llm-vocab - train a tokenizer: byte-level BPE
+ * llm-vocab - train a tokenizer: byte-level BPE, or Unigram
  *
  * Cuts the texts of records into words by a pattern, counts the distinct words
  * on all threads, and merges the most frequent pairs of neighbours until the
- * vocabulary is full.  The files it writes are those of Hugging Face, and equal
+ * vocabulary is full; or begins with too many pieces of words and drops those
+ * that help the least.  The files it writes are those of Hugging Face, and equal
  * for any number of threads, since the counts are added up and sorted first.
  * Memory: --memory, half of it for counting; what is beyond it is in files.  The
  * input is never held.
@@ -13,14 +14,15 @@
 #include <stdlib.h>
 
 #include "base/progress.h"
-#include "token/bpe_save.h"
 #include "token/patterns.h"
+#include "token/vocab_save.h"
 #include "tool/filter.h"
 
 /* What each thread has: its words go to the pool, for they outlive it. */
 struct counter {
 	struct words	*words;
 	struct pretoken_walk *walk;
+	struct buf	 text;
 };
 
 struct pool {
@@ -30,6 +32,8 @@ struct pool {
 
 struct vocab {
 	struct filter_opts io;
+	bool		 unigram, fallback;
+	double		 coverage;
 	int64_t		 size, memory;
 	const char	*dir, *work;
 	const char	*pattern, *regex;	/* as given */
@@ -41,9 +45,23 @@ struct vocab {
 	int64_t		 share;		/* bytes of a thread's table */
 	struct pool	*pool;
 	struct words	*words;
-	struct bpe_model model;
+	struct bpe_model bpe;
+	struct unigram_model uni;
+	int32_t		 n;		/* tokens */
+	double		 encoded;	/* that the words become */
 	struct progress	 progress;
 };
+
+static int
+parse_type(void *into, const char *arg, struct err *err)
+{
+	struct vocab *v = into;
+
+	v->unigram = strcmp(arg, "unigram") == 0;
+	if (!v->unigram && strcmp(arg, "bpe") != 0)
+		return err_set(err, ERR_ARG, "'%s' is neither bpe nor unigram", arg);
+	return 0;
+}
 
 static int
 add_special(void *into, const char *arg, struct err *err)
@@ -62,6 +80,13 @@ static const struct opt opts[] = {
 	  .min = 256, .max = 1 << 22 },
 	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = offsetof(struct vocab, dir),
 	  .arg = "dir", .help = "directory to write the tokenizer to" },
+	{ .letter = 't', .name = "type", .type = OPT_CALL, .call = parse_type,
+	  .arg = "bpe|unigram", .help = "how to train (bpe)" },
+	{ .name = "byte-fallback", .type = OPT_FLAG, .at = offsetof(struct vocab, fallback),
+	  .help = "unigram: bytes are tokens, for unknown characters" },
+	{ .name = "coverage", .type = OPT_F64, .at = offsetof(struct vocab, coverage),
+	  .arg = "part", .help = "unigram: of the characters, so many are tokens (0.9995)",
+	  .min = 0.5, .max = 1 },
 	{ .name = "pattern", .type = OPT_STR, .at = offsetof(struct vocab, pattern),
 	  .arg = "name", .help = "cut words as this model does, or none (gpt2)" },
 	{ .name = "regex", .type = OPT_STR, .at = offsetof(struct vocab, regex), .arg = "pattern",
@@ -97,7 +122,8 @@ count(const void *ctx, void *state, struct record *r, struct err *err)
 			return RECORD_BAD;
 		v->pool->of[atomic_fetch_add(&v->pool->n, 1)] = mine->words;
 	}
-	if (words_add_text(mine->words, mine->walk, r->text, err) < 0)
+	if ((v->unigram ? unigram_add_text(mine->words, &mine->text, r->text, err) :
+	    words_add_text(mine->words, mine->walk, r->text, err)) < 0)
 		return RECORD_BAD;
 	return RECORD_KEEP;
 }
@@ -105,7 +131,10 @@ count(const void *ctx, void *state, struct record *r, struct err *err)
 static void
 counter_free(void *state)
 {
-	pretoken_walk_free(((struct counter *)state)->walk);
+	struct counter *c = state;
+
+	pretoken_walk_free(c->walk);
+	buf_free(&c->text);
 }
 
 static int
@@ -116,14 +145,15 @@ no_output(void *ctx, struct record *r, struct err *err)
 }
 
 static void
-merging(void *ctx, int64_t tokens, int64_t of)
+training(void *ctx, int64_t tokens, int64_t of)
 {
 	struct vocab *v = ctx;
 	char line[80];
 
-	if (tokens % 64 != 0 || !progress_due(&v->progress))
+	if ((tokens % 64 != 0 && !v->unigram) || !progress_due(&v->progress))
 		return;
-	snprintf(line, sizeof(line), "%lld of %lld tokens", (long long)tokens, (long long)of);
+	snprintf(line, sizeof(line), v->unigram ? "%lld pieces, to be %lld" :
+	    "%lld of %lld tokens", (long long)tokens, (long long)of);
 	tool_progress(line, v->io.quiet, v->io.verbose);
 }
 
@@ -142,31 +172,60 @@ add_up(struct vocab *v, struct err *err)
 	return words_settle(v->words, err);
 }
 
+static int
+train_bpe(struct vocab *v, struct err *err)
+{
+	const struct bpe_opts o = {
+		.vocab = (int32_t)v->size, .special = v->special, .nspecial = v->nspecial,
+		.dir = tool_work(v->work), .memory = v->memory, .progress = training, .ctx = v,
+	};
+
+	if (bpe_train(v->words, &o, &v->bpe, err) < 0)
+		return -1;
+	v->n = v->bpe.n;
+	v->encoded = (double)v->bpe.encoded;
+	return bpe_save(&v->bpe, &v->cuts, v->dir, err);
+}
+
+static int
+train_unigram(struct vocab *v, struct err *err)
+{
+	struct unigram_opts o = {
+		.vocab = (int32_t)v->size, .special = v->special, .nspecial = v->nspecial,
+		.fallback = v->fallback, .coverage = v->coverage, .dir = tool_work(v->work),
+		.memory = v->memory, .progress = training, .ctx = v,
+		.team = team_new(tool_threads(v->io.threads, 1), err),
+	};
+	int ret;
+
+	if (o.team == NULL)
+		return -1;
+	ret = unigram_train(v->words, &o, &v->uni, err);
+	team_free(o.team);
+	v->n = v->uni.n;
+	v->encoded = v->uni.encoded;
+	return ret < 0 ? -1 : unigram_save(&v->uni, v->dir, err);
+}
+
 /* All is counted: add up, train, write. */
 static int
 train(void *ctx, bool failed, struct err *err)
 {
 	struct vocab *v = ctx;
-	const struct bpe_opts how = {
-		.vocab = (int32_t)v->size, .special = v->special, .nspecial = v->nspecial,
-		.dir = tool_work(v->work), .memory = v->memory, .progress = merging, .ctx = v,
-	};
 
 	if (failed)
 		return 0;
 	if (v->pool->n == 0)
 		return err_set(err, ERR_FORMAT, "no text to train on");
-	if (add_up(v, err) < 0 || bpe_train(v->words, &how, &v->model, err) < 0 ||
-	    bpe_save(&v->model, &v->cuts, v->dir, err) < 0)
+	if (add_up(v, err) < 0 || (v->unigram ? train_unigram(v, err) : train_bpe(v, err)) < 0)
 		return -1;
 	tool_progress(NULL, v->io.quiet, v->io.verbose);
-	if (v->model.n < v->size && !v->io.quiet)
-		tool_warn("the text gives %d tokens, not %lld", (int)v->model.n,
-		    (long long)v->size);
+	if (v->n < v->size && !v->io.quiet)
+		tool_warn("the text gives %d tokens, not %lld", (int)v->n, (long long)v->size);
 	if (v->io.verbose)
-		tool_warn("%d tokens from %lld distinct words, %.2f bytes a token",
-		    (int)v->model.n, (long long)words_distinct(v->words),
-		    (double)words_total(v->words) / (double)v->model.encoded);
+		tool_warn("%d tokens from %lld distinct words, %.2f bytes a token", (int)v->n,
+		    (long long)words_distinct(v->words),
+		    (double)words_total(v->words) / v->encoded);
 	return 0;
 }
 
@@ -175,11 +234,12 @@ more_stats(void *ctx, json_t *stats)
 {
 	const struct vocab *v = ctx;
 
-	json_object_set_new(stats, "vocab", json_integer(v->model.n));
-	json_object_set_new(stats, "merges", json_integer(v->model.nmerges));
+	json_object_set_new(stats, "vocab", json_integer(v->n));
+	if (!v->unigram)
+		json_object_set_new(stats, "merges", json_integer(v->bpe.nmerges));
 	json_object_set_new(stats, "distinct_words", json_integer(words_distinct(v->words)));
 	json_object_set_new(stats, "spilled", json_integer(runs_bytes(v->runs)));
-	json_object_set_new(stats, "tokens", json_integer(v->model.encoded));
+	json_object_set_new(stats, "tokens", json_integer((json_int_t)v->encoded));
 }
 
 int
@@ -187,7 +247,7 @@ main(int argc, char **argv)
 {
 	struct pool pool = { 0 };
 	struct vocab v = { .size = 32768, .memory = (int64_t)4 << 30, .pattern = "gpt2",
-	    .pool = &pool };
+	    .coverage = 0.9995, .pool = &pool };
 	char **file = tool_start(&tool, argc, argv, &v);
 	struct records_job job = {
 		.ctx = &v, .map = count, .sink = no_output, .state_size = sizeof(struct counter),
@@ -200,6 +260,10 @@ main(int argc, char **argv)
 		tool_usage("where to?  -o dir");
 	if (v.regex != NULL && tool_given("pattern"))
 		tool_usage("--pattern or --regex, not both");
+	if (v.unigram && (tool_given("pattern") || tool_given("regex")))
+		tool_usage("unigram cuts words at spaces: no --pattern, no --regex");
+	if (!v.unigram && (v.fallback || tool_given("coverage")))
+		tool_usage("--byte-fallback and --coverage are for -t unigram");
 	if (v.nspecial == 0)
 		v.special[v.nspecial++] = S("<|endoftext|>");
 	v.cuts.regex = v.regex;
@@ -215,7 +279,8 @@ main(int argc, char **argv)
 	v.io.end = train;
 	v.io.more_stats = more_stats;
 	status = filter_main(&tool, &v.io, file, &job);
-	bpe_model_free(&v.model);
+	bpe_model_free(&v.bpe);
+	unigram_model_free(&v.uni);
 	words_free(v.words);
 	runs_free(v.runs);
 	pretoken_free(v.cut);

@@ -92,6 +92,29 @@ result 'a well-known name ends a text' $?
 grep -q '"</s>": 1,' "$tmp/special/tokenizer.json"
 result 'ids in order' $?
 
+# Unigram
+exits 0 'unigram' llm-vocab -t unigram -n 300 -o "$tmp/uni" "$in"
+exits 0 'with bytes' llm-vocab -t unigram --byte-fallback --coverage 0.95 -n 500 \
+    -o "$tmp/bytes" "$in"
+llm-tokenize -m "$tmp/bytes" "$in" | llm-detokenize -m "$tmp/bytes" >"$tmp/back"
+llm-tokenize -m "$tmp/bytes" -F ids "$tmp/back" >"$tmp/a"
+llm-tokenize -m "$tmp/bytes" -F ids "$in" | cmp -s - "$tmp/a" && test -s "$tmp/a"
+result 'texts come back' $?
+a=$(llm-tokenize -q -m "$tmp/uni" -F ids "$in" | wc -w)
+b=$(wc -c <"$in")
+test "$a" -gt 100 -a $((3 * a)) -lt "$b"
+result 'in tokens of several characters' $?
+exits 0 'unigram of many words' llm-vocab -t unigram -n 500 -o "$tmp/uni.0" "$tmp/wide"
+exits 0 'the same on two threads in no memory' llm-vocab -t unigram -n 500 -j2 --memory 0 \
+    -o "$tmp/uni.2" "$tmp/wide"
+diff -r "$tmp/uni.0" "$tmp/uni.2" >"$tmp/d"
+result 'makes the same files' $?
+exits 2 'fewer tokens than characters' llm-vocab -t unigram -n 256 --coverage 1 --byte-fallback \
+    -o "$tmp/nowhere" "$in"
+exits 2 'a pattern of unigram' llm-vocab -t unigram --pattern gpt2 -o "$tmp/nowhere" "$in"
+exits 2 'bytes of BPE' llm-vocab --byte-fallback -o "$tmp/nowhere" "$in"
+exits 2 'an unknown type' llm-vocab -t wordpiece -o "$tmp/nowhere" "$in"
+
 # A text full of a special token's name makes no such token.
 awk 'BEGIN { for (i = 0; i < 99; i++) print "{\"text\":\"<|endoftext|>\"}" }' >"$tmp/full"
 exits 0 'a text of special names' llm-vocab -q --pattern none -n 300 -o "$tmp/inject" "$tmp/full"

@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "../tap.h"
-#include "token/bpe_save.h"
+#include "token/vocab_save.h"
 #include "token/tokenizer.h"
 #include "token/tokenizer_save.h"
 #include "token/uclass.h"
