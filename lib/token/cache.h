@@ -19,13 +19,21 @@ struct cache;
 struct cache *cache_new(struct err *err);
 void cache_free(struct cache *c);
 
+#define CACHE_WORDS	512		/* at a time */
+
 /*
- * Words of text that ends at end: word i ends at base + cut[i].  Write the ids
- * of words *i and on, below n, up to the first that is not known; *i is that
- * one then.  Return how many ids; there is room for CACHE_ROOM more.
+ * Look words of a text that ends at end up, at most CACHE_WORDS: word i ends at
+ * base + cut[i].  What is remembered comes on its way from memory meanwhile.
  */
-int64_t cache_find(const struct cache *c, const char *base, const char *end,
-    const int32_t *cut, int n, int *i, int32_t *id);
+void cache_look(struct cache *c, const char *base, const char *end, const int32_t *cut, int n);
+
+/*
+ * Write the ids of these words from *i on, up to the first that is not known;
+ * *i is that one then, or n.  Return how many ids; there is room for CACHE_ROOM
+ * more.
+ */
+int64_t cache_find(const struct cache *c, const char *base, const int32_t *cut, int n, int *i,
+    int32_t *id);
 
 /* Remember the n ids of a word; one with too many of either is left out. */
 void cache_put(struct cache *c, str word, const int32_t *id, int64_t n);

@@ -152,11 +152,12 @@ put_words(struct encoder *e, const char *base, const int32_t *cut, int n, const 
 {
 	if (ids_room(ids, cut[n - 1] + CACHE_ROOM, err) < 0)
 		return -1;
+	cache_look(e->cache, base, end, cut, n);
 	for (int i = 0; ; i++) {
 		int32_t from;
 		int64_t got;
 
-		ids->n += cache_find(e->cache, base, end, cut, n, &i, ids->id + ids->n);
+		ids->n += cache_find(e->cache, base, cut, n, &i, ids->id + ids->n);
 		if (i == n)
 			return 0;
 		from = i > 0 ? cut[i - 1] : 0;
@@ -173,7 +174,7 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 {
 	bool first = text.p == e->begin;
 	const char *base, *end;
-	int32_t cut[512];
+	int32_t cut[CACHE_WORDS];
 	int n;
 
 	if (text.n > 0 && pretoken_prefix(e->t->pre) && text.p[0] != ' ') {
@@ -186,7 +187,7 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 	}
 	end = text.p + text.n;
 	for (base = text.p; e->t->sentence.on && base < end; base += cut[n - 1]) {
-		n = sentence_words(&e->t->sentence, base, end, cut, 512);
+		n = sentence_words(&e->t->sentence, base, end, cut, CACHE_WORDS);
 		if (put_words(e, base, cut, n, end, ids, err) < 0)
 			return -1;
 	}
@@ -194,7 +195,7 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 		return 0;
 	if (pretoken_start(e->walk, text, first, err) < 0)
 		return -1;
-	while ((n = pretoken_next(e->walk, &base, &end, cut, 512, err)) > 0) {
+	while ((n = pretoken_next(e->walk, &base, &end, cut, CACHE_WORDS, err)) > 0) {
 		if (put_words(e, base, cut, n, end, ids, err) < 0)
 			return -1;
 	}

@@ -332,14 +332,13 @@ scan_words_by(const struct scan_simd *simd, enum scan kind, const uint8_t *class
 
 	while (at < end && n < max && at - p < SCAN_SPAN) {
 		if (max >= SCAN_ROOM && !is_wide(at, end)) {
-			int got, from = n;
+			int got;
 
 			if (max - n < SCAN_ROOM)
 				break;
-			got = simd->words(kind, at, end, cut + n, max - n);
-			for (n += got; from < n; from++)
-				cut[from] += (int32_t)(at - p);
+			got = simd->words(kind, p, (int32_t)(at - p), end, cut + n, max - n);
 			if (got > 0) {
+				n += got;
 				at = p + cut[n - 1];
 				continue;
 			}

@@ -85,11 +85,12 @@ contraction(const char *p, ptrdiff_t left, bool fold)
 
 struct scan_simd {
 	/*
-	 * Cut words of ASCII off [p, end), p < end, as long as it is certain where
-	 * they end; max is SCAN_ROOM at least.  Return how many: none where the
-	 * first has, or touches, what is not ASCII, or is longer than about 60 bytes.
+	 * Cut words of ASCII off [p + at, end), which is not empty, as long as it is
+	 * certain where they end; max is SCAN_ROOM at least.  Return how many: none
+	 * where the first has, or touches, what is not ASCII, or has about 60 bytes.
 	 */
-	int (*words)(enum scan kind, const char *p, const char *end, int32_t *cut, int max);
+	int (*words)(enum scan kind, const char *p, int32_t at, const char *end, int32_t *cut,
+	    int max);
 };
 
 extern const struct scan_simd scan_simd_base;

@@ -1,0 +1,118 @@
+/*
+ * cache_impl - where words are remembered, and looking them up, once for each
+ * instruction set
+ */
+#ifndef TOKEN_CACHE_IMPL_H
+#define TOKEN_CACHE_IMPL_H
+
+#include <endian.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/isa.h"
+#include "token/cache.h"
+
+#define SHORT_BITS	17
+#define SHORT_TEXT	15
+#define SHORT_IDS	4
+#define LONG_BITS	14
+#define LONG_TEXT	62
+#define LONG_IDS	CACHE_ROOM
+#define AHEAD		16		/* words whose lines are on their way */
+
+/* The bytes of a word of up to 15, and its length as hi's last. */
+struct key {
+	uint64_t	lo, hi;
+};
+
+/* Half a line; a bucket is a line. */
+struct entry {
+	struct key	key;		/* the upper half of the length is how many ids */
+	int32_t		id[SHORT_IDS];
+};
+
+struct bucket {
+	_Alignas(64) struct entry e[2];
+};
+
+struct long_entry {
+	_Alignas(128) uint8_t len;	/* 0: empty */
+	uint8_t		n;
+	char		text[LONG_TEXT];
+	int32_t		id[LONG_IDS];
+};
+
+struct cache {
+	struct long_entry longs[1 << LONG_BITS];
+	struct bucket	shorts[1 << SHORT_BITS];
+	uint32_t	puts;
+	/* Of the words that are looked up. */
+	struct key	key[CACHE_WORDS];
+	const struct bucket *bucket[CACHE_WORDS + AHEAD];
+};
+
+/* The key of a word; 16 bytes can be read. */
+static inline struct key
+key_at(const char *p, int32_t n)
+{
+#define ONES(n) ((n) >= 8 ? ~(uint64_t)0 : ((uint64_t)1 << 8 * ((n) & 7)) - 1)
+#define MASK(n) { ONES(n), (n) < 8 ? 0 : ONES((n) - 8) }
+	static const struct key mask[16] = { MASK(0), MASK(1), MASK(2), MASK(3), MASK(4), MASK(5),
+	    MASK(6), MASK(7), MASK(8), MASK(9), MASK(10), MASK(11), MASK(12), MASK(13), MASK(14),
+	    MASK(15) };
+	uint64_t lo, hi;
+
+	memcpy(&lo, p, 8);
+	memcpy(&hi, p + 8, 8);
+	return (struct key){ le64toh(lo) & mask[n].lo,
+	    (le64toh(hi) & mask[n].hi) | (uint64_t)n << 56 };
+}
+
+/* The same where less may be left of the text. */
+static inline struct key
+key_copy(const char *p, int32_t n)
+{
+	char tmp[16] = { 0 };
+
+	memcpy(tmp, p, (size_t)n);
+	return key_at(tmp, n);
+}
+
+static inline uint64_t
+bucket_of(struct key k)
+{
+	return ((k.lo ^ k.hi * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u) >> (64 - SHORT_BITS);
+}
+
+static inline uint64_t
+long_of(str word)
+{
+	return hash64(word) >> (64 - LONG_BITS);
+}
+
+struct cache_simd {
+	void (*look)(struct cache *c, const char *base, const char *end, const int32_t *cut, int n);
+	int64_t (*find)(const struct cache *c, const char *base, const int32_t *cut, int n, int *i,
+	    int32_t *id);
+};
+
+extern const struct cache_simd cache_simd_base;
+#ifdef __x86_64__
+extern const struct cache_simd cache_simd_avx2, cache_simd_avx512;
+#endif
+
+static inline const struct cache_simd *
+cache_simd(void)
+{
+#ifdef __x86_64__
+	enum isa best = isa_best();
+
+	if (best >= ISA_LEVEL_AVX512)
+		return &cache_simd_avx512;
+	if (best == ISA_LEVEL_AVX2)
+		return &cache_simd_avx2;
+#endif
+	return &cache_simd_base;
+}
+
+#endif
