@@ -20,7 +20,8 @@ static const char *const model_files[] = {
 static const char *const tokenizer_files[] = {
 	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
 	"added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt",
-	"tokenizer.model", NULL
+	"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "qwen.tiktoken",
+	"tokenizer.tiktoken", NULL
 };
 
 /* pooling.h's, and the directory that holds the first. */
@@ -92,7 +93,9 @@ model_copy_tokenizer(const char *from, const char *to, struct err *err)
 	if (!S_ISDIR(st.st_mode) && gguf_is(from))
 		return copy_gguf(from, to, err);
 	if (!S_ISDIR(st.st_mode))
-		return join(out, to, "tokenizer.json", err) < 0 ? -1 : copy(from, out, err);
+		return join(out, to, str_ends(str_of(from), S(".model")) ? "tokenizer.model" :
+		    str_ends(str_of(from), S(".tiktoken")) ? "tokenizer.tiktoken" :
+		    "tokenizer.json", err) < 0 ? -1 : copy(from, out, err);
 	for (int i = 0; tokenizer_files[i] != NULL; i++) {
 		if (join(in, from, tokenizer_files[i], err) < 0 ||
 		    join(out, to, tokenizer_files[i], err) < 0)

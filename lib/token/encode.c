@@ -93,6 +93,11 @@ encode_sentence(struct encoder *e, str word, int32_t *id, struct err *err)
 			n++;
 			continue;
 		}
+		if (t->spm.on && t->bpe.byte_id[(uint8_t)*from] < 0) {
+			if (n == 0 || id[n - 1] != t->spm.unknown)
+				id[n++] = t->spm.unknown;
+			continue;
+		}
 		for (; from < p; from++)
 			if ((id[n++] = t->bpe.byte_id[(uint8_t)*from]) < 0)
 				return err_set(err, ERR_FORMAT, "the tokenizer has no token for "
@@ -184,6 +189,16 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 		if (buf_ok(&e->prefixed, err) < 0)
 			return -1;
 		text = buf_str(&e->prefixed);
+	}
+	if (e->t->unigram.floats) {
+		double total = 0;
+		int64_t got;
+
+		if (ids_room(ids, text.n, err) < 0 || (got = unigram_text(&e->t->unigram,
+		    &e->ways, text, &total, ids->id + ids->n, err)) < 0)
+			return -1;
+		ids->n += got;
+		return 0;
 	}
 	end = text.p + text.n;
 	for (base = text.p; e->t->sentence.on && base < end; base += cut[n - 1]) {
@@ -356,10 +371,16 @@ rest_raw(struct encoder *e, str text, int flags, struct ids *ids, struct err *er
 	bool first = text.p == e->begin;
 
 	e->piece = text;
-	if (normal_text(&t->normalizer, &e->normal, &text, err) < 0)
+	if (t->spm.on) {
+		buf_reset(&e->spaced);
+		if (spm_normalize(&t->spm, text, &e->spaced, err) < 0)
+			return -1;
+		text = buf_str(&e->spaced);
+	} else if (normal_text(&t->normalizer, &e->normal, &text, err) < 0) {
 		return -1;
+	}
 	e->begin = first && !e->normal.cut ? text.p : NULL;
-	if (t->sentence.on && !t->sentence.late && put_spaces(e, &text, err) < 0)
+	if (t->sentence.on && !t->sentence.late && !t->spm.on && put_spaces(e, &text, err) < 0)
 		return -1;
 	if (t->normal.nodes > 0 && (t->plain_normal || (flags & ENCODE_SPECIAL) != 0))
 		return encode_around(e, &t->normal, text, flags, ids, rest_plain, err);

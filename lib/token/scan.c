@@ -20,6 +20,8 @@ static const char *const patterns[SCAN_BERT][SCAN_SPLITS] = {
 	[SCAN_GPT2] = { GPT2 },
 	[SCAN_LLAMA3] = { FOLD "|" BEFORE "\\p{L}+|\\p{N}{1,3}"
 	    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" LINES },
+	[SCAN_CL100K] = { "'(?i:[sdmt]|ll|ve|re)|" BEFORE "+\\p{L}++|\\p{N}{1,3}"
+	    "| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s" },
 	[SCAN_QWEN2] = { FOLD "|" BEFORE "\\p{L}+|\\p{N}"
 	    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" LINES },
 	[SCAN_QWEN35] = { FOLD "|" BEFORE "[\\p{L}\\p{M}]+|\\p{N}"
@@ -152,7 +154,7 @@ space(struct rule r, const struct text *t, const char *p)
 		if ((class & UC_NL) != 0)
 			line = q;
 	}
-	if (r.lines && line != NULL)
+	if (r.lines && line != NULL && !(r.tail && q == t->end))
 		return line;
 	if (q == t->end || (r.apart && (class & (UC_N | CUT)) != 0))
 		return q;

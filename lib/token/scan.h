@@ -17,6 +17,7 @@ enum scan {
 	SCAN_NONE,	/* the whole slice is one word */
 	SCAN_GPT2,
 	SCAN_LLAMA3,	/* also cl100k as Hugging Face writes it */
+	SCAN_CL100K,	/* that of tiktoken: white space that ends a text is one word */
 	SCAN_QWEN2,
 	SCAN_QWEN35,	/* marks are letters */
 	SCAN_O200K,	/* GPT-4o */

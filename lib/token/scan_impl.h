@@ -22,6 +22,7 @@ struct rule {
 	enum contraction contraction;
 	bool	space;		/* a space goes with what follows; else one of any with letters */
 	bool	lines;		/* ends of lines go with symbols before, and end white space */
+	bool	tail;		/* but at the end of the text it is one word */
 	bool	slash;		/* slashes among these too */
 	bool	cased;		/* a capital begins a word */
 	bool	marks;		/* marks are letters */
@@ -34,6 +35,7 @@ static const struct rule scan_rules[] = {
 	[SCAN_GPT2] = { CONTRACTION_WORD, .space = true },
 	[SCAN_DIGITS] = { CONTRACTION_WORD, .space = true, .digits = 1, .apart = true },
 	[SCAN_LLAMA3] = { CONTRACTION_FOLD, .lines = true, .digits = 3 },
+	[SCAN_CL100K] = { CONTRACTION_FOLD, .lines = true, .tail = true, .digits = 3 },
 	[SCAN_QWEN2] = { CONTRACTION_FOLD, .lines = true, .digits = 1 },
 	[SCAN_QWEN35] = { CONTRACTION_FOLD, .lines = true, .digits = 1, .marks = true },
 	[SCAN_O200K] = { CONTRACTION_LAST, .lines = true, .slash = true, .cased = true,
@@ -50,6 +52,7 @@ static const struct rule scan_rules[] = {
 	case SCAN_GPT2:		what(scan_rules[SCAN_GPT2]);		\
 	case SCAN_DIGITS:	what(scan_rules[SCAN_DIGITS]);		\
 	case SCAN_LLAMA3:	what(scan_rules[SCAN_LLAMA3]);		\
+	case SCAN_CL100K:	what(scan_rules[SCAN_CL100K]);		\
 	case SCAN_QWEN2:	what(scan_rules[SCAN_QWEN2]);		\
 	case SCAN_QWEN35:	what(scan_rules[SCAN_QWEN35]);		\
 	case SCAN_O200K:	what(scan_rules[SCAN_O200K]);		\

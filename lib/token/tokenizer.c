@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/stream.h"
+#include "token/tiktoken.h"
 #include "token/tokenizer_save.h"
 
 static struct tokenizer *
@@ -62,51 +63,84 @@ tokenizer_make(const struct tokenizer_parts *parts, struct err *err)
 	return NULL;
 }
 
-/* The tokenizer.json of a directory; what is there in its place is named. */
+/* The tokenizer of a directory; what is there in its place is named. */
 static int
 file_inside(const char *dir, char *path, size_t size, struct err *err)
 {
 	static const char *const names[] = {
-		"tokenizer.json", "latest/tokenizer.json", "tokenizer.model", "vocab.json",
-		"vocab.txt", "tokenizer.tiktoken", NULL
+		"tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+		"qwen.tiktoken", "tokenizer.tiktoken", NULL
 	};
-	const char *name = file_first(dir, names);
+	static const char *const others[] = {
+		"latest/tokenizer.json", "vocab.json", "vocab.txt", NULL
+	};
+	const char *name = file_first(dir, names), *other = file_first(dir, others);
 
-	if (name == names[0] && snprintf(path, size, "%s/%s", dir, name) < (int)size)
+	if (name != NULL && snprintf(path, size, "%s/%s", dir, name) < (int)size)
 		return 0;
 	errno = ENOENT;
-	if (name == NULL || name == names[0])
+	if (name != NULL || other == NULL)
 		return err_sys(err, "%s/tokenizer.json", dir);
-	if (name == names[1])
+	if (other == others[0])
 		return err_sys(err, "%s is a run, its model is %s/latest: tokenizer.json", dir,
 		    dir);
-	return err_sys(err, "%s: %s is not read, tokenizer.json is needed", dir, name);
+	return err_sys(err, "%s: %s is not read, tokenizer.json is needed", dir, other);
+}
+
+/* By what the file begins with; name is the path's last part, or what it is said to be. */
+static struct tokenizer *
+load_bytes(str file, str name, struct err *err)
+{
+	struct tokenizer *t;
+
+	if (spm_is(file))
+		return spm_tokenizer(file, err);
+	if (tiktoken_is(file))
+		return tiktoken_tokenizer(file, name, err);
+	if ((t = new(err)) == NULL || tokenizer_read(t, file, NULL, err) == 0)
+		return t;
+	tokenizer_free(t);
+	return NULL;
+}
+
+/* "cl100k=FILE" is a file and what it is; the name of any other tells itself. */
+static const char *
+said_path(const char *path, str *name)
+{
+	str rest = str_of(path), before = str_cut(&rest, '=');
+	const char *slash = strrchr(path, '/');
+
+	if (rest.p != NULL && tiktoken_known(before)) {
+		*name = before;
+		return rest.p;
+	}
+	*name = str_of(slash != NULL ? slash + 1 : path);
+	return path;
 }
 
 struct tokenizer *
 tokenizer_load(const char *path, struct err *err)
 {
-	struct tokenizer *t = new(err);
+	struct tokenizer *t = NULL;
 	struct arena arena = { 0 };
 	char inside[4096];
 	struct stat st;
 	const char *dir = NULL;
-	str file;
+	str file, name;
 
-	if (t == NULL)
-		return NULL;
+	path = said_path(path, &name);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
 		dir = path;
 		if (file_inside(dir, inside, sizeof(inside), err) < 0)
-			goto fail;
-		path = inside;
+			return NULL;
+		path = said_path(inside, &name);
 	}
 	if (arena_init(&arena, TOKENIZER_FILE_MAX + 4096, err) < 0)
 		goto fail;
 	file = file_slurp(&arena, path, TOKENIZER_FILE_MAX, err);
 	if (file.p == NULL)
 		goto fail;
-	if (tokenizer_read(t, file, NULL, err) < 0) {
+	if ((t = load_bytes(file, name, err)) == NULL) {
 		err_wrap(err, "%s", path);
 		goto fail;
 	}
@@ -137,6 +171,7 @@ tokenizer_free(struct tokenizer *t)
 	unigram_free(&t->unigram);
 	match_free(&t->match);
 	normal_free(&t->normalizer);
+	spm_free(&t->spm);
 	pretoken_free(t->pre);
 	decoders_free(&t->decoders);
 	added_free(&t->raw);

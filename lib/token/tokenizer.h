@@ -1,5 +1,8 @@
 /*
- * tokenizer - text to token ids and back, from Hugging Face's tokenizer.json
+ * tokenizer - text to token ids and back
+ *
+ * From Hugging Face's tokenizer.json, SentencePiece's models (spm.h), tiktoken's
+ * ranks (tiktoken.h) and, in the layer of models, from GGUF.
  *
  * Byte-level BPE and SentencePiece's, as generating models have it, Unigram, as
  * models of many languages do, and WordPiece, as encoders do.
@@ -25,7 +28,8 @@ struct template_span;
 #define TOKENIZER_FILE_MAX	((ptrdiff_t)256 << 20)	/* bytes of tokenizer.json */
 
 /*
- * path: a tokenizer.json, plain or compressed, or a model directory with one.
+ * path: a tokenizer.json or one of the other files, plain or compressed; "NAME=FILE",
+ * ranks of a known name; or a model directory that has one of them.
  * What begins and ends a text is said by the files beside it, when a directory
  * is given; else by the template; else by the well-known names (known.h).
  */

@@ -15,6 +15,7 @@
 #include "token/normal.h"
 #include "token/pretoken.h"
 #include "token/sentence.h"
+#include "token/spm.h"
 #include "token/strmap.h"
 #include "token/tokenizer.h"
 #include "token/unigram.h"
@@ -48,6 +49,7 @@ struct tokenizer {
 	bool		 ignore_merges;
 	struct wordpiece wordpiece;	/* in place of bpe */
 	struct unigram	 unigram;	/* likewise */
+	struct spm_form	 spm;		/* in place of other normal forms */
 	struct sentence	 sentence;	/* how bpe begins, and spaces */
 	struct names	 names;		/* otherwise: neither that nor bytes */
 	struct normal	 normalizer;

@@ -61,7 +61,8 @@ static int
 unigram_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
     struct err *err)
 {
-	const struct charsmap *charsmap = normal_charsmap(&t->normalizer);
+	const struct charsmap *charsmap = t->spm.map.on ? &t->spm.map :
+	    normal_charsmap(&t->normalizer);
 	const struct unigram *u = &t->unigram;
 	struct buf map = { 0 };
 	int ret = 0;

@@ -202,9 +202,10 @@ put_unigram(struct buf *b, const struct tokenizer_parts *t)
 	    t->fallback ? "true" : "false");
 	for (int32_t i = 0; i < n; i++) {
 		bool piece = t->token[i].p != NULL && !isnan(t->logp[i]);
+		bool name = piece || (t->token[i].p != NULL && t->added[i] != ADDED_NOT);
 
 		buf_add(b, i > 0 ? S(",\n      [") : S("\n      ["));
-		if (t->token[i].p != NULL)
+		if (name)
 			json_quote(b, t->token[i]);
 		else
 			buf_fmt(b, "\"\\ufffd\\uffff%d\"", (int)i);

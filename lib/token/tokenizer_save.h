@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "token/scan.h"
 
+struct spm_form;
+
 /* What a tokenizer is made of; all of it borrowed. */
 struct tokenizer_parts {
 	int32_t	 n;			/* tokens, by id */
@@ -32,6 +34,8 @@ struct tokenizer_parts {
 	bool	 fallback;		/* bytes stand for unknown characters of unigram */
 	bool	 words;			/* of unigram: any white space is one space */
 	str	 charsmap;		/* of unigram (charsmap.h); p NULL: none */
+	struct spm_form *spm;		/* in its place, for tokenizer_make() to take */
+	bool	 ranks;			/* ids are, for tokenizer_make(): in place of merges */
 	bool	 wordpiece;		/* no merges, but BERT's words without case and accents */
 	bool	 add_bos;		/* texts begin with bos; those of wordpiece end with eos */
 	bool	 add_eos;		/* texts of unigram end with eos */

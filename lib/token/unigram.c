@@ -28,7 +28,7 @@ unigram_init(struct unigram *u, int32_t n, const str *piece, double least, struc
 	int ret;
 
 	u->on = true;
-	u->unknown_score = least - PENALTY;
+	u->unknown_score = u->floats ? (double)(float)(least - PENALTY) : least - PENALTY;
 	if (key == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int32_t i = 0; i < n; i++) {
@@ -159,9 +159,11 @@ char_bytes(char c)
 static inline void
 offer(const struct unigram *u, struct unigram_node *to, double score, int32_t n, int32_t id)
 {
+	if (u->floats)
+		score = (double)(float)score;
 	if (to->from != 0 && !(score > to->score))
 		return;
-	to->score = u->floats ? (double)(float)score : score;
+	to->score = score;
 	to->from = n;
 	to->id = id;
 }
@@ -173,7 +175,7 @@ offer(const struct unigram *u, struct unigram_node *to, double score, int32_t n,
 static inline int32_t
 extend(const struct unigram *u, struct unigram_node *node, int32_t at, str s, int32_t *reach)
 {
-	double score = node[at].score, unknown;
+	double score = node[at].score;
 	uint32_t place = darts_root(&u->trie);
 	int32_t one = char_bytes(s.p[0]), id;
 	bool single = false;
@@ -192,9 +194,7 @@ extend(const struct unigram *u, struct unigram_node *node, int32_t at, str s, in
 	if (!single) {
 		while (*reach < at + one)
 			node[++*reach].from = 0;
-		unknown = u->unknown_score + score;
-		offer(u, &node[at + one], u->floats ? (double)(float)unknown : unknown, one,
-		    u->unknown);
+		offer(u, &node[at + one], u->unknown_score + score, one, u->unknown);
 	}
 	return one;
 }

@@ -297,14 +297,17 @@ index_added(struct tokenizer *t, struct err *err)
 	int ret = 0;
 
 	for (int32_t id = 0; id < t->n && ret == 0; id++) {
-		bool normal = (t->kind[id] & TOKEN_NORMALIZED) != 0;
+		bool user = t->spm.on && (t->kind[id] & TOKEN_SPECIAL) == 0;
+		bool normal = user || (t->kind[id] & TOKEN_NORMALIZED) != 0;
 		str name = t->name[id];
 
 		if ((t->kind[id] & TOKEN_ADDED) == 0 || name.n == 0)
 			continue;
 		if (normal && (ret = normal_text(&t->normalizer, &scratch, &name, err)) < 0)
 			break;
-		if (normal && t->sentence.on && !t->sentence.late) {
+		if (user) {
+			name = t->bytes[id];
+		} else if (normal && t->sentence.on && !t->sentence.late) {
 			buf_reset(&b);
 			sentence_text(&t->sentence, &b, name, t->sentence.prefix);
 			if ((ret = buf_ok(&b, err)) < 0)
@@ -497,7 +500,7 @@ index_pieces(struct reader *r, bool odd, struct err *err)
 	hasher_add(r->hash, (str){ (const char *)&unknown, 4 });
 	hasher_add(r->hash, t->unigram.fallback ? S("bytes") : S("Unigram"));
 	t->unigram.byte_id = t->bpe.byte_id;
-	if (unknown >= t->n || (unknown >= 0 && isnan(score[unknown])))
+	if (unknown >= t->n || (unknown >= 0 && t->kind[unknown] == 0))
 		ret = err_set(err, ERR_FORMAT, "unk_id %d of Unigram is no piece", (int)unknown);
 	else
 		ret = unigram_init(&t->unigram, t->n, piece, least, err);
@@ -572,7 +575,8 @@ take_tokens(struct reader *r, const struct tokenizer_parts *p, struct err *err)
 			str s = p->token[i];
 
 			if (s.p == NULL || (added && p->added[i] == ADDED_NOT) ||
-			    (!added && p->unigram && isnan(p->logp[i])))
+			    (!added && p->unigram && p->added[i] != ADDED_NOT &&
+			    isnan(p->logp[i])))
 				continue;
 			memcpy(r->to, s.p, (size_t)s.n);
 			if (item_new(r, s.n, i, &it, err) < 0)
@@ -638,6 +642,40 @@ take_scores(struct reader *r, const struct tokenizer_parts *p, struct err *err)
 	return 0;
 }
 
+/* SentencePiece's own normal form, and its sums. */
+static void
+take_form(struct tokenizer *t, struct spm_form *form, struct hasher *hash)
+{
+	uint8_t flags[3] = { 's', form->prefix, form->trim };
+
+	t->spm = *form;
+	*form = (struct spm_form){ 0 };
+	t->unigram.floats = t->unigram.on;
+	t->sentence.late = false;
+	hasher_add(hash, (str){ (const char *)flags, sizeof(flags) });
+	hasher_add(hash, (str){ (const char *)t->spm.map.trie.unit,
+	    (ptrdiff_t)t->spm.map.trie.n * 4 });
+	hasher_add(hash, (str){ t->spm.map.text, t->spm.map.n });
+}
+
+/* Tokens that are bytes in order of rank. */
+static int
+take_ranks(struct reader *r, const struct tokenizer_parts *p, struct err *err)
+{
+	struct bpe *b = &r->t->bpe;
+
+	if (bpe_init(b, 0, err) < 0)
+		return -1;
+	if ((b->rank = malloc((size_t)r->t->n * sizeof(*b->rank))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < r->t->n; i++)
+		b->rank[i] = p->added[i] != ADDED_NOT ? UINT32_MAX : (uint32_t)i;
+	b->by_bytes = &r->t->by_bytes;
+	b->bytes = r->t->bytes;
+	hasher_add(r->hash, S("ranks"));
+	return 0;
+}
+
 int
 vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *hash,
     struct err *err)
@@ -652,6 +690,8 @@ vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *
 	t->unigram.on = p->unigram;
 	t->unigram.fallback = p->fallback;
 	t->unigram.unknown = p->unk_id;
+	if (p->spm != NULL)
+		take_form(t, p->spm, hash);
 	if ((t->pool = malloc((size_t)room + POOL_SLACK)) == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
 	} else {
@@ -661,7 +701,7 @@ vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *
 		    check_added(&r, err) == 0 && index_added(t, err) == 0) {
 			hash_tokens(t, hash);
 			ret = p->unigram ? 0 : p->score != NULL ? take_scores(&r, p, err) :
-			    take_merges(&r, p, err);
+			    p->ranks ? take_ranks(&r, p, err) : take_merges(&r, p, err);
 		}
 	}
 	if (ret == 0)

@@ -170,6 +170,32 @@ do
 done
 exits 2 'full disk' sh -c 'exec llm-tokenize -m "$1" "$2" >/dev/full' sh "$tok" "$in"
 
+# Files of other kinds: by what they begin with, and by name or what is said.
+for bad in "$data"/spm/bad/* "$data"/tiktoken/bad/*
+do
+	exits 2 "$(basename "$bad")" llm-tokenize -m "$bad" /dev/null
+	grep -q "^llm-tokenize: $bad: " "$tmp/err"
+	result 'is named' $?
+done
+spm=$data/spm/good/bpe-bytes.model
+ranks=$data/tiktoken/good/gpt2.tiktoken
+exits 0 'a model of SentencePiece' llm-tokenize -m "$spm" -F ids "$in"
+cp "$tmp/out" "$tmp/spm.ids"
+mkdir "$tmp/spm" && gzip -c "$spm" >"$tmp/spm/tokenizer.model"
+exits 0 'compressed, in a directory' llm-tokenize -m "$tmp/spm" -F ids "$in"
+cmp -s "$tmp/out" "$tmp/spm.ids"
+result 'is the same' $?
+exits 0 'back' sh -c 'llm-tokenize -m "$1" "$2" | llm-detokenize -m "$1"' sh "$spm" "$in"
+llm-tokenize -m "$tok" "$in" | llm-detokenize -m "$tok" | cmp -s - "$tmp/out"
+result 'to the text' $?
+exits 0 'ranks' llm-tokenize -m "$ranks" -F ids "$in"
+cp "$ranks" "$tmp/ranks"
+exits 2 'ranks of an unknown tokenizer' llm-tokenize -m "$tmp/ranks" -F ids "$in"
+grep -q 'NAME=FILE' "$tmp/err"
+result 'says what to do' $?
+exits 0 'that is said' llm-tokenize -m "gpt2=$tmp/ranks" -F ids "$in"
+exits 2 'an unknown name' llm-tokenize -m "gpt9=$tmp/ranks" -F ids "$in"
+
 # The tokenizers of real models, where they are.
 real=$(cd "$data/../../../shared/data/tokenizers" 2>/dev/null && pwd)
 for name in qwen3 deepseek_v3 gpt4o

@@ -17,7 +17,7 @@
 
 static const char *const names[] = {
 	[SCAN_GPT2] = "GPT-2", [SCAN_LLAMA3] = "Llama 3", [SCAN_QWEN2] = "Qwen2",
-	[SCAN_QWEN35] = "Qwen3.5", [SCAN_O200K] = "o200k", [SCAN_TEKKEN] = "Tekken",
+	[SCAN_CL100K] = "cl100k", [SCAN_QWEN35] = "Qwen3.5", [SCAN_O200K] = "o200k", [SCAN_TEKKEN] = "Tekken",
 	[SCAN_DIGITS] = "digits", [SCAN_DEEPSEEK] = "DeepSeek-V3",
 };
 

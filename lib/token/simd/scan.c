@@ -218,7 +218,7 @@ words(struct rule r, const char *p, int32_t at, const char *end, int32_t *cut, i
 		}
 		classify(r, block, &m);
 		bits = starts(r, block, &m) & ~(uint64_t)1;
-		if (m.odd == 0 && left <= BLOCK - AHEAD) {
+		if (m.odd == 0 && left <= BLOCK - AHEAD && !r.tail) {
 			/* All is known: nothing follows. */
 			n += put(bits & below((int)left), at, cut + n);
 			cut[n++] = at + (int32_t)left;

@@ -1,0 +1,35 @@
+/*
+ * spm - tokenizers from SentencePiece's model files
+ *
+ * A message of protocol buffers: pieces with scores and types, how they were
+ * trained, and how text is made normal before.  Unigram and BPE; the ids are
+ * those of the package SentencePiece.  Nothing in the file is trusted.
+ */
+#ifndef TOKEN_SPM_H
+#define TOKEN_SPM_H
+
+#include "token/charsmap.h"
+
+/* SentencePiece's normal form; zeroed: there is none. */
+struct spm_form {
+	bool		 on;
+	bool		 prefix;	/* a space comes before each text */
+	bool		 trim;		/* no space at the ends, and one between words */
+	bool		 plain[128];	/* this character stays, before ASCII */
+	int32_t		 unknown;	/* token for a character that BPE has none for */
+	struct charsmap	 map;
+	struct darts	 user;		/* what is in text as it is; values are ids */
+};
+
+void spm_free(struct spm_form *f);
+
+/* Append text in this form, with spaces for U+2581, to out.  Return 0 or -1. */
+int spm_normalize(const struct spm_form *f, str text, struct buf *out, struct err *err);
+
+/* Do the bytes of a file look like such a model? */
+bool spm_is(str file);
+
+struct tokenizer;
+struct tokenizer *spm_tokenizer(str file, struct err *err);
+
+#endif
