@@ -1,11 +1,14 @@
 /*
- * llm-vocab - train a tokenizer: byte-level BPE, or Unigram
+ * llm-vocab - train a tokenizer, or tell how tokenizers fare: BPE, Unigram
  *
  * Cuts the texts of records into words by a pattern, counts the distinct words
  * on all threads, and merges the most frequent pairs of neighbours until the
  * vocabulary is full; or begins with too many pieces of words and drops those
  * that help the least.  The files it writes are those of Hugging Face, and equal
  * for any number of threads, since the counts are added up and sorted first.
+ * --report encodes the texts with each of several tokenizers on all threads and
+ * adds up what they need.
+ *
  * Memory: --memory, half of it for counting; what is beyond it is in files.  The
  * input is never held.
  */
@@ -16,7 +19,7 @@
 #include "base/progress.h"
 #include "token/patterns.h"
 #include "token/vocab_save.h"
-#include "tool/filter.h"
+#include "tool/fares.h"
 
 /* What each thread has: its words go to the pool, for they outlive it. */
 struct counter {
@@ -50,6 +53,7 @@ struct vocab {
 	int32_t		 n;		/* tokens */
 	double		 encoded;	/* that the words become */
 	struct progress	 progress;
+	struct fares_opts report;
 };
 
 static int
@@ -79,7 +83,7 @@ static const struct opt opts[] = {
 	  .arg = "tokens", .help = "size of the vocabulary, bytes and specials included (32768)",
 	  .min = 256, .max = 1 << 22 },
 	{ .letter = 'o', .name = "output", .type = OPT_STR, .at = offsetof(struct vocab, dir),
-	  .arg = "dir", .help = "directory to write the tokenizer to" },
+	  .arg = "dir", .help = "directory to write the tokenizer to; the file of a report" },
 	{ .letter = 't', .name = "type", .type = OPT_CALL, .call = parse_type,
 	  .arg = "bpe|unigram", .help = "how to train (bpe)" },
 	{ .name = "byte-fallback", .type = OPT_FLAG, .at = offsetof(struct vocab, fallback),
@@ -98,14 +102,15 @@ static const struct opt opts[] = {
 	  .min = 0, .max = 1e18 },
 	{ .name = "work", .type = OPT_STR, .at = offsetof(struct vocab, work), .arg = "dir",
 	  .help = "directory of these files ($TMPDIR or /tmp)" },
+	FARES_OPTIONS(struct vocab, report),
 	FILTER_INPUT_OPTIONS(struct vocab, io),
 	{ 0 }
 };
 
 static const struct tool tool = {
 	.name = "llm-vocab",
-	.synopsis = "-o dir [file ...]",
-	.summary = "train a tokenizer",
+	.synopsis = "-o dir | --report -m tokenizer [file ...]",
+	.summary = "train a tokenizer, or tell how tokenizers fare",
 	.opts = opts,
 };
 
@@ -256,6 +261,10 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 	int status;
 
+	if (v.report.on)
+		return fares_main(&tool, &v.report, &v.io, v.dir, file);
+	if (v.report.n > 0 || tool_given("format") || tool_given("language"))
+		tool_usage("-m, -F and --language are for --report");
 	if (v.dir == NULL)
 		tool_usage("where to?  -o dir");
 	if (v.regex != NULL && tool_given("pattern"))
