@@ -80,7 +80,16 @@ where_line(char *buf, size_t n, const struct kernel *k, const struct insn *in)
 void
 where_place(char *buf, size_t n, const struct kernel *k, const struct insn *in)
 {
+	const struct module *m = k->mod;
+	const struct loc *l = &m->loc[in->loc];
+	size_t at;
+
 	place(buf, n, k, in, " ", "");
+	at = strlen(buf);
+	for (l = &m->loc[l->outer]; l->at_line != 0; l = &m->loc[l->outer]) {
+		snprintf(buf + at, n - at, " %s:%u", base_name(m, l->at_file), l->at_line);
+		at += strlen(buf + at);
+	}
 }
 
 static void

@@ -48,7 +48,7 @@ uint64_t standin_executed(void);
 uint64_t standin_count(const char *what);
 /* The n-th wait for an event from now on is not done, as if it was forgotten; 0: all are. */
 void standin_deaf(uint64_t n);
-/* "file:line" of an instruction, with where it was inlined: in words, or after a blank. */
+/* "file:line" of an instruction, with where it was inlined: in words, or all after blanks. */
 void where_line(char *buf, size_t n, const struct kernel *k, const struct insn *in);
 void where_place(char *buf, size_t n, const struct kernel *k, const struct insn *in);
 

@@ -7,7 +7,7 @@
  *	shared  KERNEL  PLACE  requests  ways
  *	launch  KERNEL  launches  blocks  threads  dynamic  instructions  flops  sm
  *
- * PLACE is "file:line", and where that was inlined, "file:line file:line".  Ways are the
+ * PLACE is "file:line", with where that was inlined, and this: "file:line file:line".  Ways are the
  * worst of all requests; threads and dynamic shared memory are the most of all launches;
  * instructions are those of warps, flops those of matrix instructions, and sm is what the
  * PTX is for.

@@ -362,6 +362,18 @@ declare_global(struct parse *c, int space, bool external)
 	take_char(c, ';');
 }
 
+/* The place that another was inlined into: one of those just before. */
+static uint32_t
+outer(const struct parse *c, const struct loc *l)
+{
+	const struct loc *x = c->m->loc;
+
+	for (int i = c->m->n_loc - 1; i > 0 && i > c->m->n_loc - 64 && l->at_line != 0; i--)
+		if (x[i].file == l->at_file && x[i].line == l->at_line)
+			return (uint32_t)i;
+	return 0;
+}
+
 static void
 line_directive(struct parse *c)
 {
@@ -380,6 +392,7 @@ line_directive(struct parse *c)
 	/* Line 0 is the compiler's: what is there belongs to the line before. */
 	if (l.line == 0)
 		return;
+	l.outer = outer(c, &l);
 	c->loc = (uint32_t)vec_more(&c->m->loc, &c->m->n_loc, sizeof(c->m->loc[0]));
 	c->m->loc[c->loc] = l;
 }

@@ -91,9 +91,9 @@ struct insn {
 	const char *text;
 };
 
-/* A place in a source file, and where it was inlined into. */
+/* A place in a source file, where it was inlined into, and that as one of these; 0: none. */
 struct loc {
-	uint32_t file, line, at_file, at_line;
+	uint32_t file, line, at_file, at_line, outer;
 };
 
 struct konst {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/quant.h"
+#include "base/quant_block.h"
 #include "base/rng.h"
 #include "memory.h"
 
@@ -222,22 +223,35 @@ linear(struct hot *h, union dev_args *a, const struct hot_size *z, int64_t m, dt
 
 MAKE(matmul) { linear(h, a, z, z->t, h->type); }
 MAKE(matmul_row) { linear(h, a, z, 1, h->type); }
-MAKE(matmul_q4_0) { linear(h, a, z, z->t, DTYPE_Q4_0); }
-MAKE(matmul_q8_0) { linear(h, a, z, z->t, DTYPE_Q8_0); }
-MAKE(matmul_q4_k) { linear(h, a, z, z->t, DTYPE_Q4_K); }
-MAKE(matmul_q6_k) { linear(h, a, z, z->t, DTYPE_Q6_K); }
-MAKE(row_q4_0) { linear(h, a, z, 1, DTYPE_Q4_0); }
-MAKE(row_q8_0) { linear(h, a, z, 1, DTYPE_Q8_0); }
-MAKE(row_q4_k) { linear(h, a, z, 1, DTYPE_Q4_K); }
-MAKE(row_q6_k) { linear(h, a, z, 1, DTYPE_Q6_K); }
+#define BLOCKS(type, name, ...)							\
+MAKE(matmul_##name) { linear(h, a, z, z->t, DTYPE_##type); }			\
+MAKE(row_##name) { linear(h, a, z, 1, DTYPE_##type); }
+QUANT_BLOCKS(BLOCKS)
 
-MAKE(matmul_dx)
+static void
+linear_dx(struct hot *h, union dev_args *a, const struct hot_size *z, dtype b_type)
 {
 	a->matmul = (struct k_matmul){ .c = out(h, z->t * z->c), .a = in(h, z->t * z->f),
-		.b = in(h, z->f * z->c), .c_type = h->type, .a_type = h->type, .b_type = h->type,
-		.m = ROWS, .k = { .cap = z->f }, .n = z->c, .lda = z->f, .ldb = z->c, .ldc = z->c,
-		.alpha = 1 };
+		.b = numbers(h, b_type, z->f * z->c, 1, false), .c_type = h->type,
+		.a_type = h->type, .b_type = b_type, .m = { .cap = z->t }, .k = { .cap = z->f }, .n = z->c,
+		.lda = z->f, .ldb = z->c, .ldc = z->c, .alpha = 1 };
 }
+
+MAKE(matmul_dx) { linear_dx(h, a, z, h->type); }
+
+/* Rows as long as models have them. */
+static void
+long_dx(struct hot *h, union dev_args *a, const struct hot_size *z, dtype b_type)
+{
+	struct hot_size w = { .t = z->t / 4, .c = 8 * z->c, .f = z->f / 8 };
+
+	linear_dx(h, a, &w, b_type);
+}
+
+MAKE(dx_q4_0) { long_dx(h, a, z, DTYPE_Q4_0); }
+MAKE(dx_q2_k) { long_dx(h, a, z, DTYPE_Q2_K); }
+MAKE(dx_q4_k) { long_dx(h, a, z, DTYPE_Q4_K); }
+MAKE(dx_q6_k) { long_dx(h, a, z, DTYPE_Q6_K); }
 
 MAKE(matmul_dw)
 {
@@ -292,6 +306,18 @@ MAKE(attention_bwd)
 	b->delta = wide_out(h, z->t * z->heads);
 }
 
+/* The same width in heads of 128. */
+static struct hot_size
+heads_of_128(const struct hot_size *z)
+{
+	struct hot_size w = *z;
+
+	w.d = 128;
+	w.heads = z->heads * z->d / w.d;
+	w.kv_heads = z->kv_heads * z->d / w.d;
+	return w;
+}
+
 /* A query each of four sequences, whose keys lie in a paged cache. */
 MAKE(decode)
 {
@@ -316,6 +342,217 @@ MAKE(decode)
 		.ldk = kv, .ldv = kv, .ldo = q, .max_blocks = blocks, .block_size = BLOCK,
 		.causal = true, .scale = 1 / sqrt((double)z->d) };
 	free(table);
+}
+
+MAKE(attention_128) { struct hot_size w = heads_of_128(z); attention(h, a, &w); }
+MAKE(attention_bwd_128) { struct hot_size w = heads_of_128(z); attention_bwd(h, a, &w); }
+MAKE(decode_128) { struct hot_size w = heads_of_128(z); decode(h, a, &w); }
+
+/* ---- experts ---- */
+
+enum { EXPERTS = 8, TOP = 2 };
+
+/* Where the rows of each begin: one has none, one few, the others many. */
+static dptr
+offsets(struct hot *h, int64_t rows)
+{
+	int32_t at[EXPERTS + 1] = { 0 };
+
+	for (int e = 2; e < EXPERTS; e++)
+		at[e] = (int32_t)(3 + rows * (e - 2) / (EXPERTS - 2) / 4 * 4);
+	at[EXPERTS] = (int32_t)rows;
+	return put(h, DTYPE_NONE, EXPERTS + 1, sizeof(at), at, false);
+}
+
+static void
+experts_of(struct hot *h, union dev_args *a, const struct hot_size *z, dtype b_type, bool back)
+{
+	struct hot_size w = { .t = z->t * TOP, .c = z->c, .f = EXPERTS * z->f };
+	union dev_args one = { 0 };
+	struct k_matmul *p = &one.matmul;
+
+	if (back)
+		linear_dx(h, &one, &w, b_type);
+	else
+		linear(h, &one, &w, w.t, b_type);
+	*(back ? &p->k.cap : &p->n) = z->f;
+	*(back ? &p->lda : &p->ldc) = z->f;
+	a->grouped = (struct k_grouped){ .p = *p, .offset = offsets(h, w.t), .groups = EXPERTS,
+		.stride = z->f * z->c };
+}
+
+MAKE(experts) { experts_of(h, a, z, h->type, false); }
+MAKE(experts_dx) { experts_of(h, a, z, h->type, true); }
+MAKE(experts_q4_k) { experts_of(h, a, z, DTYPE_Q4_K, false); }
+MAKE(experts_dx_q4_k) { experts_of(h, a, z, DTYPE_Q4_K, true); }
+
+MAKE(experts_dw)
+{
+	int64_t rows = z->t * TOP;
+
+	a->grouped = (struct k_grouped){ .p = { .c = wide_out(h, EXPERTS * z->f * z->c),
+		.a = in(h, rows * z->f), .b = in(h, rows * z->c), .c_type = DTYPE_F32,
+		.a_type = h->type, .b_type = h->type, .m = { .cap = z->f }, .k = { .cap = rows },
+		.n = z->c, .lda = z->f, .ldb = z->c, .ldc = z->c, .ta = true, .add = true,
+		.alpha = 1 }, .offset = offsets(h, rows), .groups = EXPERTS,
+		.stride = z->f * z->c };
+}
+
+/* Two experts of each token. */
+static dptr
+chosen(struct hot *h, int64_t t)
+{
+	int32_t *x = must(malloc((size_t)(t * TOP) * sizeof(*x)));
+	dptr at;
+
+	for (int64_t i = 0; i < t; i++) {
+		x[2 * i] = (int32_t)rng_below(5, 0, (uint64_t)i, EXPERTS);
+		x[2 * i + 1] = (x[2 * i] + 1 + (int32_t)(i % (EXPERTS - 1))) % EXPERTS;
+	}
+	at = put(h, DTYPE_NONE, t * TOP, t * TOP * 4, x, false);
+	free(x);
+	return at;
+}
+
+static struct k_route
+choice(struct hot *h, const struct hot_size *z, dptr weight)
+{
+	return (struct k_route){ .id = chosen(h, z->t), .weight = weight,
+		.logits = wide_in(h, z->t * EXPERTS), .type = h->type, .t = ROWS,
+		.experts = EXPERTS, .top = TOP, .groups = 1, .top_groups = 1, .normalize = true,
+		.scale = 1 };
+}
+
+MAKE(route) { a->route = choice(h, z, wide_out(h, z->t * TOP)); }
+
+MAKE(route_bwd)
+{
+	a->route_bwd = (struct k_route_bwd){ .f = choice(h, z, wide_in(h, z->t * TOP)),
+		.dlogits = wide_out(h, z->t * EXPERTS), .dweight = wide_in(h, z->t * TOP) };
+}
+
+MAKE(route_sort)
+{
+	dptr id = chosen(h, z->t);
+
+	a->route_sort = (struct k_route_sort){ offsets(h, 0), chosen(h, z->t), chosen(h, z->t), id,
+		ROWS, EXPERTS, TOP };
+}
+
+MAKE(route_sum)
+{
+	a->route_sum = (struct k_route_sum){ numbers(h, DTYPE_F64, EXPERTS + 1, 0, true),
+		wide_in(h, z->t * EXPERTS), h->type, ROWS, EXPERTS, false };
+}
+
+/* Where the rows of assignments lie: each somewhere else. */
+static dptr
+places(struct hot *h, int64_t n)
+{
+	int32_t *x = must(malloc((size_t)n * sizeof(*x)));
+	dptr at;
+
+	for (int64_t i = 0; i < n; i++)
+		x[i] = (int32_t)((i * 7 + 3) % n);
+	at = put(h, DTYPE_NONE, n, n * 4, x, false);
+	free(x);
+	return at;
+}
+
+MAKE(combine)
+{
+	a->combine = (struct k_combine){ out(h, z->t * z->c), in(h, z->t * TOP * z->c),
+		places(h, z->t * TOP), wide_in(h, z->t * TOP), h->type, ROWS, TOP, z->c, false };
+}
+
+MAKE(combine_bwd)
+{
+	a->combine_bwd = (struct k_combine_bwd){ out(h, z->t * TOP * z->c),
+		wide_out(h, z->t * TOP), in(h, z->t * z->c), in(h, z->t * TOP * z->c),
+		places(h, z->t * TOP), wide_in(h, z->t * TOP), h->type, ROWS, TOP, z->c };
+}
+
+/* ---- recurrences ---- */
+
+enum { WIDTH = 4, STATES = 16 };
+
+static dptr
+two_sequences(struct hot *h, const struct hot_size *z)
+{
+	int32_t cu[3] = { 0, (int32_t)(z->t / 8 * 5), (int32_t)z->t };
+
+	return put(h, DTYPE_NONE, 3, sizeof(cu), cu, false);
+}
+
+static struct k_conv
+convolution(struct hot *h, const struct hot_size *z, dptr y)
+{
+	return (struct k_conv){ .y = y, .x = in(h, z->t * z->c), .w = wide_in(h, z->c * WIDTH),
+		.bias = wide_in(h, z->c), .cu_seqlens = two_sequences(h, z), .type = h->type,
+		.t = ROWS, .seqs = { .cap = 2 }, .c = z->c, .width = WIDTH, .ldx = z->c };
+}
+
+MAKE(conv) { a->conv = convolution(h, z, out(h, z->t * z->c)); }
+
+MAKE(conv_bwd)
+{
+	a->conv_bwd = (struct k_conv_bwd){ convolution(h, z, in(h, z->t * z->c)),
+		out(h, z->t * z->c), wide_out(h, z->c * WIDTH), wide_out(h, z->c),
+		in(h, z->t * z->c) };
+}
+
+/* What backward starts its pieces from is what forward keeps; any numbers do here. */
+static struct k_scan
+selective(struct hot *h, const struct hot_size *z, dptr y, dptr saved)
+{
+	return (struct k_scan){ .y = y, .x = in(h, z->t * z->c), .dt = in(h, z->t * z->c),
+		.z = in(h, z->t * z->c), .a_log = numbers(h, DTYPE_F32, z->c * STATES, 0.5, false),
+		.b = in(h, z->t * STATES), .c_in = in(h, z->t * STATES), .d = wide_in(h, z->c),
+		.cu_seqlens = two_sequences(h, z), .saved = saved, .type = h->type, .t = ROWS,
+		.seqs = { .cap = 2 }, .c = z->c, .n = STATES, .ldx = z->c, .ldz = z->c };
+}
+
+static int64_t
+saved_states(const struct hot_size *z)
+{
+	return (z->t + SCAN_PIECE - 1) / SCAN_PIECE * STATES * z->c;
+}
+
+MAKE(scan)
+{
+	dptr y = out(h, z->t * z->c);
+
+	a->scan = selective(h, z, y, wide_out(h, saved_states(z)));
+}
+
+MAKE(scan_bwd)
+{
+	struct k_scan f = selective(h, z, in(h, z->t * z->c), wide_in(h, saved_states(z)));
+	int64_t n = z->t * z->c;
+
+	a->scan_bwd = (struct k_scan_bwd){ f, out(h, n), out(h, n), out(h, n),
+		out(h, z->t * STATES), out(h, z->t * STATES), wide_out(h, z->c * STATES),
+		wide_out(h, z->c), in(h, n) };
+}
+
+/* ---- numbers of few bits ---- */
+
+static void
+fake(struct hot *h, union dev_args *a, const struct hot_size *z, dtype blocks)
+{
+	a->fake_quant = (struct k_fake_quant){ wide_out(h, z->f * z->c), wide_in(h, z->f * z->c),
+		DTYPE_F32, blocks, z->f / 8, z->c };
+}
+
+MAKE(fake_q4_0) { fake(h, a, z, DTYPE_Q4_0); }
+MAKE(fake_q2_k) { fake(h, a, z, DTYPE_Q2_K); }
+MAKE(fake_q4_k) { fake(h, a, z, DTYPE_Q4_K); }
+MAKE(fake_q6_k) { fake(h, a, z, DTYPE_Q6_K); }
+
+MAKE(hadamard)
+{
+	a->hadamard = (struct k_hadamard){ out(h, z->t * z->c), in(h, z->t * z->c), h->type, ROWS,
+		z->c, 128 };
 }
 
 /* ---- the head, the end of a step ---- */
@@ -384,7 +621,9 @@ MAKE(adamw_u8) { update(h, a, z, DTYPE_U8); }
 #define TYPED(name, kernel) { #name, kernel, name, true, 0 }
 #define WIDE(name, kernel) { #name, kernel, name, false, 0 }
 /* The CPU takes two parts of Q6_K at once, and drops a bit of their sums. */
-#define Q6_K(name) { #name, K_MATMUL, name, true, 5e-4 }
+#define BLOCKS_CASES(type, name, ...)						\
+	{ "matmul_" #name, K_MATMUL, matmul_##name, true, DTYPE_##type == DTYPE_Q6_K ? 5e-4 : 0 }, \
+	{ "row_" #name, K_MATMUL, row_##name, true, DTYPE_##type == DTYPE_Q6_K ? 5e-4 : 0 },
 
 const struct hot_case hot_cases[] = {
 	TYPED(add, K_ADD), TYPED(act, K_ACT), TYPED(act_bwd, K_ACT_BWD), TYPED(glu, K_GLU),
@@ -393,11 +632,20 @@ const struct hot_case hot_cases[] = {
 	TYPED(rmsnorm_bwd, K_RMSNORM_BWD), TYPED(layernorm, K_LAYERNORM),
 	TYPED(layernorm_bwd, K_LAYERNORM_BWD), TYPED(matmul, K_MATMUL),
 	TYPED(matmul_dx, K_MATMUL), TYPED(matmul_dw, K_MATMUL), TYPED(matmul_row, K_MATMUL),
-	TYPED(matmul_q4_0, K_MATMUL), TYPED(matmul_q8_0, K_MATMUL), TYPED(matmul_q4_k, K_MATMUL),
-	Q6_K(matmul_q6_k), TYPED(row_q4_0, K_MATMUL), TYPED(row_q8_0, K_MATMUL),
-	TYPED(row_q4_k, K_MATMUL), Q6_K(row_q6_k), TYPED(bias_bwd, K_BIAS_BWD),
+	QUANT_BLOCKS(BLOCKS_CASES)
+	TYPED(dx_q4_0, K_MATMUL), TYPED(dx_q2_k, K_MATMUL), TYPED(dx_q4_k, K_MATMUL),
+	TYPED(dx_q6_k, K_MATMUL), TYPED(bias_bwd, K_BIAS_BWD),
 	TYPED(attention, K_ATTENTION), TYPED(attention_bwd, K_ATTENTION_BWD),
-	TYPED(decode, K_ATTENTION), WIDE(xent, K_XENT), TYPED(xent_bwd, K_XENT_BWD),
+	TYPED(decode, K_ATTENTION), TYPED(attention_128, K_ATTENTION),
+	TYPED(attention_bwd_128, K_ATTENTION_BWD), TYPED(decode_128, K_ATTENTION),
+	TYPED(experts, K_GROUPED), TYPED(experts_dx, K_GROUPED), TYPED(experts_dw, K_GROUPED),
+	TYPED(experts_q4_k, K_GROUPED), TYPED(experts_dx_q4_k, K_GROUPED), WIDE(route, K_ROUTE),
+	WIDE(route_bwd, K_ROUTE_BWD), WIDE(route_sort, K_ROUTE_SORT),
+	WIDE(route_sum, K_ROUTE_SUM), TYPED(combine, K_COMBINE),
+	TYPED(combine_bwd, K_COMBINE_BWD), TYPED(conv, K_CONV), TYPED(conv_bwd, K_CONV_BWD),
+	TYPED(scan, K_SCAN), TYPED(scan_bwd, K_SCAN_BWD), WIDE(fake_q4_0, K_FAKE_QUANT),
+	WIDE(fake_q2_k, K_FAKE_QUANT), WIDE(fake_q4_k, K_FAKE_QUANT),
+	WIDE(fake_q6_k, K_FAKE_QUANT), TYPED(hadamard, K_HADAMARD), WIDE(xent, K_XENT), TYPED(xent_bwd, K_XENT_BWD),
 	TYPED(sumsq, K_SUMSQ), WIDE(adamw, K_ADAMW), WIDE(adamw_bf16, K_ADAMW),
 	WIDE(adamw_u8, K_ADAMW),
 };

@@ -9,7 +9,7 @@
 
 #include "dev/kernels.h"
 
-enum { HOT_BUFS = 16 };
+enum { HOT_BUFS = 20 };
 
 /* Tokens, width, hidden width, vocabulary, heads and their width, keys of a cache. */
 struct hot_size {

@@ -14,6 +14,7 @@ check_offsets(const struct k_grouped &g, int64_t rows, const struct cuda_run &r)
 	const int32_t *offset = at<int32_t>(g.offset);
 
 	for (int64_t e = threadIdx.x; e < g.groups; e += THREADS)
+		/* sectors: those of neighbours do not begin with one */
 		if (offset[e] < 0 || offset[e] > offset[e + 1] || offset[e + 1] > rows)
 			note(r, NOTE_OFFSETS, e, offset[e + 1], rows);
 }
@@ -32,6 +33,7 @@ ONE(grouped_tiles, cuda_grouped)
 		int n, upto;
 
 		if (e < a.g.groups)
+			/* sectors: as above */
 			rows_of_group(a.g, e, rows, &from, &to);
 		n = (int)((to - from + a.tall - 1) / a.tall);
 		upto = warp_upto(n);

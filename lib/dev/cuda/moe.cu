@@ -349,6 +349,7 @@ ONE(sort_place, k_route_sort)
 	__syncwarp();
 	walk(a, r, next, [&](int64_t i, int32_t, int32_t row) {
 		at<int32_t>(a.row)[i] = row;
+		/* sectors: rows are of any expert */
 		at<int32_t>(a.token)[row] = (int32_t)(i / a.top);
 	});
 }

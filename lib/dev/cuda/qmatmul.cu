@@ -122,6 +122,7 @@ few(const struct task &t, const struct action_rows &rows, struct few_shared<Q> *
 		for (int w = 0; w < SEGMENTS; w++)
 			x += sums[w][e / 8][e % 8];
 		if (j0 + e % 8 < t.p.n)
+			/* sectors: half of one for each row of 16 bits */
 			put_product(t.p, e / 8, j0 + e % 8, x);
 	}
 }

@@ -127,7 +127,11 @@ decode_piece(T *to, const uint8_t *from, int64_t n)
 #pragma unroll
 		for (int e = 0; e < 4; e++)
 			put(&v.x[e], y[e]);
-		*(struct four<T> *)(to + 4 * i) = v;
+		/* Where it is read from next; and as one, of which nvcc makes four else. */
+		if (sizeof(T) == 4)
+			__stcg((uint4 *)(to + 4 * i), *(const uint4 *)&v);
+		else
+			__stcg((uint2 *)(to + 4 * i), *(const uint2 *)&v);
 	}
 }
 

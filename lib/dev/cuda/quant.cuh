@@ -126,6 +126,7 @@ load_actions(struct actions *to, const struct action_rows &a, int t, int32_t b, 
 
 		if (h == 0 ? first : second) {
 			x = __ldg(a.x + i * 4);
+			/* sectors: half of one more, where a group begins with an odd row */
 			r = __ldg(a.r + i);
 		}
 		to->x[h] = x.x;

@@ -55,6 +55,7 @@ conv(const struct k_conv &a, const struct cuda_run &r)
 		return;
 #pragma unroll
 	for (int j = 0; j < CONV_WIDTH; j++)
+		/* sectors: one has a channel's weights, which come one after the other */
 		w[j] = j < a.width ? at<float>(a.w)[c * a.width + j] : 0;
 	bias = a.bias.at != 0 ? at<float>(a.bias)[c] : 0;
 	s = sequence_of(cu, rows_of(a.seqs, r), t);
@@ -123,6 +124,7 @@ conv_dx(const struct cuda_conv_bwd &a, const struct cuda_run &r)
 		return;
 #pragma unroll
 	for (int j = 0; j < CONV_WIDTH; j++)
+		/* sectors: as in conv() */
 		w[j] = j < f.width ? at<float>(f.w)[c * f.width + j] : 0;
 	for (; t < to; t++) {
 		int64_t end = at<int32_t>(a.end)[t];
@@ -149,6 +151,7 @@ conv_dw(const struct cuda_conv_bwd &a, const struct cuda_run &r)
 		int64_t c = i / f.width, u = t + f.width - 1 - i % f.width;
 
 		return get(at<T>(f.x) + t * f.ldx + c) *
+		    /* sectors: of 16 bits, half of one; the next warp has the other */
 		    gradient_at<T>(a, at<int32_t>(a.end)[t], u, c);
 	    });
 }
@@ -198,6 +201,7 @@ decay_rates(float (&rate)[N], const struct k_scan &a, const struct share &s)
 #pragma unroll
 	for (int k = 0; k < N; k++)
 		rate[k] = s.there && k < s.n ?
+		    /* sectors: one has a channel's states, which come one after the other */
 		    -LOG2E * expf(at<float>(a.a_log)[s.c * a.n + s.k0 + k]) : 0;
 }
 
@@ -522,6 +526,7 @@ store_params(struct back &m, const struct carried<N> &p, const struct cuda_scan_
 #pragma unroll
 	for (int k = 0; k < N; k++)
 		if (s.there && k < s.n)
+			/* sectors: as in decay_rates(), once a block */
 			at<float>(a.of_rates)[(blockIdx.y * f.c + s.c) * f.n + s.k0 + k] =
 			    p.drate[k] * p.rate[k] * LN2;
 	m.part[SUM_Y][threadIdx.x / 32][0][lane()] = dd;
