@@ -182,21 +182,21 @@ take_turns(struct stepper *s)
 }
 
 static void
-report(const struct bench *o, struct stepper *s, double peak_rate)
+report(const struct bench *o, struct stepper *s, struct dev *dev, dtype type)
 {
-	double time[RUNS], loss, t, rate;
+	double time[RUNS], loss, t, rate, limit = dev_peak(dev, type);
 
 	for (int64_t i = 0; i < o->count; i++)
 		time[i] = timed_step(s, &loss);
 	t = median(time, o->count);
 	rate = stepper_flops(s) / t;
-	printf("name\tvalue\tunit\n");
-	printf("step\t%.3f\tms\n", t * 1e3);
+	printf("name\tvalue\tunit\nstep\t%.3f\tms\n", t * 1e3);
 	printf("speed\t%.1f\ttokens/s\n", (double)(o->rows * o->context) / t);
-	printf("rate\t%.2f\tGFLOP/s\n", rate * 1e-9);
-	printf("peak\t%.2f\tGFLOP/s\n", peak_rate * 1e-9);
-	printf("of the peak\t%.1f\t%%\n", 100 * rate / peak_rate);
+	printf("rate\t%.2f\tGFLOP/s\npeak\t%.2f\tGFLOP/s\n", rate * 1e-9, limit * 1e-9);
+	printf("of the peak\t%.1f\t%%\n", 100 * rate / limit);
 	printf("loss\t%.6f\tnats\n", loss);
+	if (dev_info(dev)->products[0] != '\0')
+		printf("products\t%s\t\n", dev_info(dev)->products);
 }
 
 static void
@@ -224,7 +224,7 @@ step(const struct bench *o)
 	if (o->turns)
 		take_turns(s);
 	else
-		report(o, s, dev_peak(dev, m.params.compute));
+		report(o, s, dev, m.params.compute);
 	stepper_free(s);
 	model_free(&m);
 	dev_close(dev);

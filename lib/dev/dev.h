@@ -62,6 +62,7 @@ struct dev_info {
 	int64_t		memory;		/* bytes a program may use */
 	double		peak_f32;	/* FLOP/s of products, a GPU's nominal; 0: unknown */
 	double		peak_bf16, peak_int8;	/* of instructions for these; 0: none */
+	char		products[96];	/* once one was loose (dev/kernels.h): who makes those */
 };
 
 /*

@@ -94,6 +94,10 @@ struct k_scatter {
  * sumsq, where c is F32: out[0] (f64) += the sum of squares of c as it is then, by
  * tiles in order, each in fp32; 0: none.  K_GROUPED has none.
  *
+ * loose: it need not be that a row has the same bits alone and among others, which
+ * training does not ask for.  A library may make it then, and may do so at capacity:
+ * rows of a, b and c beyond the count are read and written too, in memory that they have.
+ *
  * b may be of a type of blocks (base/quant.h), which lie along its rows, where
  * a is not transposed and k does not vary.  With tb rows of a are then rounded
  * to 8 bits, with a scale of max / 127 for each 32 of k, and sums of products
@@ -104,7 +108,7 @@ struct k_matmul {
 	dtype	c_type, a_type, b_type;
 	struct dim m, k;
 	int64_t	n, lda, ldb, ldc;
-	bool	ta, tb, add;
+	bool	ta, tb, add, loose;
 	double	alpha;
 };
 

@@ -163,6 +163,7 @@ linear(struct bench *b, int64_t out, int64_t in, int64_t groups)
 
 		a.matmul.a_type = a.matmul.b_type = ty;
 		a.matmul.alpha = 1;
+		a.matmul.loose = true;	/* as training has it */
 		if (groups > 1)
 			a.grouped = (struct k_grouped){ .p = a.matmul, .groups = groups,
 			    .stride = out * in,

@@ -702,6 +702,8 @@ tape_args(const struct tape *t, const struct launch *l, dptr sumsq)
 {
 	union dev_args a = l->a;
 
+	if (l->kernel == K_MATMUL)
+		a.matmul.loose = t->flags & TAPE_GRAD;
 	if (l->first)
 		a.matmul.add = !t->fresh;
 	if (l->measures && l->kernel == K_MATMUL)

@@ -98,7 +98,7 @@ product(struct launches *l, dptr c, dptr a, dptr b, int64_t rows, int64_t column
 	    .c = c, .a = a, .b = b, .c_type = DTYPE_F32, .a_type = DTYPE_F32,
 	    .b_type = DTYPE_F32, .m = { .cap = rows }, .k = { .cap = k }, .n = columns,
 	    .lda = ta ? rows : k, .ldb = tb ? k : columns, .ldc = columns,
-	    .ta = ta, .tb = tb, .add = add, .alpha = alpha } });
+	    .ta = ta, .tb = tb, .add = add, .loose = true, .alpha = alpha } });
 }
 
 static void

@@ -71,7 +71,7 @@ uint64_t
 standin_count(const char *what)
 {
 	static const char *const names[COUNTS] = { "allocations", "launches", "graphs", "waits",
-		"events" };
+		"events", "products" };
 
 	for (int i = 0; i < COUNTS; i++)
 		if (strcmp(what, names[i]) == 0)
@@ -94,10 +94,11 @@ write_counts(void)
 
 	if (f == NULL)
 		return;
-	fprintf(f, "launches %llu\ngraphs %llu\nwaits %llu\n",
+	fprintf(f, "launches %llu\ngraphs %llu\nwaits %llu\nproducts %llu\n",
 	    (unsigned long long)driver.count[COUNT_LAUNCHES],
 	    (unsigned long long)driver.count[COUNT_GRAPHS],
-	    (unsigned long long)driver.count[COUNT_WAITS]);
+	    (unsigned long long)driver.count[COUNT_WAITS],
+	    (unsigned long long)driver.count[COUNT_PRODUCTS]);
 	fclose(f);
 }
 

@@ -27,7 +27,7 @@ static struct {
 static const char *const names[FINDINGS] = {
 	"out of bounds", "use after free", "misaligned", "uninitialised read", "race",
 	"copy not waited for", "divergence", "missing synchronisation", "bad launch",
-	"unknown instruction", "trap", "hang", "collective", "order",
+	"unknown instruction", "trap", "hang", "library", "order",
 };
 
 int

@@ -19,7 +19,7 @@ enum finding {
 	F_INSN,		/* an instruction that is not known here */
 	F_TRAP,
 	F_HANG,
-	F_COLLECTIVE,	/* of NCCL's stand-in */
+	F_LIBRARY,	/* a call of another library's stand-in, NCCL's or cuBLASLt's */
 	F_ORDER,	/* a result that depends on the order of threads */
 	FINDINGS
 };
@@ -44,7 +44,8 @@ void standin_forget(void);
 void standin_order(int order);
 /* Instructions that warps have executed. */
 uint64_t standin_executed(void);
-/* Calls so far: "allocations", "launches", "graphs", "waits" of the host, "events" waited for. */
+/* Calls so far: "allocations", "launches", "graphs", "waits" of the host, "events" waited for;
+   and "products" that cuBLASLt's stand-in has made. */
 uint64_t standin_count(const char *what);
 /* The n-th wait for an event from now on is not done, as if it was forgotten; 0: all are. */
 void standin_deaf(uint64_t n);

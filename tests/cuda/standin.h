@@ -14,7 +14,7 @@
  *                   CUDA_STANDIN_DEVICES number of devices, of which a process uses one
  *                   CUDA_STANDIN_MEMORY  bytes of device memory, 16 GiB by default
  *                   CUDA_STANDIN_LINT    file that a table of memory accesses is appended to
- *                   CUDA_STANDIN_COUNTS  a file for the numbers of launches, graphs, waits
+ *                   CUDA_STANDIN_COUNTS  a file for the numbers of launches, graphs, waits, products
  */
 #ifndef STANDIN_H
 #define STANDIN_H

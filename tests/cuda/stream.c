@@ -273,13 +273,13 @@ run_launch(struct stream *s, struct op *op)
 		lint_launch(&l);
 }
 
-/* One finding for a copy, if any of its words is ill. */
+struct ills { bool unordered, uninit; };
+
 static void
-touch_range(uint32_t epoch, CUdeviceptr addr, size_t size, bool write, const char *what)
+touch_piece(uint32_t epoch, CUdeviceptr addr, size_t size, bool write, struct ills *ills)
 {
 	struct area *a = memory_find(addr);
 	uint64_t from = (addr - a->lo) / 4, to = (addr - a->lo + size + 3) / 4;
-	bool unordered = false, uninit = false;
 
 	for (uint64_t i = from; i < to; i++) {
 		unsigned bytes = 15;
@@ -292,22 +292,40 @@ touch_range(uint32_t epoch, CUdeviceptr addr, size_t size, bool write, const cha
 			bytes &= 15u >> (4 - ((addr + size) & 3));
 		rec = (uint64_t)epoch << SHADOW_EPOCH | bytes;
 		if (s->write & bytes && !driver.ordered[s->write >> SHADOW_EPOCH])
-			unordered = true;
+			ills->unordered = true;
 		if (write && s->read & bytes && !driver.ordered[s->read >> SHADOW_EPOCH])
-			unordered = true;
+			ills->unordered = true;
 		if (!write && (a->init[i] & bytes) != bytes)
-			uninit = true;
+			ills->uninit = true;
 		if (write)
 			a->init[i] |= (uint8_t)bytes;
 		*(write ? &s->write : &s->read) = rec;
 	}
-	if (unordered)
+}
+
+/* One finding for all of it, if any of its words is ill. */
+static void
+touch(uint32_t epoch, const struct stream_range *r, bool write, const char *what)
+{
+	struct ills ills = { false, false };
+
+	for (size_t i = 0; i < r->n; i++)
+		touch_piece(epoch, r->at + i * r->step, r->bytes, write, &ills);
+	if (ills.unordered)
 		find_report(F_SYNC, NULL, "%s %s %s that an operation of another stream uses, "
-		    "with nothing to order them", what, write ? "writes" : "reads", a->name);
-	if (uninit)
-		find_report(F_UNINIT, NULL, "%s reads bytes of %s that nothing wrote", what, a->name);
-	if (unordered)
+		    "with nothing to order them", what, write ? "writes" : "reads",
+		    memory_find(r->at)->name);
+	if (ills.uninit)
+		find_report(F_UNINIT, NULL, "%s reads bytes of %s that nothing wrote", what,
+		    memory_find(r->at)->name);
+	if (ills.unordered)
 		driver.sticky = CUDA_ERROR_LAUNCH_FAILED;
+}
+
+static void
+touch_range(uint32_t epoch, CUdeviceptr addr, size_t size, bool write, const char *what)
+{
+	touch(epoch, &(struct stream_range){ addr, size, 0, 1 }, write, what);
 }
 
 static void
@@ -390,6 +408,27 @@ stream_work(CUstream h, const struct stream_work *w, const void *keeps)
 	return stream_put(s, op);
 }
 
+enum { READS = sizeof(((struct stream_work *)0)->reads) / sizeof(struct stream_range),
+	WRITES = sizeof(((struct stream_work *)0)->writes) / sizeof(struct stream_range) };
+
+static bool
+all_there(const struct stream_range *r, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (r[i].n > 0 && memory_find(r[i].at) == NULL)
+			return false;
+	return true;
+}
+
+static void
+touch_all(struct stream *s, const struct stream_range *r, int n, bool write, const char *what)
+{
+	uint32_t epoch = new_epoch(s->id, &s->clock);
+
+	for (int i = 0; i < n; i++)
+		touch(epoch, &r[i], write, what);
+}
+
 /* Ask whether it is done. */
 static bool
 run_work(struct stream *s, struct op *op)
@@ -397,18 +436,18 @@ run_work(struct stream *s, struct op *op)
 	const struct stream_work *w = &op->work;
 	enum work_state state;
 
-	if (memory_find(w->from) == NULL || memory_find(w->to) == NULL) {
+	if (!all_there(w->reads, READS) || !all_there(w->writes, WRITES)) {
 		find_report(F_FREED, NULL, "%s uses memory that was freed before it ran", w->what);
 		driver.sticky = CUDA_ERROR_ILLEGAL_ADDRESS;
 		return true;
 	}
 	join(&s->clock, &op->host);
 	if (!op->begun)
-		touch_range(new_epoch(s->id, &s->clock), w->from, w->n_from, false, w->what);
+		touch_all(s, w->reads, READS, false, w->what);
 	op->begun = true;
-	state = w->fn(op->data, memory_host(w->from), memory_host(w->to));
+	state = w->fn(op->data);
 	if (state == WORK_DONE)
-		touch_range(new_epoch(s->id, &s->clock), w->to, w->n_to, true, w->what);
+		touch_all(s, w->writes, WRITES, true, w->what);
 	return state != WORK_WAITS;
 }
 

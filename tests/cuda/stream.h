@@ -43,12 +43,17 @@ struct op_copy {
 /* Another library's work, which is asked again and again until it is done. */
 enum work_state { WORK_WAITS, WORK_DONE, WORK_DROPPED };
 
+/* n pieces of so many bytes, each step behind the one before. */
+struct stream_range {
+	CUdeviceptr at;
+	size_t	bytes, step, n;
+};
+
 struct stream_work {
-	CUdeviceptr from, to;		/* what it reads and writes */
-	size_t	n_from, n_to;
+	struct stream_range reads[4], writes[2];	/* n 0: none */
 	size_t	bytes;			/* of what it keeps */
 	const char *what;
-	enum work_state (*fn)(void *keeps, const void *from, void *to);
+	enum work_state (*fn)(void *keeps);
 };
 
 struct op_set {
@@ -87,8 +92,9 @@ struct stream {
 	int	branch;
 };
 
-/* What is counted of the calls that succeed, for standin_count(). */
-enum count { COUNT_ALLOCATIONS, COUNT_LAUNCHES, COUNT_GRAPHS, COUNT_WAITS, COUNT_EVENTS, COUNTS };
+/* What is counted of the calls that succeed, and of products done, for standin_count(). */
+enum count { COUNT_ALLOCATIONS, COUNT_LAUNCHES, COUNT_GRAPHS, COUNT_WAITS, COUNT_EVENTS,
+	COUNT_PRODUCTS, COUNTS };
 
 /* All state of the driver but memory and findings. */
 struct driver {

@@ -1,3 +1,4 @@
+#include "dev/cuda/blas.h"
 #include "dev/cuda/nccl.h"
 
 #include <assert.h>
@@ -155,7 +156,7 @@ op_check(struct dev *dev, int kernel, const union dev_args *a, struct err *err)
 static int64_t
 op_scratch(struct dev *dev, int kernel, const union dev_args *a)
 {
-	return cuda_scratch_bytes((const struct cuda *)dev, kernel, a);
+	return cuda_scratch_bytes((struct cuda *)dev, kernel, a);
 }
 
 static void
@@ -249,6 +250,7 @@ op_close(struct dev *dev)
 	if (c->ctx != NULL) {
 		c->drv.cuCtxSetCurrent(c->ctx);
 		nccl_close(c);
+		blas_close(c);
 		if (c->stream != NULL) {
 			c->drv.cuStreamSynchronize(c->stream);
 			c->drv.cuStreamDestroy_v2(c->stream);

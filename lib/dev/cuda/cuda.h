@@ -41,7 +41,7 @@
 	X(fake_quant_small) X(fake_quant_large)					\
 	X(hadamard)								\
 	X(quant_round) X(quant_decode) X(qmatmul_few) X(qmatmul_many)		\
-	X(guard) X(adamw) X(lion) X(momentum) X(normalize) X(update) X(ema) X(swap)
+	X(tails) X(guard) X(adamw) X(lion) X(momentum) X(normalize) X(update) X(ema) X(swap)
 
 #define X(name) E_##name,
 enum cuda_entry { CUDA_ENTRIES(X) E_COUNT };
@@ -106,6 +106,7 @@ struct cuda {
 	struct cuda_up	 up;
 	struct cuda_down down;
 	struct nccl	*nccl;		/* NULL: alone */
+	struct blas	*blas;		/* NULL: not asked for by now */
 	dptr		 note, scratch;
 	int64_t		 scratch_bytes;	/* only grows */
 	struct dev_list	*list;		/* that is captured; NULL: none */
@@ -149,7 +150,7 @@ void cuda_finish(struct cuda *c);
 /* ---- launches ---- */
 
 int cuda_check(const struct cuda *c, int kernel, const union dev_args *a, struct err *err);
-int64_t cuda_scratch_bytes(const struct cuda *c, int kernel, const union dev_args *a);
+int64_t cuda_scratch_bytes(struct cuda *c, int kernel, const union dev_args *a);
 void cuda_launch(struct cuda *c, int kernel, const union dev_args *a);
 
 /* dev_begin()'s and dev_end()'s parts. */

@@ -198,3 +198,12 @@ slice(const struct k_slice &a, const struct cuda_run &r)
 	}
 }
 TYPED(slice, k_slice)
+
+/* What a library sums at capacity; elements are of two bytes or four. */
+ONE(tails, cuda_tails)
+{
+	for (int64_t row = rows_of(a.t, r) + blockIdx.x; row < a.t.cap; row += gridDim.x)
+		for (int i = 0; i < 2; i++)
+			for (int64_t k = threadIdx.x; k < a.bytes[i] / 2; k += THREADS)
+				at<uint16_t>(a.x[i])[row * (a.ld[i] / 2) + k] = 0;
+}

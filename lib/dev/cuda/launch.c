@@ -256,7 +256,7 @@ column_bytes(dptr to, struct dim t, int64_t n)
 }
 
 int64_t
-cuda_scratch_bytes(const struct cuda *c, int kernel, const union dev_args *a)
+cuda_scratch_bytes(struct cuda *c, int kernel, const union dev_args *a)
 {
 	switch (kernel) {
 	case K_EMBED_BWD:

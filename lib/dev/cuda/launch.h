@@ -35,7 +35,7 @@ void cuda_add_parts(struct cuda *c, int kernel, dptr out, struct dim n, int64_t 
 
 /* launch_matmul.c */
 void cuda_matmul(struct cuda *c, const struct k_matmul *a);
-int64_t cuda_matmul_bytes(const struct cuda *c, const struct k_matmul *a);
+int64_t cuda_matmul_bytes(struct cuda *c, const struct k_matmul *a);
 
 static inline int64_t
 cuda_over(int64_t n, int64_t each)

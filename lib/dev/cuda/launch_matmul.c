@@ -1,3 +1,4 @@
+#include "dev/cuda/blas.h"
 #include "dev/cuda/launch.h"
 
 /*
@@ -45,15 +46,17 @@ one_group(const struct k_matmul *a)
 }
 
 int64_t
-cuda_matmul_bytes(const struct cuda *c, const struct k_matmul *a)
+cuda_matmul_bytes(struct cuda *c, const struct k_matmul *a)
 {
 	struct choice t = choose(a);
 	struct cuda_grid g = grid(a, &t);
 	struct k_grouped one = one_group(a);
+	int64_t squares = a->sumsq.at == 0 ? 0 : g.x * g.y * (int64_t)sizeof(double);
+	int64_t library = blas_bytes(c, a);
 
 	if (dtype_block(a->b_type) > 1)
 		return cuda_qmatmul_bytes(c, K_MATMUL, &one);
-	return a->sumsq.at == 0 ? 0 : g.x * g.y * (int64_t)sizeof(double);
+	return squares > library ? squares : library;
 }
 
 void
@@ -67,6 +70,8 @@ cuda_matmul(struct cuda *c, const struct k_matmul *a)
 		cuda_qmatmul(c, K_MATMUL, &one);
 		return;
 	}
+	if (blas_matmul(c, a))
+		return;
 	cuda_go(c, K_MATMUL, t.entry, t.type, g, a);
 	if (a->sumsq.at != 0 && g.x * g.y > 0)
 		cuda_add_parts(c, K_MATMUL, a->sumsq, (struct dim){ .cap = g.x * g.y }, 1, true);

@@ -32,6 +32,9 @@ enum { LARGE = 128, MIDDLE = 64, SMALL = 16, F32_LARGE = 64, F32_SMALL = 32 };
 /* Are rows [from, from + rows) of x in [least, limit)? */
 struct cuda_index { dptr x; struct dim t; int64_t from, rows, least, limit; int32_t what; };
 
+/* Rows of x[i] beyond those that there are become zeros: bytes of them, ld bytes apart. */
+struct cuda_tails { dptr x[2]; int64_t bytes[2], ld[2]; struct dim t; };
+
 /* to[0..c) += sums over the chunks of part (chunks, c), of COLUMN_ROWS rows of t each */
 struct cuda_columns { dptr to, part; struct dim t; int64_t c; };
 

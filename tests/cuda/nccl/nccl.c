@@ -65,6 +65,7 @@ struct work {
 	struct task task;
 	uint64_t number;		/* 0 before it begins */
 	bool	brought;
+	CUdeviceptr x, y;		/* what it takes and makes */
 	size_t	from, to;		/* bytes */
 };
 
@@ -78,7 +79,7 @@ refuse(ncclResult_t r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(last_error, sizeof(last_error), fmt, ap);
 	va_end(ap);
-	find_report(F_COLLECTIVE, NULL, "%s", last_error);
+	find_report(F_LIBRARY, NULL, "%s", last_error);
 	return r;
 }
 
@@ -358,7 +359,7 @@ alike(const struct work *w)
 
 /* The driver asks until it is done: first this rank's part is brought, then all are awaited. */
 static enum work_state
-advance(void *data, const void *from, void *to)
+advance(void *data)
 {
 	struct work *w = data;
 	struct ncclComm *c = w->comm;
@@ -372,7 +373,7 @@ advance(void *data, const void *from, void *to)
 		if (slot[r].taken + 1 < w->number)
 			return WORK_WAITS;
 	if (!w->brought) {
-		memcpy(window(c, c->rank), from, w->from);
+		memcpy(window(c, c->rank), memory_host(w->x), w->from);
 		slot[c->rank].task = w->task;
 		slot[c->rank].brought = w->number;
 		w->brought = true;
@@ -381,7 +382,7 @@ advance(void *data, const void *from, void *to)
 		if (slot[r].brought < w->number)
 			return WORK_WAITS;
 	if (alike(w))
-		compute(w, to);
+		compute(w, memory_host(w->y));
 	slot[c->rank].taken = w->number;
 	c->done++;
 	return c->async == ncclSuccess ? WORK_DONE : WORK_DROPPED;
@@ -412,7 +413,8 @@ collective(struct ncclComm *c, const void *from, void *to, const struct task *t,
 	const char *call = calls[t->kind];
 	size_t size = size_of((ncclDataType_t)t->type), bytes = t->n * size;
 	size_t all = bytes * (size_t)(c != NULL ? c->size : 1);
-	struct work w = { .comm = c, .task = *t, .from = t->kind == SCATTER ? all : bytes,
+	struct work w = { .comm = c, .task = *t, .x = (CUdeviceptr)from, .y = (CUdeviceptr)to,
+	    .from = t->kind == SCATTER ? all : bytes,
 	    .to = t->kind == GATHER ? all : bytes };
 	/* In place, a part is where it belongs in the whole. */
 	const char *own = (const char *)(t->kind == SCATTER ? from : to) +
@@ -435,8 +437,8 @@ collective(struct ncclComm *c, const void *from, void *to, const struct task *t,
 	    (const char *)to < (const char *)from + w.from)
 		return refuse(ncclInvalidArgument, "%s: source and destination overlap", call);
 	c->unasked = true;
-	if (stream_work((CUstream)s, &(struct stream_work){ .from = (CUdeviceptr)from,
-	    .to = (CUdeviceptr)to, .n_from = w.from, .n_to = w.to, .what = call, .fn = advance,
+	if (stream_work((CUstream)s, &(struct stream_work){ .reads = { { w.x, w.from, 0, 1 } },
+	    .writes = { { w.y, w.to, 0, 1 } }, .what = call, .fn = advance,
 	    .bytes = sizeof(w) }, &w) != CUDA_SUCCESS)
 		return refuse(ncclUnhandledCudaError, "%s: the stream takes no work", call);
 	return ncclInProgress;
