@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/rng.h"
 #include "fmt/chunk.h"
+#include "fmt/ids.h"
 #include "fmt/shard.h"
 #include "../tap.h"
 
@@ -450,6 +451,46 @@ bad_items(void)
 	    &e) == NULL, "nor is a shard without a vocabulary");
 }
 
+/* Copies of every length, by every instruction set. */
+static bool
+copies(const struct ids_simd *simd)
+{
+	uint32_t id[300], back[300];
+	uint16_t small[300];
+
+	for (int64_t n = 0; n < 300; n++) {
+		uint32_t most = 0, wide = 0;
+
+		for (int64_t i = 0; i < n; i++) {
+			id[i] = (uint32_t)(i * 7919 + n) % 65536;
+			most = id[i] > most ? id[i] : most;
+		}
+		if (simd->narrow(small, id, n) != most || simd->widen(back, small, n) != most ||
+		    memcmp(id, back, (size_t)n * sizeof(*id)) != 0)
+			return false;
+		for (int64_t i = 0; i < n; i++) {
+			id[i] = (uint32_t)(i * 2654435761u + n);
+			wide = id[i] > wide ? id[i] : wide;
+		}
+		if (simd->copy(back, id, n) != wide || simd->narrow(small, id, n) != wide ||
+		    memcmp(id, back, (size_t)n * sizeof(*id)) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+instruction_sets(void)
+{
+	ok(copies(&ids_simd_base), "ids are narrowed and widened, base");
+#ifdef __x86_64__
+	if (isa_best() >= ISA_LEVEL_AVX2)
+		ok(copies(&ids_simd_avx2), "avx2");
+	if (isa_best() >= ISA_LEVEL_AVX512)
+		ok(copies(&ids_simd_avx512), "avx512");
+#endif
+}
+
 int
 main(void)
 {
@@ -470,6 +511,7 @@ main(void)
 	damage(true);
 	strangers();
 	bad_items();
+	instruction_sets();
 	unlink(path);
 	unlink(path2);
 	rmdir(dir);
