@@ -130,11 +130,14 @@ class Model:
         if importlib.util.find_spec("gigatoken") is None:
             note(f"{self.name}: no gigatoken")
             return
-        import gigatoken
         try:
-            self.giga = gigatoken.Tokenizer.from_json(self.file)
+            self.giga = self.new_gigatoken()
         except Exception as why:  # it says what it has not in many ways
             note(f"{self.name}: gigatoken does not read it: {why}")
+
+    def new_gigatoken(self):
+        import gigatoken
+        return gigatoken.Tokenizer.from_json(self.file)
 
     def as_tiktoken(self):
         doc = json.loads(self.file)
@@ -154,18 +157,25 @@ class Model:
                                  special_tokens=special)
 
     def peers(self, texts):
-        """Name, function, goal over the bar's machine-independent ratios, part of the texts."""
+        """Of each its name, seconds for its part of the texts, goal in English, that part."""
         if self.giga is not None:
             data = [t.encode() for t in texts]
-            yield "gigatoken", lambda: self.giga.encode_batch(data, parallel=False), 1, texts
+
+            def encode(tokenizer):
+                return timed(lambda: tokenizer.encode_batch(data, parallel=False))
+
+            # Its cache is full of these texts, and empty, as ours is.
+            yield "gigatoken", lambda: encode(self.giga), 1, texts
+            yield "gigatoken-new", lambda: encode(self.new_gigatoken()), 1, texts
         few = read_part(texts)
         if self.tik is not None:
-            yield "tiktoken", lambda: [self.tik.encode_ordinary(t) for t in few], 40, few
+            yield "tiktoken", lambda: timed(
+                lambda: [self.tik.encode_ordinary(t) for t in few]), 40, few
         if self.hf is not None:
-            yield "tokenizers", lambda: self.hf.encode_batch_fast(
-                few, add_special_tokens=False), 100, few
+            yield "tokenizers", lambda: timed(lambda: self.hf.encode_batch_fast(
+                few, add_special_tokens=False)), 100, few
         if self.spm is not None:
-            yield "sentencepiece", lambda: self.spm.encode(few), 1, few
+            yield "sentencepiece", lambda: timed(lambda: self.spm.encode(few)), 1, few
 
 
 def read_part(texts):
@@ -247,8 +257,7 @@ def encoding(model, corpus):
     def ours(*input):
         return lambda: cpu("llm-tokenize", "-q", "-m", model.where, "-o", path("shard"), *input)
 
-    start, mine, *times = median_each(ours("/dev/null"), ours(file), *(
-        lambda f=f: timed(f) for _, f, _, _ in peers))
+    start, mine, *times = median_each(ours("/dev/null"), ours(file), *(p[1] for p in peers))
     rate = size / 1e6 / (mine - start)
     sentence = model.tik is None
     bar = 100 if sentence else 600 if corpus == "english" else 250
