@@ -1,21 +1,19 @@
 #include "token/cache_impl.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
-
-#define HUGE		((size_t)2 << 20)	/* a page that large needs one entry of the TLB */
 
 struct cache *
 cache_new(struct err *err)
 {
-	struct cache *c = aligned_alloc(HUGE, (sizeof(*c) + HUGE - 1) & ~(HUGE - 1));
+	/* Pages that are large, for the TLB, and there when they are first written. */
+	struct cache *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (c == NULL) {
+	if (c == MAP_FAILED) {
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
 	madvise(c, sizeof(*c), MADV_HUGEPAGE);
-	memset(c, 0, sizeof(*c));
 	for (int i = 0; i < CACHE_WORDS + AHEAD; i++)
 		c->bucket[i] = c->shorts;
 	return c;
@@ -24,7 +22,8 @@ cache_new(struct err *err)
 void
 cache_free(struct cache *c)
 {
-	free(c);
+	if (c != NULL)
+		munmap(c, sizeof(*c));
 }
 
 void

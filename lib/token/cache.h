@@ -2,7 +2,7 @@
  * cache - the ids of words that came before, of one thread
  *
  * Bounded: 8 MiB of words of up to 15 bytes and 4 ids, which are nearly all
- * words of a text, and 2 MiB of those of up to 62 bytes and 16 ids.  A newer
+ * words of a text, and 4 MiB of those of up to 62 bytes and 16 ids.  A newer
  * word takes the place of an older one.
  */
 #ifndef TOKEN_CACHE_H

@@ -15,7 +15,7 @@
 #define SHORT_BITS	17
 #define SHORT_TEXT	15
 #define SHORT_IDS	4
-#define LONG_BITS	14
+#define LONG_BITS	15
 #define LONG_TEXT	62
 #define LONG_IDS	CACHE_ROOM
 #define AHEAD		16		/* words whose lines are on their way */

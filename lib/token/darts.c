@@ -179,12 +179,16 @@ int
 darts_build(struct darts *d, struct darts_key *key, int64_t n, struct err *err)
 {
 	struct builder b = { .key = key };
+	int64_t sorted = 1;
 	int ret = 0;
 
 	*d = (struct darts){ .n = 0 };
 	if (n == 0)
 		return 0;
-	qsort(key, (size_t)n, sizeof(*key), by_key);
+	while (sorted < n && by_key(&key[sorted - 1], &key[sorted]) < 0)
+		sorted++;
+	if (sorted < n)
+		qsort(key, (size_t)n, sizeof(*key), by_key);
 	if (add_block(&b, err) < 0 || push(&b, (struct range){ 0, n, 0, 0 }, err) < 0)
 		ret = -1;
 	if (ret == 0) {

@@ -1,13 +1,14 @@
 #include "token/match.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "token/tokenizer_impl.h"
 
-#define NODE_BITS	24		/* a node and a byte have 32 bits */
 #define ID_BITS		22		/* what is left of 32 bits tells pairs apart */
 #define ID_MASK		((1u << ID_BITS) - 1)
+#define SOME_BITS	21		/* 256 KiB of bits stay in a near cache */
 #define SHORT_WORD	63		/* whose places are the bits of one number */
 
 /* How a token is made; 16 bytes, so that it is one access. */
@@ -32,6 +33,8 @@ pair_find(const struct match *m, int32_t left, int32_t right)
 	uint64_t hash = pair_hash(left, right);
 	uint32_t tag = (uint32_t)hash & ~ID_MASK, slot;
 
+	if ((m->some[hash >> (70 - SOME_BITS)] >> (hash >> (64 - SOME_BITS) & 63) & 1) == 0)
+		return -1;
 	for (uint64_t i = hash >> 32; (slot = m->pair[i & m->pair_mask]) != 0; i++) {
 		int32_t id = (int32_t)(slot & ID_MASK) - 1;
 
@@ -47,6 +50,7 @@ pair_put(struct match *m, int32_t left, int32_t right, int32_t id)
 {
 	uint64_t hash = pair_hash(left, right), i = hash >> 32;
 
+	m->some[hash >> (70 - SOME_BITS)] |= (uint64_t)1 << (hash >> (64 - SOME_BITS) & 63);
 	while (m->pair[i & m->pair_mask] != 0)
 		i++;
 	m->pair[i & m->pair_mask] = ((uint32_t)hash & ~ID_MASK) | ((uint32_t)id + 1);
@@ -80,120 +84,145 @@ pair_stays(const struct match *m, int32_t left, int32_t right)
 
 /* ---- the trie of tokens ---- */
 
-static inline uint64_t
-edge_hash(uint32_t key)
+/* A trie's keys have no NUL; UTF-8 has no 0xff. */
+static inline uint8_t
+label_of(uint8_t c)
 {
-	return (key * 0x9e3779b97f4a7c15u) >> 32;
-}
-
-/* The node behind an edge, or -1. */
-static inline int32_t
-edge_find(const struct match *m, int32_t node, uint8_t c)
-{
-	uint32_t key = (uint32_t)node << 8 | c;
-	uint64_t slot;
-
-	/* No edge leads to node 2^32 - 1. */
-	for (uint64_t i = edge_hash(key); (slot = m->edge[i & m->edge_mask]) != UINT64_MAX; i++)
-		if (slot >> 32 == key)
-			return (int32_t)(uint32_t)slot;
-	return -1;
-}
-
-static void
-edge_put(struct match *m, int32_t node, uint8_t c, int32_t to)
-{
-	uint32_t key = (uint32_t)node << 8 | c;
-	uint64_t i = edge_hash(key);
-
-	while (m->edge[i & m->edge_mask] != UINT64_MAX)
-		i++;
-	m->edge[i & m->edge_mask] = (uint64_t)key << 32 | (uint32_t)to;
+	return c == 0 ? 0xff : c;
 }
 
 /* The longest token that p begins with, n > 0; or -1. */
 static inline int32_t
 longest(const struct match *m, const uint8_t *p, int64_t n)
 {
-	int32_t best = m->one[p[0]], node;
+	const uint32_t *unit = m->trie.unit;
+	uint32_t at = darts_root(&m->trie), leaf = 0;
 
-	if (n < 2 || (node = m->two[p[0] << 8 | p[1]]) < 0)
-		return best;
-	for (int64_t i = 2; ; i++) {
-		if (node < m->n)
-			best = node;
-		if (i == n || (node = edge_find(m, node, p[i])) < 0)
-			return best;
+	for (int64_t i = 0; i < n; i++) {
+		uint8_t label = label_of(p[i]);
+		uint32_t u = unit[at ^ label];
+
+		if ((u & (DARTS_VALUE | 0xff)) != label)
+			break;
+		at ^= label ^ darts_way(u);
+		if ((u & DARTS_LEAF) != 0)
+			leaf = at;
+	}
+	return leaf == 0 ? m->one[p[0]] : (int32_t)(unit[leaf] & ~DARTS_VALUE);
+}
+
+struct sortable {
+	uint64_t	head;		/* the first 8 bytes */
+	int32_t		id;
+};
+
+/* By the heads, 16 bits at a time; what has the same keeps its order. */
+static void
+sort_heads(struct sortable *key, struct sortable *other, int64_t n, int64_t *first)
+{
+	for (int shift = 0; shift < 64; shift += 16) {
+		struct sortable *swap = key;
+
+		memset(first, 0, 65537 * sizeof(*first));
+		for (int64_t i = 0; i < n; i++)
+			first[(key[i].head >> shift & 0xffff) + 1]++;
+		for (int i = 0; i < 65536; i++)
+			first[i + 1] += first[i];
+		for (int64_t i = 0; i < n; i++)
+			other[first[key[i].head >> shift & 0xffff]++] = key[i];
+		key = other;
+		other = swap;
 	}
 }
 
-/* Those that are shorter are there before. */
-static int
-trie_put(struct match *m, int32_t id, str bytes)
+/* The tokens of several bytes in about the order of keys, as darts_build() likes them. */
+static int64_t
+list_keys(const struct match *m, const str *bytes, struct sortable *key, char *copy)
 {
-	const uint8_t *p = (const uint8_t *)bytes.p;
-	int32_t *two, node, next;
+	int64_t n = 0;
 
-	m->shorter[id] = -1;
-	if (bytes.n == 1) {
-		m->one[p[0]] = id;
-		return 1;
+	for (int32_t i = 0; i < m->n; i++) {
+		char head[8] = { 0 };
+
+		if (m->part[i].len < 2)
+			continue;
+		if (memchr(bytes[i].p, 0xff, (size_t)bytes[i].n) != NULL)
+			return -1;
+		for (ptrdiff_t k = 0; k < bytes[i].n; k++)
+			copy[k] = (char)label_of((uint8_t)bytes[i].p[k]);
+		memcpy(head, copy, bytes[i].n < 8 ? (size_t)bytes[i].n : 8);
+		memcpy(&key[n].head, head, 8);
+		key[n].head = be64toh(key[n].head);
+		key[n++].id = i;
+		copy += bytes[i].n;
 	}
-	m->shorter[id] = longest(m, p, bytes.n);
-	two = &m->two[p[0] << 8 | p[1]];
-	if (*two < 0)
-		*two = bytes.n == 2 ? id : m->nodes++;
-	node = *two;
-	for (ptrdiff_t i = 2; i < bytes.n; i++, node = next)
-		if ((next = edge_find(m, node, p[i])) < 0) {
-			next = i + 1 == bytes.n ? id : m->nodes++;
-			if (next >= 1 << NODE_BITS)
-				return 0;
-			edge_put(m, node, p[i], next);
+	return n;
+}
+
+/* What has the same head into order; few have. */
+static void
+sort_tails(struct darts_key *list, int64_t n)
+{
+	for (int64_t i = 1; i < n; i++) {
+		struct darts_key k = list[i];
+		int64_t at = i;
+
+		for (; at > 0; at--) {
+			str a = list[at - 1].key;
+			int order = memcmp(a.p, k.key.p, (size_t)(a.n < k.key.n ? a.n : k.key.n));
+
+			if (order < 0 || (order == 0 && a.n < k.key.n))
+				break;
+			list[at] = list[at - 1];
 		}
-	return 1;
+		list[at] = k;
+	}
 }
 
 static int
 build_trie(struct match *m, const str *bytes, struct err *err)
 {
-	int64_t edges = 0, slots = 64;
-	ptrdiff_t longest_token = 0;
-	int32_t *order, *first;
+	size_t room = (size_t)m->n + 1, size = 1;
+	struct sortable *key = malloc(2 * room * sizeof(*key));
+	struct darts_key *list = malloc(room * sizeof(*list));
+	int64_t *first = malloc(65537 * sizeof(*first)), n = 0;
+	char *copy, **at;
+	int ret = -1;
 
 	for (int32_t i = 0; i < m->n; i++) {
-		edges += m->part[i].len;
-		if (m->part[i].len > longest_token)
-			longest_token = m->part[i].len;
+		size += (size_t)m->part[i].len;
+		if (m->part[i].len == 1)
+			m->one[(uint8_t)bytes[i].p[0]] = i;
 	}
-	/* About half of all bytes are edges of their own. */
-	while (slots < edges)
-		slots *= 2;
-	order = malloc((size_t)m->n * sizeof(*order));
-	first = calloc((size_t)longest_token + 2, sizeof(*first));
-	m->edge = slots > UINT32_MAX ? NULL : malloc((size_t)slots * sizeof(*m->edge));
-	if (order == NULL || first == NULL || m->edge == NULL) {
-		free(order);
-		free(first);
-		return err_set(err, ERR_NOMEM, "out of memory");
+	copy = malloc(size);
+	at = malloc(room * sizeof(*at));
+	if (key == NULL || list == NULL || first == NULL || copy == NULL || at == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+	} else if ((n = list_keys(m, bytes, key, copy)) < 0) {
+		ret = 0;
+	} else {
+		size = 0;
+		for (int32_t i = 0; i < m->n; i++)
+			if (m->part[i].len >= 2) {
+				at[i] = copy + size;
+				size += (size_t)m->part[i].len;
+			}
+		sort_heads(key, key + room, n, first);
+		for (int64_t i = 0; i < n; i++)
+			list[i] = (struct darts_key){ { at[key[i].id], m->part[key[i].id].len },
+			    key[i].id };
+		sort_tails(list, n);
+		ret = darts_build(&m->trie, list, n, err) < 0 ? -1 : 1;
 	}
-	memset(m->edge, 0xff, (size_t)slots * sizeof(*m->edge));
-	m->edge_mask = (uint32_t)(slots - 1);
-	for (int32_t i = 0; i < m->n; i++)
-		first[m->part[i].len + 1]++;
-	for (ptrdiff_t i = 1; i <= longest_token; i++)
-		first[i + 1] += first[i];
-	for (int32_t i = 0; i < m->n; i++)
-		order[first[m->part[i].len]++] = i;
+	free(key);
+	free(list);
 	free(first);
-	m->nodes = m->n;
-	for (int32_t i = 0; i < m->n; i++)
-		if (m->part[order[i]].len > 0 && trie_put(m, order[i], bytes[order[i]]) == 0) {
-			free(order);
-			return 0;
-		}
-	free(order);
-	return 1;
+	free(copy);
+	free(at);
+	for (int32_t i = 0; ret > 0 && i < m->n; i++)
+		m->shorter[i] = m->part[i].len < 2 ? -1 :
+		    longest(m, (const uint8_t *)bytes[i].p, m->part[i].len - 1);
+	return ret;
 }
 
 /* ---- how tokens are made ---- */
@@ -283,11 +312,11 @@ build(struct match *m, const struct tokenizer *t, struct err *err)
 	m->part = calloc((size_t)m->n + 1, sizeof(*m->part));
 	m->shorter = malloc(((size_t)m->n + 1) * sizeof(*m->shorter));
 	m->pair = calloc(slots, sizeof(*m->pair));
-	m->two = malloc(65536 * sizeof(*m->two));
-	if (m->part == NULL || m->shorter == NULL || m->pair == NULL || m->two == NULL)
+	m->some = calloc((size_t)1 << (SOME_BITS - 6), sizeof(*m->some));
+	if (m->part == NULL || m->shorter == NULL || m->pair == NULL ||
+	    m->some == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	m->pair_mask = slots - 1;
-	memset(m->two, 0xff, 65536 * sizeof(*m->two));
 	memset(m->one, 0xff, sizeof(m->one));
 	for (int32_t i = 0; i < m->n; i++)
 		if ((t->kind[i] & TOKEN_BYTES) != 0 && is_base(t->bytes[i], t->sentence.on))
@@ -318,8 +347,8 @@ match_free(struct match *m)
 	free(m->part);
 	free(m->shorter);
 	free(m->pair);
-	free(m->edge);
-	free(m->two);
+	free(m->some);
+	darts_free(&m->trie);
 	*m = (struct match){ 0 };
 }
 

@@ -17,17 +17,17 @@
 #define TOKEN_MATCH_H
 
 #include "token/bpe.h"
+#include "token/darts.h"
 
 struct match {
 	struct match_part *part;	/* of each token */
 	int32_t		*shorter;	/* the longest token that it begins with, or -1 */
 	uint32_t	*pair;		/* what two become: a hash table */
 	uint32_t	 pair_mask;
-	uint64_t	*edge;		/* (node << 8 | byte) << 32 | node: a hash table */
-	uint32_t	 edge_mask;
-	int32_t		*two;		/* the node of two bytes, or -1 */
+	uint64_t	*some;		/* bits of the hashes that pairs have: few have one */
+	struct darts	 trie;		/* of tokens of several bytes */
 	int32_t		 one[256];	/* the token of a byte, or -1 */
-	int32_t		 n, nodes;	/* nodes below n are tokens */
+	int32_t		 n;
 	int32_t		 unmade;	/* tokens that no word becomes by merges */
 };
 

@@ -66,7 +66,7 @@ enum {
 	ENCODE_CHECKED = 2,	/* the text is known to be UTF-8 */
 };
 
-/* A thread's scratch and cache: 10 MiB, and 28 bytes a byte of the longest word. */
+/* A thread's scratch and cache: 12 MiB, and 28 bytes a byte of the longest word. */
 struct encoder;
 struct encoder *encoder_new(const struct tokenizer *t, struct err *err);
 void encoder_free(struct encoder *e);
