@@ -3,6 +3,7 @@
  * tokenizer.json; how text is cut into words is told by a name alone.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@
 #include "model/gguf_impl.h"
 #include "text/unicode.h"
 #include "token/sentence.h"
+#include "token/spm.h"
 #include "token/strmap.h"
 #include "token/tokenizer.h"
 #include "token/tokenizer_save.h"
@@ -48,6 +50,8 @@ struct conversion {
 	uint8_t		*added;
 	int32_t		(*merge)[2];
 	float		*score;
+	double		*logp;
+	struct spm_form	 form;
 	char		*pieces;	/* the text of WordPiece's, whose form there is another */
 	struct strmap	 by_name;
 	struct err	*err;
@@ -65,13 +69,21 @@ read_kind(struct conversion *c)
 		gguf_bool(gguf_find_key(c->f, KEY("add_space_prefix")), &c->parts.prefix);
 		return 0;
 	}
+	if (str_eq(model, S("t5"))) {
+		c->parts.sentence = c->parts.unigram = c->parts.prefix = true;
+		c->parts.unk_id = -1;
+		gguf_bool(gguf_find_key(c->f, KEY("add_space_prefix")), &c->parts.prefix);
+		gguf_bool(gguf_find_key(c->f, KEY("remove_extra_whitespaces")), &c->parts.words);
+		return 0;
+	}
 	if (str_eq(model, S("bert"))) {
 		c->parts.wordpiece = true;
 		return 0;
 	}
 	if (!str_eq(model, S("gpt2")))
 		return err_set(c->err, ERR_FORMAT, "a tokenizer of kind '%.*s' is not supported, "
-		    "only byte-level BPE (gpt2), SentencePiece's (llama) and WordPiece (bert)",
+		    "only byte-level BPE (gpt2), SentencePiece's (llama), Unigram (t5) and "
+		    "WordPiece (bert)",
 		    (int)(model.n < 99 ? model.n : 99), model.p);
 	if (!gguf_text(gguf_find_key(c->f, KEY("pre")), &pre))
 		return err_set(c->err, ERR_FORMAT, "no key '" KEY("pre") "': how text is cut into "
@@ -134,6 +146,9 @@ read_tokens(struct conversion *c)
 			c->added[n] = ADDED_PLAIN;
 		else if (type == TYPE_UNUSED && is_hole(c->token[n], n))
 			c->token[n].p = NULL;
+		if (type == TYPE_UNKNOWN && c->parts.unigram)
+			c->parts.unk_id = (int32_t)n;
+		c->parts.fallback |= type == TYPE_BYTE;
 	}
 	c->parts.n = (int32_t)n;
 	c->parts.token = c->token;
@@ -280,6 +295,65 @@ read_scores(struct conversion *c, bool merges)
 	return merges ? merges_of_scores(c, c->score) : 0;
 }
 
+/* ---- Unigram ---- */
+
+static int
+read_map(struct conversion *c)
+{
+	const struct gguf_value *v = gguf_find_key(c->f, KEY("precompiled_charsmap"));
+
+	if (v == NULL)
+		return 0;
+	if (v->type != GGUF_ARRAY || (v->elem != GGUF_U8 && v->elem != GGUF_I8))
+		return err_set(c->err, ERR_FORMAT, "key '" KEY("precompiled_charsmap") "' is no "
+		    "list of bytes");
+	if (v->n > 0)
+		c->parts.charsmap = v->raw;
+	return 0;
+}
+
+/* The normal form is that of SentencePiece, where pieces of the user's stand apart. */
+static int
+read_form(struct conversion *c)
+{
+	struct tokenizer_parts *p = &c->parts;
+	struct darts_key *user = calloc((size_t)p->n, sizeof(*user));
+	int64_t n = 0;
+	int ret;
+
+	if (user == NULL)
+		return err_set(c->err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < p->n; i++) {
+		if (c->added[i] != ADDED_PLAIN)
+			continue;
+		user[n++] = (struct darts_key){ c->token[i], i };
+		c->logp[i] = spm_user_score(c->token[i].n);
+		c->added[i] = ADDED_NOT;
+	}
+	c->form = (struct spm_form){ .prefix = p->prefix, .trim = p->words,
+	    .unknown = p->unk_id };
+	ret = spm_form(&c->form, p->charsmap, user, n, c->err);
+	p->spm = &c->form;
+	free(user);
+	return ret;
+}
+
+/* save: as Hugging Face's tokenizers have it. */
+static int
+read_unigram(struct conversion *c, bool save)
+{
+	if (read_scores(c, false) < 0 || read_map(c) < 0)
+		return -1;
+	c->parts.score = NULL;
+	if ((c->logp = malloc((size_t)c->parts.n * sizeof(*c->logp))) == NULL)
+		return err_set(c->err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < c->parts.n; i++)
+		c->logp[i] = c->added[i] == ADDED_NOT && c->token[i].p != NULL ?
+		    (double)c->score[i] : (double)NAN;
+	c->parts.logp = c->logp;
+	return save ? 0 : read_form(c);
+}
+
 /* "a b": the space that parts them is never the first byte. */
 static int
 read_merge(struct conversion *c, str s, int32_t merge[2])
@@ -360,8 +434,9 @@ read_all(struct conversion *c, bool merges)
 {
 	struct tokenizer_parts *p = &c->parts;
 
-	if (read_kind(c) < 0 || read_tokens(c) < 0 || (p->sentence ? read_scores(c, merges) :
-	    p->wordpiece ? read_pieces(c) : read_merges(c)) < 0 ||
+	if (read_kind(c) < 0 || read_tokens(c) < 0 || (p->unigram ? read_unigram(c, merges) :
+	    p->sentence ? read_scores(c, merges) : p->wordpiece ? read_pieces(c) :
+	    read_merges(c)) < 0 ||
 	    read_role(c, KEY("bos_token_id"), &p->bos, &p->bos_id) < 0 ||
 	    read_role(c, KEY("eos_token_id"), &p->eos, &p->eos_id) < 0 ||
 	    (p->wordpiece && read_ends(c) < 0) ||
@@ -369,6 +444,8 @@ read_all(struct conversion *c, bool merges)
 	    read_role(c, KEY("padding_token_id"), &p->pad, NULL) < 0)
 		return -1;
 	gguf_bool(gguf_find_key(c->f, KEY("add_bos_token")), &p->add_bos);
+	if (p->unigram && p->eos.p != NULL)
+		gguf_bool(gguf_find_key(c->f, KEY("add_eos_token")), &p->add_eos);
 	if (p->add_bos && p->bos.p == NULL)
 		return err_set(c->err, ERR_FORMAT, "texts are to begin with a token, but no key "
 		    "'" KEY("bos_token_id") "' says which");
@@ -385,6 +462,8 @@ free_all(struct conversion *c)
 	free(c->added);
 	free(c->merge);
 	free(c->score);
+	free(c->logp);
+	spm_free(&c->form);
 	free(c->pieces);
 	strmap_free(&c->by_name);
 }
@@ -420,6 +499,16 @@ gguf_tokens_save(const struct gguf *f, const char *dir, struct err *err)
 static int
 put_kind(struct gguf_keys *k, const struct tokenizer_parts *p, struct err *err)
 {
+	if (p->unigram) {
+		gguf_put_text(k, KEY("model"), S("t5"));
+		gguf_put_text(k, KEY("pre"), S("default"));
+		gguf_put_bool(k, KEY("add_space_prefix"), p->prefix);
+		gguf_put_bool(k, KEY("remove_extra_whitespaces"), p->words);
+		if (p->charsmap.p != NULL)
+			gguf_put_array(k, KEY("precompiled_charsmap"), GGUF_U8, p->charsmap.p,
+			    p->charsmap.n);
+		return 0;
+	}
 	if (p->sentence) {
 		gguf_put_text(k, KEY("model"), S("llama"));
 		gguf_put_text(k, KEY("pre"), S("default"));
@@ -466,8 +555,10 @@ put_tokens(struct gguf_keys *k, const struct tokenizer_parts *p, int64_t vocab,
 			return -1;
 		type[i] = !there ? TYPE_UNUSED : p->added[i] == ADDED_SPECIAL ? TYPE_CONTROL :
 		    p->added[i] == ADDED_PLAIN ? TYPE_USER :
-		    p->sentence && sentence_byte(token[i]) >= 0 ? TYPE_BYTE : TYPE_NORMAL;
-		if (p->sentence && there && str_eq(token[i], S("<unk>")))
+		    p->sentence && (!p->unigram || p->fallback) &&
+		    sentence_byte(token[i]) >= 0 ? TYPE_BYTE : TYPE_NORMAL;
+		if (there && (p->unigram ? i == p->unk_id :
+		    p->sentence && str_eq(token[i], S("<unk>"))))
 			type[i] = TYPE_UNKNOWN;
 	}
 	gguf_put_texts(k, KEY("tokens"), token, vocab);
@@ -485,6 +576,13 @@ put_scores(struct gguf_keys *k, const struct tokenizer_parts *p, const struct to
 
 	if (score == NULL)
 		return -1;
+	if (p->unigram || p->score != NULL) {
+		for (int64_t i = 0; i < p->n; i++)
+			score[i] = p->score != NULL ? p->score[i] :
+			    isnan(p->logp[i]) ? 0 : (float)p->logp[i];
+		gguf_put_array(k, KEY("scores"), GGUF_F32, score, vocab);
+		return 0;
+	}
 	for (int64_t i = 0; i < p->nmerges; i++) {
 		int32_t id = tokenizer_merged(t, p->merge[i]);
 
@@ -591,16 +689,17 @@ put_tokenizer(struct gguf_keys *k, const struct config *c, const struct tokenize
 	if (p.wordpiece) {
 		put_id(k, KEY("cls_token_id"), p.bos_id);
 		put_id(k, KEY("seperator_token_id"), p.eos_id);
-		put_id(k, KEY("unknown_token_id"), tokenizer_unknown(t));
 	}
+	put_id(k, KEY("unknown_token_id"), tokenizer_unknown(t));
 	return put_template(k, dir, a, err);
 }
 
 int
 gguf_tokens_write(struct gguf_keys *k, const struct config *c, const char *dir, struct err *err)
 {
-	static const char *const any[] = { "tokenizer.json", "tokenizer.model", "vocab.json",
-	    "vocab.txt", "tokenizer.tiktoken", NULL };
+	static const char *const any[] = { "tokenizer.json", "tokenizer.model", "spiece.model",
+	    "sentencepiece.bpe.model", "qwen.tiktoken", "tokenizer.tiktoken", "vocab.json",
+	    "vocab.txt", NULL };
 	struct arena a = { 0 };
 	struct tokenizer *t;
 	int ret = -1;

@@ -313,24 +313,18 @@ spm_normalize(const struct spm_form *f, str text, struct buf *out, struct err *e
 	return buf_ok(out, err);
 }
 
-static int
-make_form(struct spm_form *f, const struct model *m, struct err *err)
+int
+spm_form(struct spm_form *f, str map, struct darts_key *user, int64_t n, struct err *err)
 {
-	struct darts_key *key = calloc((size_t)m->n, sizeof(*key));
-	int64_t n = 0;
-	int ret;
+	int64_t some = 0;
 
-	*f = (struct spm_form){ .on = true, .prefix = m->prefix, .trim = m->trim,
-	    .unknown = (int32_t)m->unknown };
-	if (key == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (int64_t i = 0; i < m->n; i++)
-		if (m->piece[i].type == TYPE_USER &&
-		    memchr(m->piece[i].text.p, '\0', (size_t)m->piece[i].text.n) == NULL)
-			key[n++] = (struct darts_key){ m->piece[i].text, (int32_t)i };
-	ret = darts_build(&f->user, key, n, err);
-	free(key);
-	if (ret < 0 || (m->map.n > 0 && charsmap_load(&f->map, m->map, err) < 0))
+	f->on = true;
+	for (int64_t i = 0; i < n; i++)
+		if (user[i].key.n > 0 &&
+		    memchr(user[i].key.p, '\0', (size_t)user[i].key.n) == NULL)
+			user[some++] = user[i];
+	if (darts_build(&f->user, user, some, err) < 0 ||
+	    (map.n > 0 && charsmap_load(&f->map, map, err) < 0))
 		return -1;
 	for (int c = 0; c < 128; c++) {
 		uint32_t at = darts_root(&f->user);
@@ -342,7 +336,32 @@ make_form(struct spm_form *f, const struct model *m, struct err *err)
 	return 0;
 }
 
+static int
+make_form(struct spm_form *f, const struct model *m, struct err *err)
+{
+	struct darts_key *key = calloc((size_t)m->n, sizeof(*key));
+	int64_t n = 0;
+	int ret;
+
+	*f = (struct spm_form){ .prefix = m->prefix, .trim = m->trim,
+	    .unknown = (int32_t)m->unknown };
+	if (key == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int64_t i = 0; i < m->n; i++)
+		if (m->piece[i].type == TYPE_USER)
+			key[n++] = (struct darts_key){ m->piece[i].text, (int32_t)i };
+	ret = spm_form(f, m->map, key, n, err);
+	free(key);
+	return ret;
+}
+
 /* ---- as a tokenizer ---- */
+
+double
+spm_user_score(ptrdiff_t n)
+{
+	return (double)(float)(0.1 * (double)(n - 1));
+}
 
 struct lists {
 	str	*token;
@@ -363,9 +382,7 @@ fill(const struct model *m, struct lists *l)
 		l->token[i] = p->text;
 		l->score[i] = p->score;
 		l->logp[i] = special || p->type == TYPE_UNUSED ? (double)NAN :
-		    p->type != TYPE_USER ? (double)p->score :
-		    /* So that it wins, and the longer one of two. */
-		    (double)(float)(0.1 * (double)(p->text.n - 1));
+		    p->type == TYPE_USER ? spm_user_score(p->text.n) : (double)p->score;
 		l->added[i] = special ? ADDED_SPECIAL :
 		    p->type == TYPE_USER && !unigram ? ADDED_PLAIN : ADDED_NOT;
 	}

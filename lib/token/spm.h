@@ -23,6 +23,15 @@ struct spm_form {
 
 void spm_free(struct spm_form *f);
 
+/*
+ * One of a charsmap (n 0: none) and of n pieces of the user's, which are sorted.
+ * The rest is set before.  Return 0 or -1.
+ */
+int spm_form(struct spm_form *f, str map, struct darts_key *user, int64_t n, struct err *err);
+
+/* The score of a piece of the user's of n bytes: it wins, and the longest of several. */
+double spm_user_score(ptrdiff_t n);
+
 /* Append text in this form, with spaces for U+2581, to out.  Return 0 or -1. */
 int spm_normalize(const struct spm_form *f, str text, struct buf *out, struct err *err);
 

@@ -90,6 +90,31 @@ unigram_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct a
 	return ret;
 }
 
+/* Of SentencePiece's BPE: ranks are scores (take_scores()). */
+static int
+score_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
+    struct err *err)
+{
+	float *score = arena_new(a, float, t->n, err);
+	uint32_t u;
+
+	if (!t->sentence.on)
+		return err_set(err, ERR_ARG, "ranks of tiktoken have no form but theirs");
+	if (t->spm.map.on || t->spm.trim)
+		return err_set(err, ERR_ARG, "BPE of SentencePiece with a normal form of text has "
+		    "no form but its own");
+	if (score == NULL)
+		return -1;
+	for (int32_t i = 0; i < t->n; i++) {
+		u = t->bpe.rank[i];
+		u = u & 0x80000000 ? u : 0x7fffffff - u;
+		if (t->bpe.rank[i] != UINT32_MAX)
+			memcpy(&score[i], &u, sizeof(u));
+	}
+	parts->score = score;
+	return 0;
+}
+
 int
 tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct arena *a,
     struct err *err)
@@ -110,6 +135,8 @@ tokenizer_parts(const struct tokenizer *t, struct tokenizer_parts *parts, struct
 		return wordpiece_parts(t, parts, err);
 	if (t->unigram.on)
 		return unigram_parts(t, parts, a, err);
+	if (t->bpe.rank != NULL)
+		return score_parts(t, parts, a, err);
 	if (t->names.on)
 		return err_set(err, ERR_ARG, "a tokenizer whose words are neither bytes nor "
 		    "SentencePiece's has no form in GGUF");

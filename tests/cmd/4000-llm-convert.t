@@ -64,7 +64,7 @@ llm-convert -o "$tmp/ends.gguf" "$tmp/ends" &&
 result 'texts end with the same token in a directory and its file' $?
 
 # SentencePiece's tokenizers have scores there, and merges in tokenizer.json.
-for kind in llama2 gemma
+for kind in llama2 gemma t5
 do
 	llm-init -q -m "$data/tokenizer_json/good/$kind.json" --layers 1 --width 32 --heads 2 \
 	    --context 64 -o "$tmp/$kind"
@@ -77,6 +77,21 @@ do
 	test -s "$tmp/$kind.ids" && cmp "$tmp/$kind.ids" "$tmp/$kind.gguf.ids" &&
 	    cmp "$tmp/$kind.ids" "$tmp/$kind.back.ids"
 	result 'give the same tokens' $?
+done
+# Files of SentencePiece go there as they are; but that behind a piece of the user's, as
+# is the end of a line in these, llama.cpp puts a space.
+grep -v '\\n' "$data/tokenizer_json/train.jsonl" >"$tmp/lines"
+for kind in bpe-bytes unigram-bytes
+do
+	llm-init -q -m "$data/spm/good/$kind.model" --layers 1 --width 32 --heads 2 \
+	    --context 64 -o "$tmp/$kind"
+	exits 0 "SentencePiece's $kind" llm-convert -o "$tmp/$kind.gguf" "$tmp/$kind"
+	for m in $kind $kind.gguf
+	do
+		llm-tokenize -q -F ids -m "$tmp/$m" "$tmp/lines" >"$tmp/$m.ids"
+	done
+	test -s "$tmp/$kind.ids" && cmp "$tmp/$kind.ids" "$tmp/$kind.gguf.ids"
+	result 'gives the same tokens' $?
 done
 exits 0 'a file of another type' llm-convert -t bf16 -o "$tmp/half.gguf" "$tmp/back.gguf"
 test "$(wc -c <"$tmp/half.gguf")" -lt "$(wc -c <"$tmp/back.gguf")"
