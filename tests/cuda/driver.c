@@ -503,7 +503,7 @@ cuFuncGetAttribute(int *v, CUfunction_attribute a, CUfunction f)
 	case CU_FUNC_ATTRIBUTE_PTX_VERSION:
 	case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *v = k->mod->sm; break;
 	case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-		*v = (int)(k->dynamic_most ? k->dynamic_most : (48 << 10) - k->shared);
+		*v = (int)(k->dynamic_most ? k->dynamic_most : SHARED_ANYWAY - k->shared);
 		break;
 	default: *v = 0;
 	}

@@ -222,6 +222,9 @@ refuse(const struct kernel *k, CUresult r, const char *why, uint32_t is, uint32_
 	return r;
 }
 
+/* Of a multiprocessor, and of a thread, as ptxas may give it where it is not told the threads. */
+enum { REGISTERS = 65536, REGISTERS_MOST = 255 };
+
 CUresult
 launch_check(const struct kernel *k, const uint32_t grid[3], const uint32_t block[3],
     uint32_t dynamic)
@@ -231,8 +234,7 @@ launch_check(const struct kernel *k, const uint32_t grid[3], const uint32_t bloc
 	static const char *const grids[] = { "the grid's x", "the grid's y", "the grid's z" };
 	static const char *const blocks[] = { "the block's x", "the block's y", "the block's z" };
 	uint32_t threads = block[0] * block[1] * block[2];
-	uint32_t most = k->dynamic_most != 0 ? k->dynamic_most :
-	    (48u << 10) > k->shared ? (48u << 10) - k->shared : 0;
+	uint32_t most = k->dynamic_most != 0 ? k->dynamic_most : SHARED_ANYWAY - k->shared;
 
 	for (int i = 0; i < 3; i++) {
 		if (grid[i] == 0 || grid[i] > grid_most[i])
@@ -242,6 +244,10 @@ launch_check(const struct kernel *k, const uint32_t grid[3], const uint32_t bloc
 	}
 	if (threads > 1024)
 		return refuse(k, CUDA_ERROR_INVALID_VALUE, "the number of threads of a block", threads, 1024);
+	if (k->max_threads == 0 && k->need[0] == 0 && threads > REGISTERS / REGISTERS_MOST)
+		return refuse(k, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
+		    "the number of threads, without launch bounds,", threads,
+		    REGISTERS / REGISTERS_MOST);
 	if (k->max_threads != 0 && threads > k->max_threads)
 		return refuse(k, CUDA_ERROR_INVALID_VALUE, "the number of threads, by its launch bounds,",
 		    threads, k->max_threads);

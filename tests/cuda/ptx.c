@@ -597,6 +597,9 @@ decode_kernel(struct parse *c)
 	c->depth--;
 	c->p--;		/* the brace */
 	body(c);
+	if (k->shared > SHARED_ANYWAY)
+		parse_fail(c, "%u bytes of static shared memory, at most %u", k->shared,
+		    SHARED_ANYWAY);
 	k->text = NULL;
 }
 

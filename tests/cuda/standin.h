@@ -27,6 +27,7 @@
 #define LANES 32
 #define MAX_WARPS 32
 #define MAX_STREAMS 64
+#define SHARED_ANYWAY (48u << 10)	/* of a block: static, or both without asking */
 
 enum { ORDER_FORWARD, ORDER_REVERSE, ORDER_SHUFFLE, ORDER_EACH };
 

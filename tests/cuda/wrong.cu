@@ -184,3 +184,21 @@ strided(const float *x, float *y)
 	__syncwarp();
 	y[threadIdx.x] = a[threadIdx.x][0];
 }
+
+/* More static shared memory than a block may have. */
+extern "C" __global__ void
+shared_beyond(float *x)
+{
+	__shared__ float a[12289];
+
+	a[threadIdx.x] = x[threadIdx.x];
+	__syncthreads();
+	x[threadIdx.x] = a[threadIdx.x ^ 1];
+}
+
+extern "C" __global__ void __launch_bounds__(64)
+bounded(float *x, int n)
+{
+	if (threadIdx.x < n)
+		x[threadIdx.x] = 1;
+}

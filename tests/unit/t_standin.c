@@ -651,29 +651,58 @@ test_deaf(void)
 	DO(cuStreamDestroy, t);
 }
 
+/* A launch of a kernel with these three of blocks and three of threads. */
 static void
-refused(const char *what, unsigned gx, unsigned gy, unsigned bx, unsigned bz, unsigned dynamic)
+refused(const char *what, const char *kernel, const unsigned is[6], unsigned dynamic, CUresult want)
 {
 	CUdeviceptr d = 0;
 	int n = 0;
-	CUresult r = cu.cuLaunchKernel_(function(wrong, "past_global"), gx, gy, 1, bx, 1, bz, dynamic,
-	    NULL, ARGS(&d, &n), NULL);
+	CUresult r = cu.cuLaunchKernel_(function(wrong, kernel), is[0], is[1], is[2], is[3], is[4],
+	    is[5], dynamic, NULL, ARGS(&d, &n), NULL);
+	char finds[100];
 
-	ok(r == CUDA_ERROR_INVALID_VALUE && findings() == 1 &&
-	    strncmp(finding(0), "bad launch: kernel past_global", 30) == 0, what);
+	snprintf(finds, sizeof(finds), "bad launch: kernel %s", kernel);
+	ok(r == want && findings() == 1 && strncmp(finding(0), finds, strlen(finds)) == 0, what);
 	forget();
 }
 
 static void
 test_launches(void)
 {
-	CUfunction f = function(wrong, "past_dynamic");
+	static const struct {
+		const char *what, *kernel;
+		unsigned is[6], dynamic;
+		CUresult want;
+	} bad[] = {
+		{ "a grid of nothing", "fill", { 0, 1, 1, 32, 1, 1 }, 0, CUDA_ERROR_INVALID_VALUE },
+		{ "a grid that is too high", "fill", { 1, 65536, 1, 32, 1, 1 }, 0,
+		    CUDA_ERROR_INVALID_VALUE },
+		{ "one that is too deep", "fill", { 1, 1, 65536, 32, 1, 1 }, 0,
+		    CUDA_ERROR_INVALID_VALUE },
+		{ "a block of 1025 threads", "fill", { 1, 1, 1, 1025, 1, 1 }, 0,
+		    CUDA_ERROR_INVALID_VALUE },
+		{ "one of 65 layers", "fill", { 1, 1, 1, 1, 1, 65 }, 0, CUDA_ERROR_INVALID_VALUE },
+		{ "one of 2048 threads in two dimensions", "fill", { 1, 1, 1, 32, 1, 64 }, 0,
+		    CUDA_ERROR_INVALID_VALUE },
+		{ "more threads than the launch bounds", "bounded", { 1, 1, 1, 65, 1, 1 }, 0,
+		    CUDA_ERROR_INVALID_VALUE },
+		{ "more than registers are certain for", "fill", { 1, 1, 1, 288, 1, 1 }, 0,
+		    CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES },
+		{ "more shared memory than was asked for", "fill", { 1, 1, 1, 32, 1, 1 }, 50000,
+		    CUDA_ERROR_INVALID_VALUE },
+		{ "more beside static memory", "no_barrier", { 1, 1, 1, 32, 1, 1 }, 48 << 10,
+		    CUDA_ERROR_INVALID_VALUE },
+	};
+	CUfunction f = function(wrong, "past_dynamic"), none;
 
-	refused("a grid of nothing", 0, 1, 32, 1, 0);
-	refused("a grid that is too high", 1, 65536, 32, 1, 0);
-	refused("a block of 1025 threads", 1, 1, 1025, 1, 0);
-	refused("a block of 2048 threads in two dimensions", 1, 1, 32, 64, 0);
-	refused("more shared memory than was asked for", 1, 1, 32, 1, 50000);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		refused(bad[i].what, bad[i].kernel, bad[i].is, bad[i].dynamic, bad[i].want);
+	for (int i = 0; i < 2; i++) {
+		ok(cu.cuModuleGetFunction_(&none, wrong, "shared_beyond") == CUDA_ERROR_INVALID_PTX &&
+		    findings() == 1 && (i > 0 || strstr(finding(0), "49156 bytes of static shared")),
+		    "more static shared memory than there may be");
+		forget();
+	}
 	DO(cuFuncSetAttribute, f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 100000);
 	ok(cu.cuFuncSetAttribute_(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 200000) ==
 	    CUDA_ERROR_INVALID_VALUE, "more shared memory than there is");
