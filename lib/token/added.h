@@ -17,7 +17,9 @@ struct added {
 	int64_t		 nslots, used;
 	int32_t		*id;		/* of each node: its token, or -1 */
 	int64_t		 nodes, cap;
-	bool		 first[256];	/* some token begins with this byte */
+	bool		 first[256];	/* some token begins with this byte, */
+	int		 firsts;	/* of which there are so many */
+	char		 only;		/* that one, where there is one */
 };
 
 /* Zeroed at first.  Return 0 or -1. */
