@@ -27,6 +27,7 @@ struct reader {
 	struct item	*item;
 	int64_t		 n, cap;
 	char		*to, *end;	/* room in the pool */
+	int32_t		 merged;	/* what the last merge made */
 	struct buf	 text;
 };
 
@@ -369,12 +370,17 @@ static int32_t
 merged_id(struct reader *r, char *start, ptrdiff_t n[2])
 {
 	ptrdiff_t prefix = r->t->names.n_affix[0];
+	int32_t likely = r->merged + 1;
+	str both = { start, n[0] + n[1] - prefix };
 
 	if (n[1] < prefix)
 		return -1;
-	n[1] -= prefix;
-	memmove(start + n[0], start + n[0] + prefix, (size_t)n[1]);
-	return strmap_find(&r->t->by_bytes, (str){ start, n[0] + n[1] });
+	memmove(start + n[0], start + n[0] + prefix, (size_t)(n[1] - prefix));
+	/* Mostly the tokens stand in the order in which they are made. */
+	if (likely < r->t->n && r->t->kind[likely] == TOKEN_BYTES &&
+	    str_eq(r->t->bytes[likely], both))
+		return r->merged = likely;
+	return r->merged = strmap_find(&r->t->by_bytes, both);
 }
 
 static int
