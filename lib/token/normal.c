@@ -99,12 +99,31 @@ done(struct under_way *u, struct err *err)
 	return buf_ok(u->out, err);
 }
 
+/* What the reference's forms do not know stays, and parts what is around it. */
 static int
 run_form(const struct normal_step *s, struct under_way *u, struct err *err)
 {
 	int changed = uni_normalize(u->out, u->text, s->kind->form, err);
+	const char *p = u->text.p, *end = p + u->text.n, *from = p;
 
-	return changed <= 0 ? changed : done(u, err);
+	if (changed <= 0)
+		return changed;
+	buf_reset(u->out);
+	for (bool last = false; !last; ) {
+		str piece = { from, p - from };
+		const char *at = p;
+
+		last = p == end;
+		if (!last && (bert_class(utf8_next(&p, end)) & BERT_NEW) == 0)
+			continue;
+		if ((changed = uni_normalize(u->out, piece, s->kind->form, err)) < 0)
+			return -1;
+		if (changed == 0)
+			buf_add(u->out, piece);
+		buf_add(u->out, (str){ at, p - at });
+		from = p;
+	}
+	return done(u, err);
 }
 
 static int
@@ -166,7 +185,7 @@ run_map(struct under_way *u, int32_t (*map)(int32_t), struct err *err)
 static int32_t
 no_mark(int32_t c)
 {
-	return (uni_class(c) & UNI_MARK) != 0 ? -1 : c;
+	return (uni_class(c) & UNI_MARK) != 0 && (bert_class(c) & BERT_NEW) == 0 ? -1 : c;
 }
 
 static int

@@ -40,7 +40,7 @@ put_char(struct buf *out, int32_t c, const struct bert_form *form)
 	int boundary = 0;
 
 	part[0] = c;
-	if (form->strip && c >= 0x80) {
+	if (form->strip && c >= 0x80 && (bert_class(c) & BERT_NEW) == 0) {
 		n = utf8proc_decompose_char(c, part, 32, UTF8PROC_DECOMPOSE, &boundary);
 		n = n < 0 || n > 32 ? 0 : n;
 	}

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Write lib/token/bertclass.c: the classes of characters that BertNormalizer and
-BertPreTokenizer of Hugging Face's tokenizers know, found by asking them."""
+BertPreTokenizer of Hugging Face's tokenizers know, found by asking them; and what
+its normal forms, which are those of Unicode 9.0, do not know and utf8proc does."""
+import ctypes
+
 from tokenizers import __version__, normalizers, pre_tokenizers
 
 
@@ -13,6 +16,28 @@ CLEAN, STRIP = bert(clean_text=1), bert(strip_accents=1)
 CUT = pre_tokenizers.BertPreTokenizer()
 
 
+FORMS = ((normalizers.NFD(), 0x12), (normalizers.NFKD(), 0x16))	# STABLE, DECOMPOSE, COMPAT
+ACCENTS = normalizers.StripAccents()
+UTF8PROC = ctypes.CDLL('libutf8proc.so.2')
+UTF8PROC.utf8proc_map.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t, ctypes.POINTER(ctypes.c_char_p),
+                                  ctypes.c_int)
+
+
+def form(text, options):
+    to, text = ctypes.c_char_p(), text.encode()
+    n = UTF8PROC.utf8proc_map(text, len(text), ctypes.byref(to), options)
+    return to.value.decode() if n > 0 else ''
+
+
+def is_new(c):
+    mark = 6 <= UTF8PROC.utf8proc_category(ord(c)) <= 8
+    if c != '\0' and mark == bool(ACCENTS.normalize_str(c)):
+        return True
+    return c != '\0' and any(
+        f.normalize_str(x) != form(x, options) for f, options in FORMS
+        for x in (c, 'a\u0301' + c, 'a' + c + '\u0323', 'a\u0345' + c, 'a' + c + '\u0334'))
+
+
 def classes(c):
     text = 'a' + c + 'b'
     if CLEAN.normalize_str(text) == 'ab':
@@ -21,6 +46,8 @@ def classes(c):
         yield 'BERT_PUNCT'
     if STRIP.normalize_str(text) == 'ab':
         yield 'BERT_MARK'
+    if is_new(c):
+        yield 'BERT_NEW'
 
 
 ranges = []
