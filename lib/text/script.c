@@ -43,27 +43,27 @@ compile(struct err *err)
 		code = pcre2_compile((PCRE2_SPTR)b.p, (PCRE2_SIZE)b.n, PCRE2_UTF, &why, &at, NULL);
 		if (code == NULL)
 			err_set(err, ERR_FORMAT, "PCRE2 cannot tell scripts (error %d)", why);
-		else
+		else	/* without it, it takes a second */
 			pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
 	}
 	buf_free(&b);
 	return code;
 }
 
-/* Every character there is, in order. */
+/* Every character of the planes that have scripts, in order. */
 static int
 all_characters(struct buf *b, struct err *err)
 {
 	char p[4];
 
 	for (int32_t c = 0; c < END; c++)
-		if (c < 0xd800 || c > 0xdfff)
+		if ((c < 0x40000 && (c < 0xd800 || c > 0xdfff)) || c >> 16 == 0xe)
 			buf_add(b, (str){ p, utf8_put(p, c) });
 	return buf_ok(b, err);
 }
 
-static void
-fill(uint8_t *table, const pcre2_code *code, pcre2_match_data *match, str text)
+static int
+fill(uint8_t *table, const pcre2_code *code, pcre2_match_data *match, str text, struct err *err)
 {
 	const PCRE2_SIZE *v = pcre2_get_ovector_pointer(match);
 	PCRE2_SIZE at = 0;
@@ -77,6 +77,9 @@ fill(uint8_t *table, const pcre2_code *code, pcre2_match_data *match, str text)
 			table[utf8_next(&p, end)] = (uint8_t)(group - 1);
 		at = v[1];
 	}
+	if (group != PCRE2_ERROR_NOMATCH)
+		return err_set(err, ERR_NOMEM, "PCRE2 cannot tell scripts (error %d)", group);
+	return 0;
 }
 
 uint8_t *
@@ -91,10 +94,8 @@ script_new(struct err *err)
 
 	if (code != NULL && (match == NULL || table == NULL))
 		err_set(err, ERR_NOMEM, "out of memory");
-	else if (code != NULL && all_characters(&text, err) == 0) {
-		fill(table, code, match, buf_str(&text));
-		ret = 0;
-	}
+	else if (code != NULL && all_characters(&text, err) == 0)
+		ret = fill(table, code, match, buf_str(&text), err);
 	buf_free(&text);
 	pcre2_match_data_free(match);
 	pcre2_code_free(code);
