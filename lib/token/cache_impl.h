@@ -18,7 +18,7 @@
 #define LONG_BITS	15
 #define LONG_TEXT	62
 #define LONG_IDS	CACHE_ROOM
-#define AHEAD		16		/* words whose lines are on their way */
+#define AHEAD		32		/* words whose lines are on their way */
 
 /* The bytes of a word of up to 15, and its length as hi's last. */
 struct key {
