@@ -198,7 +198,7 @@ build_trie(struct match *m, const str *bytes, struct err *err)
 	at = malloc(room * sizeof(*at));
 	if (key == NULL || list == NULL || first == NULL || copy == NULL || at == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
-	} else if ((n = list_keys(m, bytes, key, copy)) < 0) {
+	} else if ((n = list_keys(m, bytes, key, copy)) <= 0) {	/* none: nothing to match */
 		ret = 0;
 	} else {
 		size = 0;

@@ -450,6 +450,24 @@ test_long_unigram(void)
 	tokenizer_free(x);
 }
 
+/* A vocabulary of bytes alone has nothing to merge or match. */
+static void
+test_bytes_alone(void)
+{
+	struct err err = { 0 };
+	struct tokenizer *t = tokenizer_parse(S("{\"pre_tokenizer\":{\"type\":\"ByteLevel\","
+	    "\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},"
+	    "\"merges\":[]}}"), &err);
+	struct encoder *e = encoder_new(t, &err);
+	struct ids ids = { 0 };
+
+	ok(encode(e, S("abba"), 0, &ids, &err) == 0 && ids.n == 4 && ids.id[1] == 1,
+	    "tokens of one byte");
+	ids_free(&ids);
+	encoder_free(e);
+	tokenizer_free(t);
+}
+
 /* Each component that is not supported is named. */
 static void
 test_refusals(void)
@@ -529,6 +547,7 @@ main(void)
 	test_long_unigram();
 	test_parts("t5");
 	test_parts("gpt2");
+	test_bytes_alone();
 	test_refusals();
 	json_decref(cases);
 	return tap_done();
