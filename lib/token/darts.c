@@ -183,17 +183,18 @@ darts_build(struct darts *d, struct darts_key *key, int64_t n, struct err *err)
 	int ret = 0;
 
 	*d = (struct darts){ .n = 0 };
-	if (n == 0)
-		return 0;
 	while (sorted < n && by_key(&key[sorted - 1], &key[sorted]) < 0)
 		sorted++;
 	if (sorted < n)
 		qsort(key, (size_t)n, sizeof(*key), by_key);
-	if (add_block(&b, err) < 0 || push(&b, (struct range){ 0, n, 0, 0 }, err) < 0)
+	if (add_block(&b, err) < 0 ||
+	    (n > 0 && push(&b, (struct range){ 0, n, 0, 0 }, err) < 0))
 		ret = -1;
 	if (ret == 0) {
+		/* From no place does a NUL lead to the root, whose label that is. */
 		clear(b.room[0].free, 0);
-		b.unit[0] = 0;
+		clear(b.room[0].place, 0);
+		b.unit[0] = n > 0 ? 0 : 1 << 10;
 	}
 	while (ret == 0 && b.ntodo > 0)
 		ret = put_node(&b, b.todo[--b.ntodo], err);

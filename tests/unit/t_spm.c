@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "../tap.h"
+#include "token/darts.h"
 #include "token/tokenizer.h"
 
 #define DATA "tests/data/"
@@ -130,9 +131,64 @@ test_facts(void)
 	tokenizer_free(h);
 }
 
+/* The longest key that s begins with, or -1. */
+static int32_t
+walk(const struct darts *d, str s)
+{
+	uint32_t at = darts_root(d);
+	int32_t value, best = -1;
+
+	for (ptrdiff_t i = 0; i < s.n && darts_step(d, &at, (uint8_t)s.p[i], &value); i++)
+		best = value >= 0 ? value : best;
+	return best;
+}
+
+/* Tries of few letters and of any, against looking at each key; text has NULs too. */
+static void
+test_darts(void)
+{
+	static struct darts_key key[2000];
+	static char text[2000][8];
+	uint64_t x = 7;
+	int wrong = 0;
+
+	for (int round = 0; round < 60; round++) {
+		int n = round * 30, span = round % 3 == 0 ? 3 : round % 3 == 1 ? 30 : 255;
+		struct darts d;
+		struct err err;
+
+		for (int i = 0; i < n; i++) {
+			x = x * 6364136223846793005u + 1442695040888963407u;
+			key[i] = (struct darts_key){ { text[i], 1 + (ptrdiff_t)(x >> 33) % 8 }, i };
+			for (int k = 0; k < 8; k++)
+				text[i][k] = (char)(1 + (x >> (8 * k) & 0xff) % (unsigned)span);
+		}
+		if (darts_build(&d, key, n, &err) < 0) {
+			wrong++;
+			continue;
+		}
+		for (int i = 0; i < 500; i++) {
+			char s[12];
+			int32_t want = -1;
+
+			for (int k = 0; k < 12; k++) {
+				x = x * 6364136223846793005u + 1442695040888963407u;
+				s[k] = (char)((x >> 33) % (unsigned)(span + 1));
+			}
+			for (int k = 0; k < n; k++)	/* sorted: a later one is longer, or the same */
+				if (str_starts((str){ s, 12 }, key[k].key))
+					want = key[k].value;
+			wrong += walk(&d, (str){ s, 12 }) != want;
+		}
+		darts_free(&d);
+	}
+	ok(wrong == 0, "a trie finds the longest key, and none where there is none");
+}
+
 int
 main(void)
 {
+	test_darts();
 	test_cases("spm", "model");
 	test_cases("tiktoken", "tiktoken");
 	test_facts();
