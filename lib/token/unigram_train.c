@@ -88,7 +88,7 @@ first_tokens(struct unigram_model *m, const struct unigram_opts *o, struct err *
 		name[3] = hex[i >> 4];
 		name[4] = hex[i & 15];
 		name[5] = '>';
-		if (add_token(m, (str){ name, 6 }, NAN, err) < 0)
+		if (add_token(m, (str){ name, 6 }, 0, err) < 0)
 			return -1;
 	}
 	return 0;

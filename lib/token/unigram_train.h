@@ -43,7 +43,7 @@ struct unigram_opts {
 struct unigram_model {
 	int32_t	 n;
 	str	*token;			/* in the arena, as all is */
-	double	*logp;			/* NAN: no piece */
+	double	*logp;			/* NAN: a special one, 0: a byte */
 	int32_t	 unknown;		/* <unk>, after the specials */
 	bool	 fallback;
 	double	 encoded;		/* tokens that all words become, on average */
