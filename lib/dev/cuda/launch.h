@@ -83,7 +83,7 @@ typedef void cuda_launcher(struct cuda *c, int kernel, const union dev_args *a);
 
 cuda_launcher cuda_route, cuda_route_bwd, cuda_route_sort, cuda_route_sum, cuda_balance,
     cuda_balance_bias, cuda_combine, cuda_combine_bwd, cuda_grouped;
-int64_t cuda_moe_bytes(const struct cuda *c, int kernel, const union dev_args *a);
+int64_t cuda_moe_bytes(struct cuda *c, int kernel, const union dev_args *a);
 
 /* A product of groups of floats; bytes of scratch. */
 void cuda_multiply_groups(struct cuda *c, const struct k_grouped *g);
@@ -106,7 +106,7 @@ int64_t cuda_attention_bytes(const struct k_attention *a);
 
 /* Products with blocks: are there kernels for the type?  Bytes of scratch. */
 bool cuda_has_blocks(dtype t);
-int64_t cuda_qmatmul_bytes(const struct cuda *c, int kernel, const struct k_grouped *g);
+int64_t cuda_qmatmul_bytes(struct cuda *c, int kernel, const struct k_grouped *g);
 void cuda_qmatmul(struct cuda *c, int kernel, const struct k_grouped *g);
 
 #endif

@@ -156,7 +156,7 @@ cuda_grouped(struct cuda *c, int kernel, const union dev_args *a)
 }
 
 int64_t
-cuda_moe_bytes(const struct cuda *c, int kernel, const union dev_args *a)
+cuda_moe_bytes(struct cuda *c, int kernel, const union dev_args *a)
 {
 	switch (kernel) {
 	case K_GROUPED:

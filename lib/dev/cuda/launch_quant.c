@@ -118,14 +118,23 @@ part_of(const struct k_grouped *g, int64_t j, int64_t n, dptr b)
 	return part;
 }
 
+/* Bytes that their product takes of scratch, before the floats; the first piece is the largest. */
+static int64_t
+product_bytes(struct cuda *c, int kernel, const struct k_grouped *g)
+{
+	struct k_grouped part = part_of(g, 0, columns_at_once(c, g), (dptr){ 0 });
+	int64_t bytes = kernel == K_MATMUL ? cuda_matmul_bytes(c, &part.p) :
+	    cuda_grouped_bytes(&part);
+
+	return cuda_over(bytes, 256) * 256;
+}
+
 static void
 multiply_floats(struct cuda *c, int kernel, const struct k_grouped *g)
 {
 	int64_t step = columns_at_once(c, g), rows = g->groups * g->p.k.cap;
-	dptr floats = c->scratch;
+	dptr floats = dptr_add(c->scratch, product_bytes(c, kernel, g));
 
-	if (kernel == K_GROUPED)
-		floats = dptr_add(floats, cuda_grouped_bytes(g));
 	for (int64_t j = 0; j < g->p.n; j += step) {
 		int64_t n = step < g->p.n - j ? step : g->p.n - j;
 		struct cuda_decode d = { floats, dptr_add(g->p.b, dtype_bytes(g->p.b_type, j)),
@@ -144,10 +153,10 @@ multiply_floats(struct cuda *c, int kernel, const struct k_grouped *g)
 /* ---- both ---- */
 
 int64_t
-cuda_qmatmul_bytes(const struct cuda *c, int kernel, const struct k_grouped *g)
+cuda_qmatmul_bytes(struct cuda *c, int kernel, const struct k_grouped *g)
 {
 	if (!g->p.tb)
-		return floats_bytes(c, g) + (kernel == K_GROUPED ? cuda_grouped_bytes(g) : 0);
+		return product_bytes(c, kernel, g) + floats_bytes(c, g);
 	return cuda_tiles_bytes(g, MANY) + rounded(g) +
 	    rounded(g) / QUANT_K * (int64_t)sizeof(struct cuda_rounded);
 }
