@@ -448,6 +448,39 @@ read_merges(struct reader *r, str merges, struct err *err)
 
 /* ---- Unigram ---- */
 
+/*
+ * A score as the reference reads it, whose last bit decides between ways of the
+ * same pieces: its digits, rounded, times a power of ten, rounded again.  x: what
+ * it is, for one with an exponent or beyond the powers of ten that are exact.
+ */
+static double
+reference_score(str s, double x)
+{
+	uint64_t digits = 0;
+	bool point = false;
+	double scale = 1;
+	int exponent = 0;
+
+	for (ptrdiff_t i = s.p[0] == '-'; i < s.n; i++) {
+		uint64_t digit = (uint64_t)(s.p[i] - '0');
+
+		if (s.p[i] == 'e' || s.p[i] == 'E')
+			return x;
+		if (s.p[i] == '.')
+			point = true;
+		else if (digits > (UINT64_MAX - digit) / 10)
+			exponent += !point;
+		else
+			digits = digits * 10 + digit, exponent -= point;
+	}
+	if (exponent < -22 || exponent > 22)
+		return x;
+	for (int i = abs(exponent); i > 0; i--)
+		scale *= 10;
+	x = exponent < 0 ? (double)digits / scale : (double)digits * scale;
+	return s.p[0] == '-' ? -x : x;
+}
+
 /* [["<unk>", 0.0], ...]: the number of a piece is its place. */
 static int
 read_pieces(struct reader *r, str vocab, struct err *err)
@@ -466,7 +499,7 @@ read_pieces(struct reader *r, str vocab, struct err *err)
 			    "text and a number", r->n);
 		if (item_add(r, (str){ name.p + 1, name.n - 2 }, (double)r->n, &it, err) < 0)
 			return -1;
-		it->score = x;
+		it->score = reference_score(score, x);
 		classify(r, it);
 	}
 	return 0;
@@ -502,7 +535,12 @@ index_pieces(struct reader *r, bool odd, struct err *err)
 		if ((t->kind[it->id] & TOKEN_SPECIAL) == 0 && (odd || it->kind != TOKEN_ODD))
 			piece[it->id] = it->kind == TOKEN_ODD ? it->name : it->bytes;
 	}
-	hasher_add(r->hash, (str){ (const char *)score, t->n * (ptrdiff_t)sizeof(*score) });
+	/* As floats: to and from decimal the last bit of a score may change. */
+	for (int32_t i = 0; i < t->n; i++) {
+		float x = (float)score[i];
+
+		hasher_add(r->hash, (str){ (const char *)&x, sizeof(x) });
+	}
 	hasher_add(r->hash, (str){ (const char *)&unknown, 4 });
 	hasher_add(r->hash, t->unigram.fallback ? S("bytes") : S("Unigram"));
 	t->unigram.byte_id = t->bpe.byte_id;
