@@ -750,7 +750,7 @@ test_small_floats(void)
 static float
 element(const char *kind, uint32_t word, int i)
 {
-	uint32_t b = word >> 8 * i & 255, h = word >> 16 * i & 0xffff, m, e;
+	uint32_t b = word >> 8 * i & 255, h = (uint32_t)((uint64_t)word >> 16 * i) & 0xffff, m, e;
 	float f, sign = b & 128 ? -1 : 1;
 
 	switch (kind[0]) {
