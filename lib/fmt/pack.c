@@ -152,13 +152,15 @@ write_row(struct packer *p, struct err *err)
 {
 	struct shard_item item = { .token = p->token, .n = p->used, .weight = p->weight };
 
-	if (p->flags.n == 0)
-		return 0;
-	item.nseg = (int32_t)p->flags.n;
 	buf_add(&p->start, (str){ (const char *)&p->used, sizeof(p->used) });
 	if (buf_ok(&p->start, err) != 0 || buf_ok(&p->bytes, err) != 0 ||
 	    buf_ok(&p->flags, err) != 0)
 		return -1;
+	item.nseg = (int32_t)p->flags.n;
+	if (item.nseg == 0) {
+		buf_reset(&p->start);
+		return 0;
+	}
 	item.start = (const int32_t *)(const void *)p->start.p;
 	item.seg_bytes = (const int64_t *)(const void *)p->bytes.p;
 	item.seg_flags = (const uint8_t *)p->flags.p;
@@ -333,9 +335,10 @@ add_best_fit(struct packer *p, const struct shard_item *doc, struct err *err)
 	last.flags = piece_flags(doc, from, doc->n);
 	buf_add(&p->tokens, (str){ (const char *)(doc->token + from), (ptrdiff_t)last.n * 4 });
 	buf_add(&p->pieces, (str){ (const char *)&last, sizeof(last) });
+	if (buf_ok(&p->tokens, err) != 0 || buf_ok(&p->pieces, err) != 0)
+		return -1;
 	keep_weights(p, weights_from(doc, from), last.n);
-	if (buf_ok(&p->tokens, err) != 0 || buf_ok(&p->weights, err) != 0 ||
-	    buf_ok(&p->pieces, err) != 0)
+	if (buf_ok(&p->weights, err) != 0)
 		return -1;
 	p->waiting++;
 	if (p->waiting < p->o.window && p->tokens.n / 4 < PACK_HELD)

@@ -92,11 +92,19 @@ static struct tokenizer *
 load_bytes(str file, str name, struct err *err)
 {
 	struct tokenizer *t;
+	ptrdiff_t at = 0;
 
 	if (spm_is(file))
 		return spm_tokenizer(file, err);
 	if (tiktoken_is(file))
 		return tiktoken_tokenizer(file, name, err);
+	while (at < file.n && strchr(" \t\r\n", file.p[at]) != NULL)
+		at++;
+	if (at == file.n || file.p[at] != '{') {
+		err_set(err, ERR_FORMAT, "neither a tokenizer.json, nor a model of SentencePiece, "
+		    "nor tiktoken's ranks");
+		return NULL;
+	}
 	if ((t = new(err)) == NULL || tokenizer_read(t, file, NULL, err) == 0)
 		return t;
 	tokenizer_free(t);

@@ -78,9 +78,9 @@ exits 2 'no tokenizer' llm-generate -m "$dir" -p x
 grep -qF "$dir/tokenizer.json: No such file" "$tmp/err"
 result 'no tokenizer: named' $?
 : >"$dir/tokenizer.model"
-exits 2 'only tokenizer.model' llm-generate -m "$dir" -p x
-grep -qF 'tokenizer.model is not read, tokenizer.json is needed' "$tmp/err"
-result 'only tokenizer.model: said so' $?
+exits 2 'an empty tokenizer.model' llm-generate -m "$dir" -p x
+grep -qF "$dir/tokenizer.model: neither a tokenizer.json" "$tmp/err"
+result 'an empty tokenizer.model: said so' $?
 
 with my_own_key '{"deep": [1, null]}'
 exits 0 'a key that nobody knows' llm-eval -m "$dir" "$tmp/text.jsonl"
