@@ -16,17 +16,30 @@ spill_init(struct spill *s, const char *dir, int64_t memory)
 	*s = (struct spill){ .dir = dir, .memory = memory };
 }
 
-int
-spill_file(const char *dir, int64_t bytes, struct err *err)
+/* Open a file without a name; where the file system has none, one that loses its name. */
+static int
+unnamed(const char *dir, struct err *err)
 {
 	char path[4096];
-	int fd, why;
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
+	if (fd != -1)
+		return fd;
 	if (snprintf(path, sizeof(path), "%s/llm-spill.XXXXXX", dir) >= (int)sizeof(path))
 		return err_set(err, ERR_ARG, "%s: name too long", dir);
 	if ((fd = mkostemp(path, O_CLOEXEC)) == -1)
 		return err_sys(err, "%s: cannot create", path);
 	unlink(path);
+	return fd;
+}
+
+int
+spill_file(const char *dir, int64_t bytes, struct err *err)
+{
+	int fd = unnamed(dir, err), why;
+
+	if (fd == -1)
+		return -1;
 	if (bytes > 0 && (why = posix_fallocate(fd, 0, bytes)) != 0) {
 		close(fd);
 		errno = why;
