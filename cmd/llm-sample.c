@@ -8,17 +8,14 @@
  * limit (16 bytes a record taken), the second is the pass of a rate.  Input
  * that cannot be read twice is kept in a temporary file for that.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 #include "text/sample.h"
 #include "tool/filter.h"
+#include "tool/reread.h"
 
 struct sample {
 	struct filter_opts io;
@@ -87,14 +84,11 @@ buf_state_free(void *state)
 static int
 identity(const struct record *r, struct buf *b, str *what, struct err *err)
 {
-	str id = r->member[MEMBER_ID].value, text = r->member[MEMBER_TEXT].value;
+	str text = r->member[MEMBER_TEXT].value;
+	int got = sample_id(r->member[MEMBER_ID].value, b, what, err);
 
-	if (id.p != NULL && id.n > 2 && id.p[0] == '"')
-		return json_text(id, b, what, err);
-	if (id.p != NULL && id.p[0] != '"' && !str_eq(id, S("null"))) {
-		*what = id;
-		return 0;
-	}
+	if (got != 0)
+		return got < 0 ? -1 : 0;
 	if (text.p == NULL)
 		return err_set(err, ERR_FORMAT, "no key 'id' and no text");
 	return json_text(text, b, what, err);
@@ -180,71 +174,6 @@ first_pass(struct sample *s, char **files, int n, const str *keys)
 	smallest_free(&s->smallest);
 }
 
-/* Copy what fd gives into a temporary file without a name. */
-static int
-spill(int fd, const char *name)
-{
-	const char *dir = getenv("TMPDIR");
-	char path[4096], *block;
-	int tmp, len = snprintf(path, sizeof(path), "%s/llm-sample-XXXXXX",
-	    dir != NULL && *dir != '\0' ? dir : "/tmp");
-	ssize_t got;
-
-	if (len >= (int)sizeof(path) || (tmp = mkstemp(path)) == -1)
-		tool_die("%s: %s", path, len >= (int)sizeof(path) ? "too long" : strerror(errno));
-	unlink(path);
-	if ((block = malloc(1 << 20)) == NULL)
-		tool_die("out of memory");
-	while ((got = read(fd, block, 1 << 20)) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			tool_die("%s: %s", name, strerror(errno));
-		for (ssize_t put, at = 0; at < got; at += put)
-			if ((put = write(tmp, block + at, (size_t)(got - at))) < 0)
-				tool_die("%s: %s", path, strerror(errno));
-	}
-	free(block);
-	if (lseek(tmp, 0, SEEK_SET) != 0)
-		tool_die("%s: %s", path, strerror(errno));
-	return tmp;
-}
-
-/* Make every input one that can be read twice.  Return where stdin starts. */
-static off_t
-make_rereadable(char **files, int n)
-{
-	off_t start = -1;
-
-	for (int i = 0; i < n || (n == 0 && i == 0); i++) {
-		bool is_stdin = n == 0 || strcmp(files[i], "-") == 0;
-		int fd = is_stdin ? STDIN_FILENO : open(files[i], O_RDONLY | O_CLOEXEC), tmp;
-		struct stat st;
-
-		if (fd == -1 || fstat(fd, &st) == -1)
-			tool_die("%s: %s", is_stdin ? "stdin" : files[i], strerror(errno));
-		if (S_ISREG(st.st_mode)) {
-			if (is_stdin)
-				start = lseek(fd, 0, SEEK_CUR);
-			else
-				close(fd);
-			continue;
-		}
-		tmp = spill(fd, is_stdin ? "stdin" : files[i]);
-		if (is_stdin) {
-			if (dup2(tmp, STDIN_FILENO) == -1)
-				tool_die("stdin: %s", strerror(errno));
-			close(tmp);
-			start = 0;
-			continue;
-		}
-		close(fd);
-		if (asprintf(&files[i], "/dev/fd/%d", tmp) == -1)
-			tool_die("out of memory");
-	}
-	return start;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -268,11 +197,10 @@ main(int argc, char **argv)
 	} else if (s.count == 0) {
 		s.none = true;
 	} else {
-		off_t start = make_rereadable(files, n);
+		off_t start = reread_prepare(files, n, NULL);
 
 		first_pass(&s, files, n, keys);
-		if (start >= 0 && lseek(STDIN_FILENO, start, SEEK_SET) == -1)
-			tool_die("stdin: %s", strerror(errno));
+		reread_stdin(start);
 		if (!s.all)
 			job.order = take_equal;
 		s.io.across = true;

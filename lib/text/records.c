@@ -197,37 +197,6 @@ judge(struct run *run, struct batch *b, struct entry *e, struct member *m, struc
 	return e->verdict;
 }
 
-static str
-trim(str s)
-{
-	while (s.n > 0 && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r' ||
-	    s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r'))
-		s.p++, s.n--;
-	return s;
-}
-
-/* What comes first of the batch, with its end; *line: without. */
-static str
-cut(const struct run *run, str rest, str *line)
-{
-	const char *nl;
-	str raw = rest;
-
-	if (run->io->text) {
-		nl = records_separator(run, rest);
-		*line = nl != NULL ? (str){ rest.p, nl - rest.p } : rest;
-		raw.n = nl != NULL ? line->n + run->io->separator.n : rest.n;
-		return raw;
-	}
-	nl = memchr(rest.p, '\n', (size_t)rest.n);
-	if (nl != NULL)
-		raw.n = nl + 1 - rest.p;
-	*line = trim(raw);
-	return raw;
-}
-
 static int
 ready(struct run *run, struct batch *b, struct err *err)
 {
@@ -270,7 +239,7 @@ work_batch(void *ctx, void *item, int member, struct err *err)
 {
 	struct run *run = ctx;
 	struct batch *b = item;
-	str rest = buf_str(&b->in);
+	str rest = records_first(b);
 	struct err fault = { 0 };
 	struct entry *e;
 
@@ -282,10 +251,8 @@ work_batch(void *ctx, void *item, int member, struct err *err)
 		err_set(&fault, ERR_FORMAT, TOO_LONG, RECORDS_MAX);
 		return put_why(b, e, &fault, err);
 	}
-	if (b->line == 1 && str_starts(rest, S("\xef\xbb\xbf")))
-		rest = (str){ rest.p + 3, rest.n - 3 };
 	for (int64_t row = 0; rest.n > 0; row++) {
-		str line, raw = cut(run, rest, &line);
+		str line, raw = records_cut(run, rest, &line);
 
 		rest = (str){ rest.p + raw.n, rest.n - raw.n };
 		if (line.n == 0)

@@ -79,6 +79,12 @@ struct run {
 /* records_read.c: fill with whole lines or texts.  Return 1, 0 at the end of all files, -1. */
 int records_read(struct run *run, struct batch *b, struct err *err);
 
+/* What is to be cut of a batch: all but a byte order mark. */
+str records_first(const struct batch *b);
+
+/* What comes first of the rest of a batch, with its end; *line: without. */
+str records_cut(const struct run *run, str rest, str *line);
+
 /* Where the first separator of texts is in s, or NULL; there is none without one. */
 const char *records_separator(const struct run *run, str s);
 

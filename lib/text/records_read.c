@@ -145,3 +145,42 @@ records_read(struct run *run, struct batch *b, struct err *err)
 	}
 }
 
+str
+records_first(const struct batch *b)
+{
+	str all = buf_str(&b->in);
+
+	if (b->line == 1 && str_starts(all, S("\xef\xbb\xbf")))
+		all = (str){ all.p + 3, all.n - 3 };
+	return all;
+}
+
+static str
+trim(str s)
+{
+	while (s.n > 0 && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r' ||
+	    s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r'))
+		s.p++, s.n--;
+	return s;
+}
+
+str
+records_cut(const struct run *run, str rest, str *line)
+{
+	const char *nl;
+	str raw = rest;
+
+	if (run->io->text) {
+		nl = records_separator(run, rest);
+		*line = nl != NULL ? (str){ rest.p, nl - rest.p } : rest;
+		raw.n = nl != NULL ? line->n + run->io->separator.n : rest.n;
+		return raw;
+	}
+	nl = memchr(rest.p, '\n', (size_t)rest.n);
+	if (nl != NULL)
+		raw.n = nl + 1 - rest.p;
+	*line = trim(raw);
+	return raw;
+}

@@ -4,6 +4,19 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/json.h"
+
+int
+sample_id(str value, struct buf *b, str *id, struct err *err)
+{
+	if (value.p == NULL || str_eq(value, S("null")) || str_eq(value, S("\"\"")))
+		return 0;
+	if (value.p[0] == '"')
+		return json_text(value, b, id, err) < 0 ? -1 : 1;
+	*id = value;
+	return 1;
+}
+
 bool
 sample_limit(double rate, uint64_t *highest)
 {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -24,6 +25,13 @@ sample_less(struct sample_key a, struct sample_key b)
 {
 	return a.id != b.id ? a.id < b.id : a.line < b.line;
 }
+
+/*
+ * What the raw value of a record's id says: its text, or the value itself when it is no
+ * string.  Without one, or an empty one, the text is what a record is known by.
+ * Return 1, 0 without an id, -1.
+ */
+int sample_id(str value, struct buf *b, str *id, struct err *err);
 
 /* The highest id that a rate in [0, 1] takes; false when it takes none. */
 bool sample_limit(double rate, uint64_t *highest);

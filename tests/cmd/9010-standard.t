@@ -18,6 +18,7 @@ with () {
 	llm-filter)	set -- -r gopher,c4 --explain corpus.jsonl ;;
 	llm-dedup)	set -- -t exact corpus.jsonl ;;
 	llm-sample)	set -- -n 50% corpus.jsonl ;;
+	llm-mix)	set -- --shuffle --by records corpus.jsonl ;;
 	llm-chunk)	set -- -m tok corpus.jsonl ;;
 	llm-tokenize)	set -- -m tok train.jsonl ;;
 	llm-detokenize)	set -- -m tok tokens.shard ;;
