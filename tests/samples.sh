@@ -52,6 +52,9 @@ make_samples () {
 	prose 9 300 | awk '{ printf "{\"id\":\"doc-%d\",\"text\":\"%s\",\"source\":\"made\"}\n", NR, $0 }' \
 	    >corpus.jsonl
 
+	echo '{"question":"Which small kernel reads the file, and who finds the old table?","answer":"a driver"}' \
+	    >quiz.jsonl
+
 	make_sample llm-sample \
 	    'llm-sample -n 10% -s 1 --rest train.jsonl corpus.jsonl >valid.jsonl'
 	make_sample llm-vocab 'llm-vocab -n 400 -o tok train.jsonl'

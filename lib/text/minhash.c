@@ -1,12 +1,10 @@
 #include "text/minhash.h"
 
 #include <math.h>
-#include <utf8proc.h>
 
 #include "base/hash.h"
 #include "base/rng.h"
 #include "text/minhash_impl.h"
-#include "text/unicode.h"
 
 #define FUNCTIONS	192	/* hash functions that a choice may use */
 #define MOST_ROWS	16
@@ -57,65 +55,6 @@ fold_space(struct buf *to, str text, struct err *err)
 		return buf_ok(to, err);
 	to->n = minhash_simd()->fold(to->p, text.p, text.n);
 	return 0;
-}
-
-/* Scripts that write words without spaces: each character is a word. */
-static bool
-stands_alone(int32_t c)
-{
-	return (c >= 0x0e00 && c <= 0x0eff) ||	/* Thai, Lao */
-	    (c >= 0x1000 && c <= 0x109f) ||	/* Myanmar */
-	    (c >= 0x1780 && c <= 0x17ff) ||	/* Khmer */
-	    (c >= 0x3040 && c <= 0x30ff) ||	/* kana */
-	    (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) ||
-	    (c >= 0x20000 && c <= 0x3ffff);	/* Han */
-}
-
-/* Lower case, with a space for every character that is in no word. */
-static int
-fold_unicode(struct buf *to, str text, struct err *err)
-{
-	const char *at = text.p, *end = text.p + text.n;
-	char *p;
-
-	/* A character of two bytes or more becomes at most that and two spaces. */
-	buf_reset(to);
-	if ((p = buf_room(to, 2 * text.n + MINHASH_PAD)) == NULL)
-		return buf_ok(to, err);
-	while (at < end) {
-		int32_t c = utf8_next(&at, end);
-
-		if (c < 0x80) {
-			*p++ = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-		} else if ((uni_class(c) & (UNI_LETTER | UNI_DIGIT | UNI_MARK)) == 0) {
-			*p++ = ' ';
-		} else if (stands_alone(c)) {
-			*p++ = ' ';
-			p += utf8_put(p, c);
-			*p++ = ' ';
-		} else {
-			p += utf8_put(p, utf8proc_tolower(c));
-		}
-	}
-	to->n = p - to->p;
-	return 0;
-}
-
-static ptrdiff_t
-find_words(struct shingler *s, str text, struct err *err)
-{
-	const struct minhash_simd *simd = minhash_simd();
-
-	buf_reset(&s->text);
-	buf_reset(&s->words);
-	if (buf_room(&s->text, text.n + MINHASH_PAD) == NULL)
-		return buf_ok(&s->text, err);
-	s->text.n = text.n;
-	if (!simd->lower(s->text.p, text.p, text.n) && fold_unicode(&s->text, text, err) < 0)
-		return -1;
-	if (buf_room(&s->words, (s->text.n / 2 + 1) * (ptrdiff_t)sizeof(uint64_t)) == NULL)
-		return buf_ok(&s->words, err);
-	return simd->words(s->text.p, s->text.n, (uint64_t *)(void *)s->words.p);
 }
 
 static inline uint64_t
@@ -177,10 +116,10 @@ int64_t
 shingles(struct shingler *s, str text, const uint64_t **out, struct err *err)
 {
 	ptrdiff_t count, slots = 64;
+	const uint64_t *word;
 	uint64_t *table, *set;
 
-	s->text.limit = s->words.limit = BUF_MAX;
-	if ((count = find_words(s, text, err)) < 0)
+	if ((count = folded_words(&s->folded, text, &word, err)) < 0)
 		return -1;
 	while (slots < 2 * count)
 		slots *= 2;
@@ -193,14 +132,13 @@ shingles(struct shingler *s, str text, const uint64_t **out, struct err *err)
 		return 1;
 	}
 	memset(table, 0, (size_t)slots * sizeof(*table));
-	return roll((const uint64_t *)(void *)s->words.p, count, table, (uint64_t)slots - 1, set);
+	return roll(word, count, table, (uint64_t)slots - 1, set);
 }
 
 void
 shingler_free(struct shingler *s)
 {
-	buf_free(&s->text);
-	buf_free(&s->words);
+	folded_free(&s->folded);
 	buf_free(&s->table);
 	buf_free(&s->set);
 }

@@ -2,8 +2,7 @@
  * minhash - which texts are nearly the same?
  *
  * A text is taken as the set of its shingles: the hashes (64 bits) of each
- * five words in a row.  Words are runs of letters, marks and digits, in lower
- * case; a character of a script that writes no spaces is a word.  A text of
+ * five words in a row (text/folded.h says what a word is).  A text of
  * fewer than five words is one shingle, all its words; one without words is
  * one too, its bytes.
  *
@@ -23,6 +22,7 @@
 #include "base/err.h"
 #include "base/spill.h"
 #include "base/str.h"
+#include "text/folded.h"
 
 #define SHINGLE_WORDS	5
 #define MINHASH_BANDS	64
@@ -51,7 +51,8 @@ int fold_space(struct buf *to, str text, struct err *err);
 
 /* A thread's room.  Zeroed at first; the set is good until the next text. */
 struct shingler {
-	struct buf	 text, words, table, set;
+	struct folded	 folded;
+	struct buf	 table, set;
 };
 
 /* The distinct shingles of text (none is 0).  Return their number or -1. */

@@ -17,6 +17,7 @@ with () {
 	llm-normalize)	set -- corpus.jsonl ;;
 	llm-filter)	set -- -r gopher,c4 --explain corpus.jsonl ;;
 	llm-dedup)	set -- -t exact corpus.jsonl ;;
+	llm-decontam)	set -- -q -e quiz.jsonl corpus.jsonl ;;
 	llm-sample)	set -- -n 50% corpus.jsonl ;;
 	llm-mix)	set -- --shuffle --by records corpus.jsonl ;;
 	llm-chunk)	set -- -m tok corpus.jsonl ;;
