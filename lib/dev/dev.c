@@ -37,19 +37,21 @@ dev_kernel_name(int kernel)
 	return kernel >= 0 && kernel < K_COUNT ? kernel_names[kernel] : "unknown kernel";
 }
 
-/* "cuda" and "cuda:N". */
+/* "cuda", "cuda:N", "cuda:tf32" and "cuda:N:tf32". */
 static struct dev *
 open_gpu(const char *name, struct team *team, unsigned flags, struct err *err)
 {
-	char *end = NULL;
-	long ordinal = name[4] == ':' ? strtol(name + 5, &end, 10) : 0;
+	bool alone = strcmp(name, "cuda") == 0 || strcmp(name, "cuda:tf32") == 0, tf32;
+	char *end = (char *)(uintptr_t)name + 4;
+	long ordinal = alone ? 0 : strtol(name + 5, &end, 10);
 	struct dev *d;
 
-	if (end != NULL && (end == name + 5 || *end != '\0' || ordinal < 0 || ordinal > 1023)) {
+	tf32 = strcmp(end, ":tf32") == 0;
+	if (end == name + 5 || (*end != '\0' && !tf32) || ordinal < 0 || ordinal > 1023) {
 		err_set(err, ERR_ARG, "%s: no number of a GPU: cuda:0 is the first", name);
 		return NULL;
 	}
-	d = cuda_open((int)ordinal, team, flags, err);
+	d = cuda_open((int)ordinal, tf32, team, flags, err);
 	if (d == NULL)
 		err_wrap(err, "%s", name);
 	return d;
@@ -59,7 +61,8 @@ struct dev *
 dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
 {
 	struct err none = { 0 };
-	struct dev *gpu = strcmp(name, "auto") == 0 ? cuda_open(0, team, flags, &none) : NULL;
+	struct dev *gpu = strcmp(name, "auto") == 0 ? cuda_open(0, false, team, flags,
+	    &none) : NULL;
 
 	if (gpu != NULL)
 		return gpu;
@@ -69,7 +72,8 @@ dev_open(const char *name, struct team *team, unsigned flags, struct err *err)
 		return cpu_open(name + 4, team, flags, err);
 	if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
 		return open_gpu(name, team, flags, err);
-	err_set(err, ERR_ARG, "%s: no such device (cpu, cpu:ISA, cuda, cuda:N, auto)", name);
+	err_set(err, ERR_ARG, "%s: no such device (cpu, cpu:ISA, cuda, cuda:N, "
+	    "cuda:tf32, auto)", name);
 	return NULL;
 }
 

@@ -428,13 +428,14 @@ static const char *
 device_of(const struct train *o, char own[32])
 {
 	const char *name = tool_device(o->device);
+	bool tf32 = strcmp(name, "cuda:tf32") == 0;
 	int gpus = 0;
 
-	if (o->comm != NULL && (strcmp(name, "cuda") == 0 || strcmp(name, "auto") == 0))
+	if (o->comm != NULL && (tf32 || strcmp(name, "cuda") == 0 || strcmp(name, "auto") == 0))
 		gpus = dev_gpus();
 	if (gpus == 0)
 		return name;
-	snprintf(own, 32, "cuda:%d", o->local % gpus);
+	snprintf(own, 32, "cuda:%d%s", o->local % gpus, tf32 ? ":tf32" : "");
 	return own;
 }
 

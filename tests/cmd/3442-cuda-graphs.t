@@ -35,11 +35,11 @@ more () {
 losses () {
 	sed -n 's/.*"step":[0-9]*,"loss":\([0-9.]*\).*/\1/p' "$1/log.jsonl"
 }
-# near RUN RUN N: so many steps, with losses that differ by no more than 1e-4
+# near RUN RUN N [TOLERANCE]: so many steps, with losses that differ by no more than 1e-4
 near () {
 	losses "$1" >want
-	losses "$2" | paste want - |
-	    awk -v n="$3" '{ d = $1 - $2 } d > 1e-4 || d < -1e-4 { bad = 1 } END { exit bad || NR != n }'
+	losses "$2" | paste want - | awk -v n="$3" -v tol="${4:-1e-4}" \
+	    '{ d = $1 - $2 } d > tol || d < -tol { bad = 1 } END { exit bad || NR != n }'
 }
 # train RUN OPTIONS
 train () {
@@ -71,6 +71,15 @@ result "have the CPU's losses" $?
 train cpu.five --steps 5
 near cpu.five five 5
 result "five steps have the CPU's losses" $?
+# Products are rounded by 8e-4 at most, and losses are of about 5.
+if test -z "$GPU" && test -e "$driver/libcublasLt.so.13"
+then
+	exits 0 'five steps in TF32' train tf32 -d cuda:tf32 --steps 5
+	near cpu.five tf32 5 1e-3 && ! near cpu.five tf32 5 1e-6
+	result 'have losses that differ a little' $?
+	test "$(count products)" -eq $((5 * 3 * (2 * 7 + 1)))
+	result 'as many products are made' $?
+fi
 mkdir none
 touch none/libcublasLt.so.11 none/libcublasLt.so.12 none/libcublasLt.so.13
 loader=$LD_LIBRARY_PATH
@@ -81,6 +90,9 @@ result 'have nearly the same' $?
 exits 0 'llm-bench' llm-bench -d cuda -m llama -b 1 -c 8 -n 1 step
 grep -q '^products	our own tiles (no libcublasLt.so.13, .12 or .11)' out
 result 'says who makes products' $?
+exits 2 'TF32 without cuBLASLt' train none.tf32 -d cuda:tf32 --steps 5
+grep -q '^llm-train: cuda:tf32: no libcublasLt.so.13, .12 or .11, .*: use -d cuda$' err
+result 'says why' $?
 export LD_LIBRARY_PATH="$loader"
 exits 0 'steps in bf16, saved on the way' train whole -d cuda --dtype bf16 --steps 4 --save-every 2 \
     --keep 0

@@ -1,6 +1,7 @@
 /*
  * Products that a library may make, on a GPU beside the CPU: those that cuBLASLt
- * takes and those that it does not, with rows beyond the count, alone and in graphs.
+ * takes and those that it does not, with rows beyond the count, alone and in graphs;
+ * and in TF32, which is asked for.
  */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -120,12 +121,19 @@ has_library(struct dev *gpu)
 	return strncmp(dev_info(gpu)->products, "cuBLASLt", 8) == 0;
 }
 
+static double
+tolerance(dtype type)
+{
+	return type == DTYPE_BF16 ? 4e-3 : type == DTYPE_F16 ? 5e-4 : 1e-5;
+}
+
+/* The difference to the CPU's is at least and at most this. */
 static void
-test_product(struct dev *cpu, struct dev *gpu, const struct product *p)
+test_product(struct dev *cpu, struct dev *gpu, const struct product *p, double least, double most)
 {
 	static struct run want, got;
 	uint64_t before = products();
-	double tol = p->c_type == DTYPE_BF16 ? 4e-3 : p->c_type == DTYPE_F16 ? 5e-4 : 1e-5;
+	double off;
 	struct err err = { 0 };
 	char what[120];
 	bool good;
@@ -137,9 +145,10 @@ test_product(struct dev *cpu, struct dev *gpu, const struct product *p)
 	good = dev_check(gpu, K_MATMUL, &got.a, &err) == 0;
 	dev_launch(cpu, K_MATMUL, &want.a);
 	dev_launch(gpu, K_MATMUL, &got.a);
-	good = good && finish(&want, p) && finish(&got, p) &&
-	    relative(got.c, want.c, (p->ta ? M : M - CAP) * N) < tol &&
-	    fabs(got.squares - want.squares) <= 1e-5 * want.squares;
+	good = good && finish(&want, p) && finish(&got, p);
+	off = relative(got.c, want.c, (p->ta ? M : M - CAP) * N);
+	good = good && off >= least && off < most &&
+	    fabs(got.squares - want.squares) <= most * want.squares;
 	snprintf(what, sizeof(what), "%s %s = %s", p->what, dtype_name(p->c_type),
 	    dtype_name(p->type));
 	ok(good, what);
@@ -178,6 +187,26 @@ test_graph(struct dev *gpu)
 	ok(standin_count == NULL || products() - before == 4, "each time by the library");
 }
 
+/* Only operands of fp32 are rounded to TF32, by parts of 2^-10, and only where it may be. */
+static void
+test_tf32(struct dev *cpu, struct team *team, const struct product *p, int n)
+{
+	struct err err = { 0 };
+	struct dev *gpu = dev_open("cuda:tf32", team, 0, &err);
+
+	if (gpu == NULL) {
+		ok(strstr(err.msg, "libcublasLt") != NULL, "TF32 is the library's alone");
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		bool rounded = p[i].type == DTYPE_F32 && p[i].taken;
+
+		test_product(cpu, gpu, &p[i], rounded ? 1e-4 : 0,
+		    rounded ? 2e-3 : tolerance(p[i].c_type));
+	}
+	dev_close(gpu);
+}
+
 static const struct product all[] = {
 	{ "y = x w^T + b,", DTYPE_BF16, DTYPE_BF16, .tb = true, .bias = true, .taken = true },
 	{ "y = x w^T + b,", DTYPE_F16, DTYPE_F16, .tb = true, .bias = true, .taken = true },
@@ -192,11 +221,13 @@ static const struct product all[] = {
 	{ "rows of no whole pieces,", DTYPE_BF16, DTYPE_BF16, .ld = 1, .tb = true },
 	{ "matrices that begin between,", DTYPE_BF16, DTYPE_F32, .shift = 3, .ta = true },
 	{ "the same bits whatever the rows,", DTYPE_BF16, DTYPE_BF16, .tb = true, .tight = true },
+	{ "the same bits whatever the rows,", DTYPE_F32, DTYPE_F32, .tb = true, .tight = true },
 };
 
 int
 main(void)
 {
+	int n = sizeof(all) / sizeof(all[0]);
 	struct err err = { 0 };
 	struct team *team = team_new(1, &err);
 	struct dev *cpu = dev_open("cpu", team, 0, &err), *gpu = dev_open("cuda", team, 0, &err);
@@ -206,15 +237,17 @@ main(void)
 		return 0;
 	}
 	*(void **)&standin_count = dlsym(dlopen("libcuda.so.1", RTLD_NOW), "standin_count");
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		test_product(cpu, gpu, &all[i]);
+	for (int i = 0; i < n; i++) {
+		test_product(cpu, gpu, &all[i], 0, tolerance(all[i].c_type));
 		/* Without the library all is made, but not by it. */
 		if (i == 0 && !has_library(gpu)) {
+			test_tf32(cpu, team, all, n);
 			printf("1..%d # %s\n", tap_n, dev_info(gpu)->products);
 			return tap_bad != 0;
 		}
 	}
 	test_graph(gpu);
+	test_tf32(cpu, team, all, n);
 	dev_close(gpu);
 	dev_close(cpu);
 	team_free(team);

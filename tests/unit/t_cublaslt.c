@@ -187,7 +187,7 @@ test_questions(void)
 	cublasLtMatmulDesc_t none = NULL;
 	int64_t wrong = 1;
 
-	ok(lib.cublasLtMatmulDescCreate_(&none, CUBLAS_COMPUTE_32F_FAST_TF32, CUDA_R_32F) != 0 &&
+	ok(lib.cublasLtMatmulDescCreate_(&none, CUBLAS_COMPUTE_32F_FAST_16F, CUDA_R_32F) != 0 &&
 	    found("compute type"), "sums that are rounded on the way");
 	ok(lib.cublasLtMatmulDescSetAttribute_(p.desc, CUBLASLT_MATMUL_DESC_TRANSA, &wrong,
 	    sizeof(wrong)) == CUBLAS_STATUS_INVALID_VALUE && found("of 8 bytes"),
@@ -211,11 +211,72 @@ test_questions(void)
 	refused(&p, CUBLAS_STATUS_NOT_SUPPORTED, "types 0, 14", "operands of two types");
 }
 
+/* Operands that may be rounded to TF32, where they are of more bits. */
+static void
+test_tf32(void)
+{
+	struct product p = right();
+	float x[M * K], y[M * N];
+	bool good;
+
+	for (int i = 0; i < M * K; i++)
+		x[i] = (float)(i % M + 1) + 0x1p-11f;
+	DO(cuMemcpyHtoD, p.at[0], x, sizeof(x));
+	DO(cublasLtMatmulDescCreate, &p.desc, CUBLAS_COMPUTE_32F_FAST_TF32, CUDA_R_32F);
+	good = ask(&p) == 0 && multiply(&p) == 0;
+	DO(cuStreamSynchronize, stream);
+	DO(cuMemcpyDtoH, y, p.at[3], sizeof(y));
+	for (int i = 0; i < M * N; i++)
+		good = good && y[i] == (float)(K * (i % M + 1));
+	ok(good && findings() == 0, "TF32 has 10 bits of fraction");
+	layout(&p, 0, CUDA_R_16BF, M, K, M);
+	layout(&p, 1, CUDA_R_16BF, K, N, 16);
+	refused(&p, CUBLAS_STATUS_NOT_SUPPORTED, "rounded to TF32", "bf16 is not rounded to it");
+}
+
 /* Found fit, and refused when it is to be made. */
 static void
 misused(struct product *p, const char *why, const char *what)
 {
 	ok(multiply(p) == CUBLAS_STATUS_INVALID_VALUE && found(why), what);
+}
+
+static void
+add_bias(struct product *p, uint32_t epilogue, CUdeviceptr at)
+{
+	DO(cublasLtMatmulDescSetAttribute, p->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+	    sizeof(epilogue));
+	DO(cublasLtMatmulDescSetAttribute, p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &at,
+	    sizeof(at));
+}
+
+static void
+test_bias(void)
+{
+	struct product p = right();
+	float bias[M], y[M * N];
+	CUdeviceptr at;
+	bool good;
+
+	for (int i = 0; i < M; i++)
+		bias[i] = (float)(100 * i);
+	DO(cuMemAlloc, &at, 256 + sizeof(bias) - 16);
+	DO(cuMemcpyHtoD, at, bias, sizeof(bias));
+	add_bias(&p, CUBLASLT_EPILOGUE_BIAS, at);
+	good = ask(&p) == 0 && multiply(&p) == 0;
+	DO(cuStreamSynchronize, stream);
+	DO(cuMemcpyDtoH, y, p.at[3], sizeof(y));
+	for (int i = 0; i < M * N; i++)
+		good = good && y[i] == (float)(K * (i % M + 1) + 100 * (i % M));
+	ok(good && findings() == 0, "a bias is one of rows");
+	add_bias(&p, CUBLASLT_EPILOGUE_BIAS, at + 16);
+	misused(&p, "the bias is not aligned to 256", "one less aligned than the first was");
+	add_bias(&p, CUBLASLT_EPILOGUE_BIAS, at + 256);
+	misused(&p, "the bias of 32 bytes ends 16 bytes behind", "one that ends behind its memory");
+	add_bias(&p, CUBLASLT_EPILOGUE_BIAS, (CUdeviceptr)bias);
+	misused(&p, "the bias is not in device memory", "one of the host's");
+	add_bias(&p, CUBLASLT_EPILOGUE_RELU_BIAS, at);
+	refused(&p, CUBLAS_STATUS_NOT_SUPPORTED, "epilogue 6", "an epilogue that is not here");
 }
 
 static struct product
@@ -279,6 +340,12 @@ test_order(void)
 	p = answered();
 	DO(cuMemsetD32Async, p.at[0], 0, M * K, other);
 	late(&p, "with nothing to order them", "an operand that another stream writes");
+	p = right();
+	add_bias(&p, CUBLASLT_EPILOGUE_BIAS, p.workspace);
+	must(ask(&p) == 0, "cublasLtMatmulAlgoGetHeuristic");
+	p.workspace += 1024;
+	p.bytes -= 1024;
+	late(&p, "cublasLtMatmul reads bytes of", "a bias that nothing was written to");
 }
 
 int
@@ -290,6 +357,8 @@ main(int argc, char **argv)
 		return 1;
 	test_right();
 	test_questions();
+	test_tf32();
+	test_bias();
 	test_calls();
 	test_order();
 	DO(cublasLtDestroy, handle);

@@ -55,8 +55,12 @@ test_gpu_names(void)
 	    "auto is a GPU where there is one, else a CPU");
 	dev_close(any);
 	ok(dev_open("cuda:", team, 0, &err) == NULL && err.code == ERR_ARG &&
-	    dev_open("cuda:1x", team, 0, &err) == NULL && err.code == ERR_ARG, "no number");
-	ok(dev_open("cuda:999", team, 0, &err) == NULL && err.code == ERR_DEVICE,
+	    dev_open("cuda:1x", team, 0, &err) == NULL && err.code == ERR_ARG &&
+	    dev_open("cuda:tf", team, 0, &err) == NULL && err.code == ERR_ARG &&
+	    dev_open("cuda:1:tf32x", team, 0, &err) == NULL && err.code == ERR_ARG &&
+	    dev_open("cuda:0:", team, 0, &err) == NULL && err.code == ERR_ARG, "no number");
+	ok(dev_open("cuda:999", team, 0, &err) == NULL && err.code == ERR_DEVICE &&
+	    dev_open("cuda:999:tf32", team, 0, &err) == NULL && err.code == ERR_DEVICE,
 	    "a GPU that is not there");
 	return gpu;
 }

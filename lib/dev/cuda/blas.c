@@ -48,7 +48,6 @@ static const struct blas *
 library(struct cuda *c)
 {
 	char *said = c->dev.info.products;
-	const char *why;
 	int version;
 
 	if (c->blas != NULL || c->failed)
@@ -56,17 +55,31 @@ library(struct cuda *c)
 	if ((c->blas = calloc(1, sizeof(*c->blas))) == NULL ||
 	    !CUDA_CALL(c, cuCtxSetCurrent, c->ctx))
 		return NULL;
-	if ((why = open_library(c->blas)) == NULL) {
+	if ((c->blas->why = open_library(c->blas)) == NULL) {
 		version = (int)c->blas->cublasLtGetVersion();
-		snprintf(said, sizeof(c->dev.info.products), "cuBLASLt %d.%d.%d", version / 10000,
-		    version / 100 % 100, version % 100);
+		snprintf(said, sizeof(c->dev.info.products), "cuBLASLt %d.%d.%d%s", version / 10000,
+		    version / 100 % 100, version % 100, c->tf32 ? ", TF32" : "");
 		return c->blas;
 	}
-	snprintf(said, sizeof(c->dev.info.products), "our own tiles (%s)", why);
+	snprintf(said, sizeof(c->dev.info.products), "our own tiles (%s)", c->blas->why);
 	if (c->blas->library != NULL)
 		dlclose(c->blas->library);
 	c->blas->library = NULL;
 	return NULL;
+}
+
+int
+blas_need(struct cuda *c, struct err *err)
+{
+	if (library(c) != NULL)
+		return 0;
+	if (c->failed)
+		*err = c->err;
+	else
+		err_set(err, c->blas == NULL ? ERR_NOMEM : ERR_DEVICE, "%s, which alone has "
+		    "products in TF32: use -d cuda", c->blas == NULL ? "no memory for cuBLASLt" :
+		    c->blas->why);
+	return -1;
 }
 
 void
@@ -176,8 +189,10 @@ describe(struct cuda *c, const struct k_matmul *a, dptr bias, struct product *p)
 {
 	int32_t tb = a->tb, ta = a->ta;		/* CUBLAS_OP_N, CUBLAS_OP_T */
 	uint32_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+	int compute = c->tf32 && a->a_type == DTYPE_F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 :
+	    CUBLAS_COMPUTE_32F;
 
-	return BLAS_CALL(cublasLtMatmulDescCreate, &p->what, CUBLAS_COMPUTE_32F, CUDA_R_32F) &&
+	return BLAS_CALL(cublasLtMatmulDescCreate, &p->what, compute, CUDA_R_32F) &&
 	    BLAS_CALL(cublasLtMatmulDescSetAttribute, p->what, CUBLASLT_TRANSA, &tb, sizeof(tb)) &&
 	    BLAS_CALL(cublasLtMatmulDescSetAttribute, p->what, CUBLASLT_TRANSB, &ta, sizeof(ta)) &&
 	    (bias.at == 0 || (BLAS_CALL(cublasLtMatmulDescSetAttribute, p->what,

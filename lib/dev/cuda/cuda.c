@@ -308,7 +308,8 @@ identify(struct cuda *c, int ordinal, struct err *err)
 	char model[96] = "";
 	size_t bytes = 0;
 
-	snprintf(c->dev.info.name, sizeof(c->dev.info.name), "cuda:%d", ordinal);
+	snprintf(c->dev.info.name, sizeof(c->dev.info.name), "cuda:%d%s", ordinal,
+	    c->tf32 ? ":tf32" : "");
 	if (!CUDA_CALL(c, cuDeviceGet, &c->device, ordinal) ||
 	    !CUDA_CALL(c, cuDeviceGetName, model, sizeof(model), c->device) ||
 	    !CUDA_CALL(c, cuDeviceTotalMem_v2, &bytes, c->device) ||
@@ -343,7 +344,9 @@ set_up(struct cuda *c, struct err *err)
 	c->up.dev = take(c, 2 * STAGING_HALF, err);
 	c->down.dev = take(c, c->down.bytes, err);
 	c->note = op_alloc(&c->dev, sizeof(struct cuda_note), err);
-	return c->up.dev.at != 0 && c->down.dev.at != 0 && c->note.at != 0 ? 0 : -1;
+	if (c->up.dev.at == 0 || c->down.dev.at == 0 || c->note.at == 0)
+		return -1;
+	return c->tf32 ? blas_need(c, err) : 0;
 }
 
 int
@@ -360,7 +363,7 @@ cuda_count(void)
 }
 
 struct dev *
-cuda_open(int ordinal, struct team *team, unsigned flags, struct err *err)
+cuda_open(int ordinal, bool tf32, struct team *team, unsigned flags, struct err *err)
 {
 	struct cuda *c = calloc(1, sizeof(*c));
 	int n;
@@ -371,6 +374,7 @@ cuda_open(int ordinal, struct team *team, unsigned flags, struct err *err)
 	}
 	c->dev.ops = &cuda_ops;
 	c->dev.team = team;
+	c->tf32 = tf32;
 	c->strict = (flags & DEV_STRICT) != 0;
 	if (cuda_images[0] == NULL)
 		err_set(err, ERR_DEVICE, "this build has no CUDA kernels: nvcc was not there when "

@@ -98,6 +98,7 @@ struct cuda {
 	CUcontext	 ctx;
 	CUstream	 stream, copies;
 	int		 major, minor, processors;
+	bool		 tf32;		/* operands of F32 may be rounded to it */
 	bool		 strict;	/* each block is a slab, so that its bounds are checked */
 	struct cuda_memory memory;
 	CUmodule	*module;
@@ -120,8 +121,9 @@ extern const void *const cuda_images[];
 /* GPUs that the driver has; 0 where it cannot be used. */
 int cuda_count(void);
 
-/* ordinal counts them from 0. */
-struct dev *cuda_open(int ordinal, struct team *team, unsigned flags, struct err *err);
+/* ordinal counts them from 0.  With tf32 it is an error where no library has such products. */
+struct dev *cuda_open(int ordinal, bool tf32, struct team *team, unsigned flags,
+    struct err *err);
 
 /* Note a call's failure.  Is it a success? */
 bool cuda_ok(struct cuda *c, CUresult r, const char *call);

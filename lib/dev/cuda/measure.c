@@ -20,10 +20,11 @@ seconds(void)
  */
 static const struct {
 	int	major, minor;
-	double	f32, bf16, int8;
+	double	f32, tf32, bf16, int8;
 } rate[] = {
-	{ 8, 0, 128, 2048, 4096 }, { 8, 6, 256, 512, 2048 }, { 8, 9, 256, 512, 2048 },
-	{ 9, 0, 256, 4096, 8192 }, { 10, 0, 256, 8192, 16384 }, { 12, 0, 256, 512, 2048 },
+	{ 8, 0, 128, 1024, 2048, 4096 }, { 8, 6, 256, 256, 512, 2048 },
+	{ 8, 9, 256, 256, 512, 2048 }, { 9, 0, 256, 2048, 4096, 8192 },
+	{ 10, 0, 256, 4096, 8192, 16384 }, { 12, 0, 256, 256, 512, 2048 },
 };
 
 /* Nominal: at the clock that the driver tells. */
@@ -40,7 +41,7 @@ cuda_measure(struct dev *dev, struct dev_info *info)
 	for (size_t i = 0; i < sizeof(rate) / sizeof(rate[0]); i++)
 		if (c->major > rate[i].major ||
 		    (c->major == rate[i].major && c->minor >= rate[i].minor)) {
-			info->peak_f32 = all * rate[i].f32;
+			info->peak_f32 = all * (c->tf32 ? rate[i].tf32 : rate[i].f32);
 			info->peak_bf16 = all * rate[i].bf16;
 			info->peak_int8 = all * rate[i].int8;
 		}

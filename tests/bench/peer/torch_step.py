@@ -4,7 +4,7 @@
 torch_step.py MODEL ROWS CONTEXT THREADS MODE [DEVICE]: loads config.json and
 model.safetensors of a directory that llm-init made (gpt2 or llama), takes a
 step, and then one for each line of standard input: forward, backward, AdamW.
-Prints milliseconds and the loss.  MODE is [compile-]fp32, -amp (autocast to
+Prints milliseconds and the loss.  MODE is [compile-]fp32, -tf32, -amp (autocast to
 bf16) or -bf16 (weights, activations and moments in bf16); DEVICE cpu or cuda.
 """
 import json
@@ -22,7 +22,7 @@ import torch.nn.functional as F  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 torch.set_num_threads(threads)
-torch.set_float32_matmul_precision('highest')
+torch.set_float32_matmul_precision('high' if mode.endswith('tf32') else 'highest')
 
 
 class Model(torch.nn.Module):

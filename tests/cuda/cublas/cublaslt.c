@@ -3,8 +3,9 @@
  *
  * For programs that run on the stand-in driver beside it, which does the work in the
  * order of streams, and in graphs.  It has dense products of fp32, fp16 and bf16, sums
- * in fp32, with or without a bias.  An algorithm is good for what it was found for and
- * nothing else, needs some of the workspace that it may have, and spoils that.
+ * in fp32, with or without a bias.  In TF32 it leaves out the lower bits of operands,
+ * which is the worst that may become of them.  An algorithm is good for what it was found
+ * for and nothing else, needs some of the workspace that it may have, and spoils that.
  *
  * It refuses what the documentation does, and reports each time, as the driver does:
  * handles that are none, layouts that do not fit, columns that overlap, operands that
@@ -29,6 +30,7 @@ struct cublasLtContext {
 
 struct desc {
 	enum kind kind;
+	cublasComputeType_t compute;
 	int32_t	ta, tb;
 	uint32_t epilogue;
 	CUdeviceptr bias;
@@ -55,7 +57,7 @@ struct problem {
 
 struct algo {
 	uint64_t problem, workspace;
-	uint32_t align[4];
+	uint32_t align[4], bias;	/* the bias as it was when this was found */
 };
 
 /* A product that is queued. */
@@ -161,9 +163,11 @@ cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, cublasComputeType_t compute,
 {
 	struct desc *d;
 
-	if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F)
+	if ((compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32) ||
+	    scale != CUDA_R_32F)
 		return UNSUPPORTED("compute type %d, scale type %d", compute, scale);
 	d = create(DESC, sizeof(cublasLtMatmulDescOpaque_t));
+	d->compute = compute;
 	d->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
 	*out = (cublasLtMatmulDesc_t)d;
 	return CUBLAS_STATUS_SUCCESS;
@@ -310,6 +314,8 @@ types_fit(const struct problem *p)
 	if (p->l[1].type != ab || p->l[3].type != c || (c != ab && c != CUDA_R_32F))
 		return UNSUPPORTED("types %d, %d, %d, %d of A, B, C, D", ab, p->l[1].type, c,
 		    p->l[3].type);
+	if (p->desc.compute != CUBLAS_COMPUTE_32F && ab != CUDA_R_32F)
+		return UNSUPPORTED("type %d of A and B, to be rounded to TF32", ab);
 	if (p->desc.ta < 0 || p->desc.ta > 1 || p->desc.tb < 0 || p->desc.tb > 1)
 		return INVALID("operations %d and %d", p->desc.ta, p->desc.tb);
 	if (p->desc.epilogue != CUBLASLT_EPILOGUE_DEFAULT &&
@@ -377,6 +383,7 @@ cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d,
 	algo = (struct algo){ .problem = hash_of(&p),
 		.workspace = w->workspace < NEEDED ? w->workspace : NEEDED };
 	memcpy(algo.align, w->align, sizeof(algo.align));
+	algo.bias = (uint32_t)(p.desc.bias & -p.desc.bias & 0xff);
 	memset(&found[0], 0, sizeof(found[0]));
 	memcpy(&found[0].algo, &algo, sizeof(algo));
 	found[0].workspaceSize = algo.workspace;
@@ -411,9 +418,20 @@ put(uint8_t *p, uint64_t i, cudaDataType type, float f)
 		memcpy(p + 2 * i, &h, 2);
 }
 
+static float
+to_tf32(float x)
+{
+	uint32_t u;
+
+	memcpy(&u, &x, sizeof(u));
+	u &= ~0x1fffu;
+	memcpy(&x, &u, sizeof(x));
+	return x;
+}
+
 /* op(x), so that rows lie side by side. */
 static float *
-unfold(const struct layout *l, CUdeviceptr at, bool turned)
+unfold(const struct layout *l, CUdeviceptr at, bool turned, bool tf32)
 {
 	const uint8_t *p = memory_host(at);
 	float *x = malloc(l->rows * l->cols * sizeof(*x));
@@ -421,9 +439,11 @@ unfold(const struct layout *l, CUdeviceptr at, bool turned)
 	if (x == NULL)
 		abort();
 	for (uint64_t j = 0; j < l->cols; j++)
-		for (uint64_t i = 0; i < l->rows; i++)
-			x[turned ? i * l->cols + j : j * l->rows + i] =
-			    get(p, j * (uint64_t)l->ld + i, l->type);
+		for (uint64_t i = 0; i < l->rows; i++) {
+			float y = get(p, j * (uint64_t)l->ld + i, l->type);
+
+			x[turned ? i * l->cols + j : j * l->rows + i] = tf32 ? to_tf32(y) : y;
+		}
 	return x;
 }
 
@@ -450,8 +470,9 @@ multiply(void *data)
 	const struct work *w = data;
 	const struct layout *l = w->p.l;
 	uint64_t m = l[3].rows, k = w->p.desc.ta ? l[0].rows : l[0].cols;
-	float *a = unfold(&l[0], w->at[0], w->p.desc.ta);
-	float *b = unfold(&l[1], w->at[1], w->p.desc.tb), *sum = malloc(m * sizeof(*sum));
+	bool tf32 = w->p.desc.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+	float *a = unfold(&l[0], w->at[0], w->p.desc.ta, tf32);
+	float *b = unfold(&l[1], w->at[1], w->p.desc.tb, tf32), *sum = malloc(m * sizeof(*sum));
 
 	if (sum == NULL)
 		abort();
@@ -514,7 +535,7 @@ operands_fit(const struct work *w, const struct algo *algo)
 		    !of_device(w->at[i], extent(&l[i]), algo->align[i], names[i]))
 			return false;
 	if (w->p.desc.epilogue == CUBLASLT_EPILOGUE_BIAS && !of_device(w->p.desc.bias,
-	    l[3].rows * size_of(l[3].type), size_of(l[3].type), "the bias"))
+	    l[3].rows * size_of(l[3].type), algo->bias != 0 ? algo->bias : 256, "the bias"))
 		return false;
 	for (int i = 0; i < 3; i++) {
 		bool in_place = i == 2 && w->at[2] == w->at[3] && l[2].ld == l[3].ld;
