@@ -2,27 +2,51 @@
  * llm-filter - drop records whose text is no good prose
  *
  * Judges each text by published heuristics, family by family; the first rule
- * that fails drops the record.  C4's line rules edit the text on its way.
- * With --explain nothing is dropped and the reason is written into the record.
+ * that fails drops the record.  Some rules edit the text on its way.  With
+ * --explain nothing is dropped and the reason is written into the record, with
+ * --signals the values of all rules are, and a later run judges by these: by its
+ * -r, or by the conditions of --rules-file.
  *
- * Time is linear in the text.  Memory is one batch of records a thread, and
- * about 50 bytes for each word of the longest text.
+ * Time is linear in the text.  Memory is one batch of records a thread, about 50
+ * bytes for each word of the longest text, and the lists of --words.
  */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "text/quality.h"
+#include "base/arena.h"
+#include "text/judge.h"
+#include "text/signals.h"
+#include "token/tokenizer.h"
 #include "tool/filter.h"
+
+enum { KEY_LLM, KEY_SIGNALS, KEY_URL, KEYS };
+
+/* By rule: records dropped, lines and citations removed; by line of the file: records. */
+struct counts {
+	_Atomic int64_t	dropped[QUALITY_RULES], removed[QUALITY_RULES], by_line[RULES_LINES];
+	_Atomic int64_t	stored, computed;
+};
 
 struct filter {
 	struct filter_opts io;
 	const char	*names;		/* -r */
+	const char	*rules_file, *model;
 	bool		 list, explain;
-	struct quality	 quality;
+	struct judge	 judge;
+	struct tokenizer *tokenizer;
 	str		 field;
-	/* By rule: records dropped, lines and citations removed. */
-	_Atomic int64_t	*dropped, *removed;
+	struct counts	*counts;
+};
+
+/* What a thread has for itself. */
+struct state {
+	struct judge_state judge;
+	struct counter {
+		struct encoder	*encoder;
+		struct ids	 ids;
+	}		 counter;
+	struct buf	 json;
 };
 
 static int
@@ -30,18 +54,35 @@ set_limit(void *into, const char *arg, struct err *err)
 {
 	struct filter *f = into;
 
-	return quality_set(&f->quality, str_of(arg), err);
+	return quality_set(&f->judge.quality, str_of(arg), err);
 }
 
+static int
+read_list(void *into, const char *arg, struct err *err)
+{
+	struct filter *f = into;
+
+	return quality_read_list(&f->judge.quality, str_of(arg), err);
+}
+
+#define AT(field) offsetof(struct filter, field)
+
 static const struct opt opts[] = {
-	{ .letter = 'r', .name = "rules", .type = OPT_STR, .at = offsetof(struct filter, names),
-	  .arg = "names",
+	{ .letter = 'r', .name = "rules", .type = OPT_STR, .at = AT(names), .arg = "names",
 	  .help = "rules or families of them, comma-separated; -name takes one back" },
 	{ .name = "set", .type = OPT_CALL, .arg = "rule=limit", .call = set_limit,
 	  .help = "change the limit of a rule" },
-	{ .name = "explain", .type = OPT_FLAG, .at = offsetof(struct filter, explain),
+	{ .name = "rules-file", .type = OPT_STR, .at = AT(rules_file), .arg = "file",
+	  .help = "keep, drop or tag by conditions on values" },
+	{ .name = "words", .type = OPT_CALL, .arg = "rule=file", .call = read_list,
+	  .help = "the list that a rule of words or url looks in" },
+	{ .letter = 'm', .name = "model", .type = OPT_STR, .at = AT(model), .arg = "path",
+	  .help = "tokenizer that counts tokens (tokens are words)" },
+	{ .name = "signals", .type = OPT_FLAG, .at = AT(judge.signals),
+	  .help = "keep all records and write into them the values of all rules" },
+	{ .name = "explain", .type = OPT_FLAG, .at = AT(explain),
 	  .help = "keep all records and write into them why they would be dropped" },
-	{ .name = "list", .type = OPT_FLAG, .at = offsetof(struct filter, list),
+	{ .name = "list", .type = OPT_FLAG, .at = AT(list),
 	  .help = "print the rules, their limits and units, and exit" },
 	FILTER_OPTIONS(struct filter, io),
 	{ 0 }
@@ -54,17 +95,6 @@ static const struct tool tool = {
 	.opts     = opts,
 };
 
-static const char *
-bound_name(enum quality_bound bound)
-{
-	static const char *const name[] = {
-		[BOUND_UPPER] = "at most", [BOUND_LOWER] = "at least", [BOUND_LINE] = "line",
-		[BOUND_EDIT] = "edit", [BOUND_PARAMETER] = "value",
-	};
-
-	return name[bound];
-}
-
 static int
 list_rules(const struct quality *q)
 {
@@ -72,7 +102,7 @@ list_rules(const struct quality *q)
 	for (int i = 0; i < QUALITY_RULES; i++) {
 		const struct quality_rule_info *r = &quality_rules[i];
 
-		printf("%s\t%s\t", r->name, bound_name(r->bound));
+		printf("%s\t%s\t", r->name, quality_bounds[r->bound]);
 		if (r->unit[0] != '\0')
 			printf("%.12g", q->limit[i]);
 		printf("\t%s\t%s\n", r->unit, r->what);
@@ -80,18 +110,17 @@ list_rules(const struct quality *q)
 	return tool_finish(0);
 }
 
-/* Set "llm": {"filter": {"rule", "value", "limit"}}, the rest of llm as it was. */
+/* Set "llm": {"filter": {"rule", "value", "limit", "tags"}}, the rest of llm as it was. */
 static int
-give_reason(const struct filter *f, struct record *r, const struct quality_verdict *v,
+give_reason(const struct filter *f, struct record *r, const struct judge_finding *x,
     struct err *err)
 {
 	struct buf reason = { 0 }, llm = { 0 };
-	str old = r->member[0].value;
+	str old = r->member[KEY_LLM].value;
 	struct json_set set = { .key = S("filter") };
 	int ret = -1;
 
-	buf_fmt(&reason, "{\"rule\":\"%s\",\"value\":%.6g,\"limit\":%.6g}",
-	    quality_rules[v->rule].name, v->value, f->quality.limit[v->rule]);
+	judge_write(&reason, &f->judge, x);
 	set.value = buf_str(&reason);
 	if (old.p == NULL || old.p[0] != '{')
 		old = S("{}");
@@ -103,30 +132,66 @@ give_reason(const struct filter *f, struct record *r, const struct quality_verdi
 }
 
 static int
+give_signals(const struct filter *f, struct state *s, struct record *r,
+    const struct judge_finding *x, struct err *err)
+{
+	buf_reset(&s->json);
+	signals_write(&s->json, &f->judge.quality, x->verdict.text, x->value);
+	if (buf_ok(&s->json, err) < 0)
+		return -1;
+	return record_set_raw(r, S(SIGNALS_KEY), buf_str(&s->json), err);
+}
+
+static void
+add(_Atomic int64_t *count, int64_t n)
+{
+	if (n > 0)
+		atomic_fetch_add_explicit(count, n, memory_order_relaxed);
+}
+
+static void
+count_finding(struct counts *c, const struct judge *j, const struct judge_finding *x)
+{
+	for (int i = 0; i < QUALITY_RULES; i++)
+		add(&c->removed[i], x->verdict.removed[i]);
+	if (x->verdict.rule >= 0)
+		add(&c->dropped[x->verdict.rule], 1);
+	if (x->line != NULL)
+		add(&c->by_line[x->line - j->rules.line], 1);
+	add(x->stored ? &c->stored : &c->computed, 1);
+}
+
+static int
 judge(const void *ctx, void *state, struct record *r, struct err *err)
 {
 	const struct filter *f = ctx;
-	struct quality_verdict v;
+	struct state *s = state;
+	struct judge_record what = { r->text, r->member[KEY_SIGNALS].value,
+		r->member[KEY_URL].value };
+	struct judge_finding x;
+	int keep;
 
-	if (quality_judge(&f->quality, state, r->text, &v, err) < 0)
-		return RECORD_BAD;
-	for (int i = 0; i < QUALITY_RULES; i++)
-		if (v.removed[i] > 0)
-			atomic_fetch_add_explicit(&f->removed[i], v.removed[i],
-			    memory_order_relaxed);
-	if (v.rule < 0) {
-		if (v.edited && record_set_text(r, f->field, v.text, err) < 0)
+	if (f->tokenizer != NULL && s->counter.encoder == NULL) {
+		s->counter.encoder = encoder_new(f->tokenizer, err);
+		s->judge.quality.counter = &s->counter;
+		if (s->counter.encoder == NULL)
 			return RECORD_BAD;
-		return RECORD_KEEP;
 	}
-	atomic_fetch_add_explicit(&f->dropped[v.rule], 1, memory_order_relaxed);
-	if ((f->explain || f->io.rest != NULL) && give_reason(f, r, &v, err) < 0)
+	if ((keep = judge_text(&f->judge, &s->judge, &what, &x, err)) < 0)
 		return RECORD_BAD;
-	return f->explain ? RECORD_KEEP : RECORD_DROP;
+	count_finding(f->counts, &f->judge, &x);
+	if (keep && x.verdict.edited && record_set_text(r, f->field, x.verdict.text, err) < 0)
+		return RECORD_BAD;
+	if (f->judge.signals && !x.stored && give_signals(f, s, r, &x, err) < 0)
+		return RECORD_BAD;
+	if (((!keep && (f->explain || f->io.rest != NULL)) || x.tags.n > 0) &&
+	    give_reason(f, r, &x, err) < 0)
+		return RECORD_BAD;
+	return keep || f->explain ? RECORD_KEEP : RECORD_DROP;
 }
 
 static json_t *
-counts_of(_Atomic int64_t *count)
+counts_of(const _Atomic int64_t *count)
 {
 	json_t *object = json_object();
 
@@ -140,16 +205,84 @@ counts_of(_Atomic int64_t *count)
 static void
 more_stats(void *ctx, json_t *stats)
 {
-	struct filter *f = ctx;
+	const struct filter *f = ctx;
+	const struct counts *c = f->counts;
+	json_t *lines = json_object();
+	char number[16];
 
-	json_object_set_new(stats, f->explain ? "failed_by" : "dropped_by", counts_of(f->dropped));
-	json_object_set_new(stats, "removed_by", counts_of(f->removed));
+	json_object_set_new(stats, f->explain ? "failed_by" : "dropped_by", counts_of(c->dropped));
+	json_object_set_new(stats, "removed_by", counts_of(c->removed));
+	for (int i = 0; i < f->judge.rules.n; i++) {
+		const struct rules_line *l = &f->judge.rules.line[i];
+
+		snprintf(number, sizeof(number), "%d", l->number);
+		if (l->action != RULES_TAG)
+			json_object_set_new(lines, number, json_integer((json_int_t)c->by_line[i]));
+	}
+	if (f->rules_file != NULL)
+		json_object_set_new(stats, "by_line", lines);
+	else
+		json_decref(lines);
+	json_object_set_new(stats, "signals_stored", json_integer((json_int_t)c->stored));
+	json_object_set_new(stats, "signals_computed", json_integer((json_int_t)c->computed));
 }
 
 static void
 state_free(void *state)
 {
-	quality_state_free(state);
+	struct state *s = state;
+
+	judge_state_free(&s->judge);
+	encoder_free(s->counter.encoder);
+	ids_free(&s->counter.ids);
+	buf_free(&s->json);
+}
+
+static int64_t
+count_tokens(void *counter, str text, struct err *err)
+{
+	struct counter *c = counter;
+
+	c->ids.n = 0;
+	return encode(c->encoder, text, ENCODE_CHECKED, &c->ids, err) < 0 ? -1 : c->ids.n;
+}
+
+static void
+read_rules(struct judge *j, const char *path)
+{
+	struct err err = { 0 };
+	struct arena a;
+	str file;
+
+	if (arena_init(&a, 4 * RULES_BYTES, &err) < 0 ||
+	    (file = file_slurp(&a, path, RULES_BYTES, &err)).p == NULL ||
+	    rules_parse(&j->rules, &j->quality, file, path, &err) < 0)
+		tool_fail(NULL, &err);
+	arena_free(&a);
+}
+
+static void
+set_up(struct filter *f)
+{
+	struct judge *j = &f->judge;
+	struct err err = { 0 };
+
+	if (f->names != NULL && quality_select(&j->quality, str_of(f->names), &err) < 0)
+		tool_usage("-r: %s", err.msg);
+	if (f->rules_file != NULL)
+		read_rules(j, f->rules_file);
+	if (f->names == NULL && f->rules_file == NULL && !j->signals)
+		tool_usage("-r is missing: which rules? (--list names them)");
+	if (f->model != NULL) {
+		if ((f->tokenizer = tokenizer_load(f->model, &err)) == NULL)
+			tool_fail(NULL, &err);
+		j->quality.count = count_tokens;
+		j->quality.counter_hash = tokenizer_fingerprint(f->tokenizer).lo;
+	}
+	if (judge_plan(j, &err) < 0)
+		tool_usage("%s", err.msg);
+	if ((f->counts = calloc(1, sizeof(*f->counts))) == NULL)
+		tool_die("out of memory");
 }
 
 int
@@ -157,36 +290,30 @@ main(int argc, char **argv)
 {
 	struct filter f = { 0 };
 	struct records_job job = {
-		.ctx = &f, .map = judge, .nkeys = 1,
-		.state_size = sizeof(struct quality_state), .state_free = state_free,
+		.ctx = &f, .map = judge, .nkeys = KEYS,
+		.state_size = sizeof(struct state), .state_free = state_free,
 	};
-	str keys[1] = { S("llm") };
+	str keys[KEYS] = { S("llm"), S(SIGNALS_KEY), S("url") };
 	struct err err = { 0 };
 	char **files;
 	int status;
 
-	if (quality_init(&f.quality, &err) < 0)
+	if (quality_init(&f.judge.quality, &err) < 0)
 		tool_fail(NULL, &err);
 	files = tool_start(&tool, argc, argv, &f);
 	if (f.list) {
-		status = list_rules(&f.quality);
-		quality_free(&f.quality);
+		status = list_rules(&f.judge.quality);
+		judge_free(&f.judge);
 		return status;
 	}
-	if (f.names == NULL)
-		tool_usage("-r is missing: which rules? (--list names them)");
-	if (quality_select(&f.quality, str_of(f.names), &err) < 0)
-		tool_usage("-r: %s", err.msg);
-	f.dropped = calloc(2 * QUALITY_RULES, sizeof(*f.dropped));
-	if (f.dropped == NULL)
-		tool_die("out of memory");
-	f.removed = f.dropped + QUALITY_RULES;
+	set_up(&f);
 	f.field = job.field = filter_field(&f.io);
 	job.keys = keys;
 	f.io.more_stats = more_stats;
 	f.io.ctx = &f;
 	status = filter_main(&tool, &f.io, files, &job);
-	quality_free(&f.quality);
-	free((void *)f.dropped);
+	judge_free(&f.judge);
+	tokenizer_free(f.tokenizer);
+	free(f.counts);
 	return status;
 }

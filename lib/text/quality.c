@@ -1,92 +1,10 @@
 #include "text/quality.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "text/quality_impl.h"
-
-#define CHAR_SHARE "share of characters"
-
-const struct quality_rule_info quality_rules[QUALITY_RULES] = {
-	[GOPHER_MIN_WORDS] = { "gopher.min-words", 50, BOUND_LOWER, "words",
-	    "words that are not symbols alone" },
-	[GOPHER_MAX_WORDS] = { "gopher.max-words", 100000, BOUND_UPPER, "words",
-	    "words that are not symbols alone" },
-	[GOPHER_MIN_MEAN_LENGTH] = { "gopher.min-mean-word-length", 3, BOUND_LOWER, "characters",
-	    "mean length of words that are not symbols alone" },
-	[GOPHER_MAX_MEAN_LENGTH] = { "gopher.max-mean-word-length", 10, BOUND_UPPER, "characters",
-	    "mean length of words that are not symbols alone" },
-	[GOPHER_HASHES] = { "gopher.max-hashes", 0.1, BOUND_UPPER, "per word", "hash signs" },
-	[GOPHER_ELLIPSES] = { "gopher.max-ellipses", 0.1, BOUND_UPPER, "per word", "ellipses" },
-	[GOPHER_BULLET_LINES] = { "gopher.max-bullet-lines", 0.9, BOUND_UPPER, "share of lines",
-	    "lines that start with a bullet or a dash" },
-	[GOPHER_ELLIPSIS_LINES] = { "gopher.max-ellipsis-lines", 0.3, BOUND_UPPER,
-	    "share of lines", "lines that end with an ellipsis" },
-	[GOPHER_ALPHA_WORDS] = { "gopher.min-alpha-words", 0.8, BOUND_LOWER, "share of words",
-	    "words with a letter" },
-	[GOPHER_STOP_WORDS] = { "gopher.min-stop-words", 2, BOUND_LOWER, "words",
-	    "different ones of: the be to of and that have with" },
-
-	[REP_PARAGRAPHS] = { "gopher-rep.max-dup-paragraphs", 0.3, BOUND_UPPER,
-	    "share of paragraphs", "paragraphs that were there before" },
-	[REP_PARAGRAPH_CHARS] = { "gopher-rep.max-dup-paragraph-chars", 0.2, BOUND_UPPER,
-	    CHAR_SHARE, "characters of paragraphs that were there before" },
-	[REP_LINES] = { "gopher-rep.max-dup-lines", 0.3, BOUND_UPPER, "share of lines",
-	    "lines that were there before" },
-	[REP_LINE_CHARS] = { "gopher-rep.max-dup-line-chars", 0.2, BOUND_UPPER, CHAR_SHARE,
-	    "characters of lines that were there before" },
-	[REP_TOP_2GRAM] = { "gopher-rep.max-top-2gram", 0.20, BOUND_UPPER, CHAR_SHARE,
-	    "characters of the most frequent 2-gram" },
-	[REP_TOP_3GRAM] = { "gopher-rep.max-top-3gram", 0.18, BOUND_UPPER, CHAR_SHARE,
-	    "characters of the most frequent 3-gram" },
-	[REP_TOP_4GRAM] = { "gopher-rep.max-top-4gram", 0.16, BOUND_UPPER, CHAR_SHARE,
-	    "characters of the most frequent 4-gram" },
-	[REP_DUP_5GRAM] = { "gopher-rep.max-dup-5gram", 0.15, BOUND_UPPER, CHAR_SHARE,
-	    "characters of repeated 5-grams" },
-	[REP_DUP_6GRAM] = { "gopher-rep.max-dup-6gram", 0.14, BOUND_UPPER, CHAR_SHARE,
-	    "characters of repeated 6-grams" },
-	[REP_DUP_7GRAM] = { "gopher-rep.max-dup-7gram", 0.13, BOUND_UPPER, CHAR_SHARE,
-	    "characters of repeated 7-grams" },
-	[REP_DUP_8GRAM] = { "gopher-rep.max-dup-8gram", 0.12, BOUND_UPPER, CHAR_SHARE,
-	    "characters of repeated 8-grams" },
-	[REP_DUP_9GRAM] = { "gopher-rep.max-dup-9gram", 0.11, BOUND_UPPER, CHAR_SHARE,
-	    "characters of repeated 9-grams" },
-	[REP_DUP_10GRAM] = { "gopher-rep.max-dup-10gram", 0.10, BOUND_UPPER, CHAR_SHARE,
-	    "characters of repeated 10-grams" },
-
-	[C4_WORD_CHARS] = { "c4.max-word-chars", 1000, BOUND_LINE, "characters",
-	    "remove lines with a longer word" },
-	[C4_CITATIONS] = { "c4.citations", 0, BOUND_EDIT, "",
-	    "remove [1], [edit], [citation needed]" },
-	[C4_TERMINAL] = { "c4.terminal", 0, BOUND_LINE, "",
-	    "remove lines that do not end with . ? ! \" ' or end with ..." },
-	[C4_LINE_WORDS] = { "c4.min-line-words", 3, BOUND_LINE, "words",
-	    "remove lines with fewer words" },
-	[C4_LOREM_IPSUM] = { "c4.lorem-ipsum", 0, BOUND_UPPER, "lines",
-	    "lines with lorem ipsum" },
-	[C4_JAVASCRIPT] = { "c4.javascript", 0, BOUND_LINE, "", "remove lines with javascript" },
-	[C4_CURLY_BRACKET] = { "c4.curly-bracket", 0, BOUND_UPPER, "lines", "lines with {" },
-	[C4_POLICY] = { "c4.policy", 0, BOUND_LINE, "",
-	    "remove lines about cookies, privacy policy, terms of use" },
-	[C4_SENTENCES] = { "c4.min-sentences", 5, BOUND_LOWER, "sentences",
-	    "sentences in the lines that are left" },
-
-	[MC4_PARAGRAPHS] = { "mc4.min-paragraphs", 3, BOUND_LOWER, "lines",
-	    "lines of at least mc4.paragraph-chars" },
-	[MC4_PARAGRAPH_CHARS] = { "mc4.paragraph-chars", 200, BOUND_PARAMETER, "characters",
-	    "length of a line that counts as a paragraph" },
-
-	[FINEWEB_TERMINAL_LINES] = { "fineweb.min-terminal-lines", 0.12, BOUND_LOWER,
-	    "share of lines", "lines that end with terminal punctuation" },
-	[FINEWEB_SHORT_LINES] = { "fineweb.max-short-lines", 0.67, BOUND_UPPER, "share of lines",
-	    "lines of at most fineweb.short-line-chars" },
-	[FINEWEB_SHORT_LINE_CHARS] = { "fineweb.short-line-chars", 30, BOUND_PARAMETER,
-	    "characters", "length of a short line" },
-	[FINEWEB_DUP_LINE_CHARS] = { "fineweb.max-dup-line-chars", 0.01, BOUND_UPPER, CHAR_SHARE,
-	    "characters of lines that were there before" },
-	[FINEWEB_NEWLINES] = { "fineweb.max-newlines", 0.3, BOUND_UPPER, "per word",
-	    "line ends" },
-};
 
 static const struct {
 	const char *name;
@@ -97,7 +15,36 @@ static const struct {
 	[FAMILY_C4] = { "c4", quality_c4 },
 	[FAMILY_MC4] = { "mc4", quality_mc4 },
 	[FAMILY_FINEWEB] = { "fineweb", quality_fineweb },
+	[FAMILY_LINES] = { "lines", quality_line_rules },
+	[FAMILY_NEMO] = { "nemo", quality_nemo },
+	[FAMILY_CODE] = { "code", quality_code },
+	[FAMILY_TOKENS] = { "tokens", quality_tokens },
+	[FAMILY_WORDS] = { "words", quality_bad_words },
+	[FAMILY_URL] = { "url", quality_url },
 };
+
+/* Rules of one value are neighbours. */
+static void
+name_values(struct quality *q)
+{
+	str last = S("");
+
+	for (int i = 0; i < QUALITY_RULES; i++) {
+		struct quality_name *to = &q->name[i];
+		str rest = str_of(quality_rules[i].name), family = str_cut(&rest, '.');
+
+		if (quality_rules[i].bound == BOUND_PARAMETER)
+			continue;
+		if (str_starts(rest, S("min-")) || str_starts(rest, S("max-")))
+			rest = (str){ rest.p + 4, rest.n - 4 };
+		to->n = (uint8_t)snprintf(to->p, sizeof(to->p), "%.*s.%.*s", STR_ARG(family),
+		    STR_ARG(rest));
+		if (str_eq(last, (str){ to->p, to->n }))
+			to->n = 0;
+		else
+			last = (str){ to->p, to->n };
+	}
+}
 
 int
 quality_init(struct quality *q, struct err *err)
@@ -105,6 +52,7 @@ quality_init(struct quality *q, struct err *err)
 	*q = (struct quality){ 0 };
 	for (int i = 0; i < QUALITY_RULES; i++)
 		q->limit[i] = quality_rules[i].limit;
+	name_values(q);
 	if (quality_stop_words(q, err) < 0)
 		return -1;
 	q->words = english_new(err);
@@ -116,13 +64,17 @@ quality_free(struct quality *q)
 {
 	english_free(q->words);
 	q->words = NULL;
+	for (int i = 0; i < QUALITY_LISTS; i++)
+		quality_list_free(q, i);
 }
 
 void
 quality_state_free(struct quality_state *s)
 {
 	english_words_free(&s->words);
-	buf_free(&s->text);
+	buf_free(&s->text[0]);
+	buf_free(&s->text[1]);
+	buf_free(&s->line);
 	buf_free(&s->items);
 	buf_free(&s->table);
 	buf_free(&s->grams);
@@ -131,8 +83,8 @@ quality_state_free(struct quality_state *s)
 	buf_free(&s->sums);
 }
 
-static int
-family_of(int rule)
+int
+quality_family_of(int rule)
 {
 	str name = str_of(quality_rules[rule].name);
 	str head = str_cut(&name, '.');
@@ -183,7 +135,7 @@ quality_select(struct quality *q, str names, struct err *err)
 			found = true;
 			q->on[i] = on;
 			if (on)
-				add_family(q, family_of(i));
+				add_family(q, quality_family_of(i));
 		}
 		if (!found)
 			return err_set(err, ERR_ARG, "no rule '%.*s'", STR_ARG(name));
@@ -218,6 +170,15 @@ quality_set(struct quality *q, str setting, struct err *err)
 			return 0;
 		}
 	return err_set(err, ERR_ARG, "no rule '%.*s' with a limit", STR_ARG(name));
+}
+
+int
+quality_value_find(const struct quality *q, str name)
+{
+	for (int i = 0; i < QUALITY_RULES; i++)
+		if (q->name[i].n > 0 && str_eq(name, (str){ q->name[i].p, q->name[i].n }))
+			return i;
+	return -1;
 }
 
 int
@@ -278,22 +239,28 @@ look(const unsigned char *p, ptrdiff_t n)
 	    (sign != 0 ? QUALITY_SIGNS : 0);
 }
 
+void
+quality_look(struct quality_run *run)
+{
+	str text = run->text;
+	const unsigned char *p = (const unsigned char *)text.p;
+	ptrdiff_t n = text.n >= 4 ? (text.n - 4) / 64 * 64 : 0;
+	unsigned char tail[192];
+
+	if (run->seen >= 0)
+		return;
+	memset(tail, 'x', sizeof(tail));
+	if (text.n > n)
+		memcpy(tail, p + n, (size_t)(text.n - n));
+	run->seen = look(p, n) | look(tail, 128);
+}
+
 struct quality_lines
 quality_lines(struct quality_run *run)
 {
-	str text = run->text;
-	struct quality_lines l = { text.p, text.p + text.n, false };
+	struct quality_lines l = { run->text.p, run->text.p + run->text.n, false };
 
-	if (run->seen < 0) {
-		const unsigned char *p = (const unsigned char *)text.p;
-		ptrdiff_t n = text.n >= 4 ? (text.n - 4) / 64 * 64 : 0;
-		unsigned char tail[192] = { 0 };
-
-		memset(tail, 'x', sizeof(tail));
-		if (text.n > n)
-			memcpy(tail, p + n, (size_t)(text.n - n));
-		run->seen = look(p, n) | look(tail, 128);
-	}
+	quality_look(run);
 	l.plain = (run->seen & QUALITY_LINE_ENDS) == 0;
 	return l;
 }
@@ -390,24 +357,97 @@ quality_items_end(struct quality_state *s, struct quality_repeats *r, struct err
 	return 0;
 }
 
+struct buf *
+quality_edit_start(struct quality_run *run)
+{
+	struct buf *b = &run->s->text[0];
+
+	if (b->p != NULL && run->text.p >= b->p && run->text.p < b->p + b->cap)
+		b = &run->s->text[1];
+
+	buf_reset(b);
+	b->limit = PTRDIFF_MAX / 4;
+	return b;
+}
+
+void
+quality_edit_end(struct quality_run *run, const struct buf *b)
+{
+	if (run->trial)
+		return;
+	run->text = b->n > 0 ? uni_trim(buf_str(b)) : S("");
+	run->have_words = false;
+	run->chars = run->seen = -1;
+}
+
+int64_t
+quality_count_tokens(struct quality_run *run, struct err *err)
+{
+	if (run->q->count != NULL)
+		return run->q->count(run->s->counter, run->text, err);
+	return quality_words(run, err) < 0 ? -1 : run->s->words.n;
+}
+
+/* What the edits of a family removed, into the verdict; as values too where they are wanted. */
+static void
+note_removed(struct quality_run *run, int family)
+{
+	for (int i = 0; i < QUALITY_RULES; i++) {
+		enum quality_bound bound = quality_rules[i].bound;
+
+		if ((bound != BOUND_LINE && bound != BOUND_EDIT) || quality_family_of(i) != family)
+			continue;
+		if (!run->trial)
+			run->v->removed[i] = run->removed[i];
+		if (run->value != NULL && edits(run, i))
+			run->value[i] = (double)run->removed[i];
+	}
+}
+
+static int
+judge_family(struct quality_run *run, int family, struct err *err)
+{
+	int got;
+
+	run->trial = run->value != NULL && !quality_selected(run->q, family);
+	got = families[family].judge(run, err);
+	if (quality_edits(family))
+		note_removed(run, family);
+	return got;
+}
+
+static void
+start(struct quality_run *run, str text)
+{
+	run->text = text;
+	run->chars = run->seen = -1;
+	*run->v = (struct quality_verdict){ .rule = -1, .text = text };
+}
+
+static int
+finish(struct quality_run *run, str text)
+{
+	run->v->text = run->text;
+	run->v->edited = !str_eq(run->text, text);
+	return 0;
+}
+
 int
 quality_measure(const struct quality *q, struct quality_state *s, str text,
     double value[QUALITY_RULES], struct quality_verdict *v, struct err *err)
 {
-	struct quality_run run = { q, s, v, value, text, false, -1, -1 };
+	struct quality_run run = { .q = q, .s = s, .v = v, .value = value };
 
-	*v = (struct quality_verdict){ .rule = -1, .text = text };
+	start(&run, text);
 	for (int i = 0; i < q->nfamilies; i++) {
-		int got = families[q->family[i]].judge(&run, err);
+		int got = judge_family(&run, q->family[i], err);
 
 		if (got < 0)
 			return -1;
 		if (got > 0)
 			break;
 	}
-	v->text = run.text;
-	v->edited = !str_eq(run.text, text);
-	return 0;
+	return finish(&run, text);
 }
 
 int
@@ -415,4 +455,81 @@ quality_judge(const struct quality *q, struct quality_state *s, str text,
     struct quality_verdict *v, struct err *err)
 {
 	return quality_measure(q, s, text, NULL, v, err);
+}
+
+int
+quality_signals(const struct quality *q, struct quality_state *s, str text,
+    unsigned which, double value[QUALITY_RULES], struct quality_verdict *v, struct err *err)
+{
+	struct quality_run run = { .q = q, .s = s, .v = v, .value = value };
+	unsigned edited = 0;
+
+	start(&run, text);
+	for (int i = 0; i < QUALITY_RULES; i++)
+		value[i] = NAN;
+	for (int i = 0; i < q->nfamilies; i++)
+		if (quality_edits(q->family[i])) {
+			if (judge_family(&run, q->family[i], err) < 0)
+				return -1;
+			edited |= 1u << q->family[i];
+		}
+	for (int i = 0; i < QUALITY_FAMILIES; i++)
+		if ((which & ~edited & 1u << i) != 0 && judge_family(&run, i, err) < 0)
+			return -1;
+	return finish(&run, text);
+}
+
+int
+quality_url_values(const struct quality *q, struct quality_state *s,
+    double value[QUALITY_RULES], struct err *err)
+{
+	struct quality_verdict v;
+	struct quality_run run = { .q = q, .s = s, .v = &v, .value = value };
+
+	start(&run, S(""));
+	return judge_family(&run, FAMILY_URL, err) < 0 ? -1 : 0;
+}
+
+void
+quality_apply(const struct quality *q, const double value[QUALITY_RULES],
+    struct quality_verdict *v)
+{
+	v->rule = -1;
+	for (int i = 0; i < q->nfamilies; i++)
+		for (int k = 0; k < QUALITY_RULES; k++) {
+			if (!q->on[k] || quality_family_of(k) != q->family[i] ||
+			    !quality_breaks(k, value[k], q->limit[k]))
+				continue;
+			v->rule = k;
+			v->value = value[k];
+			return;
+		}
+}
+
+bool
+quality_edits(int family)
+{
+	return family == FAMILY_C4 || family == FAMILY_LINES;
+}
+
+bool
+quality_selected(const struct quality *q, int family)
+{
+	for (int i = 0; i < QUALITY_RULES; i++)
+		if (q->on[i] && quality_family_of(i) == family)
+			return true;
+	return false;
+}
+
+bool
+quality_breaks(int rule, double value, double limit)
+{
+	switch (quality_rules[rule].bound) {
+	case BOUND_LOWER:
+		return value < limit;
+	case BOUND_UPPER:
+		return value > limit;
+	default:
+		return false;
+	}
 }

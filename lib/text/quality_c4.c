@@ -7,13 +7,6 @@
  */
 #include "text/quality_impl.h"
 
-/* What one look at a line finds. */
-#define HAS_JAVASCRIPT	1u
-#define HAS_POLICY	2u
-#define HAS_LOREM	4u
-#define HAS_CURLY	8u
-#define HAS_SQUARE	16u
-
 /*
  * Bytes that are worth a closer look: one rare letter of each phrase, with the
  * letter behind it; the brackets by themselves.
@@ -34,8 +27,8 @@ phrase_at(str line, const char *p, int at, const char *phrase)
 	return strncasecmp(p - at, phrase, (size_t)n) == 0;
 }
 
-static unsigned
-look(str line)
+unsigned
+quality_phrases(str line)
 {
 	unsigned has = 0;
 
@@ -75,12 +68,8 @@ look(str line)
 	return has;
 }
 
-/*
- * The words of a line by white space alone, up to enough, and the longest
- * one's characters; without a long one in a line of so few bytes, 0.
- */
-static int64_t
-count_words(str line, double enough, double long_word, int64_t *longest)
+int64_t
+quality_white_words(str line, double enough, double long_word, int64_t *longest)
 {
 	bool short_line = (double)line.n <= long_word;
 	const char *p = line.p, *end = line.p + line.n;
@@ -175,45 +164,44 @@ struct c4 {
  * Return 1 when the whole text is to be dropped.
  */
 static int
-take_line(struct quality_run *run, struct c4 *c, str line, struct err *err)
+take_line(struct quality_run *run, struct c4 *c, struct buf *out, str line, struct err *err)
 {
 	const struct quality *q = run->q;
-	struct buf *out = &run->s->text;
 	ptrdiff_t start = out->n;
-	unsigned has = (run->seen & QUALITY_PHRASES) != 0 ? look(line) : 0;
-	int64_t longest, words = count_words(line, q->limit[C4_LINE_WORDS],
+	unsigned has = (run->seen & QUALITY_PHRASES) != 0 ? quality_phrases(line) : 0;
+	int64_t longest, words = quality_white_words(line, q->limit[C4_LINE_WORDS],
 	    q->limit[C4_WORD_CHARS], &longest);
 	int because = -1;
 
-	if (q->on[C4_WORD_CHARS] && (double)longest > q->limit[C4_WORD_CHARS]) {
-		run->v->removed[C4_WORD_CHARS]++;
+	if (edits(run, C4_WORD_CHARS) && (double)longest > q->limit[C4_WORD_CHARS]) {
+		run->removed[C4_WORD_CHARS]++;
 		return 0;
 	}
 	if (start > 0)
 		buf_byte(out, '\n');
-	if ((has & HAS_SQUARE) != 0 && q->on[C4_CITATIONS])
-		run->v->removed[C4_CITATIONS] += add_without_citations(out, line);
+	if ((has & HAS_SQUARE) != 0 && edits(run, C4_CITATIONS))
+		run->removed[C4_CITATIONS] += add_without_citations(out, line);
 	else
 		buf_add(out, line);
 	if (out->failed)
 		return buf_ok(out, err);
 	line = (str){ out->p + start + (start > 0), out->n - start - (start > 0) };
-	if (q->on[C4_TERMINAL] && !ends_well(line))
+	if (edits(run, C4_TERMINAL) && !ends_well(line))
 		because = C4_TERMINAL;
-	else if (q->on[C4_LINE_WORDS] && (double)words < q->limit[C4_LINE_WORDS])
+	else if (edits(run, C4_LINE_WORDS) && (double)words < q->limit[C4_LINE_WORDS])
 		because = C4_LINE_WORDS;
 	if (because < 0 && (has & HAS_LOREM) != 0 &&
 	    fails(run, C4_LOREM_IPSUM, (double)++c->lorem))
 		return 1;
-	if (because < 0 && (has & HAS_JAVASCRIPT) != 0 && q->on[C4_JAVASCRIPT])
+	if (because < 0 && (has & HAS_JAVASCRIPT) != 0 && edits(run, C4_JAVASCRIPT))
 		because = C4_JAVASCRIPT;
 	if (because < 0 && (has & HAS_CURLY) != 0 &&
 	    fails(run, C4_CURLY_BRACKET, (double)++c->curly))
 		return 1;
-	if (because < 0 && (has & HAS_POLICY) != 0 && q->on[C4_POLICY])
+	if (because < 0 && (has & HAS_POLICY) != 0 && edits(run, C4_POLICY))
 		because = C4_POLICY;
 	if (because >= 0) {
-		run->v->removed[because]++;
+		run->removed[because]++;
 		out->n = start;
 		return 0;
 	}
@@ -246,14 +234,13 @@ quality_c4(struct quality_run *run, struct err *err)
 {
 	struct c4 c = { .wanted = sentences_wanted(run) };
 	struct quality_lines l = quality_lines(run);
+	struct buf *out = quality_edit_start(run);
 	str line;
 
-	buf_reset(&run->s->text);
-	run->s->text.limit = PTRDIFF_MAX / 4;
 	if (run->value != NULL)
 		run->value[C4_LOREM_IPSUM] = run->value[C4_CURLY_BRACKET] = 0;
 	while (quality_line(&l, &line)) {
-		int got = take_line(run, &c, uni_trim(line), err);
+		int got = take_line(run, &c, out, uni_trim(line), err);
 
 		if (got != 0)
 			return got;
@@ -261,7 +248,6 @@ quality_c4(struct quality_run *run, struct err *err)
 	run->have_words = false;
 	if (fails(run, C4_SENTENCES, (double)c.sentences))
 		return 1;
-	run->text = run->s->text.n > 0 ? uni_trim(buf_str(&run->s->text)) : S("");
-	run->chars = run->seen = -1;
+	quality_edit_end(run, out);
 	return 0;
 }

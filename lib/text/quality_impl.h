@@ -4,11 +4,11 @@
 #ifndef TEXT_QUALITY_IMPL_H
 #define TEXT_QUALITY_IMPL_H
 
+#include <math.h>
+
 #include "base/hash.h"
 #include "text/quality.h"
 #include "text/unicode.h"
-
-enum quality_family { FAMILY_GOPHER, FAMILY_REP, FAMILY_C4, FAMILY_MC4, FAMILY_FINEWEB };
 
 /* One text on its way through the families. */
 struct quality_run {
@@ -18,8 +18,10 @@ struct quality_run {
 	double			*value;		/* measure all, fail none; or NULL */
 	str			 text;
 	bool			 have_words;	/* s->words are those of text */
+	bool			 trial;		/* all that edits is on, and the text stays */
 	ptrdiff_t		 chars;		/* of text; -1: not counted */
 	int			 seen;		/* QUALITY_* of text; -1: not looked */
+	int64_t			 removed[QUALITY_RULES];
 };
 
 /* What one look at the whole text finds, so that lines need fewer. */
@@ -27,6 +29,16 @@ struct quality_run {
 #define QUALITY_PHRASES		2	/* parts of what the c4 rules look for */
 #define QUALITY_SIGNS		4	/* #, three full stops, perhaps an ellipsis */
 
+/* Set run->seen unless it is. */
+void quality_look(struct quality_run *run);
+
+/* What of the phrases a line has. */
+#define HAS_JAVASCRIPT	1u
+#define HAS_POLICY	2u
+#define HAS_LOREM	4u
+#define HAS_CURLY	8u
+#define HAS_SQUARE	16u
+unsigned quality_phrases(str line);
 
 /* Each judges run->text: 1 when a rule failed, 0, or -1 when memory fails. */
 int quality_gopher(struct quality_run *run, struct err *err);
@@ -34,12 +46,25 @@ int quality_repeat(struct quality_run *run, struct err *err);
 int quality_c4(struct quality_run *run, struct err *err);
 int quality_mc4(struct quality_run *run, struct err *err);
 int quality_fineweb(struct quality_run *run, struct err *err);
+int quality_line_rules(struct quality_run *run, struct err *err);
+int quality_nemo(struct quality_run *run, struct err *err);
+int quality_code(struct quality_run *run, struct err *err);
+int quality_tokens(struct quality_run *run, struct err *err);
+int quality_bad_words(struct quality_run *run, struct err *err);
+int quality_url(struct quality_run *run, struct err *err);
 
 /* Is the rule's value wanted? */
 static inline bool
 wanted(const struct quality_run *run, int rule)
 {
 	return run->value != NULL || run->q->on[rule];
+}
+
+/* Does the rule remove lines, or parts of them? */
+static inline bool
+edits(const struct quality_run *run, int rule)
+{
+	return run->trial || run->q->on[rule];
 }
 
 /* Note the value of a rule.  True when it is selected and passes its limit. */
@@ -54,7 +79,7 @@ fails(struct quality_run *run, int rule, double value)
 	}
 	if (!run->q->on[rule])
 		return false;
-	if (quality_rules[rule].bound == BOUND_LOWER ? value >= limit : value <= limit)
+	if (!quality_breaks(rule, value, limit))
 		return false;
 	run->v->rule = rule;
 	run->v->value = value;
@@ -70,6 +95,19 @@ share(int64_t part, int64_t whole)
 /* s->words of run->text.  Return 0 or -1. */
 int quality_words(struct quality_run *run, struct err *err);
 ptrdiff_t quality_chars(struct quality_run *run);
+
+/* Where an edited text goes: it is not where run->text is.  And how it gets there. */
+struct buf *quality_edit_start(struct quality_run *run);
+void quality_edit_end(struct quality_run *run, const struct buf *b);
+
+/* How many tokens run->text has, or -1. */
+int64_t quality_count_tokens(struct quality_run *run, struct err *err);
+
+/*
+ * The words of a line by white space alone, up to enough, and the longest one's
+ * characters; 0 when the line has fewer bytes than long_word and enough words.
+ */
+int64_t quality_white_words(str line, double enough, double long_word, int64_t *longest);
 
 /* Cut the next line off *at by Python's splitlines(); false at the end. */
 struct quality_lines {
