@@ -4,12 +4,13 @@
  * What counts as seen is a method of text/dedup.h, chosen by -t; here are the
  * options.  Texts are hashed on all threads, decisions are made in input
  * order on one, so the first of equal records is the one that stays, whatever
- * -j.  What must be remembered is in memory up to --memory, then in a file.
+ * -j.  What must be remembered is in memory up to --memory; what may need more
+ * is done in stages (tool/stages.h), which can also be runs of their own.
  */
 #include <math.h>
 
 #include "text/dedup.h"
-#include "tool/filter.h"
+#include "tool/stages.h"
 
 struct options {
 	struct filter_opts io;
@@ -17,7 +18,8 @@ struct options {
 	double		 jaccard;
 	const char	*clusters;
 	int64_t		 memory;
-	const char	*work;
+	const char	*work, *index, *drop;
+	int		 (*stage)(struct stages *s, char **files);
 };
 
 static int
@@ -30,6 +32,20 @@ parse_type(void *into, const char *arg, struct err *err)
 	return 0;
 }
 
+static int
+parse_stage(void *into, const char *arg, struct err *err)
+{
+	static const char *const name[] = { "map", "merge", "apply" };
+	int (*const stage[])(struct stages *, char **) = { stage_map, stage_merge, stage_apply };
+	struct options *o = into;
+	int i = tool_choice(arg, name, 3);
+
+	if (i < 0)
+		return err_set(err, ERR_ARG, "'%s' is not map, merge or apply", arg);
+	o->stage = stage[i];
+	return 0;
+}
+
 static const struct opt opts[] = {
 	{ .letter = 't', .name = "type", .type = OPT_CALL, .arg = "exact|near",
 	  .help = "drop equal texts (exact) or similar ones", .call = parse_type },
@@ -39,10 +55,16 @@ static const struct opt opts[] = {
 	{ .name = "clusters", .type = OPT_STR, .at = offsetof(struct options, clusters),
 	  .arg = "file", .help = "write which record each dropped one repeats" },
 	{ .name = "memory", .type = OPT_BYTES, .at = offsetof(struct options, memory),
-	  .arg = "size", .help = "remember this much in memory, the rest in a file (4G)",
+	  .arg = "size", .help = "remember this much in memory, the rest in files (4G)",
 	  .min = 0, .max = 1e18 },
 	{ .name = "work", .type = OPT_STR, .at = offsetof(struct options, work), .arg = "dir",
-	  .help = "directory of that file ($TMPDIR or /tmp)" },
+	  .help = "directory of temporary files, and of what a killed run did" },
+	{ .name = "index", .type = OPT_STR, .at = offsetof(struct options, index), .arg = "dir",
+	  .help = "drop what earlier runs with this index kept, too" },
+	{ .name = "stage", .type = OPT_CALL, .arg = "map|merge|apply",
+	  .help = "do one stage: sign records, decide, drop", .call = parse_stage },
+	{ .name = "drop", .type = OPT_STR, .at = offsetof(struct options, drop), .arg = "path",
+	  .help = "--stage apply: what to drop, as merge wrote it" },
 	FILTER_OPTIONS(struct options, io),
 	{ 0 }
 };
@@ -100,6 +122,27 @@ open_clusters(const struct options *o)
 	return out;
 }
 
+/* Stages have some of the options only. */
+static void
+check_stage(const struct options *o)
+{
+	static const char *const in_map[] = { "clusters", "index", "drop", "rest", "split", NULL };
+	static const char *const in_merge[] = { "clusters", "drop", "rest", "split", "bad",
+	    "max-bad", "keep-going", "field", NULL };
+	static const char *const in_apply[] = { "clusters", "index", "type", "jaccard", NULL };
+	static const char *const in_all[] = { "drop", NULL };
+	const char *const *bad = o->stage == stage_map ? in_map : o->stage == stage_merge ?
+	    in_merge : o->stage == stage_apply ? in_apply : in_all;
+
+	for (; *bad != NULL; bad++)
+		if (tool_given(*bad))
+			tool_usage("--%s is not for %s%s", *bad, o->stage == NULL ?
+			    "a run of all stages" : "--stage ",
+			    o->stage == NULL ? "" : tool_arg("stage"));
+	if (o->method->sign == NULL && (o->stage != NULL || o->index != NULL))
+		tool_usage("-t %s has neither stages nor an index", o->method->name);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -107,23 +150,43 @@ main(int argc, char **argv)
 		.method = &dedup_exact, .jaccard = 0.8, .memory = (int64_t)4 << 30,
 	};
 	char **files = tool_start(&tool, argc, argv, &o);
-	struct records_job job = o.method->job;
 	struct dedup d = { .jaccard = o.jaccard };
+	struct stages s = {
+		.tool = &tool, .io = &o.io, .d = &d, .work = o.work, .index = o.index,
+		.drop = o.drop, .memory = o.memory,
+	};
+	bool staged;
 	struct err err;
 	int status;
 
 	check_options(o.method);
+	check_stage(&o);
+	d.field = o.io.field != NULL ? filter_field(&o.io) : o.method->job.field;
+	if (o.stage == stage_merge && files[0] != NULL) {
+		const struct dedup_method *made = stages_settings(files[0], &d);
+
+		if ((tool_given("type") && made != o.method) ||
+		    (tool_given("jaccard") && d.jaccard != o.jaccard))
+			tool_usage("%s: signed for -t %s -J %g", files[0], made->name, d.jaccard);
+		o.method = made;
+	}
+	s.job = o.method->job;
+	s.job.field = d.field;
+	s.job.ctx = &d;
 	d.clusters = o.io.side = open_clusters(&o);
-	spill_init(&d.spill, tool_work(o.work), o.memory);
+	d.method = o.method;
+	staged = o.stage != NULL || o.index != NULL || stages_needed(&s, files);
+	/* Stages never need more than --memory, so they do not spill. */
+	spill_init(&d.spill, tool_work(o.work), staged ? INT64_MAX : o.memory);
 	if (dedup_open(&d, o.method, &err) < 0)
 		tool_fail(NULL, &err);
-	if (o.io.field != NULL)
-		job.field = filter_field(&o.io);
-	job.ctx = &d;
 	o.io.across = true;
 	o.io.more_stats = add_stats;
 	o.io.ctx = &d;
-	status = filter_main(&tool, &o.io, files, &job);
+	if (staged)
+		status = o.stage != NULL ? o.stage(&s, files) : stages_run(&s, files);
+	else
+		status = filter_main(&tool, &o.io, files, &s.job);
 	dedup_close(&d);
 	return status;
 }

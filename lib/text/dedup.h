@@ -10,18 +10,38 @@
 #ifndef TEXT_DEDUP_H
 #define TEXT_DEDUP_H
 
+#include "base/hash.h"
 #include "base/spill.h"
+#include "text/minhash.h"
 #include "text/records.h"
 
 struct dedup {
 	/* the caller's */
+	str		 field;		/* that texts are in */
 	double		 jaccard;
 	struct out	*clusters;	/* a line for each dropped record, or NULL; borrowed */
+	bool		 named;		/* records need their names, clusters or not */
+	void		*user;		/* for a sink */
 	struct spill	 spill;		/* for all that is remembered */
+	/*
+	 * Not 0: remember so many at most, by their numbers; names are not kept,
+	 * nor sets, which get gives back.
+	 */
+	int64_t		 room;
+	near_get	*get;
+	void		*get_ctx;
 	/* the method's */
 	const struct dedup_method *method;
 	void		*state;
+	int64_t		 candidates;	/* pairs that were compared, of states that are closed */
 	struct buf	 line;
+};
+
+/* What a record is known by.  Methods use one of hash and doc. */
+struct dedup_sign {
+	hash128		hash;
+	struct near_doc	doc;
+	str		name;		/* p NULL: not asked for */
 };
 
 struct dedup_method {
@@ -34,6 +54,23 @@ struct dedup_method {
 	void			(*stats)(const struct dedup *d, void *to,
 				    void (*put)(void *to, const char *name, double value));
 	void			(*close)(struct dedup *d);	/* also after a failed open() */
+	/*
+	 * A method that knows a record by a sign has these, and job.map and
+	 * job.order are dedup_map() and dedup_order(): it can then work in
+	 * stages, and with an index.
+	 */
+	int			(*sign)(const struct dedup *d, void *state, const struct record *r,
+				    struct dedup_sign *s, struct err *err);
+	int			(*find)(struct dedup *d, const struct dedup_sign *s,
+				    struct near_hit *hit, struct err *err);
+	int			(*add)(struct dedup *d, const struct dedup_sign *s, int64_t number,
+				    struct err *err);
+	/* For how many records so much memory is room. */
+	int64_t			(*fits)(const struct dedup *d, int64_t memory);
+	int64_t			(*key_bytes)(const struct dedup *d);	/* of a sign that is kept */
+	/* Members of a JSON object, each after a comma: what signs depend on; may be NULL. */
+	void			(*settings)(const struct dedup *d, struct buf *b);
+	bool			 sets;	/* signs are doc, not hash */
 };
 
 extern const struct dedup_method dedup_exact, dedup_near;
@@ -47,6 +84,13 @@ bool dedup_takes(const struct dedup_method *m, const char *option);
 int dedup_open(struct dedup *d, const struct dedup_method *m, struct err *err);
 void dedup_close(struct dedup *d);
 
+/* What signs depend on, as a JSON object, into b, which is emptied first. */
+int dedup_settings(const struct dedup *d, struct buf *b, struct err *err);
+
+/* Sign a record into its scratch, at tag[0]; and drop those whose like was added. */
+int dedup_map(const void *ctx, void *state, struct record *r, struct err *err);
+int dedup_order(void *ctx, struct record *r, struct err *err);
+
 /*
  * What a record is called in the clusters file: its id (the first of the job's
  * keys) as it stands there, or else the hash of its text.  In r->scratch;
@@ -54,8 +98,11 @@ void dedup_close(struct dedup *d);
  */
 str dedup_name(const struct record *r, struct err *err);
 
-/* Tell that r, called name, repeats the record kept_name with number kept. */
-int dedup_tell(struct dedup *d, const struct record *r, str name, str kept_name, int64_t kept,
+/*
+ * A line of the clusters file: the record index, called name, repeats the
+ * record kept, -1 where it has no number, called kept_name.
+ */
+int dedup_tell(struct dedup *d, int64_t index, str name, int64_t kept, str kept_name,
     double jaccard, struct err *err);
 
 #endif

@@ -4,10 +4,8 @@
  */
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "text/dedup.h"
 #include "text/hashset.h"
-#include "text/minhash.h"
 
 /* A kept record, with a clusters file: the number of its hash in the set. */
 struct kept {
@@ -15,62 +13,67 @@ struct kept {
 	char	name[];
 };
 
-/* What map() found out, in the batch's scratch: order() gets it by tag[0]. */
-struct found {
-	hash128	hash;
-	str	name;		/* p NULL unless there is a clusters file */
-};
-
 static int
-hash_record(const void *ctx, void *state, struct record *r, struct err *err)
+sign_exact(const struct dedup *d, void *state, const struct record *r, struct dedup_sign *s,
+    struct err *err)
 {
-	const struct dedup *d = ctx;
 	struct buf *fold = state;
-	struct found *f = arena_new(r->scratch, struct found, 1, err);
 
-	if (f == NULL)
-		return RECORD_BAD;
-	if (d->clusters != NULL && (f->name = dedup_name(r, err)).p == NULL)
-		return RECORD_BAD;
+	(void)d;
 	if (fold_space(fold, r->text, err) < 0)
-		return RECORD_BAD;
-	f->hash = hash128_of(buf_str(fold));
-	r->tag[0] = (uint64_t)(uintptr_t)f;
-	return RECORD_KEEP;
-}
-
-static struct kept *
-keep_name(struct dedup *d, const struct record *r, str name, struct err *err)
-{
-	struct kept *k = spill_bytes(&d->spill, (int64_t)sizeof(*k) + name.n, err);
-
-	if (k == NULL)
-		return NULL;
-	k->number = r->index;
-	k->n = name.n;
-	memcpy(k->name, name.p, (size_t)name.n);
-	return k;
+		return -1;
+	s->hash = hash128_of(buf_str(fold));
+	return 0;
 }
 
 static int
-decide(void *ctx, struct record *r, struct err *err)
+find_exact(struct dedup *d, const struct dedup_sign *s, struct near_hit *hit, struct err *err)
 {
-	struct dedup *d = ctx;
-	const struct found *f = (const struct found *)(uintptr_t)r->tag[0];
-	struct kept *k = NULL;
+	const struct kept *k;
 	uint64_t was;
-	int new;
 
-	if (d->clusters != NULL && (k = keep_name(d, r, f->name, err)) == NULL)
-		return RECORD_BAD;
-	new = hashset_add(d->state, f->hash, (uint64_t)(uintptr_t)k, &was, err);
-	if (new != 0)
-		return new < 0 ? RECORD_BAD : RECORD_KEEP;
-	if (d->clusters == NULL)
-		return RECORD_DROP;
-	k = (struct kept *)(uintptr_t)was;
-	return dedup_tell(d, r, f->name, (str){ k->name, k->n }, k->number, 1, err) < 0 ?
-	    RECORD_BAD : RECORD_DROP;
+	(void)err;
+	if (hashset_get(d->state, s->hash, &was) == 0)
+		return 0;
+	*hit = (struct near_hit){ .number = (int64_t)was, .jaccard = 1 };
+	if (d->room > 0 || d->clusters == NULL)
+		return 1;
+	k = (const struct kept *)(uintptr_t)was;
+	hit->number = k->number;
+	hit->name = (str){ k->name, k->n };
+	return 1;
+}
+
+static int
+add_exact(struct dedup *d, const struct dedup_sign *s, int64_t number, struct err *err)
+{
+	uint64_t value = (uint64_t)number, was;
+	struct kept *k;
+
+	if (d->room == 0 && d->clusters != NULL) {
+		k = spill_bytes(&d->spill, (int64_t)sizeof(*k) + s->name.n, err);
+		if (k == NULL)
+			return -1;
+		k->number = number;
+		k->n = s->name.n;
+		memcpy(k->name, s->name.p, (size_t)s->name.n);
+		value = (uint64_t)(uintptr_t)k;
+	}
+	return hashset_add(d->state, s->hash, value, &was, err) < 0 ? -1 : 0;
+}
+
+static int64_t
+fits_exact(const struct dedup *d, int64_t memory)
+{
+	(void)d;
+	return hashset_fits(memory);
+}
+
+static int64_t
+key_bytes(const struct dedup *d)
+{
+	(void)d;
+	return sizeof(hash128);
 }
 
 static int
@@ -78,13 +81,16 @@ open_exact(struct dedup *d, struct err *err)
 {
 	if ((d->state = calloc(1, sizeof(struct hashset))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	return hashset_init(d->state, &d->spill, d->clusters != NULL, err);
+	return hashset_init(d->state, &d->spill, d->room > 0 || d->clusters != NULL, d->room, err);
 }
 
 static void
 close_exact(struct dedup *d)
 {
+	if (d->state != NULL)
+		hashset_free(d->state);
 	free(d->state);
+	d->state = NULL;
 }
 
 static void
@@ -100,9 +106,14 @@ const struct dedup_method dedup_exact = {
 	.takes = (const char *const []){ "clusters", NULL },
 	.job = {
 		.field = { "text", 4 }, .keys = id, .nkeys = 1,
-		.map = hash_record, .order = decide,
+		.map = dedup_map, .order = dedup_order,
 		.state_size = sizeof(struct buf), .state_free = free_fold,
 	},
 	.open = open_exact,
 	.close = close_exact,
+	.sign = sign_exact,
+	.find = find_exact,
+	.add = add_exact,
+	.fits = fits_exact,
+	.key_bytes = key_bytes,
 };

@@ -6,61 +6,64 @@
 #include <stdlib.h>
 
 #include "text/dedup.h"
-#include "text/minhash.h"
 
 struct state {
 	struct minhash	 shape;
 	struct near	*index;
 };
 
-/* What map() found out, in the batch's scratch: order() gets it by tag[0]. */
-struct found {
-	struct near_doc	doc;
-	str		name;		/* p NULL unless there is a clusters file */
-};
-
 static int
-sign_record(const void *ctx, void *state, struct record *r, struct err *err)
+sign_near(const struct dedup *d, void *state, const struct record *r, struct dedup_sign *sign,
+    struct err *err)
 {
-	const struct dedup *d = ctx;
 	const struct state *s = d->state;
-	struct found *f = arena_new(r->scratch, struct found, 1, err);
 	const uint64_t *set;
 	uint64_t *copy;
 	uint32_t *key;
-	int64_t n;
+	int64_t n = shingles(state, r->text, &set, err);
 
-	if (f == NULL)
-		return RECORD_BAD;
-	if (d->clusters != NULL && (f->name = dedup_name(r, err)).p == NULL)
-		return RECORD_BAD;
-	if ((n = shingles(state, r->text, &set, err)) < 0)
-		return RECORD_BAD;
+	if (n < 0)
+		return -1;
 	copy = arena_new(r->scratch, uint64_t, n, err);
 	key = copy == NULL ? NULL : arena_new(r->scratch, uint32_t, s->shape.bands, err);
 	if (key == NULL)
-		return RECORD_BAD;
+		return -1;
 	memcpy(copy, set, (size_t)n * sizeof(*copy));
 	minhash_keys(&s->shape, set, n, key);
-	f->doc = (struct near_doc){ copy, n, key };
-	r->tag[0] = (uint64_t)(uintptr_t)f;
-	return RECORD_KEEP;
+	sign->doc = (struct near_doc){ copy, n, key };
+	return 0;
 }
 
 static int
-decide(void *ctx, struct record *r, struct err *err)
+find_near(struct dedup *d, const struct dedup_sign *sign, struct near_hit *hit, struct err *err)
 {
-	struct dedup *d = ctx;
 	struct state *s = d->state;
-	const struct found *f = (const struct found *)(uintptr_t)r->tag[0];
-	struct near_hit hit;
-	int got = near_find(s->index, &f->doc, &hit, err);
 
-	if (got == 0)
-		got = near_add(s->index, &f->doc, r->index, f->name, err);
-	else if (got > 0 && dedup_tell(d, r, f->name, hit.name, hit.number, hit.jaccard, err) < 0)
-		got = -1;
-	return got < 0 ? RECORD_BAD : got > 0 ? RECORD_DROP : RECORD_KEEP;
+	return near_find(s->index, &sign->doc, hit, err);
+}
+
+static int
+add_near(struct dedup *d, const struct dedup_sign *sign, int64_t number, struct err *err)
+{
+	struct state *s = d->state;
+
+	return near_add(s->index, &sign->doc, number, sign->name, err);
+}
+
+static int64_t
+fits_near(const struct dedup *d, int64_t memory)
+{
+	const struct state *s = d->state;
+
+	return near_fits(&s->shape, memory);
+}
+
+static int64_t
+key_bytes(const struct dedup *d)
+{
+	const struct state *s = d->state;
+
+	return s->shape.bands * (int64_t)sizeof(uint32_t);
 }
 
 static int
@@ -71,7 +74,7 @@ open_near(struct dedup *d, struct err *err)
 	if (s == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	minhash_init(&s->shape, d->jaccard);
-	s->index = near_new(&s->shape, d->jaccard, &d->spill, err);
+	s->index = near_new(&s->shape, d->jaccard, &d->spill, d->room, d->get, d->get_ctx, err);
 	return s->index != NULL ? 0 : -1;
 }
 
@@ -80,9 +83,21 @@ close_near(struct dedup *d)
 {
 	struct state *s = d->state;
 
-	if (s != NULL)
+	if (s != NULL && s->index != NULL) {
+		d->candidates += near_candidates(s->index);
 		near_free(s->index);
+	}
 	free(s);
+	d->state = NULL;
+}
+
+static void
+put_settings(const struct dedup *d, struct buf *b)
+{
+	const struct state *s = d->state;
+
+	buf_fmt(b, ",\"jaccard\":%.6g,\"bands\":%d,\"rows\":%d,\"words\":%d", d->jaccard,
+	    s->shape.bands, s->shape.rows, SHINGLE_WORDS);
 }
 
 static void
@@ -93,7 +108,7 @@ add_stats(const struct dedup *d, void *to, void (*put)(void *to, const char *nam
 	put(to, "jaccard", d->jaccard);
 	put(to, "bands", s->shape.bands);
 	put(to, "rows", s->shape.rows);
-	put(to, "candidates", (double)near_candidates(s->index));
+	put(to, "candidates", (double)(d->candidates + near_candidates(s->index)));
 }
 
 static void
@@ -109,10 +124,17 @@ const struct dedup_method dedup_near = {
 	.takes = (const char *const []){ "jaccard", "clusters", NULL },
 	.job = {
 		.field = { "text", 4 }, .keys = id, .nkeys = 1,
-		.map = sign_record, .order = decide,
+		.map = dedup_map, .order = dedup_order,
 		.state_size = sizeof(struct shingler), .state_free = free_shingler,
 	},
 	.open = open_near,
 	.stats = add_stats,
 	.close = close_near,
+	.sign = sign_near,
+	.find = find_near,
+	.add = add_near,
+	.fits = fits_near,
+	.key_bytes = key_bytes,
+	.settings = put_settings,
+	.sets = true,
 };

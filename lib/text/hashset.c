@@ -1,6 +1,9 @@
 #include "text/hashset.h"
 
-#define FIRST 4096	/* slots */
+#define FIRST	4096	/* slots */
+#define SLOT	24	/* bytes, with a number */
+
+__extension__ typedef unsigned __int128 u128;
 
 static int
 map_slots(struct hashset *s, int64_t cap, struct err *err)
@@ -18,10 +21,16 @@ map_slots(struct hashset *s, int64_t cap, struct err *err)
 }
 
 int
-hashset_init(struct hashset *s, struct spill *spill, bool numbered, struct err *err)
+hashset_init(struct hashset *s, struct spill *spill, bool numbered, int64_t n, struct err *err)
 {
 	*s = (struct hashset){ .spill = spill, .numbered = numbered };
-	return map_slots(s, FIRST, err);
+	return map_slots(s, n > 0 ? n / 3 * 4 + 8 : FIRST, err);
+}
+
+int64_t
+hashset_fits(int64_t memory)
+{
+	return (memory / SLOT - 8) / 4 * 3;
 }
 
 /* The slot of h: the one that has it, or the empty one that would. */
@@ -29,10 +38,11 @@ static int64_t
 find(const struct hashset *s, hash128 h)
 {
 	const hash128 *slot = s->slots->p;
-	int64_t i = (int64_t)h.lo & (s->cap - 1);
+	int64_t i = (int64_t)((u128)h.lo * (uint64_t)s->cap >> 64);
 
 	while ((slot[i].lo | slot[i].hi) != 0 && (slot[i].lo != h.lo || slot[i].hi != h.hi))
-		i = (i + 1) & (s->cap - 1);
+		if (++i == s->cap)
+			i = 0;
 	return i;
 }
 
@@ -59,15 +69,47 @@ grow(struct hashset *s, struct err *err)
 	return 0;
 }
 
+/* Zeros mean an empty slot. */
+static hash128
+not_zero(hash128 h)
+{
+	if ((h.lo | h.hi) == 0)
+		h.lo = 1;
+	return h;
+}
+
+int
+hashset_get(const struct hashset *s, hash128 h, uint64_t *was)
+{
+	const hash128 *slot;
+	int64_t i;
+
+	h = not_zero(h);
+	i = find(s, h);
+	slot = (const hash128 *)s->slots->p + i;
+	if ((slot->lo | slot->hi) == 0)
+		return 0;
+	*was = s->numbered ? ((const uint64_t *)s->numbers->p)[i] : 0;
+	return 1;
+}
+
+void
+hashset_free(struct hashset *s)
+{
+	if (s->spill == NULL)
+		return;
+	spill_unmap(s->spill, s->slots);
+	spill_unmap(s->spill, s->numbers);
+	*s = (struct hashset){ 0 };
+}
+
 int
 hashset_add(struct hashset *s, hash128 h, uint64_t number, uint64_t *was, struct err *err)
 {
 	hash128 *slot;
 	int64_t i;
 
-	/* Zeros mean an empty slot. */
-	if ((h.lo | h.hi) == 0)
-		h.lo = 1;
+	h = not_zero(h);
 	if (s->n >= s->cap / 4 * 3 && grow(s, err) < 0)
 		return -1;
 	i = find(s, h);

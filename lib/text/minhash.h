@@ -77,14 +77,28 @@ struct near_hit {
 };
 
 /*
- * Memory: 8 bytes a shingle, about 20 a band and 64 a text, all of it from the
- * spill.  For one thread at a time.
+ * The set of n shingles of the text that was added with this number, good until
+ * the next call; NULL after a failure.
+ */
+typedef const uint64_t *near_get(void *ctx, int64_t number, int64_t n, struct err *err);
+
+/*
+ * Memory: 8 bytes a shingle, about 20 a band and 48 a text, all of it from the
+ * spill.  With get the sets and names stay with the caller.  With n there is
+ * room for so many texts from the first, and it does not grow; 0: it grows.
+ * For one thread at a time.
  */
 struct near;
-struct near *near_new(const struct minhash *m, double threshold, struct spill *spill,
-    struct err *err);
+struct near *near_new(const struct minhash *m, double threshold, struct spill *spill, int64_t n,
+    near_get *get, void *ctx, struct err *err);
 
-/* Is there a text with the threshold's similarity or more?  1 with *hit, 0, or -1. */
+/* For how many texts so much memory is room, with get. */
+int64_t near_fits(const struct minhash *m, int64_t memory);
+
+/*
+ * Is there a text with the threshold's similarity or more?  1 with the first
+ * that was added of them in *hit, 0, or -1.
+ */
 int near_find(struct near *x, const struct near_doc *d, struct near_hit *hit, struct err *err);
 int near_add(struct near *x, const struct near_doc *d, int64_t number, str name,
     struct err *err);

@@ -37,6 +37,10 @@ struct near {
 	struct piece	*kept;		/* struct kept, one a text */
 	struct piece	*before;	/* uint32_t, bands of them a text */
 	int64_t		 n, cap;
+	near_get	*get;		/* of the sets of texts, or NULL: they are kept */
+	void		*get_ctx;
+	uint32_t	*found;		/* texts that share a band with the one asked for */
+	int64_t		 nfound, found_cap;
 	uint64_t	 question;
 	int64_t		 candidates;
 	uint64_t	*table;		/* the set that is asked for */
@@ -76,8 +80,26 @@ map_texts(struct near *x, int64_t cap, struct err *err)
 	return 0;
 }
 
+/* Slots for n keys. */
+static int64_t
+slots_for(int64_t n)
+{
+	return n / 3 * 4 + 8;
+}
+
+int64_t
+near_fits(const struct minhash *m, int64_t memory)
+{
+	int64_t three = 3 * ((int64_t)sizeof(struct kept) + m->bands * (int64_t)sizeof(uint32_t)) +
+	    4 * m->bands * (int64_t)sizeof(struct slot);
+	int64_t n = (memory - m->bands * 8 * (int64_t)sizeof(struct slot)) / three * 3;
+
+	return n < MOST_TEXTS ? n : MOST_TEXTS;
+}
+
 struct near *
-near_new(const struct minhash *m, double threshold, struct spill *spill, struct err *err)
+near_new(const struct minhash *m, double threshold, struct spill *spill, int64_t n,
+    near_get *get, void *ctx, struct err *err)
 {
 	struct near *x = calloc(1, sizeof(*x));
 
@@ -88,13 +110,15 @@ near_new(const struct minhash *m, double threshold, struct spill *spill, struct 
 	x->shape = *m;
 	x->threshold = threshold;
 	x->spill = spill;
+	x->get = get;
+	x->get_ctx = ctx;
 	for (int i = 0; i < m->bands; i++) {
-		if (map_band(x, &x->band[i], FIRST_SLOTS, err) < 0) {
+		if (map_band(x, &x->band[i], n > 0 ? slots_for(n) : FIRST_SLOTS, err) < 0) {
 			near_free(x);
 			return NULL;
 		}
 	}
-	if (map_texts(x, FIRST_TEXTS, err) < 0) {
+	if (map_texts(x, n > 0 ? n : FIRST_TEXTS, err) < 0) {
 		near_free(x);
 		return NULL;
 	}
@@ -110,6 +134,7 @@ near_free(struct near *x)
 		spill_unmap(x->spill, x->band[i].slots);
 	spill_unmap(x->spill, x->kept);
 	spill_unmap(x->spill, x->before);
+	free(x->found);
 	free(x->table);
 	free(x);
 }
@@ -128,7 +153,8 @@ find(const struct band *b, uint32_t key)
 	uint64_t i = (uint64_t)key * (uint64_t)b->cap >> 32;
 
 	while (slot[i].head != 0 && slot[i].key != key)
-		i = (i + 1) & ((uint64_t)b->cap - 1);
+		if (++i == (uint64_t)b->cap)
+			i = 0;
 	return &slot[i];
 }
 
@@ -178,18 +204,18 @@ make_table(struct near *x, const struct near_doc *d, struct err *err)
 }
 
 static double
-jaccard(const struct near *x, const struct near_doc *d, const struct kept *k)
+jaccard(const struct near *x, const struct near_doc *d, const uint64_t *set, int64_t n)
 {
 	int64_t both = 0;
 
-	for (int64_t i = 0; i < k->n; i++) {
-		uint64_t h = k->set[i], at = h & x->mask;
+	for (int64_t i = 0; i < n; i++) {
+		uint64_t h = set[i], at = h & x->mask;
 
 		while (x->table[at] != 0 && x->table[at] != h)
 			at = (at + 1) & x->mask;
 		both += x->table[at] == h;
 	}
-	return (double)both / (double)(d->n + k->n - both);
+	return (double)both / (double)(d->n + n - both);
 }
 
 /* The best that two sets of these sizes can do. */
@@ -199,16 +225,33 @@ bound(int64_t a, int64_t b)
 	return a < b ? (double)a / (double)b : (double)b / (double)a;
 }
 
-int
-near_find(struct near *x, const struct near_doc *d, struct near_hit *hit, struct err *err)
+static int
+push_found(struct near *x, uint32_t text, struct err *err)
+{
+	if (x->nfound == x->found_cap) {
+		int64_t cap = x->found_cap > 0 ? 2 * x->found_cap : 64;
+		uint32_t *p = realloc(x->found, (size_t)cap * sizeof(*p));
+
+		if (p == NULL)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		x->found = p;
+		x->found_cap = cap;
+	}
+	x->found[x->nfound++] = text;
+	return 0;
+}
+
+/* Gather the texts that share a band and are not too long or short, each once. */
+static int
+gather(struct near *x, const struct near_doc *d, struct err *err)
 {
 	struct kept *kept = x->kept->p;
 	const uint32_t *before = x->before->p;
 	const struct slot *slot[MINHASH_BANDS];
-	bool made = false;
 	int bands = x->shape.bands;
 
 	x->question++;
+	x->nfound = 0;
 	/* Ask memory for all slots before the first is waited for. */
 	for (int i = 0; i < bands; i++)
 		__builtin_prefetch((const struct slot *)x->band[i].slots->p +
@@ -218,20 +261,47 @@ near_find(struct near *x, const struct near_doc *d, struct near_hit *hit, struct
 	for (int i = 0; i < bands; i++) {
 		for (uint32_t t = slot[i]->head; t != 0; t = before[(int64_t)(t - 1) * bands + i]) {
 			struct kept *k = &kept[t - 1];
-			double s;
 
 			if (k->asked == x->question || bound(d->n, k->n) < x->threshold)
 				continue;
 			k->asked = x->question;
-			if (!made && make_table(x, d, err) < 0)
+			if (push_found(x, t - 1, err) < 0)
 				return -1;
-			made = true;
-			x->candidates++;
-			if ((s = jaccard(x, d, k)) < x->threshold)
-				continue;
-			*hit = (struct near_hit){ k->number, { k->name, k->name_n }, s };
-			return 1;
 		}
+	}
+	return 0;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+int
+near_find(struct near *x, const struct near_doc *d, struct near_hit *hit, struct err *err)
+{
+	if (gather(x, d, err) < 0)
+		return -1;
+	if (x->nfound == 0)
+		return 0;
+	qsort(x->found, (size_t)x->nfound, sizeof(*x->found), by_number);
+	if (make_table(x, d, err) < 0)
+		return -1;
+	for (int64_t i = 0; i < x->nfound; i++) {
+		const struct kept *k = (const struct kept *)x->kept->p + x->found[i];
+		const uint64_t *set = k->set;
+		double s;
+
+		if (set == NULL && (set = x->get(x->get_ctx, k->number, k->n, err)) == NULL)
+			return -1;
+		x->candidates++;
+		if ((s = jaccard(x, d, set, k->n)) < x->threshold)
+			continue;
+		*hit = (struct near_hit){ k->number, { k->name, k->name_n }, s };
+		return 1;
 	}
 	return 0;
 }
@@ -251,25 +321,38 @@ add_key(struct near *x, int i, uint32_t key, struct err *err)
 	return 0;
 }
 
-int
-near_add(struct near *x, const struct near_doc *d, int64_t number, str name, struct err *err)
+/* Keep the set and the name of the next text. */
+static int
+keep(struct near *x, const struct near_doc *d, str name, struct kept *k, struct err *err)
 {
 	int64_t size = d->n * (int64_t)sizeof(uint64_t);
 	char *p;
 
-	if (x->n == MOST_TEXTS)
-		return err_set(err, ERR_LIMIT, "more than %lld texts", (long long)MOST_TEXTS);
-	if (x->n == x->cap && map_texts(x, 2 * x->cap, err) < 0)
-		return -1;
+	if (x->get != NULL)
+		return 0;
 	if ((p = spill_bytes(x->spill, size + name.n, err)) == NULL)
 		return -1;
 	memcpy(p, d->set, (size_t)size);
 	if (name.n > 0)
 		memcpy(p + size, name.p, (size_t)name.n);
-	((struct kept *)x->kept->p)[x->n] = (struct kept){
-		.set = (const uint64_t *)(void *)p, .name = p + size, .n = d->n,
-		.number = number, .name_n = name.n,
-	};
+	k->set = (const uint64_t *)(void *)p;
+	k->name = p + size;
+	k->name_n = name.n;
+	return 0;
+}
+
+int
+near_add(struct near *x, const struct near_doc *d, int64_t number, str name, struct err *err)
+{
+	struct kept k = { .n = d->n, .number = number };
+
+	if (x->n == MOST_TEXTS)
+		return err_set(err, ERR_LIMIT, "more than %lld texts", (long long)MOST_TEXTS);
+	if (x->n == x->cap && map_texts(x, 2 * x->cap, err) < 0)
+		return -1;
+	if (keep(x, d, name, &k, err) < 0)
+		return -1;
+	((struct kept *)x->kept->p)[x->n] = k;
 	for (int i = 0; i < x->shape.bands; i++)
 		if (add_key(x, i, d->key[i], err) < 0)
 			return -1;

@@ -136,6 +136,8 @@ finish(void *ctx, struct err *err)
 {
 	struct filter *f = ctx;
 
+	if (f->o->check != NULL && f->o->check(f->o->ctx, err) < 0)
+		return -1;
 	if (commit(&f->rest, err) < 0 || commit(&f->bad, err) < 0)
 		return -1;
 	return f->last ? commit(&f->o->side, err) : 0;
@@ -155,6 +157,8 @@ filter_once(struct filter *f, char **files, int n, const char *out, const char *
 	struct err err = { 0 }, ignored;
 	int ret;
 
+	o->run = c;
+	o->first = f->count.read;
 	if (o->begin != NULL && o->begin(o->ctx, out, f->codec, &err) < 0)
 		tool_fail(NULL, &err);
 	io.rest = f->rest = open_side(rest, f->codec);
@@ -222,6 +226,12 @@ is_directory(const char *path)
 	return n > 0 && (path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)));
 }
 
+bool
+filter_each_file(const struct filter_opts *o)
+{
+	return o->split == 0 && is_directory(o->output);
+}
+
 static bool
 is_standard(const char *path)
 {
@@ -276,7 +286,7 @@ filter_main(const struct tool *t, struct filter_opts *o, char **files,
 	if ((f.team = team_new(tool_threads(o->threads, 1), &err)) == NULL)
 		tool_fail(NULL, &err);
 	progress_start(&f.progress, o->verbose ? 1 : 0.25);
-	if (o->split == 0 && is_directory(o->output)) {
+	if (filter_each_file(o)) {
 		filter_each(&f, files, n);
 	} else {
 		f.last = true;

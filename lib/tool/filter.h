@@ -41,6 +41,11 @@ struct filter_opts {
 			    struct err *err);
 	int		(*end)(void *ctx, bool failed, struct err *err);
 	const char	*suffix;
+	/* Of the run that goes on or just ended, for these: its counts, and the records before. */
+	const struct records_count *run;
+	int64_t		 first;
+	/* Called when a run is at its end, before its output appears; may be NULL. */
+	int		(*check)(void *ctx, struct err *err);
 	/* Adds the tool's own numbers to --stats; may be NULL. */
 	void		(*more_stats)(void *ctx, json_t *stats);
 	void		*ctx;
@@ -66,6 +71,9 @@ void filter_note(const struct filter_opts *o, json_t *options);
 
 /* The str of -f, "text" without. */
 str filter_field(const struct filter_opts *o);
+
+/* Does -o ask for an output for each input? */
+bool filter_each_file(const struct filter_opts *o);
 
 int filter_main(const struct tool *t, struct filter_opts *o, char **files,
     const struct records_job *job);

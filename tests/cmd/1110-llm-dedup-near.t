@@ -23,14 +23,14 @@ cp out want
 cp pairs pairs.want
 llm-dedup -t near -j 4 --clusters pairs in.jsonl | cmp -s - want && cmp -s pairs pairs.want
 result '-j1 equals -j4' $?
-llm-dedup -t near --memory 0 --work . --clusters pairs --stats s.json in.jsonl |
+llm-dedup -t near --memory 0 --work . --clusters pairs --stats s.json <in.jsonl |
     cmp -s - want && cmp -s pairs pairs.want
 result 'the same from a spill file' $?
 grep -q '"memory": 0, "spilled": [1-9]' s.json
 result 'nothing was remembered in memory' $?
 ls -A | grep -q llm-spill
 result 'no file is left' $(($? == 0))
-exits 2 'no place to spill' llm-dedup -t near --memory 0 --work ./none in.jsonl
+exits 2 'no place to spill' llm-dedup -t near --memory 0 --work ./none - <in.jsonl
 grep -q 'none/llm-spill' err
 result 'it is named' $?
 
