@@ -91,6 +91,8 @@ add_stats(void *ctx, json_t *stats)
 	json_object_set_new(stats, "type", json_string(d->method->name));
 	json_object_set_new(stats, "memory", json_integer(d->spill.in_memory));
 	json_object_set_new(stats, "spilled", json_integer(d->spill.in_files));
+	if (d->passes > 0)
+		json_object_set_new(stats, "passes", json_integer(d->passes));
 	if (d->method->stats != NULL)
 		d->method->stats(d, stats, put_number);
 }

@@ -148,6 +148,7 @@ end_of_signs(struct signs_reader *r, const struct chunk *c, struct err *err)
 	struct chunk_reader *chunk = &r->now.chunk;
 	struct chunk end;
 	const void *p;
+	char after;
 	int got;
 
 	if (c->length != SUMS)
@@ -164,6 +165,9 @@ end_of_signs(struct signs_reader *r, const struct chunk *c, struct err *err)
 	if ((got = chunk_next(chunk, &end, err)) > 0)
 		return err_set(err, ERR_FORMAT, "byte %lld: a chunk after 'sums'",
 		    (long long)end.at);
+	if (got == 0 && in_read(r->in, &after, 1, err) != 0)
+		return err_set(err, ERR_FORMAT, "byte %lld: data after the END chunk",
+		    (long long)chunk->at);
 	r->done = got == 0;
 	return got;
 }

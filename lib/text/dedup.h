@@ -34,6 +34,7 @@ struct dedup {
 	const struct dedup_method *method;
 	void		*state;
 	int64_t		 candidates;	/* pairs that were compared, of states that are closed */
+	int64_t		 passes;	/* that it took; 0: it was done at once */
 	struct buf	 line;
 };
 

@@ -81,7 +81,9 @@ open_exact(struct dedup *d, struct err *err)
 {
 	if ((d->state = calloc(1, sizeof(struct hashset))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	return hashset_init(d->state, &d->spill, d->room > 0 || d->clusters != NULL, d->room, err);
+	if (hashset_init(d->state, &d->spill, d->room > 0 || d->clusters != NULL, err) < 0)
+		return -1;
+	return d->room > 0 ? hashset_reserve(d->state, d->room, err) : 0;
 }
 
 static void

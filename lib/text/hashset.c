@@ -21,10 +21,19 @@ map_slots(struct hashset *s, int64_t cap, struct err *err)
 }
 
 int
-hashset_init(struct hashset *s, struct spill *spill, bool numbered, int64_t n, struct err *err)
+hashset_init(struct hashset *s, struct spill *spill, bool numbered, struct err *err)
 {
 	*s = (struct hashset){ .spill = spill, .numbered = numbered };
-	return map_slots(s, n > 0 ? n / 3 * 4 + 8 : FIRST, err);
+	return map_slots(s, FIRST, err);
+}
+
+int
+hashset_reserve(struct hashset *s, int64_t n, struct err *err)
+{
+	spill_unmap(s->spill, s->slots);
+	spill_unmap(s->spill, s->numbers);
+	s->slots = s->numbers = NULL;
+	return map_slots(s, n / 3 * 4 + 8, err);
 }
 
 int64_t

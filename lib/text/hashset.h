@@ -18,9 +18,10 @@ struct hashset {
 	bool		 numbered;
 };
 
-/* With room for n from the first, which then does not grow; 0: it grows. */
-int hashset_init(struct hashset *s, struct spill *spill, bool numbered, int64_t n,
-    struct err *err);
+int hashset_init(struct hashset *s, struct spill *spill, bool numbered, struct err *err);
+
+/* While it is empty: room for n, below which it does not grow. */
+int hashset_reserve(struct hashset *s, int64_t n, struct err *err);
 
 /* How many entries with numbers fit into so many bytes. */
 int64_t hashset_fits(int64_t memory);

@@ -15,7 +15,7 @@ struct merge {
 	struct merge_source *source;
 	const char	*dir;
 	int		 n, fds;
-	int64_t		 key_bytes, dropped, passes;
+	int64_t		 key_bytes, dropped;
 	int		 fd;		/* the verdicts */
 	struct judged	 window[WINDOW];
 	int64_t		 window_at;	/* the first one's number, -1: none */
@@ -299,7 +299,7 @@ merge_run(struct merge *m, int64_t memory, struct err *err)
 	do {
 		d->method->close(d);
 		spill_free(&d->spill);
-		m->passes++;
+		d->passes++;
 		if (dedup_open(d, d->method, err) < 0)
 			return -1;
 	} while ((ret = run_pass(m, &from, err)) > 0);
@@ -376,10 +376,4 @@ int64_t
 merge_dropped(const struct merge *m)
 {
 	return m->dropped;
-}
-
-int64_t
-merge_passes(const struct merge *m)
-{
-	return m->passes;
 }

@@ -53,7 +53,6 @@ int merge_kept(struct merge *m, const struct judged *v, str *name, int64_t *numb
     struct err *err);
 
 int64_t merge_dropped(const struct merge *m);
-int64_t merge_passes(const struct merge *m);
 void merge_free(struct merge *m);
 
 #endif

@@ -6,56 +6,18 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "text/lines.h"
 #include "tool/stages_impl.h"
-
-#define LINE_MAX_OF_LIST ((ptrdiff_t)1 << 20)
 
 struct list {
 	struct stages	*s;
 	char *const	*files;
 	bool		 each;		/* a list for each output */
 	char		 path[4096];
-	struct in	*in;
-	struct buf	 bytes;		/* read and not yet used from at on */
-	ptrdiff_t	 at;
+	struct lines	*lines;
 	int64_t		 line, first, records, text, dropped;
 	int64_t		 next;		/* the next record to drop, -1: no more */
 };
-
-/* A line without its end: 1, 0 at the end, -1. */
-static int
-next_line(struct list *l, str *line, struct err *err)
-{
-	for (;;) {
-		const char *p = l->bytes.p + l->at;
-		ptrdiff_t n = l->bytes.n - l->at, got;
-		const char *nl = n > 0 ? memchr(p, '\n', (size_t)n) : NULL;
-		char *room;
-
-		if (nl != NULL) {
-			*line = (str){ p, nl - p };
-			l->at += line->n + 1;
-			l->line++;
-			return 1;
-		}
-		if (n > LINE_MAX_OF_LIST)
-			return err_set(err, ERR_FORMAT, "a line of more than %td bytes",
-			    LINE_MAX_OF_LIST);
-		if (l->at > 0)
-			memmove(l->bytes.p, p, (size_t)n);
-		l->bytes.n = n;
-		l->at = 0;
-		if ((room = buf_room(&l->bytes, 65536)) == NULL)
-			return buf_ok(&l->bytes, err);
-		if ((got = in_read(l->in, room, 65536, err)) < 0)
-			return -1;
-		if (got == 0 && n > 0)
-			return err_set(err, ERR_FORMAT, "the last line has no end");
-		if (got == 0)
-			return 0;
-		l->bytes.n += got;
-	}
-}
 
 static int
 whole(str value, int64_t *to, struct err *err)
@@ -75,8 +37,9 @@ next_dropped(struct list *l, struct err *err)
 	struct json_member m;
 	int64_t was = l->next;
 	str line;
-	int got = next_line(l, &line, err);
+	int got = lines_next(l->lines, &line, err);
 
+	l->line++;
 	l->next = -1;
 	if (got == 0 && l->dropped != 0)
 		return err_set(err, ERR_FORMAT, "the list is cut short: %lld records are missing",
@@ -102,8 +65,9 @@ read_head(struct list *l, struct err *err)
 	int64_t *to[] = { &l->records, &l->text, &l->first, &l->dropped };
 	struct json_member m[4];
 	str line;
-	int got = next_line(l, &line, err);
+	int got = lines_next(l->lines, &line, err);
 
+	l->line++;
 	if (got == 0)
 		return err_set(err, ERR_FORMAT, "an empty file is no list of what to drop");
 	if (got < 0 || json_scan(line, key, 4, m, err) < 0)
@@ -138,11 +102,10 @@ find_list(struct list *l, const char *out, struct err *err)
 static void
 close_list(struct list *l)
 {
-	if (l->in != NULL)
-		in_close(l->in);
-	buf_free(&l->bytes);
-	l->in = NULL;
-	l->at = l->line = 0;
+	if (l->lines != NULL)
+		lines_close(l->lines);
+	l->lines = NULL;
+	l->line = 0;
 	l->next = -1;
 }
 
@@ -150,13 +113,14 @@ static int
 begin(void *ctx, const char *out, struct codec_spec codec, struct err *err)
 {
 	struct list *l = ctx;
+	char *path = l->path;
 
 	(void)codec;
 	close_list(l);
 	if (find_list(l, out, err) < 0)
 		return -1;
-	if ((l->in = in_open(l->path, err)) == NULL)
-		return err_wrap(err, "%s", l->path);
+	if ((l->lines = lines_open(&path, 1, err)) == NULL)
+		return -1;
 	return read_head(l, err) < 0 ? err_wrap(err, "%s:%lld", l->path, (long long)l->line) : 0;
 }
 
@@ -192,7 +156,7 @@ check(void *ctx, struct err *err)
 int
 stage_apply(struct stages *s, char **files)
 {
-	struct list l = { .s = s, .files = files, .next = -1, .bytes.limit = 4 * LINE_MAX_OF_LIST };
+	struct list l = { .s = s, .files = files, .next = -1 };
 	struct records_job job = { .ctx = &l, .field = s->job.field, .order = drop_listed };
 	int status;
 

@@ -164,7 +164,7 @@ write_stats(const struct stages *s, const struct merge *m, const struct merge_so
 	    "dropped", (json_int_t)dropped);
 	if (j == NULL)
 		tool_die("out of memory");
-	json_object_set_new(j, "passes", json_integer(merge_passes(m)));
+	json_object_set_new(j, "passes", json_integer(s->d->passes));
 	json_object_set_new(j, "memory", json_integer(s->d->spill.in_memory));
 	if (json_doc_save(s->io->stats, j, &err) < 0)
 		tool_fail(NULL, &err);
@@ -210,7 +210,7 @@ stage_merge(struct stages *s, char **files)
 	write_stats(s, m, source, n);
 	if (s->io->verbose)
 		tool_warn("%lld records are dropped, %lld passes", (long long)merge_dropped(m),
-		    (long long)merge_passes(m));
+		    (long long)s->d->passes);
 	merge_free(m);
 	index_close(&x);
 	free(source);

@@ -264,8 +264,6 @@ merge_all(struct whole *w)
 	if ((w->merge = merge_new(s->d, w->source, w->nsources, w->dir, &err)) == NULL ||
 	    merge_run(w->merge, s->memory, &err) < 0)
 		tool_fail(NULL, &err);
-	s->table = s->d->spill.in_memory;
-	s->passes = merge_passes(w->merge);
 }
 
 static int

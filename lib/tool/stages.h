@@ -20,7 +20,6 @@ struct stages {
 	const char	*index;		/* directory of an index, or NULL */
 	const char	*drop;		/* what to drop: a file or directory of stage_merge() */
 	int64_t		 memory;
-	int64_t		 table, passes;	/* of the last merge: bytes of memory, passes */
 };
 
 /* Records to files of signs. */

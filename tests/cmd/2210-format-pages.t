@@ -18,6 +18,7 @@ same () {
 same llm-shard.5 shard/good/tiny.shard
 same llm-cache.5 cache/good/tiny.cache
 same llm-model.5 safetensors/good/tiny.safetensors
+same llm-dedup-index.5 signs/good/tiny.signs
 
 # shown PAGE FILE: the text of a file is on the page
 shown () {

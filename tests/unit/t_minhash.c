@@ -192,7 +192,7 @@ sets(int64_t memory, const char *what)
 	int wrong = 0;
 
 	spill_init(&spill, "/tmp", memory);
-	if (hashset_init(&set, &spill, true, 0, &err) < 0)
+	if (hashset_init(&set, &spill, true, &err) < 0)
 		abort();
 	for (uint64_t i = 0; i < 40000; i++) {
 		hash128 h = { rng_u64(9, 1, i % 30000), i % 30000 % 3 };
