@@ -16,63 +16,62 @@
 #include "text/records.h"
 
 struct dedup {
-  /* the caller's */
-  str field; /* that texts are in */
-  double jaccard;
-  struct out *clusters; /* a line for each dropped record, or NULL; borrowed */
-  bool named;           /* records need their names, clusters or not */
-  void *user;           /* for a sink */
-  struct spill spill;   /* for all that is remembered */
-  /*
-   * Not 0: remember so many at most, by their numbers; names are not kept,
-   * nor sets, which get gives back.
-   */
-  int64_t room;
-  near_get *get;
-  void *get_ctx;
-  /* the method's */
-  const struct dedup_method *method;
-  void *state;
-  int64_t candidates; /* pairs that were compared, of states that are closed */
-  int64_t passes;     /* that it took; 0: it was done at once */
-  struct buf line;
+	/* the caller's */
+	str		 field;		/* that texts are in */
+	double		 jaccard;
+	struct out	*clusters;	/* a line for each dropped record, or NULL; borrowed */
+	bool		 named;		/* records need their names, clusters or not */
+	void		*user;		/* for a sink */
+	struct spill	 spill;		/* for all that is remembered */
+	/*
+	 * Not 0: remember so many at most, by their numbers; names are not kept,
+	 * nor sets, which get gives back.
+	 */
+	int64_t		 room;
+	near_get	*get;
+	void		*get_ctx;
+	/* the method's */
+	const struct dedup_method *method;
+	void		*state;
+	int64_t		 candidates;	/* pairs that were compared, of states that are closed */
+	int64_t		 passes;	/* that it took; 0: it was done at once */
+	struct buf	 line;
 };
 
 /* What a record is known by.  Methods use one of hash and doc. */
 struct dedup_sign {
-  hash128 hash;
-  struct near_doc doc;
-  str name; /* p NULL: not asked for */
+	hash128		hash;
+	struct near_doc	doc;
+	str		name;		/* p NULL: not asked for */
 };
 
 struct dedup_method {
-  const char *name;
-  const char *const *takes; /* options that not all methods have; NULL ends */
-  /* field, keys, map, order, state_size and state_free are used. */
-  struct records_job job;
-  int (*open)(struct dedup *d, struct err *err);
-  /* Numbers of its own; may be NULL. */
-  void (*stats)(const struct dedup *d, void *to,
-                void (*put)(void *to, const char *name, double value));
-  void (*close)(struct dedup *d); /* also after a failed open() */
-  /*
-   * A method that knows a record by a sign has these, and job.map and
-   * job.order are dedup_map() and dedup_order(): it can then work in
-   * stages, and with an index.
-   */
-  int (*sign)(const struct dedup *d, void *state, const struct record *r,
-              struct dedup_sign *s, struct err *err);
-  int (*find)(struct dedup *d, const struct dedup_sign *s, struct near_hit *hit,
-              struct err *err);
-  int (*add)(struct dedup *d, const struct dedup_sign *s, int64_t number,
-             struct err *err);
-  /* For how many records so much memory is room. */
-  int64_t (*fits)(const struct dedup *d, int64_t memory);
-  int64_t (*key_bytes)(const struct dedup *d); /* of a sign that is kept */
-  /* Members of a JSON object, each after a comma: what signs depend on; may be
-   * NULL. */
-  void (*settings)(const struct dedup *d, struct buf *b);
-  bool sets; /* signs are doc, not hash */
+	const char		*name;
+	const char *const	*takes;	/* options that not all methods have; NULL ends */
+	/* field, keys, map, order, state_size and state_free are used. */
+	struct records_job	 job;
+	int			(*open)(struct dedup *d, struct err *err);
+	/* Numbers of its own; may be NULL. */
+	void			(*stats)(const struct dedup *d, void *to,
+				    void (*put)(void *to, const char *name, double value));
+	void			(*close)(struct dedup *d);	/* also after a failed open() */
+	/*
+	 * A method that knows a record by a sign has these, and job.map and
+	 * job.order are dedup_map() and dedup_order(): it can then work in
+	 * stages, and with an index.
+	 */
+	int			(*sign)(const struct dedup *d, void *state, const struct record *r,
+				    struct dedup_sign *s, struct err *err);
+	int			(*find)(struct dedup *d, const struct dedup_sign *s,
+				    struct near_hit *hit, struct err *err);
+	int			(*add)(struct dedup *d, const struct dedup_sign *s, int64_t number,
+				    struct err *err);
+	/* For how many records so much memory is room. */
+	int64_t			(*fits)(const struct dedup *d, int64_t memory);
+	int64_t			(*key_bytes)(const struct dedup *d);	/* of a sign that is kept */
+	/* Members of a JSON object, each after a comma: what signs depend on; may be NULL. */
+	void			(*settings)(const struct dedup *d, struct buf *b);
+	bool			 sets;	/* signs are doc, not hash */
 };
 
 extern const struct dedup_method dedup_exact, dedup_near;
@@ -80,7 +79,7 @@ extern const struct dedup_method dedup_exact, dedup_near;
 /* All of them; NULL ends. */
 extern const struct dedup_method *const dedup_methods[];
 
-const struct dedup_method *dedup_method_of(const char *name); /* or NULL */
+const struct dedup_method *dedup_method_of(const char *name);	/* or NULL */
 bool dedup_takes(const struct dedup_method *m, const char *option);
 
 int dedup_open(struct dedup *d, const struct dedup_method *m, struct err *err);
@@ -89,8 +88,7 @@ void dedup_close(struct dedup *d);
 /* What signs depend on, as a JSON object, into b, which is emptied first. */
 int dedup_settings(const struct dedup *d, struct buf *b, struct err *err);
 
-/* Sign a record into its scratch, at tag[0]; and drop those whose like was
- * added. */
+/* Sign a record into its scratch, at tag[0]; and drop those whose like was added. */
 int dedup_map(const void *ctx, void *state, struct record *r, struct err *err);
 int dedup_order(void *ctx, struct record *r, struct err *err);
 
@@ -105,7 +103,7 @@ str dedup_name(const struct record *r, struct err *err);
  * A line of the clusters file: the record index, called name, repeats the
  * record kept, -1 where it has no number, called kept_name.
  */
-int dedup_tell(struct dedup *d, int64_t index, str name, int64_t kept,
-               str kept_name, double jaccard, struct err *err);
+int dedup_tell(struct dedup *d, int64_t index, str name, int64_t kept, str kept_name,
+    double jaccard, struct err *err);
 
 #endif

@@ -12,14 +12,13 @@
 #include "base/spill.h"
 
 struct hashset {
-  struct spill *spill; /* borrowed */
-  struct piece *slots, *numbers;
-  int64_t cap, n;
-  bool numbered;
+	struct spill	*spill;		/* borrowed */
+	struct piece	*slots, *numbers;
+	int64_t		 cap, n;
+	bool		 numbered;
 };
 
-int hashset_init(struct hashset *s, struct spill *spill, bool numbered,
-                 struct err *err);
+int hashset_init(struct hashset *s, struct spill *spill, bool numbered, struct err *err);
 
 /* While it is empty: room for n, below which it does not grow. */
 int hashset_reserve(struct hashset *s, int64_t n, struct err *err);
@@ -31,8 +30,7 @@ int64_t hashset_fits(int64_t memory);
  * Return 1 when h is new, and it is kept with number; 0 when it was there, with
  * its number in *was (0 without numbers); -1 when memory fails.
  */
-int hashset_add(struct hashset *s, hash128 h, uint64_t number, uint64_t *was,
-                struct err *err);
+int hashset_add(struct hashset *s, hash128 h, uint64_t number, uint64_t *was, struct err *err);
 
 /* 1 when h is there, with its number, else 0. */
 int hashset_get(const struct hashset *s, hash128 h, uint64_t *was);

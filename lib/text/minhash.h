@@ -24,13 +24,13 @@
 #include "base/str.h"
 #include "text/folded.h"
 
-#define SHINGLE_WORDS 5
-#define MINHASH_BANDS 64
-#define MINHASH_MAX 256 /* hash functions */
+#define SHINGLE_WORDS	5
+#define MINHASH_BANDS	64
+#define MINHASH_MAX	256	/* hash functions */
 
 struct minhash {
-  int bands, rows;
-  uint32_t a[MINHASH_MAX], b[MINHASH_MAX];
+	int		 bands, rows;
+	uint32_t	 a[MINHASH_MAX], b[MINHASH_MAX];
 };
 
 /*
@@ -51,39 +51,36 @@ int fold_space(struct buf *to, str text, struct err *err);
 
 /* A thread's room.  Zeroed at first; the set is good until the next text. */
 struct shingler {
-  struct folded folded;
-  struct buf table, set;
+	struct folded	 folded;
+	struct buf	 table, set;
 };
 
 /* The distinct shingles of text (none is 0).  Return their number or -1. */
-int64_t shingles(struct shingler *s, str text, const uint64_t **set,
-                 struct err *err);
+int64_t shingles(struct shingler *s, str text, const uint64_t **set, struct err *err);
 void shingler_free(struct shingler *s);
 
 /* A key for each band of the set's signature. */
-void minhash_keys(const struct minhash *m, const uint64_t *set, int64_t n,
-                  uint32_t *key);
+void minhash_keys(const struct minhash *m, const uint64_t *set, int64_t n, uint32_t *key);
 
 /* ---- an index of the texts that were kept ---- */
 
 struct near_doc {
-  const uint64_t *set;
-  int64_t n;
-  const uint32_t *key; /* a band each */
+	const uint64_t	*set;
+	int64_t		 n;
+	const uint32_t	*key;	/* a band each */
 };
 
 struct near_hit {
-  int64_t number; /* as given to near_add() */
-  str name;
-  double jaccard;
+	int64_t		 number;	/* as given to near_add() */
+	str		 name;
+	double		 jaccard;
 };
 
 /*
  * The set of n shingles of the text that was added with this number, good until
  * the next call; NULL after a failure.
  */
-typedef const uint64_t *near_get(void *ctx, int64_t number, int64_t n,
-                                 struct err *err);
+typedef const uint64_t *near_get(void *ctx, int64_t number, int64_t n, struct err *err);
 
 /*
  * Memory: 8 bytes a shingle, about 20 a band and 48 a text, all of it from the
@@ -92,9 +89,8 @@ typedef const uint64_t *near_get(void *ctx, int64_t number, int64_t n,
  * For one thread at a time.
  */
 struct near;
-struct near *near_new(const struct minhash *m, double threshold,
-                      struct spill *spill, int64_t n, near_get *get, void *ctx,
-                      struct err *err);
+struct near *near_new(const struct minhash *m, double threshold, struct spill *spill, int64_t n,
+    near_get *get, void *ctx, struct err *err);
 
 /* For how many texts so much memory is room, with get. */
 int64_t near_fits(const struct minhash *m, int64_t memory);
@@ -103,11 +99,10 @@ int64_t near_fits(const struct minhash *m, int64_t memory);
  * Is there a text with the threshold's similarity or more?  1 with the first
  * that was added of them in *hit, 0, or -1.
  */
-int near_find(struct near *x, const struct near_doc *d, struct near_hit *hit,
-              struct err *err);
+int near_find(struct near *x, const struct near_doc *d, struct near_hit *hit, struct err *err);
 int near_add(struct near *x, const struct near_doc *d, int64_t number, str name,
-             struct err *err);
-int64_t near_candidates(const struct near *x); /* sets compared so far */
-void near_free(struct near *x);                /* NULL is allowed */
+    struct err *err);
+int64_t near_candidates(const struct near *x);	/* sets compared so far */
+void near_free(struct near *x);			/* NULL is allowed */
 
 #endif

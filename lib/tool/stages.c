@@ -13,307 +13,323 @@
 #include "tool/stages_impl.h"
 
 struct whole {
-  struct stages *s;
-  const char *dir; /* of temporary files */
-  int lock;
-  char **input, **signs; /* paths, owned */
-  int n;                 /* inputs */
-  int nsigns;
-  struct merge_source *source;
-  int nsources;
-  struct index index;
-  struct merge *merge;
-  int runs; /* of apply that are to come */
-  struct records_count applied;
+	struct stages	*s;
+	const char	*dir;		/* of temporary files */
+	int		 lock;
+	char		**input, **signs;	/* paths, owned */
+	int		 n;		/* inputs */
+	int		 nsigns;
+	struct merge_source *source;
+	int		 nsources;
+	struct index	 index;
+	struct merge	*merge;
+	int		 runs;		/* of apply that are to come */
+	struct records_count applied;
 };
 
-static char *make_path(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2)));
+static char *
+make_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-static char *make_path(const char *fmt, ...) {
-  va_list ap;
-  char *p;
+static char *
+make_path(const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
 
-  va_start(ap, fmt);
-  if (vasprintf(&p, fmt, ap) < 0)
-    tool_die("out of memory");
-  va_end(ap);
-  return p;
+	va_start(ap, fmt);
+	if (vasprintf(&p, fmt, ap) < 0)
+		tool_die("out of memory");
+	va_end(ap);
+	return p;
 }
 
 /*
  * Take the name of a file away and give back another that lives as long as
  * this process: then none is left behind.
  */
-static char *hide(char *path) {
-  int fd = open(path, O_RDONLY);
-  struct err err;
+static char *
+hide(char *path)
+{
+	int fd = open(path, O_RDONLY);
+	struct err err;
 
-  if (fd == -1) {
-    err_sys(&err, "%s: cannot open", path);
-    tool_fail(NULL, &err);
-  }
-  unlink(path);
-  free(path);
-  return make_path("/proc/self/fd/%d", fd);
+	if (fd == -1) {
+		err_sys(&err, "%s: cannot open", path);
+		tool_fail(NULL, &err);
+	}
+	unlink(path);
+	free(path);
+	return make_path("/proc/self/fd/%d", fd);
 }
 
-static char *hidden_name(const struct whole *w, const char *what, int i) {
-  return make_path("%s/llm-dedup.%d-%d.%s", w->dir, (int)getpid(), i, what);
+static char *
+hidden_name(const struct whole *w, const char *what, int i)
+{
+	return make_path("%s/llm-dedup.%d-%d.%s", w->dir, (int)getpid(), i, what);
 }
 
 /* Inputs that cannot be read twice become files that can. */
-static char *spool(const struct whole *w, const char *path, int i) {
-  char *to = hidden_name(w, "input", i);
-  struct err err = {0};
-  struct in *in = in_open(path, &err);
-  struct out *out =
-      in == NULL ? NULL
-                 : out_open(to, (struct codec_spec){CODEC_PLAIN, 0}, &err);
-  char *bytes = malloc(1 << 18);
-  ptrdiff_t n = -1;
+static char *
+spool(const struct whole *w, const char *path, int i)
+{
+	char *to = hidden_name(w, "input", i);
+	struct err err = { 0 };
+	struct in *in = in_open(path, &err);
+	struct out *out = in == NULL ? NULL : out_open(to, (struct codec_spec){ CODEC_PLAIN, 0 },
+	    &err);
+	char *bytes = malloc(1 << 18);
+	ptrdiff_t n = -1;
 
-  if (out != NULL && bytes != NULL)
-    while ((n = in_read(in, bytes, 1 << 18, &err)) > 0)
-      if (out_write(out, bytes, n, &err) < 0) {
-        n = -1;
-        break;
-      }
-  if (n < 0 || out_commit(out, &err) < 0) {
-    err_wrap(&err, "%s", path);
-    tool_fail(NULL, &err);
-  }
-  in_close(in);
-  free(bytes);
-  return hide(to);
+	if (out != NULL && bytes != NULL)
+		while ((n = in_read(in, bytes, 1 << 18, &err)) > 0)
+			if (out_write(out, bytes, n, &err) < 0) {
+				n = -1;
+				break;
+			}
+	if (n < 0 || out_commit(out, &err) < 0) {
+		err_wrap(&err, "%s", path);
+		tool_fail(NULL, &err);
+	}
+	in_close(in);
+	free(bytes);
+	return hide(to);
 }
 
-static void find_inputs(struct whole *w, char **files) {
-  static char dash[] = "-", *standard[] = {dash, NULL};
-  struct stat st;
+static void
+find_inputs(struct whole *w, char **files)
+{
+	static char dash[] = "-", *standard[] = { dash, NULL };
+	struct stat st;
 
-  if (files[0] == NULL)
-    files = standard;
-  while (files[w->n] != NULL)
-    w->n++;
-  w->input = calloc((size_t)w->n + 1, sizeof(*w->input));
-  w->signs = calloc((size_t)w->n + 1, sizeof(*w->signs));
-  if (w->input == NULL || w->signs == NULL)
-    tool_die("out of memory");
-  for (int i = 0; i < w->n; i++) {
-    bool plain = strcmp(files[i], "-") != 0 &&
-                 (stat(files[i], &st) < 0 || S_ISREG(st.st_mode));
+	if (files[0] == NULL)
+		files = standard;
+	while (files[w->n] != NULL)
+		w->n++;
+	w->input = calloc((size_t)w->n + 1, sizeof(*w->input));
+	w->signs = calloc((size_t)w->n + 1, sizeof(*w->signs));
+	if (w->input == NULL || w->signs == NULL)
+		tool_die("out of memory");
+	for (int i = 0; i < w->n; i++) {
+		bool plain = strcmp(files[i], "-") != 0 &&
+		    (stat(files[i], &st) < 0 || S_ISREG(st.st_mode));
 
-    w->input[i] = plain ? make_path("%s", files[i]) : spool(w, files[i], i);
-  }
+		w->input[i] = plain ? make_path("%s", files[i]) : spool(w, files[i], i);
+	}
 }
 
 /* The file of signs of an input as it is now: who finds it need not make it. */
-static char *signs_path(const struct whole *w, const char *input) {
-  struct buf b = {0};
-  struct stat st;
-  struct err err;
-  char hex[33];
+static char *
+signs_path(const struct whole *w, const char *input)
+{
+	struct buf b = { 0 };
+	struct stat st;
+	struct err err;
+	char hex[33];
 
-  if (dedup_settings(w->s->d, &b, &err) < 0)
-    tool_fail(NULL, &err);
-  if (stat(input, &st) < 0) {
-    err_sys(&err, "%s: cannot open", input);
-    tool_fail(NULL, &err);
-  }
-  buf_fmt(&b, " %d %s %lld %lld.%09ld %lld %s", w->s->io->keep_going, VERSION,
-          (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-          st.st_mtim.tv_nsec, (long long)st.st_ino, input);
-  if (buf_ok(&b, &err) < 0)
-    tool_fail(NULL, &err);
-  hash128_hex(hash128_of(buf_str(&b)), hex);
-  buf_free(&b);
-  return make_path("%s/%s.signs", w->dir, hex);
+	if (dedup_settings(w->s->d, &b, &err) < 0)
+		tool_fail(NULL, &err);
+	if (stat(input, &st) < 0) {
+		err_sys(&err, "%s: cannot open", input);
+		tool_fail(NULL, &err);
+	}
+	buf_fmt(&b, " %d %s %lld %lld.%09ld %lld %s", w->s->io->keep_going, VERSION,
+	    (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+	    (long long)st.st_ino, input);
+	if (buf_ok(&b, &err) < 0)
+		tool_fail(NULL, &err);
+	hash128_hex(hash128_of(buf_str(&b)), hex);
+	buf_free(&b);
+	return make_path("%s/%s.signs", w->dir, hex);
 }
 
-static void show(void *ctx, int64_t records, int64_t done, int64_t total) {
-  const struct whole *w = ctx;
-  char line[160], size[32];
+static void
+show(void *ctx, int64_t records, int64_t done, int64_t total)
+{
+	const struct whole *w = ctx;
+	char line[160], size[32];
 
-  (void)records;
-  human_bytes(size, sizeof(size), (double)done);
-  snprintf(line, sizeof(line), "signing: %s%s", size,
-           total < 0 ? " and on" : "");
-  tool_progress(line, w->s->io->quiet, w->s->io->verbose);
+	(void)records;
+	human_bytes(size, sizeof(size), (double)done);
+	snprintf(line, sizeof(line), "signing: %s%s", size, total < 0 ? " and on" : "");
+	tool_progress(line, w->s->io->quiet, w->s->io->verbose);
 }
 
 /* Sign these inputs into one file. */
-static void map(struct whole *w, struct team *team, char **input, int n,
-                const char *path) {
-  struct mapper m = {.s = w->s};
-  struct records_job job = mapper_job(w->s);
-  struct records_io io = {
-      .keep_going = w->s->io->keep_going,
-      .progress = show,
-      .ctx = w,
-  };
-  struct records_count c = {0};
-  struct err err, ignored;
-  int ret;
+static void
+map(struct whole *w, struct team *team, char **input, int n, const char *path)
+{
+	struct mapper m = { .s = w->s };
+	struct records_job job = mapper_job(w->s);
+	struct records_io io = {
+		.keep_going = w->s->io->keep_going, .progress = show, .ctx = w,
+	};
+	struct records_count c = { 0 };
+	struct err err, ignored;
+	int ret;
 
-  w->s->d->user = &m;
-  if (mapper_begin(&m, path, &err) < 0)
-    tool_fail(NULL, &err);
-  ret = records_run(team, &job, &io, input, n, NULL, &c, &err);
-  if (mapper_end(&m, &c, ret < 0, ret < 0 ? &ignored : &err) < 0)
-    tool_fail(NULL, &err);
+	w->s->d->user = &m;
+	if (mapper_begin(&m, path, &err) < 0)
+		tool_fail(NULL, &err);
+	ret = records_run(team, &job, &io, input, n, NULL, &c, &err);
+	if (mapper_end(&m, &c, ret < 0, ret < 0 ? &ignored : &err) < 0)
+		tool_fail(NULL, &err);
 }
 
-static void map_all(struct whole *w) {
-  struct err err;
-  struct team *team = team_new(tool_threads(w->s->io->threads, 1), &err);
-  bool keep = w->s->work != NULL;
+static void
+map_all(struct whole *w)
+{
+	struct err err;
+	struct team *team = team_new(tool_threads(w->s->io->threads, 1), &err);
+	bool keep = w->s->work != NULL;
 
-  if (team == NULL)
-    tool_fail(NULL, &err);
-  w->s->d->named = keep || w->s->d->clusters != NULL || w->s->index != NULL;
-  w->nsigns = keep ? w->n : 1;
-  for (int i = 0; i < w->nsigns; i++) {
-    w->signs[i] =
-        keep ? signs_path(w, w->input[i]) : hidden_name(w, "signs", 0);
-    if (keep && access(w->signs[i], F_OK) == 0)
-      continue;
-    map(w, team, &w->input[i], keep ? 1 : w->n, w->signs[i]);
-  }
-  tool_progress(NULL, w->s->io->quiet, w->s->io->verbose);
-  if (!keep)
-    w->signs[0] = hide(w->signs[0]);
-  team_free(team);
+	if (team == NULL)
+		tool_fail(NULL, &err);
+	w->s->d->named = keep || w->s->d->clusters != NULL || w->s->index != NULL;
+	w->nsigns = keep ? w->n : 1;
+	for (int i = 0; i < w->nsigns; i++) {
+		w->signs[i] = keep ? signs_path(w, w->input[i]) : hidden_name(w, "signs", 0);
+		if (keep && access(w->signs[i], F_OK) == 0)
+			continue;
+		map(w, team, &w->input[i], keep ? 1 : w->n, w->signs[i]);
+	}
+	tool_progress(NULL, w->s->io->quiet, w->s->io->verbose);
+	if (!keep)
+		w->signs[0] = hide(w->signs[0]);
+	team_free(team);
 }
 
 /* Verdicts come in the order that records are asked about in. */
-static int drop_judged(void *ctx, struct record *r, struct err *err) {
-  struct dedup *d = ctx;
-  struct whole *w = d->user;
-  struct judged v;
-  int64_t number;
-  str name;
+static int
+drop_judged(void *ctx, struct record *r, struct err *err)
+{
+	struct dedup *d = ctx;
+	struct whole *w = d->user;
+	struct judged v;
+	int64_t number;
+	str name;
 
-  if (merge_next(w->merge, &v, err) < 0)
-    return RECORD_BAD;
-  if (v.source == 0)
-    return RECORD_KEEP;
-  if (d->clusters != NULL &&
-      (merge_kept(w->merge, &v, &name, &number, err) < 0 ||
-       dedup_tell(
-           d, r->index,
-           (str){(const char *)(uintptr_t)r->tag[0], (ptrdiff_t)r->tag[1]},
-           number, name, v.jaccard, err) < 0))
-    return RECORD_BAD;
-  return RECORD_DROP;
+	if (merge_next(w->merge, &v, err) < 0)
+		return RECORD_BAD;
+	if (v.source == 0)
+		return RECORD_KEEP;
+	if (d->clusters != NULL && (merge_kept(w->merge, &v, &name, &number, err) < 0 ||
+	    dedup_tell(d, r->index, (str){ (const char *)(uintptr_t)r->tag[0],
+	    (ptrdiff_t)r->tag[1] }, number, name, v.jaccard, err) < 0))
+		return RECORD_BAD;
+	return RECORD_DROP;
 }
 
-static int name_record(const void *ctx, void *state, struct record *r,
-                       struct err *err) {
-  str name = dedup_name(r, err);
+static int
+name_record(const void *ctx, void *state, struct record *r, struct err *err)
+{
+	str name = dedup_name(r, err);
 
-  (void)ctx;
-  (void)state;
-  r->tag[0] = (uint64_t)(uintptr_t)name.p;
-  r->tag[1] = (uint64_t)name.n;
-  return name.p != NULL ? RECORD_KEEP : RECORD_BAD;
+	(void)ctx;
+	(void)state;
+	r->tag[0] = (uint64_t)(uintptr_t)name.p;
+	r->tag[1] = (uint64_t)name.n;
+	return name.p != NULL ? RECORD_KEEP : RECORD_BAD;
 }
 
 /* Inputs must be what they were when they were signed. */
-static int check(void *ctx, struct err *err) {
-  const struct dedup *d = ctx;
-  struct whole *w = d->user;
-  const struct records_count *c = w->s->io->run;
-  int64_t records = 0, text = 0;
+static int
+check(void *ctx, struct err *err)
+{
+	const struct dedup *d = ctx;
+	struct whole *w = d->user;
+	const struct records_count *c = w->s->io->run;
+	int64_t records = 0, text = 0;
 
-  w->runs--;
-  w->applied.read += c->read;
-  w->applied.text_in += c->text_in;
-  for (int i = w->nsources - w->nsigns; i < w->nsources; i++) {
-    records += w->source[i].sums.records;
-    text += w->source[i].sums.text;
-  }
-  if (w->runs == 0 ? w->applied.read == records && w->applied.text_in == text
-                   : w->applied.read <= records)
-    return 0;
-  return err_set(err, ERR_IO, "an input changed while it was read");
+	w->runs--;
+	w->applied.read += c->read;
+	w->applied.text_in += c->text_in;
+	for (int i = w->nsources - w->nsigns; i < w->nsources; i++) {
+		records += w->source[i].sums.records;
+		text += w->source[i].sums.text;
+	}
+	if (w->runs == 0 ? w->applied.read == records && w->applied.text_in == text :
+	    w->applied.read <= records)
+		return 0;
+	return err_set(err, ERR_IO, "an input changed while it was read");
 }
 
-static void merge_all(struct whole *w) {
-  struct stages *s = w->s;
-  struct err err;
+static void
+merge_all(struct whole *w)
+{
+	struct stages *s = w->s;
+	struct err err;
 
-  w->source = stage_sources(&w->index, w->signs, w->nsigns);
-  w->nsources = w->index.n + w->nsigns;
-  if ((w->merge = merge_new(s->d, w->source, w->nsources, w->dir, &err)) ==
-          NULL ||
-      merge_run(w->merge, s->memory, &err) < 0)
-    tool_fail(NULL, &err);
+	w->source = stage_sources(&w->index, w->signs, w->nsigns);
+	w->nsources = w->index.n + w->nsigns;
+	if ((w->merge = merge_new(s->d, w->source, w->nsources, w->dir, &err)) == NULL ||
+	    merge_run(w->merge, s->memory, &err) < 0)
+		tool_fail(NULL, &err);
 }
 
-static int apply_all(struct whole *w) {
-  struct stages *s = w->s;
-  struct records_job job = {
-      .ctx = s->d,
-      .field = s->job.field,
-      .keys = s->job.keys,
-      .nkeys = s->job.nkeys,
-      .map = s->d->clusters != NULL ? name_record : NULL,
-      .order = drop_judged,
-  };
+static int
+apply_all(struct whole *w)
+{
+	struct stages *s = w->s;
+	struct records_job job = {
+		.ctx = s->d, .field = s->job.field, .keys = s->job.keys, .nkeys = s->job.nkeys,
+		.map = s->d->clusters != NULL ? name_record : NULL, .order = drop_judged,
+	};
 
-  s->d->user = w;
-  s->io->check = check;
-  w->runs = filter_each_file(s->io) ? w->n : 1;
-  return filter_main(s->tool, s->io, w->input, &job);
+	s->d->user = w;
+	s->io->check = check;
+	w->runs = filter_each_file(s->io) ? w->n : 1;
+	return filter_main(s->tool, s->io, w->input, &job);
 }
 
-bool stages_needed(const struct stages *s, char *const *files) {
-  const struct dedup *d = s->d;
-  int64_t bytes = 0;
-  struct stat st;
+bool
+stages_needed(const struct stages *s, char *const *files)
+{
+	const struct dedup *d = s->d;
+	int64_t bytes = 0;
+	struct stat st;
 
-  if (files[0] == NULL || d->method->sign == NULL)
-    return false;
-  for (; *files != NULL; files++) {
-    if (stat(*files, &st) < 0 || !S_ISREG(st.st_mode))
-      return false;
-    bytes += st.st_size;
-  }
-  return s->work != NULL ||
-         (d->method->sets ? bytes > s->memory / 2 : bytes / 8 > s->memory);
+	if (files[0] == NULL || d->method->sign == NULL)
+		return false;
+	for (; *files != NULL; files++) {
+		if (stat(*files, &st) < 0 || !S_ISREG(st.st_mode))
+			return false;
+		bytes += st.st_size;
+	}
+	return s->work != NULL || (d->method->sets ? bytes > s->memory / 2 :
+	    bytes / 8 > s->memory);
 }
 
-int stages_run(struct stages *s, char **files) {
-  struct whole w = {
-      .s = s, .dir = tool_work(s->work), .lock = -1, .index.lock = -1};
-  struct err err;
-  int status;
+int
+stages_run(struct stages *s, char **files)
+{
+	struct whole w = { .s = s, .dir = tool_work(s->work), .lock = -1, .index.lock = -1 };
+	struct err err;
+	int status;
 
-  if (s->work != NULL && (w.lock = run_lock(s->work, &err)) == -1)
-    tool_fail(NULL, &err);
-  if (s->index != NULL && index_open(&w.index, s->index, s->d, &err) < 0)
-    tool_fail(NULL, &err);
-  find_inputs(&w, files);
-  map_all(&w);
-  merge_all(&w);
-  status = apply_all(&w);
-  /* Only now: whoever has no output must be able to try again. */
-  if (status != TOOL_FAIL && s->index != NULL &&
-      index_add(&w.index, s->d, w.merge, w.source, w.nsources, &err) < 0)
-    tool_fail(NULL, &err);
-  for (int i = 0; s->work != NULL && i < w.nsigns; i++)
-    unlink(w.signs[i]);
-  merge_free(w.merge);
-  index_close(&w.index);
-  for (int i = 0; i < w.n; i++) {
-    free(w.input[i]);
-    free(w.signs[i]);
-  }
-  free(w.input);
-  free(w.signs);
-  free(w.source);
-  if (w.lock != -1)
-    close(w.lock);
-  return status;
+	if (s->work != NULL && (w.lock = run_lock(s->work, &err)) == -1)
+		tool_fail(NULL, &err);
+	if (s->index != NULL && index_open(&w.index, s->index, s->d, &err) < 0)
+		tool_fail(NULL, &err);
+	find_inputs(&w, files);
+	map_all(&w);
+	merge_all(&w);
+	status = apply_all(&w);
+	/* Only now: whoever has no output must be able to try again. */
+	if (status != TOOL_FAIL && s->index != NULL && index_add(&w.index, s->d, w.merge,
+	    w.source, w.nsources, &err) < 0)
+		tool_fail(NULL, &err);
+	for (int i = 0; s->work != NULL && i < w.nsigns; i++)
+		unlink(w.signs[i]);
+	merge_free(w.merge);
+	index_close(&w.index);
+	for (int i = 0; i < w.n; i++) {
+		free(w.input[i]);
+		free(w.signs[i]);
+	}
+	free(w.input);
+	free(w.signs);
+	free(w.source);
+	if (w.lock != -1)
+		close(w.lock);
+	return status;
 }

@@ -3,8 +3,7 @@
  *
  * Each is a run of its own, on one machine or many, or all are one run that
  * reads its inputs twice.  Both drop the same records as the run that keeps
- * everything in memory.  All of these die of failures and return the exit
- * status.
+ * everything in memory.  All of these die of failures and return the exit status.
  */
 #ifndef TOOL_STAGES_H
 #define TOOL_STAGES_H
@@ -13,14 +12,14 @@
 #include "tool/filter.h"
 
 struct stages {
-  const struct tool *tool;
-  struct filter_opts *io;
-  struct dedup *d;        /* opened; clusters may be set */
-  struct records_job job; /* its field is set, its ctx is d */
-  const char *work;       /* where what a killed run did is kept, or NULL */
-  const char *index;      /* directory of an index, or NULL */
-  const char *drop; /* what to drop: a file or directory of stage_merge() */
-  int64_t memory;
+	const struct tool *tool;
+	struct filter_opts *io;
+	struct dedup	*d;		/* opened; clusters may be set */
+	struct records_job job;		/* its field is set, its ctx is d */
+	const char	*work;		/* where what a killed run did is kept, or NULL */
+	const char	*index;		/* directory of an index, or NULL */
+	const char	*drop;		/* what to drop: a file or directory of stage_merge() */
+	int64_t		 memory;
 };
 
 /* Records to files of signs. */
@@ -42,8 +41,7 @@ int stages_run(struct stages *s, char **files);
 /* Must these files be deduplicated in stages to keep to the memory? */
 bool stages_needed(const struct stages *s, char *const *files);
 
-/* The type, field and similarity that a file of signs was made with, into d and
- * *field. */
+/* The type, field and similarity that a file of signs was made with, into d and *field. */
 const struct dedup_method *stages_settings(const char *path, struct dedup *d);
 
 #endif
