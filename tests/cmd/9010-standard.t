@@ -16,6 +16,7 @@ with () {
 	llm-extract)	set -- pages ;;
 	llm-normalize)	set -- corpus.jsonl ;;
 	llm-filter)	set -- -r gopher,c4 --explain corpus.jsonl ;;
+	llm-redact)	set -- corpus.jsonl ;;
 	llm-dedup)	set -- -t exact corpus.jsonl ;;
 	llm-decontam)	set -- -q -e quiz.jsonl corpus.jsonl ;;
 	llm-sample)	set -- -n 50% corpus.jsonl ;;

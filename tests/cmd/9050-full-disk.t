@@ -15,6 +15,7 @@ each () {
 	"$1" llm-extract "$2/out" -o "$2/out" large.jsonl
 	"$1" llm-normalize "$2/out" -o "$2/out" large.jsonl
 	"$1" llm-filter "$2/out" --explain -r gopher -o "$2/out" large.jsonl
+	"$1" llm-redact "$2/out" --spans s -o "$2/out" large.jsonl
 	"$1" llm-dedup "$2/out" -f id -t exact -o "$2/out" large.jsonl
 	"$1" llm-decontam "$2/out" -e quiz.jsonl -o "$2/out" large.jsonl
 	"$1" llm-sample "$2/out" -n 90% -o "$2/out" large.jsonl
