@@ -62,6 +62,8 @@ static const struct opt opts[] = {
 	  .help = "largest document, as stored (64M)", .min = 1, .max = 1 << 30 },
 	{ .name = "min-bytes", .type = OPT_BYTES, .at = AT(x.min_bytes), .arg = "size",
 	  .help = "drop documents with less text (1)", .min = 0, .max = 1 << 30 },
+	{ .name = "timeout", .type = OPT_F64, .at = AT(x.timeout), .arg = "seconds",
+	  .help = "most processor time for a document (10)", .min = 0.001, .max = 1e6 },
 	{ .name = "depth", .type = OPT_I64, .at = AT(x.files.depth), .arg = "n",
 	  .help = "levels of archives in archives (6)", .min = 0, .max = FILES_DEPTH },
 	{ .name = "max-ratio", .type = OPT_I64, .at = AT(x.files.ratio), .arg = "n",
@@ -127,10 +129,12 @@ counts(const struct extract_count *c)
 		C("records_out", records), C("bad", bad), C("bytes_in", files.bytes_in),
 		C("bytes_out", bytes_out), C("text_bytes_out", text_bytes),
 		C("files", files.files), C("archives", files.archives), C("html", html),
-		C("xml", xml), C("man", man), C("jsonl", lines), C("text", text),
+		C("xml", xml), C("pdf", pdf), C("man", man), C("jsonl", lines), C("text", text),
 		C("binary", binary), C("assets", assets), C("empty", empty),
 		C("links", files.links), C("special", files.special),
-		C("excluded", files.excluded),
+		C("excluded", files.excluded), C("other_records", files.other),
+		C("large_records", files.large), C("status", status), C("types", types),
+		C("unread_pdf", unread),
 #undef C
 	};
 	json_t *o = json_pack("{s:s,s:s}", "tool", tool.name, "version", VERSION);
@@ -159,6 +163,9 @@ report(const struct app *a, const struct extract_count *c)
 	buf_free(&b);
 	free(s);
 	json_decref(o);
+	if (c->unread > 0 && !a->quiet)
+		tool_warn("PDF files passed over, for there is no pdftotext (Debian's "
+		    "poppler-utils): %lld", (long long)c->unread);
 	if (a->verbose)
 		tool_warn("%lld records of %lld files; passed over: %lld binary, %lld not prose, "
 		    "%lld empty, %lld links, %lld special, %lld excluded, %lld bad",
@@ -180,7 +187,7 @@ prepare(struct app *a)
 	if (a->bad != NULL || tool_given("max-bad"))
 		x->keep_going = true;
 	x->field = str_of(a->field);
-	x->files.hold = x->max_size;
+	x->files.hold = x->files.record = x->max_size;
 	x->complain = complain;
 	x->progress = show_progress;
 	x->ctx = a;
@@ -203,6 +210,7 @@ main(int argc, char **argv)
 {
 	struct app a = {
 		.field = "text", .x.max_size = 64 << 20, .x.min_bytes = 1,
+		.x.timeout = 10,
 		.x.files.depth = 6, .x.files.ratio = 1000,
 	};
 	struct codec_spec codec = { 0 };

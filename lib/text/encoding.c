@@ -219,14 +219,13 @@ mend(str s, struct buf *b)
 }
 
 static int
-by_label(str s, struct buf *b, struct err *err)
+by_label(str s, str label, struct buf *b, struct err *err)
 {
-	str label = declared(s);
 	char name[48];
 	int64_t bad;
 	int got;
 
-	if (label.n == 0)
+	if (label.n == 0 || label.n >= (ptrdiff_t)sizeof(name))
 		return 0;
 	memcpy(name, label.p, (size_t)label.n);
 	name[label.n] = '\0';
@@ -245,16 +244,14 @@ by_label(str s, struct buf *b, struct err *err)
 }
 
 static bool
-is_iso2022(str s)
+is_iso2022(str label)
 {
-	str label = declared(s);
-
 	return label.n > 8 && strncasecmp(label.p, "iso-2022", 8) == 0;
 }
 
 /* Convert into b.  As encoding_to_utf8(). */
 static int
-recode(str s, bool markup, struct buf *b, struct err *err)
+recode(str s, str label, bool markup, struct buf *b, struct err *err)
 {
 	const char *name = NULL;
 	int64_t bad;
@@ -277,7 +274,9 @@ recode(str s, bool markup, struct buf *b, struct err *err)
 	}
 	if (is_noise(s))
 		return 0;
-	if (markup && (got = by_label(s, b, err)) != 0)
+	if ((got = by_label(s, label, b, err)) != 0)
+		return got;
+	if (markup && (got = by_label(s, declared(s), b, err)) != 0)
 		return got;
 	if (mend(s, b))
 		return buf_ok(b, err) < 0 ? -1 : 1;
@@ -285,15 +284,15 @@ recode(str s, bool markup, struct buf *b, struct err *err)
 }
 
 int
-encoding_to_utf8(str bytes, bool markup, struct buf *b, str *text, struct err *err)
+encoding_to_utf8(str bytes, str label, bool markup, struct buf *b, str *text, struct err *err)
 {
 	int got;
 
 	*text = bytes;
 	if (utf8_bad(bytes) >= 0 ||
 	    (bytes.n > 0 && memchr(bytes.p, '\0', (size_t)bytes.n) != NULL) ||
-	    (markup && is_iso2022(bytes))) {
-		if ((got = recode(bytes, markup, b, err)) < 1)
+	    is_iso2022(label) || (markup && is_iso2022(declared(bytes)))) {
+		if ((got = recode(bytes, label, markup, b, err)) < 1)
 			return got;
 		*text = buf_str(b);
 	}

@@ -7,6 +7,7 @@
 #include "text/encoding.h"
 #include "text/extract_impl.h"
 #include "text/kind.h"
+#include "text/pdf.h"
 #include "text/records.h"
 #include "text/roff.h"
 
@@ -37,6 +38,7 @@ item_reset(struct item *it)
 	it->nbad = it->records = it->text_bytes = 0;
 	it->line = 0;
 	it->outcome = OUTCOME_NONE;
+	it->web = false;
 }
 
 void
@@ -88,7 +90,7 @@ slurp(struct run *r, struct item *it, struct err *err)
 static int
 read_lines(struct run *r, struct item *it, struct err *err)
 {
-	ptrdiff_t got = 1, n;
+	ptrdiff_t got = 1, n = 0;
 
 	it->kind = KIND_LINES;
 	it->line = r->line;
@@ -106,9 +108,11 @@ read_lines(struct run *r, struct item *it, struct err *err)
 		if (got == 0)
 			break;
 		it->bytes.n += got;
-		if (it->bytes.n >= LINES_BYTES &&
-		    (nl = memrchr(it->bytes.p, '\n', (size_t)it->bytes.n)) != NULL) {
+		/* In what is new alone, for a line may be long. */
+		if ((nl = memrchr(at, '\n', (size_t)got)) != NULL)
 			n = nl + 1 - it->bytes.p;
+		if (it->bytes.n >= LINES_BYTES && n > 0) {
+			nl = it->bytes.p + n - 1;
 			buf_add(&r->rest, (str){ nl + 1, it->bytes.n - n });
 			it->bytes.n = n;
 			break;
@@ -124,10 +128,33 @@ read_lines(struct run *r, struct item *it, struct err *err)
 	return 0;
 }
 
+/* A record of a web archive: what it is turns out when its header is read. */
+static int
+begin_web(struct run *r, struct item *it, const struct file *file, struct err *err)
+{
+	const struct warc_record *w = file->record;
+	struct buf *to[] = { &it->id, &it->url, &it->date, &it->type };
+	const str from[] = { w->id, w->url, w->date, w->type };
+
+	it->web = true;
+	it->http = w->http;
+	it->conversion = w->kind == WARC_CONVERSION;
+	buf_add(&it->label, file->label);
+	for (int i = 0; i < 4; i++) {
+		buf_reset(to[i]);
+		buf_add(to[i], from[i]);
+		if (buf_ok(to[i], err) < 0)
+			return -1;
+	}
+	return slurp(r, it, err) < 0 ? -1 : 1;
+}
+
 /* Begin with a file: 1 it is an item, 0 it is passed over, -1. */
 static int
 begin(struct run *r, struct item *it, const struct file *file, struct err *err)
 {
+	if (file->record != NULL)
+		return begin_web(r, it, file, err);
 	if (file->head.n == 0) {
 		r->count->empty++;
 		return 0;
@@ -192,11 +219,12 @@ read_item(void *ctx, void *item, struct err *err)
 }
 
 static int
-member_init(struct member *m, struct err *err)
+member_init(struct member *m, double timeout, struct err *err)
 {
 	if (m->ready)
 		return 0;
-	if (arena_init(&m->arena, HTML_MEMORY, err) < 0)
+	if (arena_init(&m->arena, HTML_MEMORY, err) < 0 ||
+	    guard_init(&m->guard, timeout, err) < 0)
 		return -1;
 	m->ready = true;
 	return 0;
@@ -222,6 +250,15 @@ plain(str s, struct buf *out)
 }
 
 static void
+put_key(struct buf *b, const char *key, str value)
+{
+	if (value.n == 0)
+		return;
+	buf_add(b, str_of(key));
+	json_quote(b, value);
+}
+
+static void
 put_record(struct item *it, const struct member *m)
 {
 	struct buf *b = &it->record;
@@ -229,53 +266,77 @@ put_record(struct item *it, const struct member *m)
 	char id[33];
 
 	hash128_hex(hash128_of(text), id);
-	buf_fmt(b, "{\"id\":\"%s\",\"text\":", id);
-	json_quote(b, text);
-	buf_add(b, S(",\"source\":"));
-	json_quote(b, buf_str(&it->label));
-	if (m->about.title.n > 0) {
-		buf_add(b, S(",\"title\":"));
-		json_quote(b, buf_str(&m->about.title));
-	}
-	if (m->about.url.n > 0) {
-		buf_add(b, S(",\"url\":"));
-		json_quote(b, buf_str(&m->about.url));
-	}
-	if (m->about.language[0] != '\0') {
-		buf_add(b, S(",\"language\":"));
-		json_quote(b, str_of(m->about.language));
-	}
+	put_key(b, "{\"id\":", it->web && it->id.n > 0 ? buf_str(&it->id) : str_of(id));
+	put_key(b, ",\"text\":", text);
+	put_key(b, ",\"source\":", buf_str(&it->label));
+	put_key(b, ",\"title\":", buf_str(&m->about.title));
+	put_key(b, ",\"url\":", buf_str(it->web && it->url.n > 0 ? &it->url : &m->about.url));
+	put_key(b, ",\"date\":", it->web && it->date.n > 0 ? buf_str(&it->date) :
+	    str_of(m->about.date));
+	put_key(b, ",\"language\":", str_of(m->about.language));
 	buf_add(b, S("}\n"));
 	it->records = 1;
 	it->text_bytes = text.n;
 }
 
-/* One document into it->record.  Return 0 or -1. */
+/* A PDF: what its program gives is text like any other. */
 static int
-convert(const struct run *r, struct item *it, struct member *m, struct err *err)
+from_pdf(const struct run *r, struct item *it, struct member *m, str *s, struct err *err)
+{
+	int got;
+
+	buf_reset(&m->scratch);
+	got = pdf_text(*s, r->o->max_size, r->o->timeout, &m->scratch, err);
+	if (got == 0)
+		it->outcome = OUTCOME_PDF;
+	*s = buf_str(&m->scratch);
+	return got;
+}
+
+/* The text of s into m->text.  Return 1, 0 with the outcome set, -1. */
+static int
+to_text(const struct run *r, struct item *it, struct member *m, str s, str charset,
+    struct err *err)
 {
 	bool markup = it->kind == KIND_HTML || it->kind == KIND_XML;
 	int got;
-	str s;
 
-	buf_reset(&m->text);
-	html_about_reset(&m->about);
-	got = encoding_to_utf8(buf_str(&it->bytes), markup, &m->utf8, &s, err);
-	if (got < 1) {
+	if (it->kind == KIND_PDF && (got = from_pdf(r, it, m, &s, err)) < 1)
+		return got;
+	if ((got = encoding_to_utf8(s, charset, markup, &m->utf8, &s, err)) < 1) {
 		it->outcome = OUTCOME_BINARY;
 		return got;
 	}
 	if (markup) {
 		if (html_extract(s, it->kind == KIND_XML, r->o->form, &m->text, &m->about,
-		    m->arena, err) < 0)
+		    m->arena, &m->guard, err) < 0)
 			return -1;
 	} else if (it->kind == KIND_MAN) {
 		roff_extract(s, r->o->form, &m->text, &m->about.title);
 	} else {
 		plain(s, &m->text);
 	}
-	if (buf_ok(&m->text, err) < 0)
-		return -1;
+	if (guard_over(&m->guard))
+		return guard_fail(&m->guard, err);
+	return buf_ok(&m->text, err) < 0 ? -1 : 1;
+}
+
+/* One document into it->record.  Return 0 or -1. */
+static int
+convert(const struct run *r, struct item *it, struct member *m, struct err *err)
+{
+	str s = buf_str(&it->bytes), charset = { NULL, 0 };
+	int got;
+
+	buf_reset(&m->text);
+	html_about_reset(&m->about);
+	if (it->web && (got = web_payload(it, m, r->o->max_size, &s, &charset, err)) < 1)
+		return got;
+	guard_start(&m->guard);
+	got = to_text(r, it, m, s, charset, err);
+	guard_stop(&m->guard);
+	if (got < 1)
+		return got;
 	if (m->text.n <= 1 || m->text.n < r->o->min_bytes) {
 		it->outcome = OUTCOME_EMPTY;
 		return 0;
@@ -294,7 +355,7 @@ work_item(void *ctx, void *item, int index, struct err *err)
 
 	if (it->outcome == OUTCOME_FAILED)
 		return 0;
-	if (member_init(m, err) < 0)
+	if (member_init(m, r->o->timeout, err) < 0)
 		return -1;
 	if (it->kind == KIND_LINES) {
 		lines_convert(it, m, r->o->field, r->o->min_bytes, r->o->keep_going);
@@ -322,10 +383,14 @@ tally(struct extract_count *c, const struct item *it)
 	c->bad += it->nbad;
 	c->binary += it->outcome == OUTCOME_BINARY;
 	c->empty += it->outcome == OUTCOME_EMPTY;
+	c->status += it->outcome == OUTCOME_STATUS;
+	c->types += it->outcome == OUTCOME_TYPE;
+	c->unread += it->outcome == OUTCOME_PDF;
 	if (it->outcome != OUTCOME_NONE)
 		return;
 	c->html += it->kind == KIND_HTML;
 	c->xml += it->kind == KIND_XML;
+	c->pdf += it->kind == KIND_PDF;
 	c->man += it->kind == KIND_MAN;
 	c->text += it->kind == KIND_TEXT || it->kind == KIND_ASSET;
 }
@@ -367,6 +432,10 @@ done_item(void *ctx, void *item)
 	buf_free(&it->bytes);
 	buf_free(&it->label);
 	buf_free(&it->name);
+	buf_free(&it->id);
+	buf_free(&it->url);
+	buf_free(&it->date);
+	buf_free(&it->type);
 	buf_free(&it->record);
 	buf_free(&it->bad);
 	buf_free(&it->say);
@@ -399,6 +468,9 @@ extract_run(struct team *team, const struct extract_opts *o, char *const *paths,
 		struct member *m = &r->member[i];
 
 		arena_free(&m->arena);
+		guard_free(&m->guard);
+		buf_free(&m->chunks);
+		buf_free(&m->inflated);
 		buf_free(&m->text);
 		buf_free(&m->utf8);
 		buf_free(&m->scratch);

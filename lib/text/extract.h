@@ -1,8 +1,8 @@
 /*
  * extract - files of every kind to records
  *
- * One record for each document: {"id","text","source"} and "title", "url" and
- * "language" where it tells them.  JSON lines give a record for each line.
+ * One record for each document: {"id","text","source"} and "title", "url",
+ * "language" and "date" where it tells them.  JSON lines give a record for each line.
  * Reading is one stream, conversion runs on the team, records are written in
  * order: the output is the same for every team, and memory is bounded by
  * max_size times the documents in flight.
@@ -21,6 +21,7 @@ struct extract_opts {
 	enum html_form form;
 	int64_t	 max_size;		/* of one document, as it is stored */
 	int64_t	 min_bytes;		/* of the text of one; shorter ones are dropped */
+	double	 timeout;		/* seconds of processor time for one */
 	bool	 keep_going;
 	/* Called for each failure that is passed over, with a whole message. */
 	void	(*complain)(void *ctx, const char *message);
@@ -30,8 +31,10 @@ struct extract_opts {
 
 struct extract_count {
 	struct files_count files;
-	int64_t	html, xml, man, lines, text;	/* files by kind */
+	int64_t	html, xml, pdf, man, lines, text;	/* files by kind */
 	int64_t	binary, assets, empty;		/* passed over */
+	int64_t	status, types;			/* responses of failure; that hold no page */
+	int64_t	unread;				/* PDF, for there is no pdftotext */
 	int64_t	records, bad;
 	int64_t	text_bytes, bytes_out;
 };

@@ -20,7 +20,9 @@
 /* An archive that is being read; what feeds it is the level below, or the operand. */
 struct level {
 	struct files	*f;
-	struct archive	*a;
+	struct archive	*a;		/* one of these two */
+	struct warc	*w;
+	struct warc_record record;
 	int		 index;
 	ptrdiff_t	 label_n;	/* of the archive's own label */
 	bool		 deb;
@@ -77,6 +79,17 @@ set_archive(struct err *err, struct archive *a)
 	return -1;
 }
 
+/* n more bytes came out of the operand's archives.  Return 0, or -1 when it is a bomb. */
+static int
+grow(struct files *f, int64_t n, struct err *err)
+{
+	f->grown += n;
+	f->bomb |= f->grown > FREE_BYTES &&
+	    f->grown / f->opt.ratio > f->count.bytes_in - f->in_start;
+	return f->bomb ? err_set(err, ERR_LIMIT, "content grows over %lld times (--max-ratio)",
+	    (long long)f->opt.ratio) : 0;
+}
+
 /* Read from the operand (from < 0) or from the entry at hand of a level. */
 static ptrdiff_t
 pull(struct files *f, int from, void *p, ptrdiff_t n, struct err *err)
@@ -84,8 +97,7 @@ pull(struct files *f, int from, void *p, ptrdiff_t n, struct err *err)
 	ptrdiff_t got;
 
 	if (f->bomb)
-		return err_set(err, ERR_LIMIT, "content grows over %lld times (--max-ratio)",
-		    (long long)f->opt.ratio);
+		return grow(f, 0, err);
 	if (from < 0) {
 		do {
 			got = read(f->fd, p, (size_t)n);
@@ -95,6 +107,8 @@ pull(struct files *f, int from, void *p, ptrdiff_t n, struct err *err)
 		f->count.bytes_in += got;
 		return got;
 	}
+	if (f->level[from]->w != NULL)
+		return warc_read(f->level[from]->w, p, n, err);
 	do {
 		got = archive_read_data(f->level[from]->a, p, (size_t)n);
 	} while (got == ARCHIVE_RETRY);
@@ -102,13 +116,7 @@ pull(struct files *f, int from, void *p, ptrdiff_t n, struct err *err)
 		f->level[from]->broken = got == ARCHIVE_FATAL;
 		return set_archive(err, f->level[from]->a);
 	}
-	f->grown += got;
-	if (f->grown > FREE_BYTES &&
-	    f->grown / f->opt.ratio > f->count.bytes_in - f->in_start) {
-		f->bomb = true;
-		return pull(f, from, p, n, err);
-	}
-	return got;
+	return grow(f, got, err) < 0 ? -1 : got;
 }
 
 /* As pull(), until n bytes or the end. */
@@ -127,20 +135,37 @@ pull_all(struct files *f, int from, char *p, ptrdiff_t n, struct err *err)
 	return all;
 }
 
+/* What a level reads: the first bytes that were looked at, and what follows. */
+static ptrdiff_t
+pull_below(void *ctx, void *p, ptrdiff_t n, struct err *err)
+{
+	struct level *l = ctx;
+	ptrdiff_t left = l->head_n - l->head_at;
+
+	if (left == 0)
+		return pull(l->f, l->index - 1, p, n, err);
+	if (n > left)
+		n = left;
+	memcpy(p, l->head + l->head_at, (size_t)n);
+	l->head_at += n;
+	return n;
+}
+
+static int
+inflated(void *ctx, int64_t n, struct err *err)
+{
+	return grow(((struct level *)ctx)->f, n, err);
+}
+
 static la_ssize_t
 feed(struct archive *a, void *ctx, const void **block)
 {
 	struct level *l = ctx;
 	struct err err = { 0 };
-	ptrdiff_t got = l->head_n - l->head_at;
+	ptrdiff_t got;
 
-	if (got > 0) {
-		*block = l->head + l->head_at;
-		l->head_at = l->head_n;
-		return got;
-	}
 	*block = l->block;
-	if ((got = pull(l->f, l->index - 1, l->block, BLOCK, &err)) < 0)
+	if ((got = pull_below(l, l->block, BLOCK, &err)) < 0)
 		archive_set_error(a, err.code == ERR_NOMEM ? ENOMEM : EIO, "%s", err.msg);
 	return got;
 }
@@ -165,6 +190,7 @@ leave(struct files *f)
 	struct level *l = f->level[--f->depth];
 
 	archive_read_free(l->a);
+	warc_close(l->w);
 	free(l->held);
 	free(l);
 	f->level[f->depth] = NULL;
@@ -227,6 +253,25 @@ support(struct archive *a, bool packed)
 	}
 }
 
+static int
+open_archive(struct level *l, enum container kind, struct err *err)
+{
+	const struct warc_source from = { pull_below, inflated, l };
+
+	if (kind == CONTAINER_WARC)
+		return (l->w = warc_open(&from, err)) == NULL ? -1 : 0;
+	if ((l->a = archive_read_new()) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	support(l->a, kind == CONTAINER_PACKED);
+	if (kind == CONTAINER_7Z && l->index > 0)
+		return hold(l, err);
+	archive_read_set_callback_data(l->a, l);
+	archive_read_set_read_callback(l->a, feed);
+	if (l->index == 0 && l->f->seekable)
+		archive_read_set_seek_callback(l->a, feed_seek);
+	return archive_read_open1(l->a) == ARCHIVE_OK ? 0 : set_archive(err, l->a);
+}
+
 /* Enter the archive that the file at hand is. */
 static int
 enter(struct files *f, enum container kind, bool data, struct err *err)
@@ -237,10 +282,8 @@ enter(struct files *f, enum container kind, bool data, struct err *err)
 	if (f->depth >= f->opt.depth)
 		return err_set(err, ERR_LIMIT, "archives in archives beyond %lld levels (--depth)",
 		    (long long)f->opt.depth);
-	if ((l = calloc(1, sizeof(*l))) == NULL || (l->a = archive_read_new()) == NULL) {
-		free(l);
+	if ((l = calloc(1, sizeof(*l))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	}
 	l->f = f;
 	l->index = f->depth;
 	l->label_n = f->label.n;
@@ -248,17 +291,7 @@ enter(struct files *f, enum container kind, bool data, struct err *err)
 	l->head_n = f->head_n;
 	f->level[f->depth++] = l;
 	f->open = false;
-	support(l->a, kind == CONTAINER_PACKED);
-	if (kind == CONTAINER_7Z && l->index > 0) {
-		ret = hold(l, err);
-	} else {
-		archive_read_set_callback_data(l->a, l);
-		archive_read_set_read_callback(l->a, feed);
-		if (l->index == 0 && f->seekable)
-			archive_read_set_seek_callback(l->a, feed_seek);
-		ret = archive_read_open1(l->a) == ARCHIVE_OK ? 0 : set_archive(err, l->a);
-	}
-	if (ret < 0)
+	if ((ret = open_archive(l, kind, err)) < 0)
 		leave(f);
 	else
 		f->count.archives += !data;
@@ -274,19 +307,18 @@ one_matches(const char *const *pattern, const char *s)
 	return false;
 }
 
-/* Does a pattern name the path, or one of the names in it? */
+/* Does a pattern name what the buf holds from a byte on, or one of the names in it? */
 static bool
-matches(const char *const *pattern, struct buf *label)
+matches(const char *const *pattern, struct buf *b, ptrdiff_t from)
 {
 	const char *path, *at;
 	char name[256];
 
-	buf_byte(label, '\0');
-	label->n--;
-	if (label->failed || pattern[0] == NULL)
+	buf_byte(b, '\0');
+	b->n--;
+	if (b->failed || pattern[0] == NULL)
 		return false;
-	path = strrchr(label->p, '!');
-	path = path == NULL ? label->p : path + 1;
+	path = b->p + from;
 	if (one_matches(pattern, path))
 		return true;
 	for (at = path; *at != '\0'; at += *at == '/') {
@@ -303,13 +335,31 @@ matches(const char *const *pattern, struct buf *label)
 	return false;
 }
 
-static bool
-excluded(struct files *f)
+/* Where the path inside the innermost archive begins. */
+static ptrdiff_t
+inner(const struct buf *label)
 {
-	if (!matches(f->opt.exclude, &f->label))
+	const char *mark = label->n > 0 ? memrchr(label->p, '!', (size_t)label->n) : NULL;
+
+	return mark == NULL ? 0 : mark + 1 - label->p;
+}
+
+static bool
+excluded(struct files *f, struct buf *b, ptrdiff_t from)
+{
+	if (!matches(f->opt.exclude, b, from))
 		return false;
 	f->count.excluded++;
 	return true;
+}
+
+static bool
+included(struct files *f, struct buf *b, ptrdiff_t from)
+{
+	if (f->opt.include[0] == NULL || matches(f->opt.include, b, from))
+		return true;
+	f->count.excluded++;
+	return false;
 }
 
 /* Look at the file that was just opened: 1 a file, 0 passed over or entered, -1. */
@@ -329,18 +379,17 @@ look(struct files *f, int from, struct file *file, struct err *err)
 	kind = container_of((str){ f->head, f->head_n });
 	if (kind != CONTAINER_NONE)
 		return enter(f, kind, data, err);
-	if (f->opt.include[0] != NULL && !matches(f->opt.include, &f->label)) {
-		f->count.excluded++;
+	if (!included(f, &f->label, inner(&f->label)))
 		return 0;
-	}
 	f->count.files++;
+	file->record = NULL;
 	file->label = buf_str(&f->label);
 	file->head = (str){ f->head, f->head_n };
 	label_name(&f->name, file->label);
 	file->name = buf_str(&f->name);
 	if (buf_ok(&f->label, err) < 0 || buf_ok(&f->name, err) < 0)
 		return -1;
-	file->listed = matches(f->opt.include, &f->name);
+	file->listed = matches(f->opt.include, &f->name, 0);
 	return 1;
 }
 
@@ -354,7 +403,7 @@ wanted(struct files *f, struct level *l, struct archive_entry *e)
 		name = archive_entry_pathname(e);
 	f->label.n = l->label_n;
 	if (archive_format(l->a) == ARCHIVE_FORMAT_RAW)
-		return !excluded(f);
+		return !excluded(f, &f->label, inner(&f->label));
 	if ((archive_format(l->a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_AR &&
 	    name != NULL && strcmp(name, "debian-binary") == 0)
 		l->deb = true;
@@ -371,7 +420,42 @@ wanted(struct files *f, struct level *l, struct archive_entry *e)
 		f->count.special++;
 		return 0;
 	}
-	return !excluded(f);
+	return !excluded(f, &f->label, inner(&f->label));
+}
+
+/* The next record of a web archive; patterns are those of its address. */
+static int
+next_record(struct files *f, struct level *l, struct file *file, struct err *err)
+{
+	const struct warc_record *r = &l->record;
+	int64_t at, inside;
+	int got = warc_next(l->w, &l->record, err);
+
+	f->label.n = l->label_n;
+	if (got == 0) {
+		leave(f);
+		return 0;
+	}
+	at = warc_offset(l->w, &inside);
+	buf_fmt(&f->label, "!%lld", (long long)at);
+	if (inside > 0)
+		buf_fmt(&f->label, "+%lld", (long long)inside);
+	if (got < 0)
+		return -1;
+	if (r->kind == WARC_OTHER || r->size > f->opt.record) {
+		f->count.other += r->kind == WARC_OTHER;
+		f->count.large += r->kind != WARC_OTHER;
+		return 0;
+	}
+	buf_reset(&f->name);
+	buf_add(&f->name, r->url);
+	if (excluded(f, &f->name, 0) || !included(f, &f->name, 0))
+		return 0;
+	f->head_at = f->head_n = 0;
+	f->open = true;
+	f->count.files++;
+	*file = (struct file){ .label = buf_str(&f->label), .record = r };
+	return buf_ok(&f->label, err) < 0 || buf_ok(&f->name, err) < 0 ? -1 : 1;
 }
 
 /* The next entry of the innermost archive: 1 a file, 0 look again, -1. */
@@ -383,6 +467,8 @@ next_entry(struct files *f, struct file *file, struct err *err)
 	locale_t was;
 	int got = ARCHIVE_EOF;
 
+	if (l->w != NULL)
+		return next_record(f, l, file, err);
 	if (!l->broken) {
 		was = f->utf8 != (locale_t)0 ? uselocale(f->utf8) : (locale_t)0;
 		got = archive_read_next_header(l->a, &e);
@@ -424,7 +510,7 @@ begin_file(struct files *f, const char *path, int flags, struct file *file, stru
 
 	buf_reset(&f->label);
 	buf_add(&f->label, str_of(path));
-	if (excluded(f))
+	if (excluded(f, &f->label, inner(&f->label)))
 		return 0;
 	f->borrowed = strcmp(path, "-") == 0;
 	f->fd = f->borrowed ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | flags);
@@ -452,7 +538,7 @@ next_in_directory(struct files *f, struct file *file, struct err *err)
 	case FTS_F:
 		return begin_file(f, e->fts_path, O_NOFOLLOW | O_NONBLOCK, file, err);
 	case FTS_D:
-		if (e->fts_level > 0 && excluded(f))
+		if (e->fts_level > 0 && excluded(f, &f->label, inner(&f->label)))
 			fts_set(f->fts, e, FTS_SKIP);
 		return 0;
 	case FTS_SL:

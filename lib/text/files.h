@@ -5,7 +5,8 @@
  * names, an archive in its own order.  Archives (tar, zip, 7z, cpio, ar, deb)
  * and compressed files (gzip, bzip2, xz, lzma, zstd, lz4, lzip, compress) are
  * told by their content and streamed; an archive inside one is entered too.
- * Of a deb only the files to install are given.
+ * Of a deb only the files to install are given, of a web archive (WARC, ARC)
+ * the responses and their conversions, each as the block that was stored.
  *
  * Nothing is ever written.  Names in archives are labels: "a.zip!dir/page.html",
  * without leading "/" and "..".  Symbolic links in directories and archives
@@ -21,6 +22,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "text/warc.h"
 
 #define FILES_HEAD	4096	/* bytes that files_next() looks at */
 #define FILES_PATTERNS	64
@@ -30,6 +32,7 @@ struct files_opts {
 	int64_t	 depth;		/* levels of archives in archives, at most FILES_DEPTH */
 	int64_t	 ratio;		/* content to operand, beyond the first 256 MiB */
 	int64_t	 hold;		/* bytes of a 7z inside another archive, held in memory */
+	int64_t	 record;	/* bytes of a web archive's record; larger ones are passed over */
 	/* fnmatch() patterns of a path or of a name in it; '*' matches '/' as well. */
 	const char *include[FILES_PATTERNS], *exclude[FILES_PATTERNS];
 };
@@ -37,6 +40,7 @@ struct files_opts {
 struct files_count {
 	int64_t	files, archives;	/* given; entered */
 	int64_t	links, special, excluded;	/* passed over */
+	int64_t	other, large;	/* records of web archives: no response; larger than wanted */
 	int64_t	bytes_in;		/* read from operands */
 };
 
@@ -45,6 +49,7 @@ struct file {
 	str	name;		/* last part, compression suffix removed */
 	str	head;		/* its first FILES_HEAD bytes, less at its end */
 	bool	listed;		/* an --include pattern names it */
+	const struct warc_record *record;	/* of a web archive, or NULL; head is empty */
 };
 
 struct files;

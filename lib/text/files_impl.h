@@ -7,7 +7,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum container { CONTAINER_NONE, CONTAINER_ARCHIVE, CONTAINER_7Z, CONTAINER_PACKED };
+enum container { CONTAINER_NONE, CONTAINER_ARCHIVE, CONTAINER_7Z, CONTAINER_PACKED,
+	CONTAINER_WARC };
 
 /* What a file is by its first bytes. */
 enum container container_of(str head);

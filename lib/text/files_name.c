@@ -1,4 +1,5 @@
 #include "text/files_impl.h"
+#include "text/warc.h"
 
 /* A tar without "ustar" in it is known by the sum over its header alone. */
 static bool
@@ -44,6 +45,8 @@ container_of(str s)
 		{ { "\135\0\0", 3 }, CONTAINER_PACKED }, { { "\37\235", 2 }, CONTAINER_PACKED },
 	};
 
+	if (warc_is(s))
+		return CONTAINER_WARC;
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (str_starts(s, list[i].magic)) {
 			/* "BZh" and "LZIP" may begin a sentence. */

@@ -7,7 +7,7 @@ html_about_reset(struct html_about *a)
 {
 	buf_reset(&a->title);
 	buf_reset(&a->url);
-	a->language[0] = '\0';
+	a->language[0] = a->date[0] = '\0';
 }
 
 void
@@ -57,11 +57,96 @@ title(const struct html_tree *t, int32_t i, struct html_about *a)
 	buf_free(&line);
 }
 
+/* A date, and a time behind it if there is one: RFC 3339's forms of ISO 8601. */
+static bool
+set_date(struct html_about *a, str s)
+{
+	static const char form[] = "0000-00-00T00:00:00";
+	ptrdiff_t n = 0;
+
+	while (s.n > 0 && *s.p == ' ') {
+		s.p++;
+		s.n--;
+	}
+	for (; n < 19 && n < s.n; n++)
+		if (form[n] == '0' ? s.p[n] < '0' || s.p[n] > '9' :
+		    s.p[n] != form[n] && !(n == 10 && s.p[n] == ' '))
+			break;
+	if (n < 10 || str_starts(s, S("0000")))
+		return false;
+	memcpy(a->date, s.p, 10);
+	a->date[10] = '\0';
+	if (n < 19)
+		return true;
+	/* The zone: Z, or an offset with a colon or without. */
+	memcpy(a->date + 10, s.p + 10, 9);
+	a->date[10] = 'T';
+	s = (str){ s.p + 19, s.n - 19 };
+	if (s.n > 1 && *s.p == '.')
+		do {
+			s.p++;
+			s.n--;
+		} while (s.n > 0 && *s.p >= '0' && *s.p <= '9');
+	memcpy(a->date + 19, "Z", 2);
+	if (s.n >= 5 && (*s.p == '+' || *s.p == '-')) {
+		bool colon = s.p[3] == ':';
+
+		if (colon && s.n < 6)
+			return true;
+		memcpy(a->date + 19, s.p, 3);
+		a->date[22] = ':';
+		memcpy(a->date + 23, s.p + 3 + colon, 2);
+		a->date[25] = '\0';
+		for (int i = 20; i < 25; i++)
+			if (i != 22 && (a->date[i] < '0' || a->date[i] > '9'))
+				memcpy(a->date + 19, "Z", 2);
+	}
+	return true;
+}
+
+/* How much a name of metadata says about the date of publication: 0 nothing. */
+static int
+dates(str name)
+{
+	static const char *const list[] = {
+		"dcterms.date", "dc.date", "date", "pubdate", "publish-date", "publish_date",
+		"publication_date", "citation_publication_date", "citation_date",
+		"sailthru.date", "parsely-pub-date", "dc.date.issued", "dcterms.issued",
+		"dc.date.created", "dcterms.created", "datecreated", "datepublished",
+		"og:published_time", "article:published_time",
+	};
+	int n = (int)(sizeof(list) / sizeof(list[0]));
+
+	for (int i = n; i-- > 0; )
+		if (name.n == (ptrdiff_t)strlen(list[i]) &&
+		    strncasecmp(name.p, list[i], (size_t)name.n) == 0)
+			return i + 2;
+	return 0;
+}
+
+/* What an element says of the page's date; *best is how sure the one so far is. */
+static void
+date(const struct html_node *n, struct html_about *a, int *best)
+{
+	int sure = dates(html_attr(n, "itemprop"));
+	str value = html_attr(n, "content");
+
+	if (n->tag == GUMBO_TAG_TIME) {
+		value = html_attr(n, "datetime");
+		sure = sure > 0 ? sure : 1;
+	} else if (sure == 0 && (sure = dates(html_attr(n, "property"))) == 0) {
+		sure = dates(html_attr(n, "name"));
+	}
+	if (sure > *best && value.n > 0 && set_date(a, value))
+		*best = sure;
+}
+
 /* What <html> and <head> tell, and the first heading when they are silent. */
 static void
 tell(const struct html_tree *t, struct html_about *a)
 {
 	int32_t heading = -1;
+	int sure = 0;
 
 	for (int32_t i = 0; i < t->n; i++) {
 		const struct html_node *n = &t->node[i];
@@ -75,6 +160,9 @@ tell(const struct html_tree *t, struct html_about *a)
 			break;
 		case GUMBO_TAG_TITLE:
 			title(t, i, a);
+			break;
+		case GUMBO_TAG_META: case GUMBO_TAG_TIME:
+			date(n, a, &sure);
 			break;
 		case GUMBO_TAG_LINK:
 			if (a->url.n == 0 && str_eq(html_attr(n, "rel"), S("canonical")))
@@ -92,21 +180,47 @@ tell(const struct html_tree *t, struct html_about *a)
 		title(t, heading, a);
 }
 
+/* What the guard may leave anywhere: all of its memory is the arena's. */
+struct build {
+	str		 clean;
+	struct html_tree t;
+	struct arena	 arena;
+	struct err	*err;
+	int		 ret;
+};
+
+static void
+build(void *ctx)
+{
+	struct build *b = ctx;
+
+	if ((b->ret = html_tree(&b->t, b->clean, &b->arena, b->err)) == 0)
+		html_prune(&b->t);
+}
+
 int
 html_extract(str page, bool xml, enum html_form form, struct buf *out,
-    struct html_about *about, struct arena scratch, struct err *err)
+    struct html_about *about, struct arena scratch, struct guard *guard, struct err *err)
 {
 	struct buf clean = { .limit = (ptrdiff_t)1 << 30 };
-	struct html_tree t;
+	struct build b = { .arena = scratch, .err = err };
 	int ret = -1;
 
-	html_clean(&clean, page, xml);
-	if (buf_ok(&clean, err) < 0 || html_tree(&t, buf_str(&clean), &scratch, err) < 0)
+	html_clean(&clean, page, xml, guard);
+	if (buf_ok(&clean, err) < 0)
 		goto out;
-	html_prune(&t);
-	tell(&t, about);
-	html_write(&t, form, out);
-	if (buf_ok(&about->title, err) == 0 && buf_ok(&about->url, err) == 0)
+	b.clean = buf_str(&clean);
+	if (guard_call(guard, build, &b) < 0 || guard_over(guard)) {
+		guard_fail(guard, err);
+		goto out;
+	}
+	if (b.ret < 0)
+		goto out;
+	tell(&b.t, about);
+	html_write(&b.t, form, out, guard);
+	if (guard_over(guard))
+		guard_fail(guard, err);
+	else if (buf_ok(&about->title, err) == 0 && buf_ok(&about->url, err) == 0)
 		ret = buf_ok(out, err);
 out:
 	buf_free(&clean);

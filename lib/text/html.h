@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/guard.h"
 #include "base/str.h"
 
 enum html_form { HTML_TEXT, HTML_MARKDOWN };
@@ -26,6 +27,7 @@ enum html_form { HTML_TEXT, HTML_MARKDOWN };
 struct html_about {
 	struct buf	title, url;
 	char		language[36];	/* BCP 47, as written */
+	char		date[36];	/* of its publication, as RFC 3339 writes it */
 };
 
 void html_about_reset(struct html_about *a);
@@ -33,10 +35,10 @@ void html_about_free(struct html_about *a);
 
 /*
  * Append the text of a page, which is UTF-8, to out; lines end in a newline.
- * The scratch arena bounds what the parser may take.  Return 0, or -1 with
- * ERR_LIMIT for a page that needs more.
+ * The scratch arena bounds what the parser may take, the guard, which may be
+ * NULL, its time.  Return 0, or -1 with ERR_LIMIT for a page that needs more.
  */
 int html_extract(str page, bool xml, enum html_form form, struct buf *out,
-    struct html_about *about, struct arena scratch, struct err *err);
+    struct html_about *about, struct arena scratch, struct guard *guard, struct err *err);
 
 #endif

@@ -34,7 +34,7 @@ struct rule {
 
 static const struct rule html_rule[GUMBO_TAG_LAST + 1] = {
 	[T(HTML)] = { K_FREE, 0 }, [T(HEAD)] = { K_FREE, 0 }, [T(BODY)] = { K_FREE, 0 },
-	[T(TITLE)] = { K_TITLE, 0 }, [T(LINK)] = { K_FREE, 0 },
+	[T(TITLE)] = { K_TITLE, 0 }, [T(LINK)] = { K_FREE, 0 }, [T(META)] = { K_FREE, 0 },
 	[T(P)] = { K_FREE, 0 }, [T(LI)] = { K_FREE, 0 }, [T(DT)] = { K_FREE, 0 },
 	[T(DD)] = { K_FREE, 0 }, [T(BR)] = { K_FREE, 0 }, [T(HR)] = { K_FREE, 0 },
 	[T(TR)] = { K_FREE, 0 }, [T(TD)] = { K_FREE, 0 }, [T(TH)] = { K_FREE, 0 },
@@ -55,7 +55,7 @@ static const struct rule html_rule[GUMBO_TAG_LAST + 1] = {
 	[T(UL)] = { K_BLOCK, 0 }, [T(OL)] = { K_BLOCK, 0 }, [T(DL)] = { K_BLOCK, 0 },
 	[T(DIR)] = { K_BLOCK, T(UL) }, [T(MENU)] = { K_BLOCK, T(UL) },
 	[T(SPAN)] = { K_INLINE, 0 }, [T(SUP)] = { K_INLINE, 0 }, [T(SUB)] = { K_INLINE, 0 },
-	[T(Q)] = { K_INLINE, 0 }, [T(CITE)] = { K_INLINE, 0 },
+	[T(Q)] = { K_INLINE, 0 }, [T(CITE)] = { K_INLINE, 0 }, [T(TIME)] = { K_INLINE, 0 },
 	[T(KBD)] = { K_FORMAT, T(CODE) }, [T(SAMP)] = { K_FORMAT, T(CODE) },
 	[T(VAR)] = { K_FORMAT, T(I) },
 	[T(TT)] = { K_FORMAT, T(CODE) }, [T(CODE)] = { K_FORMAT, 0 },
@@ -366,38 +366,46 @@ admit(struct clean *c, const struct tag *t)
 	return true;
 }
 
-/* Attributes that say what an element is for; the rest is never copied. */
+/*
+ * Attributes that say what an element is for; the rest is never copied.  Some
+ * matter for one element only (tag), or their value does (value_of).
+ */
 static bool
-wanted(str name, bool *value)
+wanted(str name, int tag, bool *value)
 {
-	static const struct { char name[12]; bool value; } list[] = {
-		{ "class", true }, { "id", true }, { "role", true }, { "href", false },
-		{ "rel", true }, { "lang", true }, { "xml:lang", true }, { "style", true },
-		{ "accesskey", true }, { "start", true }, { "hidden", false },
-		{ "aria-hidden", true }, { "aria-label", false },
+	static const struct {
+		char	name[12];
+		int16_t	tag, value_of;		/* 0: any */
+	} list[] = {
+		{ "class", 0, 0 }, { "id", 0, 0 }, { "role", 0, 0 }, { "href", 0, T(LINK) },
+		{ "rel", 0, 0 }, { "lang", 0, 0 }, { "xml:lang", 0, 0 }, { "style", 0, 0 },
+		{ "accesskey", 0, 0 }, { "start", 0, 0 }, { "hidden", 0, -1 },
+		{ "aria-hidden", 0, 0 }, { "aria-label", 0, -1 }, { "datetime", T(TIME), 0 },
+		{ "name", T(META), 0 }, { "property", T(META), 0 },
+		{ "content", T(META), 0 }, { "itemprop", 0, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		if (name.n == (ptrdiff_t)strlen(list[i].name) &&
+		if ((*name.p | 32) == list[i].name[0] &&
+		    name.n == (ptrdiff_t)strlen(list[i].name) &&
 		    strncasecmp(name.p, list[i].name, (size_t)name.n) == 0) {
-			*value = list[i].value;
-			return true;
+			*value = list[i].value_of == 0 || list[i].value_of == tag;
+			return list[i].tag == 0 || list[i].tag == tag;
 		}
 	return false;
 }
 
 static void
-put_attr(struct clean *c, str name, str value, bool link)
+put_attr(struct clean *c, str name, str value, int tag)
 {
 	bool keep;
 	char quote = '"';
 
-	if (!wanted(name, &keep))
+	if (!wanted(name, tag, &keep))
 		return;
 	buf_byte(c->out, ' ');
 	buf_add(c->out, name);
-	/* <link rel=canonical> is the one whose address is of use. */
-	if (!keep && !(link && name.n == 4))
+	if (!keep)
 		return;
 	if (value.n > 1024)
 		value.n = 0;
@@ -457,7 +465,7 @@ attributes(struct clean *c, struct tag *t, bool copy)
 			}
 		}
 		if (copy && room-- > 0)
-			put_attr(c, name, value, t->id == GUMBO_TAG_LINK);
+			put_attr(c, name, value, t->id);
 	}
 }
 
@@ -466,6 +474,27 @@ put_name(struct clean *c, const struct tag *t, bool close)
 {
 	buf_add(c->out, close ? S("</") : S("<"));
 	buf_add(c->out, str_of(gumbo_normalized_tagname((GumboTag)t->id)));
+}
+
+/* The date in a script of linked data, as the <meta> that it stands for. */
+static void
+put_date(struct clean *c, str script)
+{
+	str key = S("\"datePublished\"");
+	const char *p = memmem(script.p, (size_t)script.n, key.p, (size_t)key.n);
+	const char *end = script.p + script.n, *from;
+
+	if (p == NULL)
+		return;
+	for (p += key.n; p < end && (is_space(*p) || *p == ':'); )
+		p++;
+	if (p == end || *p != '"')
+		return;
+	for (from = ++p; p < end && p - from < 40 && *p > ' ' && *p != '"' && *p != '<'; )
+		p++;
+	buf_add(c->out, S("<meta itemprop=\"datePublished\" content=\""));
+	buf_add(c->out, (str){ from, p - from });
+	buf_add(c->out, S("\">"));
 }
 
 /* Go past raw text and its end tag; the tag alone when it has no end. */
@@ -482,6 +511,8 @@ skip_raw(struct clean *c, const struct tag *t)
 			c->at = c->end;
 		return;
 	}
+	if (t->id == GUMBO_TAG_SCRIPT)
+		put_date(c, (str){ c->at, p - c->at });
 	c->at = p;
 }
 
@@ -584,7 +615,7 @@ declaration(struct clean *c)
 }
 
 void
-html_clean(struct buf *out, str html, bool xml)
+html_clean(struct buf *out, str html, bool xml, const struct guard *guard)
 {
 	struct clean c = {
 		.out = out, .at = html.p, .end = html.p + html.n, .xml = xml,
@@ -592,7 +623,7 @@ html_clean(struct buf *out, str html, bool xml)
 
 	/* Without it the parser would fall into quirks. */
 	buf_add(out, S("<!DOCTYPE html>"));
-	while (c.at < c.end) {
+	while (c.at < c.end && !guard_over(guard)) {
 		const char *p = memchr(c.at, '<', (size_t)(c.end - c.at));
 
 		put_text(&c, c.at, p == NULL ? c.end : p);

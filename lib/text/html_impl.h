@@ -12,6 +12,7 @@
 
 #include <gumbo.h>
 
+#include "base/guard.h"
 #include "text/html.h"
 
 /* Elements kept open at once, and formatting elements among them. */
@@ -20,9 +21,10 @@
 
 /*
  * Append to out the part of html that matters: known elements and attributes,
- * at most HTML_DEPTH deep.  Linear in html.n.
+ * at most HTML_DEPTH deep.  Linear in html.n.  When the guard's time is over it
+ * is left half done.
  */
-void html_clean(struct buf *out, str html, bool xml);
+void html_clean(struct buf *out, str html, bool xml, const struct guard *guard);
 
 #define NODE_TEXT	GUMBO_TAG_LAST	/* tag of a text node */
 
@@ -59,7 +61,8 @@ int html_tree(struct html_tree *t, str html, struct arena *a, struct err *err);
 str html_attr(const struct html_node *n, const char *name);
 
 void html_prune(struct html_tree *t);
-void html_write(struct html_tree *t, enum html_form form, struct buf *out);
+void html_write(struct html_tree *t, enum html_form form, struct buf *out,
+    const struct guard *guard);
 
 /* Append s with runs of blank space folded and none at the ends. */
 void html_fold(struct buf *out, str s);

@@ -561,7 +561,8 @@ leave(struct writer *w, int32_t i)
 }
 
 void
-html_write(struct html_tree *t, enum html_form form, struct buf *out)
+html_write(struct html_tree *t, enum html_form form, struct buf *out,
+    const struct guard *guard)
 {
 	struct writer w = { .t = t, .out = out, .md = form == HTML_MARKDOWN };
 	int32_t open = -1;
@@ -572,7 +573,7 @@ html_write(struct html_tree *t, enum html_form form, struct buf *out)
 			leave(&w, open);
 			open = t->node[open].parent;
 		}
-		if (i == t->n)
+		if (i == t->n || guard_over(guard))
 			break;
 		if ((t->node[i].flags & NODE_DROP) != 0) {
 			i = t->node[i].end - 1;

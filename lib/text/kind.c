@@ -146,6 +146,8 @@ kind_of(str name, str head, str field)
 	str s = trimmed(head);
 	enum kind k;
 
+	if (str_starts(s, S("%PDF-")))
+		return KIND_PDF;
 	if (encoding_is_binary(head))
 		return KIND_BINARY;
 	if (is_asset(name, s))

@@ -11,6 +11,7 @@ enum kind {
 	KIND_ASSET,	/* text for machines: style sheets, scripts, message catalogues */
 	KIND_HTML,
 	KIND_XML,
+	KIND_PDF,
 	KIND_MAN,	/* source of a manual page */
 	KIND_LINES,	/* JSON lines with the field */
 	KIND_TEXT,

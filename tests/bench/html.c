@@ -96,8 +96,8 @@ extract_all(const struct pages *p, struct arena *a, int64_t *text)
 
 		html_about_reset(&about);
 		buf_reset(&out);
-		if (encoding_to_utf8(buf_str(&p->page[i]), true, &utf8, &s, &err) < 0 ||
-		    html_extract(s, false, HTML_TEXT, &out, &about, *a, &err) < 0)
+		if (encoding_to_utf8(buf_str(&p->page[i]), S(""), true, &utf8, &s, &err) < 0 ||
+		    html_extract(s, false, HTML_TEXT, &out, &about, *a, NULL, &err) < 0)
 			die(&err);
 		*text += out.n;
 	}

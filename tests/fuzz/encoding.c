@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct err err;
 
 	for (int markup = 0; markup < 2; markup++) {
-		int got = encoding_to_utf8(in, markup, &b, &s, &err);
+		int got = encoding_to_utf8(in, S(""), markup, &b, &s, &err);
 
 		if (got < 0 || (got == 1 && (utf8_bad(s) >= 0 || s.n > 4 * in.n + 16)))
 			abort();

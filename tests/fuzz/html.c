@@ -24,12 +24,12 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	str s;
 
 	check(arena_init(&a, (ptrdiff_t)256 << 20, &err) == 0);
-	if (encoding_to_utf8((str){ (const char *)p, (ptrdiff_t)n }, true, &utf8, &s, &err) == 1) {
+	if (encoding_to_utf8((str){ (const char *)p, (ptrdiff_t)n }, S(""), true, &utf8, &s, &err) == 1) {
 		check(utf8_bad(s) == -1);
 		for (int i = 0; i < 4; i++) {
 			html_about_reset(&about);
 			if (html_extract(s, i & 1, i & 2 ? HTML_MARKDOWN : HTML_TEXT, &out, &about,
-			    a, &err) == 0)
+			    a, NULL, &err) == 0)
 				check(out.n == 0 || out.p[out.n - 1] == '\n');
 			else
 				check(err.code == ERR_LIMIT);

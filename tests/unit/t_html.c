@@ -16,7 +16,7 @@ extract(str page, enum html_form form, struct buf *out, struct err *err)
 	int ret;
 
 	buf_reset(out);
-	ret = html_extract(page, false, form, out, &about, arena, err);
+	ret = html_extract(page, false, form, out, &about, arena, NULL, err);
 	html_about_free(&about);
 	return ret;
 }
