@@ -165,7 +165,6 @@ stage_apply(struct stages *s, char **files)
 	l.each = filter_each_file(s->io);
 	s->io->begin = begin;
 	s->io->check = check;
-	s->io->across = false;
 	s->io->ctx = &l;
 	s->io->more_stats = NULL;
 	status = filter_main(s->tool, s->io, files, &job);
