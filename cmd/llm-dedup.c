@@ -8,14 +8,18 @@
  * is done in stages (tool/stages.h), which can also be runs of their own.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "text/dedup.h"
+#include "text/repeats.h"
 #include "tool/stages.h"
+
+#define TYPES "exact|near|substring|sentence|line|paragraph"
 
 struct options {
 	struct filter_opts io;
+	struct dedup	 d;
 	const struct dedup_method *method;	/* -t */
-	double		 jaccard;
 	const char	*clusters;
 	int64_t		 memory;
 	const char	*work, *index, *drop;
@@ -28,7 +32,36 @@ parse_type(void *into, const char *arg, struct err *err)
 	struct options *o = into;
 
 	if ((o->method = dedup_method_of(arg)) == NULL)
-		return err_set(err, ERR_ARG, "'%s' is neither exact nor near", arg);
+		return err_set(err, ERR_ARG, "'%s' is no type of %s", arg, TYPES);
+	return 0;
+}
+
+static int
+parse_length(void *into, const char *arg, struct err *err)
+{
+	struct options *o = into;
+	char *end;
+	long long n = strtoll(arg, &end, 10);
+
+	o->d.length_bytes = *end == 'B';
+	if (end == arg || end[o->d.length_bytes] != '\0')
+		return err_set(err, ERR_ARG, "'%s' is no length: 50, or 200B", arg);
+	if (n < 1 || n > REPEATS_MOST)
+		return err_set(err, ERR_ARG, "%s is not within 1 and %d", arg, REPEATS_MOST);
+	o->d.length = n;
+	return 0;
+}
+
+static int
+parse_boundary(void *into, const char *arg, struct err *err)
+{
+	static const char *const name[] = { "char", "word", "sentence", "line" };
+	struct options *o = into;
+	int at = tool_choice(arg, name, 4);
+
+	if (at < 0)
+		return err_set(err, ERR_ARG, "'%s' is no boundary", arg);
+	o->d.at = (enum cut_at)at;
 	return 0;
 }
 
@@ -47,11 +80,20 @@ parse_stage(void *into, const char *arg, struct err *err)
 }
 
 static const struct opt opts[] = {
-	{ .letter = 't', .name = "type", .type = OPT_CALL, .arg = "exact|near",
-	  .help = "drop equal texts (exact) or similar ones", .call = parse_type },
+	{ .letter = 't', .name = "type", .type = OPT_CALL, .arg = TYPES,
+	  .help = "what to look for: texts, or parts of them (exact)", .call = parse_type },
 	{ .letter = 'J', .name = "jaccard", .type = OPT_F64,
-	  .at = offsetof(struct options, jaccard), .arg = "similarity",
+	  .at = offsetof(struct options, d.jaccard), .arg = "similarity",
 	  .help = "near: drop from this similarity on (0.8)", .min = 0.1, .max = 1 },
+	{ .name = "min-length", .type = OPT_CALL, .arg = "n", .call = parse_length,
+	  .help = "the shortest repeat: words (substring 50), bytes (200B), lines (1) ..." },
+	{ .name = "boundary", .type = OPT_CALL, .arg = "char|word|sentence|line",
+	  .call = parse_boundary, .help = "substring: where cuts begin and end (word)" },
+	{ .name = "min-bytes", .type = OPT_BYTES, .at = offsetof(struct options, d.min_bytes),
+	  .arg = "size", .help = "drop a record that a cut leaves shorter than this (1)",
+	  .min = 1, .max = 1e18 },
+	{ .name = "spans", .type = OPT_STR, .at = offsetof(struct options, d.spans),
+	  .arg = "key", .help = "cut nothing, but write to this key where repeats are" },
 	{ .name = "clusters", .type = OPT_STR, .at = offsetof(struct options, clusters),
 	  .arg = "file", .help = "write which record each dropped one repeats" },
 	{ .name = "memory", .type = OPT_BYTES, .at = offsetof(struct options, memory),
@@ -72,7 +114,7 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	.name     = "llm-dedup",
 	.synopsis = "[file ...]",
-	.summary  = "drop records whose text was seen before",
+	.summary  = "drop texts, or cut passages, that were seen before",
 	.opts     = opts,
 };
 
@@ -101,7 +143,9 @@ add_stats(void *ctx, json_t *stats)
 static void
 check_options(const struct dedup_method *m)
 {
-	static const char *const some[] = { "jaccard", "clusters", NULL };
+	static const char *const some[] = {
+		"jaccard", "clusters", "min-length", "min-bytes", "spans", "boundary", NULL,
+	};
 
 	for (const char *const *name = some; *name != NULL; name++)
 		if (tool_given(*name) && !dedup_takes(m, *name))
@@ -145,16 +189,26 @@ check_stage(const struct options *o)
 		tool_usage("-t %s has neither stages nor an index", o->method->name);
 }
 
+static int
+settle(void *ctx, struct team *team, struct err *err)
+{
+	struct dedup *d = ctx;
+
+	return d->method->settle(d, team, err);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o = {
-		.method = &dedup_exact, .jaccard = 0.8, .memory = (int64_t)4 << 30,
+		.method = &dedup_exact, .d = { .jaccard = 0.8, .at = CUT_WORD },
+		.memory = (int64_t)4 << 30,
 	};
 	char **files = tool_start(&tool, argc, argv, &o);
-	struct dedup d = { .jaccard = o.jaccard };
+	struct dedup *d = &o.d;
+	double jaccard = d->jaccard;
 	struct stages s = {
-		.tool = &tool, .io = &o.io, .d = &d, .work = o.work, .index = o.index,
+		.tool = &tool, .io = &o.io, .d = d, .work = o.work, .index = o.index,
 		.drop = o.drop, .memory = o.memory,
 	};
 	bool staged;
@@ -163,32 +217,36 @@ main(int argc, char **argv)
 
 	check_options(o.method);
 	check_stage(&o);
-	d.field = o.io.field != NULL ? filter_field(&o.io) : o.method->job.field;
+	d->field = o.io.field != NULL ? filter_field(&o.io) : o.method->job.field;
 	if (o.stage == stage_merge && files[0] != NULL) {
-		const struct dedup_method *made = stages_settings(files[0], &d);
+		const struct dedup_method *made = stages_settings(files[0], d);
 
 		if ((tool_given("type") && made != o.method) ||
-		    (tool_given("jaccard") && d.jaccard != o.jaccard))
-			tool_usage("%s: signed for -t %s -J %g", files[0], made->name, d.jaccard);
+		    (tool_given("jaccard") && d->jaccard != jaccard))
+			tool_usage("%s: signed for -t %s -J %g", files[0], made->name, d->jaccard);
 		o.method = made;
 	}
 	s.job = o.method->job;
-	s.job.field = d.field;
-	s.job.ctx = &d;
-	d.clusters = o.io.side = open_clusters(&o);
-	d.method = o.method;
+	s.job.field = d->field;
+	s.job.ctx = d;
+	d->clusters = o.io.side = open_clusters(&o);
+	d->method = o.method;
 	staged = o.stage != NULL || o.index != NULL || stages_needed(&s, files);
 	/* Stages never need more than --memory, so they do not spill. */
-	spill_init(&d.spill, tool_work(o.work), staged ? INT64_MAX : o.memory);
-	if (dedup_open(&d, o.method, &err) < 0)
+	spill_init(&d->spill, tool_work(o.work), staged ? INT64_MAX : o.memory);
+	if (o.method->nahead > 0)
+		d->bytes = filter_again(files, d->spill.dir);
+	if (dedup_open(d, o.method, &err) < 0)
 		tool_fail(NULL, &err);
 	o.io.across = true;
 	o.io.more_stats = add_stats;
-	o.io.ctx = &d;
+	o.io.ctx = d;
+	if (o.method->nahead > 0)
+		filter_ahead(&tool, &o.io, files, o.method->ahead, o.method->nahead, settle, d);
 	if (staged)
 		status = o.stage != NULL ? o.stage(&s, files) : stages_run(&s, files);
 	else
 		status = filter_main(&tool, &o.io, files, &s.job);
-	dedup_close(&d);
+	dedup_close(d);
 	return status;
 }

@@ -1,6 +1,9 @@
 #include "text/dedup.h"
 
-const struct dedup_method *const dedup_methods[] = { &dedup_exact, &dedup_near, NULL };
+const struct dedup_method *const dedup_methods[] = {
+	&dedup_exact, &dedup_near, &dedup_substring, &dedup_sentence, &dedup_line,
+	&dedup_paragraph, NULL,
+};
 
 const struct dedup_method *
 dedup_method_of(const char *name)

@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/spill.h"
+#include "text/cut.h"
 #include "text/minhash.h"
 #include "text/records.h"
 
@@ -23,6 +24,12 @@ struct dedup {
 	bool		 named;		/* records need their names, clusters or not */
 	void		*user;		/* for a sink */
 	struct spill	 spill;		/* for all that is remembered */
+	int64_t		 bytes;		/* of the input files */
+	int64_t		 length;	/* units of the shortest repeat; 0: the method's own */
+	bool		 length_bytes;	/* these are bytes */
+	enum cut_at	 at;		/* where cuts begin and end */
+	int64_t		 min_bytes;	/* drop what is shorter after a cut */
+	const char	*spans;		/* a key to write the repeats to instead, or NULL */
 	/*
 	 * Not 0: remember so many at most, by their numbers; names are not kept,
 	 * nor sets, which get gives back.
@@ -51,6 +58,13 @@ struct dedup_method {
 	/* field, keys, map, order, state_size and state_free are used. */
 	struct records_job	 job;
 	int			(*open)(struct dedup *d, struct err *err);
+	/*
+	 * Jobs with a sink that see all of the input before the job does, and what
+	 * comes between; records have the same index in all.
+	 */
+	const struct records_job *ahead;
+	int			 nahead;
+	int			(*settle)(struct dedup *d, struct team *team, struct err *err);
 	/* Numbers of its own; may be NULL. */
 	void			(*stats)(const struct dedup *d, void *to,
 				    void (*put)(void *to, const char *name, double value));
@@ -74,7 +88,8 @@ struct dedup_method {
 	bool			 sets;	/* signs are doc, not hash */
 };
 
-extern const struct dedup_method dedup_exact, dedup_near;
+extern const struct dedup_method dedup_exact, dedup_near, dedup_substring, dedup_sentence,
+    dedup_line, dedup_paragraph;
 
 /* All of them; NULL ends. */
 extern const struct dedup_method *const dedup_methods[];

@@ -7,18 +7,6 @@
 
 #define BUF_MAX		((ptrdiff_t)1 << 36)
 
-/* Scripts that write words without spaces: each character is a word. */
-static bool
-stands_alone(int32_t c)
-{
-	return (c >= 0x0e00 && c <= 0x0eff) ||	/* Thai, Lao */
-	    (c >= 0x1000 && c <= 0x109f) ||	/* Myanmar */
-	    (c >= 0x1780 && c <= 0x17ff) ||	/* Khmer */
-	    (c >= 0x3040 && c <= 0x30ff) ||	/* kana */
-	    (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) ||
-	    (c >= 0x20000 && c <= 0x3ffff);	/* Han */
-}
-
 /* Lower case, with a space for every character that is in no word. */
 static int
 fold_unicode(struct buf *to, str text, struct err *err)
@@ -37,7 +25,7 @@ fold_unicode(struct buf *to, str text, struct err *err)
 			*p++ = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 		} else if ((uni_class(c) & (UNI_LETTER | UNI_DIGIT | UNI_MARK)) == 0) {
 			*p++ = ' ';
-		} else if (stands_alone(c)) {
+		} else if (uni_stands_alone(c)) {
 			*p++ = ' ';
 			p += utf8_put(p, c);
 			*p++ = ' ';
@@ -86,7 +74,7 @@ next_word(const char **at, const char *end, str *word)
 		const char *c = *at;
 		int32_t ch = utf8_next(at, end);
 		bool in = in_word(ch);
-		bool alone = in && stands_alone(ch);
+		bool alone = in && uni_stands_alone(ch);
 
 		if (start != NULL && (!in || alone)) {
 			*at = c;

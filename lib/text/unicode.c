@@ -100,6 +100,17 @@ uni_is_word(int32_t c)
 	    (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
 }
 
+bool
+uni_stands_alone(int32_t c)
+{
+	return (c >= 0x0e00 && c <= 0x0eff) ||	/* Thai, Lao */
+	    (c >= 0x1000 && c <= 0x109f) ||	/* Myanmar */
+	    (c >= 0x1780 && c <= 0x17ff) ||	/* Khmer */
+	    (c >= 0x3040 && c <= 0x30ff) ||	/* kana */
+	    (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) ||
+	    (c >= 0x20000 && c <= 0x3ffff);	/* Han */
+}
+
 int32_t
 utf8_decode(const char **at, const char *end)
 {

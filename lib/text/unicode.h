@@ -55,6 +55,9 @@ bool uni_is_white(int32_t c);	/* White_Space */
 /* \w of UTS #18: alphabetic characters, marks, digits, connectors, joiners. */
 bool uni_is_word(int32_t c);
 
+/* Of a script that writes words without spaces: Han, kana, Thai, Lao, Khmer, Myanmar. */
+bool uni_stands_alone(int32_t c);
+
 /* Write c (a valid code point) to p and return its bytes, 1 to 4. */
 int utf8_put(char p[4], int32_t c);
 

@@ -261,6 +261,25 @@ find_separator(struct filter *f)
 	buf_free(&object);
 }
 
+void
+filter_check(struct filter *f)
+{
+	struct filter_opts *o = f->o;
+	struct err err;
+
+	if (o->codec != NULL && codec_parse(str_of(o->codec), &f->codec, &err) < 0)
+		tool_usage("%s", err.msg);
+	find_separator(f);
+	if (o->bad != NULL || tool_given("max-bad"))
+		o->keep_going = true;
+	if (is_standard(o->output) && o->rest != NULL && is_standard(o->rest))
+		tool_usage("--rest -: the records that are kept are there");
+	if (is_standard(o->output) && o->bad != NULL && is_standard(o->bad))
+		tool_usage("--bad -: the records that are kept are there");
+	if (o->split > 0 && o->output == NULL)
+		tool_usage("--split needs a directory: -o dir");
+}
+
 int
 filter_main(const struct tool *t, struct filter_opts *o, char **files,
     const struct records_job *job)
@@ -270,17 +289,7 @@ filter_main(const struct tool *t, struct filter_opts *o, char **files,
 	struct err err = { 0 };
 	int n = 0;
 
-	if (o->codec != NULL && codec_parse(str_of(o->codec), &f.codec, &err) < 0)
-		tool_usage("%s", err.msg);
-	find_separator(&f);
-	if (o->bad != NULL || tool_given("max-bad"))
-		o->keep_going = true;
-	if (is_standard(o->output) && o->rest != NULL && is_standard(o->rest))
-		tool_usage("--rest -: the records that are kept are there");
-	if (is_standard(o->output) && o->bad != NULL && is_standard(o->bad))
-		tool_usage("--bad -: the records that are kept are there");
-	if (o->split > 0 && o->output == NULL)
-		tool_usage("--split needs a directory: -o dir");
+	filter_check(&f);
 	while (files[n] != NULL)
 		n++;
 	if ((f.team = team_new(tool_threads(o->threads, 1), &err)) == NULL)

@@ -23,6 +23,9 @@ struct filter {
 	int64_t			 files, skipped;	/* file to file */
 };
 
+/* Options that contradict each other end the tool; fills what follows from them. */
+void filter_check(struct filter *f);
+
 /* One run over n files, outputs committed; dies on failure. */
 void filter_once(struct filter *f, char **files, int n, const char *out, const char *rest,
     const char *bad, struct records_count *c);
