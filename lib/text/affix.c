@@ -6,7 +6,21 @@
  */
 #include "text/english_impl.h"
 
-#define SET(c, set) ((c) < 128 && memchr((set), (c), sizeof(set) - 1) != NULL)
+/* Sets that an ASCII character may be in. */
+#define QUOTE	1u
+#define PUNCT	2u	/* taken off on both sides */
+#define SIGN	4u	/* cuts between digits */
+#define JOINT	8u	/* cuts between a letter or digit and a letter */
+
+static const uint8_t sets[128] = {
+	['\''] = QUOTE, ['"'] = QUOTE, ['`'] = QUOTE, [','] = QUOTE | PUNCT,
+	[':'] = PUNCT | JOINT, [';'] = PUNCT, ['!'] = PUNCT, ['?'] = PUNCT, ['('] = PUNCT,
+	[')'] = PUNCT, ['['] = PUNCT, [']'] = PUNCT, ['{'] = PUNCT, ['}'] = PUNCT,
+	['<'] = PUNCT | JOINT, ['>'] = PUNCT | JOINT, ['_'] = PUNCT, ['#'] = PUNCT,
+	['*'] = PUNCT | SIGN, ['&'] = PUNCT, ['+'] = SIGN, ['-'] = SIGN, ['^'] = SIGN,
+	['='] = JOINT, ['/'] = JOINT,
+};
+#define IN(c, set) ((c) < 128 && (sets[c] & (set)) != 0)
 
 static bool
 is_digit(int32_t c)
@@ -55,7 +69,7 @@ static bool
 is_quote(int32_t c)
 {
 	if (c < 128)
-		return SET(c, "'\"`,");
+		return (sets[c] & QUOTE) != 0;
 	switch (c) {
 	case 0x201d: case 0x201c: case 0x2018: case 0xb4: case 0x2019: case 0x201a: case 0x201e:
 	case 0xbb: case 0xab: case 0x300c: case 0x300d: case 0x300e: case 0x300f: case 0xff08:
@@ -72,7 +86,7 @@ static bool
 is_punct(int32_t c)
 {
 	if (c < 128)
-		return SET(c, ",:;!?()[]{}<>_#*&");
+		return (sets[c] & PUNCT) != 0;
 	switch (c) {
 	case 0x2026: case 0xbf: case 0x61f: case 0xa1: case 0x3002: case 0xff1f: case 0xff01:
 	case 0xff0c: case 0x3001: case 0xff1b: case 0xff1a: case 0xff5e: case 0xb7: case 0x964:
@@ -88,10 +102,19 @@ char_at(const char *p, const char *end)
 	return p < end ? utf8_next(&p, end) : 0;
 }
 
+/* The character that ends at *p > start; *p moves before it. */
+static int32_t
+step_back(const char *start, const char **p)
+{
+	if ((signed char)(*p)[-1] >= 0)
+		return *--*p;
+	return utf8_prev(start, p);
+}
+
 static int32_t
 char_before(const char *start, const char *p)
 {
-	return p > start ? utf8_prev(start, &p) : 0;
+	return p > start ? step_back(start, &p) : 0;
 }
 
 static ptrdiff_t
@@ -145,7 +168,8 @@ unit_suffix(const char *p, const char *end)
 	if (q == p || n == 0 || !is_digit((unsigned char)q[-1]))
 		return 0;
 	for (const char *u = units; *u != '\0'; u++)
-		if (*u == ' ' && strncmp(u + 1, q, (size_t)n) == 0 && u[n + 1] == ' ')
+		if (*u == ' ' && u[1] == *q && strncmp(u + 1, q, (size_t)n) == 0 &&
+		    u[n + 1] == ' ')
 			return n;
 	return 0;
 }
@@ -165,9 +189,9 @@ stop_suffix(const char *start, const char *p)
 		const char *q = p;
 		int32_t before;
 
-		utf8_prev(start, &q);
+		step_back(start, &q);
 		before = char_before(start, q);
-		return is_upper(before) || (before == 0xb0 && SET(c, "FCK"));
+		return is_upper(before) || (before == 0xb0 && (c == 'F' || c == 'C' || c == 'K'));
 	}
 	return false;
 }
@@ -181,7 +205,7 @@ affix_suffix(const char *p, const char *end)
 
 	if (p >= end)
 		return 0;
-	c = utf8_prev(p, &q);
+	c = step_back(p, &q);
 	before = char_before(p, q);
 	if (c == '.') {
 		while (q > p && q[-1] == '.')
@@ -246,7 +270,7 @@ affix_infix(const char *p, const char *end, const char **at)
 				n = 1;
 		} else if (c == 0x2026 || is_icon(c)) {
 			n = next - q;
-		} else if (SET(c, "+-*^") && is_digit(before) &&
+		} else if (IN(c, SIGN) && is_digit(before) &&
 		    (is_digit(after) || after == '-')) {
 			n = 1;
 		} else if (c == ',') {
@@ -254,7 +278,7 @@ affix_infix(const char *p, const char *end, const char **at)
 		} else if ((c == '-' || c == '~' || c == 0x2013 || c == 0x2014) &&
 		    (is_alpha(before) || is_digit(before))) {
 			n = hyphen(q, end, c, next);
-		} else if (SET(c, ":<>=/")) {
+		} else if (IN(c, JOINT)) {
 			n = (is_alpha(before) || is_digit(before)) && is_alpha(after);
 		}
 		if (n > 0) {
@@ -323,7 +347,7 @@ affix_is_url(const char *p, const char *end)
 	if (host_matches(p, end))
 		return true;
 	for (q = p; q < end && (is_alpha((unsigned char)*q) || is_digit((unsigned char)*q) ||
-	    SET((unsigned char)*q, "_+-.")); q++)
+	    *q == '_' || *q == '+' || *q == '-' || *q == '.'); q++)
 		continue;
 	if (q - p >= 2 && end - q > 3 && memcmp(q, "://", 3) == 0 && host_matches(q + 3, end))
 		return true;

@@ -143,6 +143,15 @@ put(struct english_words *w, const char *text, const char *p, const char *end, p
 		};
 }
 
+/* ASCII that is neither letter, digit nor punctuation: controls, space, $+<=>^`|~ and DEL. */
+static bool
+is_no_punct(unsigned char b)
+{
+	static const uint64_t bits[2] = { 0x70000811ffffffffu, 0xd000000140000000u };
+
+	return (bits[b >> 6] >> (b & 63) & 1) != 0;
+}
+
 static void
 put_word(struct english_words *w, const char *text, const char *p, const char *end)
 {
@@ -161,8 +170,7 @@ put_word(struct english_words *w, const char *text, const char *p, const char *e
 			flags &= ~(WORD_SYMBOL | WORD_PUNCT);
 			q++;
 		} else if (b < 0x80) {
-			/* $+<=>^`|~ are symbols in Unicode, not punctuation. */
-			if (b < 0x21 || b == 0x7f || memchr("$+<=>^`|~", b, 9) != NULL)
+			if (is_no_punct(b))
 				flags &= ~WORD_PUNCT;
 			if ((b == '.' || b == '!' || b == '?') && end - p == 1)
 				flags |= WORD_TERMINAL;
