@@ -9,23 +9,37 @@
 
 #define END	0x110000	/* code points */
 
-static const char *const names[] = {
-	[SCRIPT_OTHER] = "Other", [SCRIPT_COMMON] = "Common", [SCRIPT_INHERITED] = "Inherited",
-	[SCRIPT_LATIN] = "Latin", [SCRIPT_HAN] = "Han", [SCRIPT_HIRAGANA] = "Hiragana",
-	[SCRIPT_KATAKANA] = "Katakana",
-	"Arabic", "Armenian", "Bengali", "Bopomofo", "Braille", "Canadian_Aboriginal", "Cherokee",
-	"Coptic", "Cyrillic", "Devanagari", "Ethiopic", "Georgian", "Glagolitic", "Gothic",
-	"Greek", "Gujarati", "Gurmukhi", "Hangul", "Hebrew", "Javanese", "Kannada", "Khmer",
-	"Lao", "Malayalam", "Mongolian", "Myanmar", "Nko", "Ogham", "Ol_Chiki", "Oriya", "Runic",
-	"Sinhala", "Sundanese", "Syriac", "Tamil", "Telugu", "Thaana", "Thai", "Tibetan",
-	"Tifinagh", "Vai", "Yi",
+/* Code of ISO 15924, name in Unicode, which PCRE2 knows it by. */
+static const struct {
+	const char	*code, *name;
+} scripts[] = {
+	[SCRIPT_OTHER] = { "Zzzz", "Other" },
+	[SCRIPT_COMMON] = { "Zyyy", "Common" },
+	[SCRIPT_INHERITED] = { "Zinh", "Inherited" },
+	[SCRIPT_LATIN] = { "Latn", "Latin" },
+	[SCRIPT_HAN] = { "Hani", "Han" },
+	[SCRIPT_HIRAGANA] = { "Hira", "Hiragana" },
+	[SCRIPT_KATAKANA] = { "Kana", "Katakana" },
+	{ "Arab", "Arabic" }, { "Armn", "Armenian" }, { "Beng", "Bengali" },
+	{ "Bopo", "Bopomofo" }, { "Brai", "Braille" }, { "Cans", "Canadian_Aboriginal" },
+	{ "Cher", "Cherokee" }, { "Copt", "Coptic" }, { "Cyrl", "Cyrillic" },
+	{ "Deva", "Devanagari" }, { "Ethi", "Ethiopic" }, { "Geor", "Georgian" },
+	{ "Glag", "Glagolitic" }, { "Goth", "Gothic" }, { "Grek", "Greek" },
+	{ "Gujr", "Gujarati" }, { "Guru", "Gurmukhi" }, { "Hang", "Hangul" },
+	{ "Hebr", "Hebrew" }, { "Java", "Javanese" }, { "Knda", "Kannada" },
+	{ "Khmr", "Khmer" }, { "Laoo", "Lao" }, { "Mlym", "Malayalam" },
+	{ "Mong", "Mongolian" }, { "Mymr", "Myanmar" }, { "Nkoo", "Nko" }, { "Ogam", "Ogham" },
+	{ "Olck", "Ol_Chiki" }, { "Orya", "Oriya" }, { "Runr", "Runic" },
+	{ "Sinh", "Sinhala" }, { "Sund", "Sundanese" }, { "Syrc", "Syriac" },
+	{ "Taml", "Tamil" }, { "Telu", "Telugu" }, { "Thaa", "Thaana" }, { "Thai", "Thai" },
+	{ "Tibt", "Tibetan" }, { "Tfng", "Tifinagh" }, { "Vaii", "Vai" }, { "Yiii", "Yi" },
 };
-#define NAMES	(int)(sizeof(names) / sizeof(*names))
+#define NAMES	(int)(sizeof(scripts) / sizeof(*scripts))
 
 const char *
 script_name(int script)
 {
-	return script < NAMES ? names[script] : NULL;
+	return script < NAMES ? scripts[script].name : NULL;
 }
 
 /* The characters of a run of one script begin a match of its group. */
@@ -37,8 +51,10 @@ compile(struct err *err)
 	PCRE2_SIZE at;
 	int why;
 
+	/* What is not assigned is most: it goes first, and is no group. */
+	buf_add(&b, S("\\p{Cn}+"));
 	for (int i = SCRIPT_COMMON; i < NAMES; i++)
-		buf_fmt(&b, "%s(\\p{sc:%s}+)", i > SCRIPT_COMMON ? "|" : "", names[i]);
+		buf_fmt(&b, "|(\\p{sc:%s}+)", scripts[i].name);
 	if (buf_ok(&b, err) == 0) {
 		code = pcre2_compile((PCRE2_SPTR)b.p, (PCRE2_SIZE)b.n, PCRE2_UTF, &why, &at, NULL);
 		if (code == NULL)
@@ -70,10 +86,10 @@ fill(uint8_t *table, const pcre2_code *code, pcre2_match_data *match, str text, 
 	int group;
 
 	while ((group = pcre2_match(code, (PCRE2_SPTR)text.p, (PCRE2_SIZE)text.n, at,
-	    PCRE2_NO_UTF_CHECK, match, NULL)) > 1) {
+	    PCRE2_NO_UTF_CHECK, match, NULL)) > 0) {
 		const char *p = text.p + v[0], *end = text.p + v[1];
 
-		while (p < end)
+		while (group > 1 && p < end)
 			table[utf8_next(&p, end)] = (uint8_t)(group - 1);
 		at = v[1];
 	}
@@ -104,4 +120,26 @@ script_new(struct err *err)
 		return NULL;
 	}
 	return table;
+}
+
+/* One character of kana in so many of Japanese; Chinese has fewer. */
+#define KANA_ONE_IN	20
+
+const char *
+script_of_text(const uint8_t *table, str text)
+{
+	const char *p = text.p, *end = p + text.n;
+	int64_t n[NAMES] = { 0 }, kana, han;
+	int best = SCRIPT_COMMON;
+
+	while (p < end)
+		n[table[utf8_next(&p, end)]]++;
+	kana = n[SCRIPT_HIRAGANA] + n[SCRIPT_KATAKANA];
+	han = n[SCRIPT_HAN] + kana;
+	n[SCRIPT_HAN] = han;
+	n[SCRIPT_COMMON] = n[SCRIPT_INHERITED] = 0;
+	for (int i = 0; i < NAMES; i++)
+		if (n[i] > n[best])
+			best = i;
+	return best == SCRIPT_HAN && kana * KANA_ONE_IN >= han ? "Jpan" : scripts[best].code;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 enum {
 	SCRIPT_OTHER,		/* no other number is given by name */
@@ -24,5 +25,11 @@ uint8_t *script_new(struct err *err);
 
 /* Its name in Unicode, or NULL from the number of scripts on. */
 const char *script_name(int script);
+
+/*
+ * The ISO 15924 code of the script that most letters of UTF-8 text are of: Latn,
+ * Cyrl; Jpan for Han with kana, Hang for Hangul, Zyyy without a letter.
+ */
+const char *script_of_text(const uint8_t *table, str text);
 
 #endif

@@ -17,6 +17,8 @@ with () {
 	llm-normalize)	set -- corpus.jsonl ;;
 	llm-filter)	set -- -r gopher,c4 --explain corpus.jsonl ;;
 	llm-redact)	set -- corpus.jsonl ;;
+	llm-lang)	llm-lang --list >/dev/null 2>&1 || return
+			set -- --detail corpus.jsonl ;;
 	llm-dedup)	set -- -t exact corpus.jsonl ;;
 	llm-decontam)	set -- -q -e quiz.jsonl corpus.jsonl ;;
 	llm-sample)	set -- -n 50% corpus.jsonl ;;

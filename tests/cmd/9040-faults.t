@@ -31,6 +31,7 @@ all - llm-extract pages/one.html pages/two.txt few.jsonl.gz
 all out llm-normalize -j 2 -o out -z zstd few.jsonl.gz
 all - llm-filter -r gopher,c4 few.jsonl
 all - llm-redact --spans s few.jsonl
+all - llm-lang --lines mark few.jsonl
 all - llm-dedup -t near few.jsonl
 all - llm-decontam -e quiz.jsonl --report found few.jsonl
 all out llm-sample -n 50% -o out few.jsonl
