@@ -57,6 +57,8 @@ make_samples () {
 
 	make_sample llm-sample \
 	    'llm-sample -n 10% -s 1 --rest train.jsonl corpus.jsonl >valid.jsonl'
+	make_sample llm-classify \
+	    'llm-classify -t train --bits 12 -m quality good= train.jsonl bad= valid.jsonl'
 	make_sample llm-vocab 'llm-vocab -n 400 -o tok train.jsonl'
 	make_sample llm-tokenize 'llm-tokenize -m tok train.jsonl >tokens.shard'
 	make_sample 'llm-tokenize llm-pack' \

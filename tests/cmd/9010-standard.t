@@ -22,6 +22,7 @@ with () {
 	llm-dedup)	set -- -t exact corpus.jsonl ;;
 	llm-decontam)	set -- -q -e quiz.jsonl corpus.jsonl ;;
 	llm-sample)	set -- -n 50% corpus.jsonl ;;
+	llm-classify)	set -- -m quality corpus.jsonl ;;
 	llm-mix)	set -- --shuffle --by records corpus.jsonl ;;
 	llm-chunk)	set -- -m tok corpus.jsonl ;;
 	llm-tokenize)	set -- -m tok train.jsonl ;;

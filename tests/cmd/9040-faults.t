@@ -35,6 +35,7 @@ all - llm-lang --lines mark few.jsonl
 all - llm-dedup -t near few.jsonl
 all - llm-decontam -e quiz.jsonl --report found few.jsonl
 all out llm-sample -n 50% -o out few.jsonl
+all out llm-classify -t train --bits 8 -m out good= few.jsonl bad= few.jsonl.gz
 all out llm-mix --by records -o out a=0.5x few.jsonl b=2x few.jsonl.gz
 all out llm-vocab -n 300 -o out few.jsonl
 all - llm-tokenize -m tok few.jsonl

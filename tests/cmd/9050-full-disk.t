@@ -19,6 +19,7 @@ each () {
 	"$1" llm-dedup "$2/out" -f id -t exact -o "$2/out" large.jsonl
 	"$1" llm-decontam "$2/out" -e quiz.jsonl -o "$2/out" large.jsonl
 	"$1" llm-sample "$2/out" -n 90% -o "$2/out" large.jsonl
+	"$1" llm-classify "$2/out" -t train --bits 20 -m "$2/out" good= large.jsonl bad= large.jsonl
 	"$1" llm-mix "$2/out" --by records -o "$2/out" large.jsonl
 	"$1" llm-vocab "$2/tok/tokenizer.json" -n 370 -o "$2/tok" large.jsonl
 	"$1" llm-tokenize "$2/out" -m tok -o "$2/out" large.jsonl
