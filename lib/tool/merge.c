@@ -6,7 +6,7 @@
 
 #define WINDOW		4096		/* verdicts in memory */
 #define LEAST_ROOM	64		/* records that a pass remembers, whatever the memory is */
-#define BESIDE		((int64_t)6 << 20)	/* bytes for blocks of signs and the program */
+#define BESIDE		((int64_t)5 << 20)	/* bytes for blocks of signs and the program */
 #define MOST_FDS	256
 #define AT_BITS		40		/* of a place in a file, in units of 8 bytes */
 
