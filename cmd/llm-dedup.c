@@ -14,7 +14,7 @@
 #include "text/repeats.h"
 #include "tool/stages.h"
 
-#define TYPES "exact|near|substring|sentence|line|paragraph"
+#define TYPES "exact|url|near|substring|sentence|line|paragraph"
 
 struct options {
 	struct filter_opts io;

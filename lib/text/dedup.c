@@ -1,7 +1,7 @@
 #include "text/dedup.h"
 
 const struct dedup_method *const dedup_methods[] = {
-	&dedup_exact, &dedup_near, &dedup_substring, &dedup_sentence, &dedup_line,
+	&dedup_exact, &dedup_url, &dedup_near, &dedup_substring, &dedup_sentence, &dedup_line,
 	&dedup_paragraph, NULL,
 };
 

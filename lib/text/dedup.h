@@ -88,8 +88,8 @@ struct dedup_method {
 	bool			 sets;	/* signs are doc, not hash */
 };
 
-extern const struct dedup_method dedup_exact, dedup_near, dedup_substring, dedup_sentence,
-    dedup_line, dedup_paragraph;
+extern const struct dedup_method dedup_exact, dedup_url, dedup_near, dedup_substring,
+    dedup_sentence, dedup_line, dedup_paragraph;
 
 /* All of them; NULL ends. */
 extern const struct dedup_method *const dedup_methods[];

@@ -1,11 +1,12 @@
 /*
- * A text with its white space folded is known by a 128-bit hash, in a set of
- * 21 to 43 bytes an entry.
+ * A text with its white space folded, or the name of an address, is known by a
+ * 128-bit hash, in a set of 21 to 43 bytes an entry.
  */
 #include <stdlib.h>
 
 #include "text/dedup.h"
 #include "text/hashset.h"
+#include "text/url.h"
 
 /* A kept record, with a clusters file: the number of its hash in the set. */
 struct kept {
@@ -23,6 +24,19 @@ sign_exact(const struct dedup *d, void *state, const struct record *r, struct de
 	if (fold_space(fold, r->text, err) < 0)
 		return -1;
 	s->hash = hash128_of(buf_str(fold));
+	return 0;
+}
+
+static int
+sign_url(const struct dedup *d, void *state, const struct record *r, struct dedup_sign *s,
+    struct err *err)
+{
+	struct buf *name = state;
+
+	(void)d;
+	if (url_name(name, r->text, err) < 0)
+		return -1;
+	s->hash = hash128_of(buf_str(name));
 	return 0;
 }
 
@@ -103,19 +117,19 @@ free_fold(void *state)
 
 static const str id[] = { { "id", 2 } };
 
-const struct dedup_method dedup_exact = {
-	.name = "exact",
-	.takes = (const char *const []){ "clusters", NULL },
-	.job = {
-		.field = { "text", 4 }, .keys = id, .nkeys = 1,
-		.map = dedup_map, .order = dedup_order,
-		.state_size = sizeof(struct buf), .state_free = free_fold,
-	},
-	.open = open_exact,
-	.close = close_exact,
-	.sign = sign_exact,
-	.find = find_exact,
-	.add = add_exact,
-	.fits = fits_exact,
-	.key_bytes = key_bytes,
-};
+#define METHOD(which, key)							\
+	const struct dedup_method dedup_##which = {				\
+		.name = #which,							\
+		.takes = (const char *const []){ "clusters", NULL },		\
+		.job = {							\
+			.field = { key, sizeof(key) - 1 }, .keys = id, .nkeys = 1,			\
+			.map = dedup_map, .order = dedup_order,			\
+			.state_size = sizeof(struct buf), .state_free = free_fold, \
+		},								\
+		.open = open_exact, .close = close_exact,			\
+		.sign = sign_##which, .find = find_exact, .add = add_exact,	\
+		.fits = fits_exact, .key_bytes = key_bytes,			\
+	}
+
+METHOD(exact, "text");
+METHOD(url, "url");
