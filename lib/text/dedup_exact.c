@@ -122,7 +122,7 @@ static const str id[] = { { "id", 2 } };
 		.name = #which,							\
 		.takes = (const char *const []){ "clusters", NULL },		\
 		.job = {							\
-			.field = { key, sizeof(key) - 1 }, .keys = id, .nkeys = 1,			\
+			.field = { key, sizeof(key) - 1 }, .keys = id, .nkeys = 1, \
 			.map = dedup_map, .order = dedup_order,			\
 			.state_size = sizeof(struct buf), .state_free = free_fold, \
 		},								\

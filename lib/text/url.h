@@ -2,7 +2,7 @@
  * url - one name for addresses that lead to one page
  *
  * White space around is dropped; scheme and host are in lower case.  Of http and
- * https, which count as one, as does an address that begins with // or a host
+ * https, which count as one, as does an address that begins with slashes or a host
  * alone: no scheme, no user, no leading "www.", no dot behind the host, no port
  * that is the scheme's own; an empty path is "/"; segments . and .. are resolved
  * and slashes at the end dropped; no fragment, but for "#!"; parameters in the
