@@ -186,21 +186,40 @@ struct fit {
 	double	loss, gs, gb, ss, sb, bb;
 };
 
+/* log(1 + e^x) */
+static double
+softplus(double x)
+{
+	return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+/*
+ * Texts that are told apart wholly have no best slope, so what is fitted is not
+ * quite 0 and 1, but what Platt gives for so many texts; with more labels than
+ * two, a slope far from 1 costs something.
+ */
 static struct fit
 fit_at(const double *logit, const struct lessons *l, int columns, double slope, double shift)
 {
 	struct fit f = { 0 };
+	double yes = 0, target[2];
 
+	for (int64_t i = 0; i < l->n; i++)
+		yes += lesson_at(l, i)->label == 1;
+	target[0] = 1 / ((double)l->n - yes + 2);
+	target[1] = (yes + 1) / (yes + 2);
+	if (columns > 1)
+		f = (struct fit){ .loss = (slope - 1) * (slope - 1) / 2, .gs = slope - 1, .ss = 1 };
 	for (int64_t i = 0; i < l->n; i++) {
 		const double *z = logit + i * columns;
 		int label = lesson_at(l, i)->label;
 		double most = -INFINITY, sum = 0, mean = 0, square = 0;
 
 		if (columns == 1) {
-			double x = slope * z[0] + shift, p = 1 / (1 + exp(-x)), d = p - label;
-			double v = p * (1 - p);
+			double x = slope * z[0] + shift, p = 1 / (1 + exp(-x));
+			double d = p - target[label], v = p * (1 - p);
 
-			f.loss += label ? log1p(exp(-x)) : log1p(exp(x));
+			f.loss += softplus(x) - target[label] * x;
 			f.gs += d * z[0];
 			f.gb += d;
 			f.ss += v * z[0] * z[0];
@@ -231,7 +250,7 @@ fit_steps(struct classifier *c, const double *logit, const struct lessons *l)
 {
 	for (int step = 0; step < 50; step++) {
 		struct fit f = fit_at(logit, l, c->columns, c->slope, c->shift);
-		/* A little of a ridge: texts that are told apart wholly have no best slope. */
+		/* So that the matrix has an inverse, however flat the loss is. */
 		double ss = f.ss + 1e-3, bb = f.bb + 1e-3, det = ss * bb - f.sb * f.sb;
 		double ds = -(bb * f.gs - f.sb * f.gb) / det, db = -(ss * f.gb - f.sb * f.gs) / det;
 		double by = 1;
