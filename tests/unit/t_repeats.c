@@ -284,7 +284,7 @@ cutting(void)
 {
 	const char *s = "One two. Three four! Five";
 
-	ok(cuts(s, 1, 12, CUT_CHAR, "O ree four! Five") &&
+	ok(cuts(s, 1, 12, CUT_CHAR, "O ee four! Five") &&
 	    cuts(s, 1, 12, CUT_WORD, "One Three four! Five"),
 	    "characters and words");
 	ok(cuts(s, 0, 19, CUT_SENTENCE, "Three four! Five") && cuts(s, 1, 20, CUT_SENTENCE,
