@@ -61,6 +61,12 @@ int html_tree(struct html_tree *t, str html, struct arena *a, struct err *err);
 str html_attr(const struct html_node *n, const char *name);
 
 void html_prune(struct html_tree *t);
+
+/* Last step of it: what is beside the main part goes. */
+void html_main(struct html_tree *t);
+
+/* Mark a node and what is below it; the counts of those above go down. */
+void html_drop(struct html_tree *t, int32_t i);
 void html_write(struct html_tree *t, enum html_form form, struct buf *out,
     const struct guard *guard);
 

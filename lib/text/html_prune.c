@@ -3,35 +3,63 @@
  *
  * In order of trust: what HTML says (nav, footer, hidden, role), what authors
  * say by custom (class and id), and what the page itself shows: blocks that
- * are mostly links.  A guess by name never takes more than half of a page.
+ * are mostly links, and those beside the one with nearly all of the text
+ * (html_main).  A guess by name never takes nearly all of a page.
  */
 #include <strings.h>
 
 #include "text/html_impl.h"
 
-/* Words of class and id, split at spaces, '-' and '_'. */
-static bool
-is_chrome(str word)
+/*
+ * Words of class and id, split at spaces, '-' and '_'; sorted.  Those of
+ * rank 1 are sure enough to take most of a page.
+ */
+static int
+chrome_rank(str word)
 {
-	static const char list[][14] = {
-		"nav", "navbar", "navheader", "navfooter", "navigation", "navlinks",
-		"menu", "menubar", "toolbar", "sidebar", "sphinxsidebar", "footer",
-		"breadcrumb", "breadcrumbs", "pagination", "pager", "toc", "cookie",
-		"cookies", "banner", "skip", "skiplink", "social", "share", "sharing",
-		"advert", "advertisement", "ads", "promo", "related", "newsletter",
-		"subscribe", "popup", "modal", "headerlink", "editsection", "search",
-		"searchbox", "noprint", "linenos", "lineno", "comments", "prevnext",
-		"quicknav", "localtoc", "masthead", "permalink", "anchorjs", "minitoc",
-		"shortcontents", "toplang", "langs",
+	static const struct { char name[15]; int8_t rank; } list[] = {
+		{ "ad", 0 }, { "addtoany", 0 }, { "ads", 0 }, { "adsbygoogle", 0 },
+		{ "advert", 0 }, { "advertisement", 0 }, { "anchorjs", 0 }, { "author", 0 },
+		{ "authorbox", 0 }, { "banner", 0 }, { "breadcrumb", 0 }, { "breadcrumbs", 0 },
+		{ "buttons", 0 }, { "byline", 0 }, { "catlinks", 0 }, { "comment", 1 },
+		{ "commentlist", 1 }, { "comments", 1 }, { "consent", 1 }, { "cookie", 1 },
+		{ "cookies", 0 }, { "copyright", 0 }, { "disclaimer", 0 }, { "discussion", 1 },
+		{ "disqus", 1 }, { "editsection", 0 }, { "footer", 0 }, { "gdpr", 1 },
+		{ "headerlink", 0 }, { "infobar", 0 }, { "jump", 0 }, { "langs", 0 },
+		{ "likes", 0 }, { "lineno", 0 }, { "linenos", 0 }, { "localtoc", 0 },
+		{ "masthead", 0 }, { "menu", 0 }, { "menubar", 0 }, { "meta", 0 },
+		{ "minitoc", 0 }, { "modal", 0 }, { "nav", 0 }, { "navbar", 0 },
+		{ "navbox", 0 }, { "navfooter", 0 }, { "navheader", 0 }, { "navigation", 0 },
+		{ "navlinks", 0 }, { "newsletter", 0 }, { "noprint", 0 }, { "pagenav", 0 },
+		{ "pager", 0 }, { "pagination", 0 }, { "permalink", 0 }, { "popup", 0 },
+		{ "postprofile", 0 }, { "preamble", 0 }, { "prevnext", 0 },
+		{ "printfooter", 0 }, { "printfriendly", 0 }, { "profile", 0 }, { "promo", 0 },
+		{ "quicknav", 0 }, { "recommended", 1 }, { "related", 1 },
+		{ "relatedposts", 1 }, { "replies", 1 }, { "respond", 1 }, { "reviews", 1 },
+		{ "search", 0 }, { "searchbox", 0 }, { "share", 0 }, { "sharedaddy", 0 },
+		{ "sharing", 0 }, { "shortcontents", 0 }, { "sidebar", 1 },
+		{ "signup", 0 }, { "sitesub", 0 }, { "skip", 0 }, { "skiplink", 0 },
+		{ "social", 0 }, { "sphinxsidebar", 0 }, { "sponsored", 0 }, { "submitted", 0 },
+		{ "subscribe", 0 }, { "subscription", 0 }, { "tags", 0 },
+		{ "toc", 0 }, { "toolbar", 0 }, { "toplang", 0 }, { "trending", 1 },
+		{ "votecell", 0 },
 	};
+	size_t lo = 0, hi = sizeof(list) / sizeof(list[0]);
 
-	if (word.n < 3 || word.n > 13)
-		return false;
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		if ((list[i][0] | 32) == (word.p[0] | 32) && list[i][word.n] == '\0' &&
-		    strncasecmp(list[i], word.p, (size_t)word.n) == 0)
-			return true;
-	return false;
+	if (word.n < 2 || word.n >= (ptrdiff_t)sizeof(list[0].name))
+		return -1;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		int cmp = strncasecmp(word.p, list[mid].name, (size_t)word.n);
+
+		if (cmp == 0 && list[mid].name[word.n] == '\0')
+			return list[mid].rank;
+		if (cmp <= 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return -1;
 }
 
 /* "has-sidebar" and the like speak of the whole page. */
@@ -42,11 +70,13 @@ is_negation(str word)
 	    str_eq(word, S("without")) || str_eq(word, S("is")) || str_eq(word, S("hide"));
 }
 
-static bool
+/* The highest rank of the words in a name, or -1. */
+static int
 names_chrome(str value)
 {
 	const char *p = value.p, *end = value.p + value.n;
 	bool negated = false;
+	int rank = -1, got;
 
 	while (p < end) {
 		str word = { p, 0 };
@@ -54,12 +84,12 @@ names_chrome(str value)
 		while (p < end && *p != ' ' && *p != '-' && *p != '_' && *p != '\n' && *p != '\t')
 			p++;
 		word.n = p - word.p;
-		if (!negated && is_chrome(word))
-			return true;
+		if (!negated && (got = chrome_rank(word)) > rank)
+			rank = got;
 		negated = p < end && *p == '-' && is_negation(word);
 		p++;
 	}
-	return false;
+	return rank;
 }
 
 static bool
@@ -258,26 +288,33 @@ by_custom(const struct html_tree *t, int32_t i, int64_t whole)
 {
 	const struct html_node *n = &t->node[i];
 	str class, id;
+	int rank, by_id;
 
 	if (n->tag == GUMBO_TAG_HEADER && is_masthead(t, i))
 		return true;
 	if (n->el->attributes.length == 0 || n->tag == GUMBO_TAG_BODY ||
 	    n->tag == GUMBO_TAG_MAIN || n->tag == GUMBO_TAG_ARTICLE ||
-	    n->tag == GUMBO_TAG_HTML || n->tag == GUMBO_TAG_CODE || n->text_n * 2LL > whole)
+	    n->tag == GUMBO_TAG_HTML || n->tag == GUMBO_TAG_CODE)
 		return false;
 	class = html_attr(n, "class");
 	id = html_attr(n, "id");
-	/* On a heading, an id is its anchor: "Related work". */
+	/* On a heading or a section of a text, an id is its anchor: "Related work". */
 	if (!html_is_block(n->tag) || (n->tag >= GUMBO_TAG_H1 && n->tag <= GUMBO_TAG_H6) ||
-	    n->tag == GUMBO_TAG_DT || n->tag == GUMBO_TAG_SECTION)
+	    n->tag == GUMBO_TAG_DT || n->tag == GUMBO_TAG_SECTION || str_eq(class, S("section")))
 		id.n = 0;
 	if (str_eq(class, S("header")) && n->link_n * 2LL > n->text_n)
 		return true;
-	return names_chrome(class) || names_chrome(id);
+	/* As a whole, since functions have signatures too. */
+	if (str_eq(class, S("signature")) && n->text_n * 2LL <= whole)
+		return true;
+	rank = names_chrome(class);
+	if (id.n > 0 && (by_id = names_chrome(id)) > rank)
+		rank = by_id;
+	return rank > 0 ? n->text_n * 10LL <= whole * 9 : rank == 0 && n->text_n * 2LL <= whole;
 }
 
-static void
-drop(struct html_tree *t, int32_t i)
+void
+html_drop(struct html_tree *t, int32_t i)
 {
 	struct html_node *n = &t->node[i];
 
@@ -330,7 +367,7 @@ keep_only(struct html_tree *t, int32_t i)
 			j = end - 1;
 		} else if (n->tag == NODE_TEXT || n->end <= i || j >= end) {
 			if ((n->flags & NODE_DROP) == 0)
-				drop(t, j);
+				html_drop(t, j);
 			j = n->end - 1;
 		}
 	}
@@ -403,12 +440,13 @@ html_prune(struct html_tree *t)
 			continue;
 		if ((n->flags & NODE_DROP) == 0 &&
 		    (by_custom(t, i, whole) || (n->text_n > 0 && is_linkage(n))))
-			drop(t, i);
+			html_drop(t, i);
 		if ((n->flags & NODE_DROP) != 0)
 			i = n->end - 1;
 		else if (n->tag == GUMBO_TAG_TABLE && is_grid(t, i))
 			n->flags |= NODE_GRID;
 	}
+	html_main(t);
 	if (is_bare(t))
 		t->node[0].flags |= NODE_DROP;
 }

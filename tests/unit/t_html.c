@@ -53,6 +53,34 @@ test_flow(void)
 	    "| a | b |\n| --- | --- |\n|  | c |\n"), "a table keeps its columns");
 }
 
+static bool
+dated(const char *page, const char *want)
+{
+	struct html_about about = { 0 };
+	struct buf out = { 0 };
+	struct err err = { 0 };
+	bool good = html_extract(str_of(page), false, HTML_TEXT, &out, &about, arena, NULL,
+	    &err) == 0 && strcmp(about.date, want) == 0;
+
+	if (!good)
+		printf("# got '%s'\n", about.date);
+	html_about_free(&about);
+	buf_free(&out);
+	return good;
+}
+
+static void
+test_dates(void)
+{
+	ok(dated("<meta name=date content=2020-01-02><time datetime=2021-01-01>x</time>",
+	    "2020-01-02"), "metadata before the text's own times");
+	ok(dated("<time datetime='2021-01-01 10:11:12.5+0100'>x</time>",
+	    "2021-01-01T10:11:12+01:00"), "a time in RFC 3339's form");
+	ok(dated("<script type='application/ld+json'>{\"datePublished\" : \"2019-08-07T06:05:04Z\"}"
+	    "</script>", "2019-08-07T06:05:04Z"), "linked data");
+	ok(dated("<meta property=article:published_time content='May 5th'>", ""), "no date");
+}
+
 static void
 test_chrome(void)
 {
@@ -64,6 +92,23 @@ test_chrome(void)
 	    "All of the page is in here.\n"), "a name never takes all of a page");
 	ok(gives("<h2 id=nav>Nav</h2><p>Text of a page on it.</p>", HTML_TEXT,
 	    "Nav\n\nText of a page on it.\n"), "the anchor of a heading is no name");
+	ok(gives("<p>Text of the page.</p><div class=comments><p>First, and longer than all of "
+	    "the page that it is about.</p></div>", HTML_TEXT, "Text of the page.\n"),
+	    "comments may be most of a page");
+	ok(gives("<p>Text of a page that is long enough.</p><div><h3>Read more</h3><p>Other</p>"
+	    "</div>", HTML_TEXT, "Text of a page that is long enough.\n"),
+	    "a part with a heading of the trade goes");
+	ok(gives("<div class=s><h2>Lists</h2><p>Text.</p></div><div class=s><h2>Comments</h2>"
+	    "<p>Text about them.</p></div>", HTML_TEXT,
+	    "Lists\n\nText.\n\nComments\n\nText about them.\n"),
+	    "a section among its peers stays, whatever its heading");
+	ok(gives("<p>Text of a page.</p><div><div><a href=a>One</a><p>More of one.</p></div>"
+	    "<div><a href=b>Two</a><p>More of two.</p></div><div><a href=c>Three</a><p>More of "
+	    "three.</p></div></div>", HTML_TEXT, "Text of a page.\n"), "teasers in a row go");
+	ok(gives("<div class=a><p>Text that is nearly all there is, on this page, which goes on and "
+	    "on for a test.</p></div><div class=b>All rights</div>", HTML_TEXT,
+	    "Text that is nearly all there is, on this page, which goes on and on for a test.\n"),
+	    "a small part beside the text goes");
 	ok(gives("<p>x</p><p><a href=a>Next</a></p>", HTML_TEXT, "x\n"), "arrows go");
 	ok(gives("<p>See <a href=a>one</a>, then <a href=b>two</a> for the rest.</p>", HTML_TEXT,
 	    "See one, then two for the rest.\n"), "links in prose stay");
@@ -130,6 +175,7 @@ main(void)
 		return 2;
 	test_flow();
 	test_chrome();
+	test_dates();
 	test_limits();
 	test_names();
 	arena_free(&arena);
