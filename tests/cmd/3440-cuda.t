@@ -8,7 +8,7 @@ cd "$tmp" || exit 1
 
 for unit in dev kernels matmul blas qmatmul attention optim moe scan fakequant
 do
-	(cd "${data%/tests/data}" && exec "$BUILD/tests/unit/t_$unit") >out 2>err
+	(cd "${data%/tests/data}" && KIT_GPU=1 exec "$BUILD/tests/unit/t_$unit") >out 2>err
 	result "$unit: each kernel beside the CPU's, with no finding" $?
 	grep '^not ok' -A 2 out
 	head -n 3 err

@@ -7,6 +7,9 @@
  * compute with the same ones.
  * Inputs beyond the valid rows are NaN, so that reading them shows; outputs
  * start as random numbers, so that writing too much or not adding shows.
+ *
+ * With KIT_GPU in the environment instruction sets are left out: tests of the CPU run
+ * the same programs without it.
  */
 #ifndef TESTS_KIT_H
 #define TESTS_KIT_H
@@ -28,6 +31,7 @@ struct kit_buf {
 struct kit {
 	struct dev	*ref;
 	struct dev	*gpu;		/* "cuda", or NULL: none here */
+	bool		 alone;		/* is it all? */
 	struct team	*team;		/* its own */
 	uint64_t	 seed, drawn;
 	struct kit_buf	 buf[KIT_BUFS];
