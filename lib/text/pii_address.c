@@ -57,7 +57,8 @@ pii_ipv4(struct look *l, ptrdiff_t at, struct pii_span *span)
 	unsigned char octet[4], other[4];
 	unsigned before = look_at(l, at - 1), after, says;
 	ptrdiff_t end;
-	bool global;
+	bool global, in_url;
+	int large = 0;
 
 	/* The first octet is up to three digits and a full stop. */
 	if (!wanted(l, PII_IPV4) || at < l->low)
@@ -80,12 +81,14 @@ pii_ipv4(struct look *l, ptrdiff_t at, struct pii_span *span)
 		return false;
 	if (before == 0xa7 || (before == ' ' && look_at(l, at - 2) == 0xa7))
 		return false; /* a section sign */
-	says = words_say(l, at, SAYS_IP | SAYS_VERSION, 5);
+	in_url = before == '@' || (before == '/' && look_at(l, at - 3) == ':');
+	says = in_url ? SAYS_IP : words_say(l, at, SAYS_IP | SAYS_VERSION, 5);
 	if (says == SAYS_VERSION)
 		return false;
-	/* Numbers of sections and versions are small. */
-	if (says == 0 && global && octet[0] < 20 && octet[1] < 20 && octet[2] < 20 &&
-	    octet[3] < 20 && before != '/' && before != '@' && after != ':')
+	/* Numbers of sections, versions and object identifiers are small. */
+	for (int i = 0; i < 4; i++)
+		large += octet[i] >= 32;
+	if (says == 0 && global && large < 2 && !(after == ':' && is_digit(look_at(l, end + 1))))
 		return false;
 	*span = (struct pii_span){ at, end, PII_IPV4 };
 	return true;

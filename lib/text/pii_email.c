@@ -112,15 +112,15 @@ is_top(str s)
 		else if (c < 0x80)
 			return false;
 	}
-	return (upper == 0 || small == 0 || (upper == 1 && is_upper((unsigned char)s.p[0]))) &&
-	    !word_in(s, no_domain);
+	return upper == 0 || small == 0 || (upper == 1 && is_upper((unsigned char)s.p[0]));
 }
 
 /* The end of the domain at i, or -1. */
 static ptrdiff_t
 domain_end(struct look *l, ptrdiff_t i)
 {
-	ptrdiff_t start = i, end = -1;
+	ptrdiff_t start = i;
+	str top = { NULL, 0 };
 	bool small = false; /* the label before is in small letters */
 
 	for (int labels = 0; i - start <= DOMAIN_MAX; labels++) {
@@ -128,17 +128,20 @@ domain_end(struct look *l, ptrdiff_t i)
 		bool capital = is_upper(look_at(l, i));
 
 		/* "to me@here.org.Then" ends with the sentence. */
-		if (e == i || (end >= 0 && small && capital))
-			return end;
-		if (labels > 0)
-			end = is_top((str){ l->s + i, e - i }) ? e : -1;
+		if (e == i || (top.p != NULL && small && capital))
+			break;
+		top = (str){ l->s + i, e - i };
+		if (labels == 0 || !is_top(top))
+			top.p = NULL;
 		small = !capital;
 		i = e;
 		if (look_at(l, i) != '.')
-			return end;
+			break;
 		i++;
 	}
-	return -1;
+	if (top.p == NULL || i - start > DOMAIN_MAX || word_in(top, no_domain))
+		return -1;
+	return top.p + top.n - l->s;
 }
 
 /* host:path, which ssh copies to and git clones from. */

@@ -246,21 +246,65 @@ card_groups(const struct number *x, int *n)
 	return 0;
 }
 
+/* Of the digits of n groups, and no others: a card's number. */
+static bool
+is_card(const struct number *x, int *groups)
+{
+	int n, g = card_groups(x, &n);
+
+	*groups = g;
+	return g > 0 && !x->plus && is_issued(x->digit, n) && luhn_sum(x->digit, n) == 0;
+}
+
+static bool
+is_white(unsigned c)
+{
+	return c == ' ' || c == '\n' || c == '\t';
+}
+
+/* Four hexadecimal digits alone at i. */
+static bool
+is_four(struct look *l, ptrdiff_t i)
+{
+	for (int k = 0; k < 4; k++)
+		if (!is_hex(look_at(l, i + k)))
+			return false;
+	return !is_alnum(look_at(l, i + 4)) && !is_alnum(look_at(l, i - 1));
+}
+
+/* Four groups in a table of such groups; but one card may stand behind another. */
+static bool
+is_in_table(struct look *l, const struct number *x, ptrdiff_t start, int groups)
+{
+	ptrdiff_t end = x->end_of[groups - 1];
+	struct number next;
+	int g;
+
+	if (groups != 4 || x->sep[1] != SEP_BLANK)
+		return false;
+	if (is_white(look_at(l, start - 1)) && is_four(l, start - 5) && l->low != start - 1)
+		return true;
+	if (!is_white(look_at(l, end)) || !is_four(l, end + 1))
+		return false;
+	read_number(l, end + 1, &next);
+	return !is_card(&next, &g);
+}
+
 static bool
 find_card(struct look *l, const struct number *x, struct pii_span *span)
 {
-	int n, g = card_groups(x, &n);
+	ptrdiff_t start = x->start + (x->sep[0] == SEP_OPEN);
 	unsigned says;
+	int g;
 
-	if (g == 0 || x->plus || !is_issued(x->digit, n) || luhn_sum(x->digit, n) != 0)
+	if (!is_card(x, &g) || is_glued_before(l, start) || is_glued_behind(l, x->end_of[g - 1]) ||
+	    is_in_table(l, x, start, g))
 		return false;
-	if (is_glued_before(l, x->start + (x->sep[0] == SEP_OPEN)) ||
-	    is_glued_behind(l, x->end_of[g - 1]))
+	says = words_say(l, start, SAYS_CARD | SAYS_OTHER, 5);
+	/* Long ones are rarer than other numbers of 64 bits. */
+	if (says == SAYS_OTHER || (says == 0 && x->len[0] > 16))
 		return false;
-	says = words_say(l, x->start, SAYS_CARD | SAYS_OTHER, 5);
-	if (says == SAYS_OTHER)
-		return false;
-	*span = (struct pii_span){ x->start + (x->sep[0] == SEP_OPEN), x->end_of[g - 1], PII_CARD };
+	*span = (struct pii_span){ start, x->end_of[g - 1], PII_CARD };
 	return true;
 }
 
@@ -425,7 +469,7 @@ trunk(const struct number *x, int *n)
 	/* Part numbers have such dashes too. */
 	if (grouped(x, 3, "334") && x->sep[1] == SEP_DASH)
 		return IF_PHONE;
-	return digits >= 10 || bracket ? IS_PHONE : IF_PHONE;
+	return digits == 10 || digits == 11 || bracket ? IS_PHONE : IF_PHONE;
 }
 
 static bool
@@ -486,8 +530,9 @@ phone_form(const struct number *x, int *n)
 		return e;
 	if (x->digit[0] == '0' && x->digit[1] == '0' && x->digit[2] != '0') {
 		*n = international(x, 2);
-		if (*n > 2 && (x->sep[1] == SEP_BLANK || x->sep[1] == SEP_DASH) &&
-		    (x->len[0] == 4 || x->len[0] == 2 || x->len[0] == 5))
+		/* Not 0041 0323 0302, code points. */
+		if (*n > 2 && (x->sep[1] == SEP_BLANK || x->sep[1] == SEP_DASH) && x->len[0] <= 5 &&
+		    !(x->len[0] == 4 && x->len[1] == 4))
 			return IS_PHONE;
 		if (*n > 0)
 			return IF_PHONE;
@@ -536,7 +581,7 @@ find_phone(struct look *l, const struct number *x, struct pii_span *span)
 		return false;
 	/* Farther words are not enough for digits alone, nor is "call". */
 	if (says == SAYS_CALL || (n == 1 && !x->plus))
-		says = words_say(l, start, which, 3);
+		says = words_say(l, start, which, says == SAYS_CALL && n == 1 ? 2 : 3);
 	if ((e == IF_PHONE && says != SAYS_PHONE) || (e == IF_CALL && says == 0))
 		return false;
 	*span = (struct pii_span){ start, end, PII_PHONE };

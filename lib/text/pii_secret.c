@@ -136,7 +136,8 @@ is_random(struct look *l, ptrdiff_t i, ptrdiff_t n)
 		digits += is_digit(c);
 		upper += is_upper(c);
 	}
-	return different >= 8 && (digits > 0 || upper > 2);
+	return different >= 8 && (digits > 0 || upper > 2) &&
+	    !(n >= 7 && look_is(l, i + n - 7, "EXAMPLE"));
 }
 
 /* eyJ....eyJ....signature at i: a JSON web token's end, or -1. */
@@ -275,7 +276,7 @@ pii_pem(struct look *l, ptrdiff_t at, struct pii_span *span)
 #define NAME_MOST 48
 #define VALUE_MAX 128
 
-enum secret { NO_SECRET, A_PASSWORD, A_TOKEN };
+enum secret { NO_SECRET, A_PASSWORD, A_PASS, A_TOKEN };
 
 /* What a name like db_password, "clientSecret" or X-Api-Key is the name of. */
 static enum secret
@@ -304,39 +305,56 @@ secret_of(const char *name, int n)
 	memcpy(joined + len[1], part[0], (size_t)len[0]);
 	both = (str){ joined, len[0] + len[1] };
 	if (str_ends(last, S("password")) || str_ends(last, S("passwd")) ||
-	    word_in(last, "pwd passphrase passcode passwort kennwort userpwd psk") ||
-	    (len[1] > 0 && word_in(last, "pass pw")))
+	    word_in(last, "pwd passphrase passcode passwort kennwort userpwd psk"))
 		return A_PASSWORD;
+	if (len[1] > 0 && word_in(last, "pass pw"))
+		return A_PASS;
+	/* Those of pages and of requests that are sent again are no secrets. */
+	if (word_in(both,
+		"nexttoken pagetoken clienttoken requesttoken keytoken synctoken "
+		"continuationtoken"))
+		return NO_SECRET;
 	if (str_ends(last, S("secret")) || str_ends(last, S("token")) ||
 	    str_ends(last, S("apikey")) ||
 	    word_in(last, "authorization credentials accesskey secretkey") ||
 	    word_in(both,
-		"apikey accesskey secretkey privatekey authkey signingkey "
-		"encryptionkey "
+		"apikey accesskey secretkey privatekey authkey signingkey encryptionkey "
 		"accountkey sharedkey masterkey appkey servicekey xkey"))
 		return A_TOKEN;
 	return NO_SECRET;
 }
 
-/* The last letters of the names that secret_of() knows: most names are not such. */
+/* What is before i ends in this, in capitals or small letters. */
 static bool
-may_be_secret(unsigned a, unsigned b)
+ends_in(struct look *l, ptrdiff_t i, const char *end)
 {
-	switch (lower(a) << 8 | lower(b)) {
-	case 'r' << 8 | 'd':
-	case 'w' << 8 | 'd':
-	case 's' << 8 | 'e':
-	case 'd' << 8 | 'e':
-	case 'r' << 8 | 't':
-	case 'e' << 8 | 't':
-	case 'e' << 8 | 'n':
-	case 'o' << 8 | 'n':
-	case 'e' << 8 | 'y':
-	case 's' << 8 | 's':
-	case 'p' << 8 | 'w':
-	case 's' << 8 | 'k':
-	case 'l' << 8 | 's':
-		return true;
+	for (ptrdiff_t n = (ptrdiff_t)strlen(end); n > 0; n--)
+		if (lower(look_at(l, --i)) != (unsigned char)end[n - 1])
+			return false;
+	return true;
+}
+
+/* The name before i may be one that secret_of() knows: most names are not. */
+static bool
+may_be_secret(struct look *l, ptrdiff_t i)
+{
+	switch (lower(look_at(l, i - 1))) {
+	case 'd':
+		return ends_in(l, i, "sword") || ends_in(l, i, "swd") || ends_in(l, i, "pwd");
+	case 'e':
+		return ends_in(l, i, "phrase") || ends_in(l, i, "passcode");
+	case 'k':
+		return ends_in(l, i, "psk");
+	case 'n':
+		return ends_in(l, i, "token") || ends_in(l, i, "authorization");
+	case 's':
+		return ends_in(l, i, "pass") || ends_in(l, i, "credentials");
+	case 't':
+		return ends_in(l, i, "secret") || ends_in(l, i, "wort");
+	case 'w':
+		return ends_in(l, i, "pw");
+	case 'y':
+		return ends_in(l, i, "key");
 	default:
 		return false;
 	}
@@ -354,7 +372,7 @@ name_before(struct look *l, ptrdiff_t i, ptrdiff_t *start)
 		i--;
 	if (look_at(l, i - 1) == '"' || look_at(l, i - 1) == '\'' || look_at(l, i - 1) == '`')
 		i--;
-	if (!may_be_secret(look_at(l, i - 2), look_at(l, i - 1)))
+	if (!may_be_secret(l, i))
 		return 0;
 	end = i;
 	while (end - i < NAME_MOST - 1) {
@@ -496,6 +514,25 @@ is_name(str v, const struct classes *k)
 	return k->sign > 0;
 }
 
+/* What stands for a value in a program: self.oauth2_token, KEY_1.  Random letters have no signs. */
+static bool
+is_code(str v, const struct classes *k)
+{
+	bool dots = false, lines = false;
+
+	for (ptrdiff_t i = 0; i < v.n; i++) {
+		unsigned c = (unsigned char)v.p[i];
+
+		if (!is_alnum(c) && c != '_' && c != '.' && c != '$')
+			return false;
+		if (is_digit(c) && (i == 0 || v.p[i - 1] == '.'))
+			return false;
+		dots |= c == '.';
+		lines |= c == '_' || c == '$';
+	}
+	return dots || (lines && k->digit <= 2 + v.n / 16);
+}
+
 /*
  * How a value was written: the fewer signs there are that it is one, the more it must be like
  * one.
@@ -510,7 +547,8 @@ is_password(str v, struct written how)
 {
 	struct classes k = classes_of(v);
 
-	if (v.n < 6 || v.n > 64 || k.odd > 0 || is_placeholder(v) || is_name(v, &k))
+	if (v.n < 6 || v.n > 64 || k.odd > 0 || is_placeholder(v) || is_name(v, &k) ||
+	    (!how.quoted && is_code(v, &k)))
 		return false;
 	if (v.p[0] == '/' || v.p[0] == '~' || v.p[0] == '.' || contains(v, "://") ||
 	    contains(v, "->"))
@@ -521,16 +559,30 @@ is_password(str v, struct written how)
 		return how.quoted || how.tight;
 	/* Letters alone. */
 	return k.sign == 0 &&
-	    (how.quoted || k.changes > 4 || (how.tight && v.n >= 8 && k.small > 0));
+	    (how.quoted || k.changes > 6 || (how.tight && v.n >= 8 && k.small > 0));
 }
 
 static bool
-is_token_value(str v)
+is_token_value(str v, struct written how)
 {
 	struct classes k = classes_of(v);
 
 	return v.n >= 16 && k.odd == 0 && k.digit > 0 && k.small + k.upper > 0 &&
-	    !is_placeholder(v) && v.p[0] != '/' && !contains(v, "://") && entropy(v) >= 3.0;
+	    !is_placeholder(v) && v.p[0] != '/' && !contains(v, "://") && entropy(v) >= 3.0 &&
+	    (how.quoted || !is_code(v, &k));
+}
+
+static bool
+is_secret(str v, enum secret what, struct written how)
+{
+	struct classes k = classes_of(v);
+
+	if (what == A_TOKEN)
+		return is_token_value(v, how);
+	/* Passes are of compilers too. */
+	if (what == A_PASS && (k.digit == 0 || !(how.quoted || how.tight)))
+		return false;
+	return is_password(v, how);
 }
 
 /* The value at i: up to a quote, a blank or what ends it. */
@@ -604,7 +656,7 @@ pii_assigned(struct look *l, ptrdiff_t at, struct pii_span *span)
 	if (wanted(l, PII_KEY) && key_at(l, i, span))
 		return true;
 	v = value_at(l, i, quote);
-	if (v.p == NULL || !(what == A_PASSWORD ? is_password(v, how) : is_token_value(v)))
+	if (v.p == NULL || !is_secret(v, what, how))
 		return false;
 	*span = (struct pii_span){ i, i + v.n, PII_PASSWORD };
 	return true;

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Labelled personal data for tests/unit/t_pii_set.c.
 
-    pii.py seen|held SEED [DIR] | gzip -9n >tests/data/pii/seen.jsonl.gz
+    pii.py seen 1 | gzip -9n >tests/data/pii/seen.jsonl.gz
+    pii.py held 2 | gzip -9n >tests/data/pii/held.jsonl.gz
 
 Prints records {"text", "spans": [[kind, start, end]]}, offsets in bytes.  A text is
-sentences of Debian's documentation (*.txt, README*, NEWS* of DIR, /usr/share/doc),
+sentences of Debian's documentation (*.txt, README*, NEWS*, of /usr/share/doc or a third argument),
 between which sentences of templates are strewn: half of them hold personal data, made
 up here, the others what looks like it and is none.  The two sets share no template.
 

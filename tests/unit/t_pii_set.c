@@ -1,6 +1,7 @@
 /*
  * The labelled sets of tests/golden/pii.py: what is found of them, and how much of that is
- * right, to the byte.  With PII_SHOW in the environment it says what is not.
+ * right, to the byte.  The rules were made with the first in view; the second was not looked at
+ * but to measure.  With PII_SHOW in the environment it says what is wrong.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +120,9 @@ main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
 		test_set(argv[i], argv[i]);
-	if (argc == 1)
+	if (argc == 1) {
 		test_set("seen", "tests/data/pii/seen.jsonl.gz");
+		test_set("held", "tests/data/pii/held.jsonl.gz");
+	}
 	return tap_done();
 }
