@@ -4,7 +4,9 @@
  * Training reads records with labels, holds some out, learns a linear classifier
  * of hashed words from the rest, calibrates it on those held out and reports how well
  * it does there.  Applying writes a label and its probability into each record, or
- * keeps the records that have enough of one.  Classifiers of fastText are applied too.
+ * keeps the records that have enough of one.  Classifiers of fastText are
+ * applied too.  With -t perplexity the label is a third of the input, by how likely the
+ * text is for a model of n-grams of some reference.
  *
  * Time is linear in the text.  Memory: 4 bytes a weight when it is applied, 12 when
  * it is trained, and then 4 bytes for each feature of each text, in a file beyond --memory.
@@ -13,22 +15,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "eval/ranker.h"
 #include "eval/roc.h"
+#include "model/model.h"
+#include "token/tokenizer.h"
 #include "tool/filter.h"
 #include "tool/reread.h"
 #include "tool/teach.h"
 
-enum mode { APPLY, TRAIN, TEST };
+enum mode { APPLY, TRAIN, TEST, PERPLEXITY };
 
 struct classify {
 	struct filter_opts io;
 	struct teach	 teach;
-	const char	*type, *score_key;
-	int64_t		 words, bits, epochs;
+	const char	*type, *score_key, *reference;
+	int64_t		 words, bits, epochs, order;
 	str		 keep;			/* the label; p NULL: all are kept */
 	double		 threshold, rate;	/* one of them; NAN for the other */
-	int		 kept;			/* number of the label; -1: the best one */
-	struct classifier *c;
+	struct ranker	 ranker;
+	struct tokenizer *tokenizer;
 	struct roc	 scores;
 };
 
@@ -86,8 +91,8 @@ set_chars(void *into, const char *arg, struct err *err)
 
 static const struct opt opts[] = {
 	{ .letter = 't', .name = "type", .type = OPT_STR, .at = AT(type),
-	  .arg = "apply|train|test", .help = "label records, learn from them or be tried on them "
-	  "(apply)" },
+	  .arg = "apply|train|test|perplexity",
+	  .help = "label records, learn from them, be tried on them, or label by perplexity" },
 	{ .letter = 'm', .name = "model", .type = OPT_STR, .at = AT(teach.model), .arg = "file",
 	  .help = "the classifier: one of ours, or .bin or .ftz of fastText" },
 	{ .name = "keep", .type = OPT_CALL, .arg = "label:probability", .call = set_keep,
@@ -98,6 +103,10 @@ static const struct opt opts[] = {
 	  .help = "key of the label in a record (label)" },
 	{ .name = "score-key", .type = OPT_STR, .at = AT(score_key), .arg = "key",
 	  .help = "key of its probability (score)" },
+	{ .name = "reference", .type = OPT_STR, .at = AT(reference), .arg = "file",
+	  .help = "perplexity: records or a shard of texts that are likely" },
+	{ .name = "order", .type = OPT_I64, .at = AT(order), .arg = "n",
+	  .help = "perplexity: count n tokens in a row, 2 or 3 (3)", .min = 2, .max = 3 },
 	{ .name = "words", .type = OPT_I64, .at = AT(words), .arg = "n",
 	  .help = "train: use up to n words in a row (2)", .min = 1, .max = FEATURES_WORDS },
 	{ .name = "chars", .type = OPT_CALL, .arg = "min-max", .call = set_chars,
@@ -134,24 +143,7 @@ static const struct tool tool = {
 static void
 state_free(void *state)
 {
-	classifier_state_free(state);
-}
-
-/* The label that counts, -1 for none, and its probability. */
-static int
-judge(const struct classify *c, struct classifier_state *s, str text, double *score,
-    struct err *err)
-{
-	int got = classifier_apply(c->c, s, text, err), best = c->kept >= 0 ? c->kept : 0;
-
-	*score = 0;
-	if (got <= 0)
-		return got < 0 ? -2 : -1;
-	for (int i = 0; i < c->c->nlabels && c->kept < 0; i++)
-		if (s->p[i] >= s->p[best])	/* of equals the last, as fastText does */
-			best = i;
-	*score = (double)s->p[best];
-	return best;
+	ranker_state_free(state);
 }
 
 static int
@@ -159,49 +151,49 @@ label_record(const void *ctx, void *state, struct record *r, struct err *err)
 {
 	const struct classify *c = ctx;
 	str key = str_of(c->teach.label_key);
+	struct ranked v;
 	char number[32];
-	double score;
-	int label = judge(c, state, r->text, &score, err), ret;
+	int ret;
 
-	if (label < -1)
+	if (ranker_judge(&c->ranker, state, r->text, &v, err) < 0)
 		return RECORD_BAD;
-	snprintf(number, sizeof(number), "%.6g", score);
-	if (label >= 0)
-		ret = record_set_text(r, key, str_of(c->c->label[label]), err);
+	snprintf(number, sizeof(number), "%.6g", v.score);
+	if (v.label != NULL)
+		ret = record_set_text(r, key, str_of(v.label), err);
 	else
 		ret = record_set_raw(r, key, S("null"), err);
 	if (ret < 0 || record_set_raw(r, str_of(c->score_key), str_of(number), err) < 0)
 		return RECORD_BAD;
-	return c->kept < 0 || score >= c->threshold ? RECORD_KEEP : RECORD_DROP;
+	return isnan(c->threshold) || v.rank >= c->threshold ? RECORD_KEEP : RECORD_DROP;
 }
 
-/* For --keep-rate: the probability alone. */
+/* For --keep-rate and for thirds: the rank alone. */
 static int
-score_record(const void *ctx, void *state, struct record *r, struct err *err)
+rank_record(const void *ctx, void *state, struct record *r, struct err *err)
 {
-	float score;
-	double x;
+	struct ranked v;
+	float rank;
 
-	if (judge(ctx, state, r->text, &x, err) < -1)
+	if (ranker_judge(&((const struct classify *)ctx)->ranker, state, r->text, &v, err) < 0)
 		return RECORD_BAD;
-	score = (float)x;
-	memcpy(&r->tag[0], &score, sizeof(score));
+	rank = (float)v.rank;
+	memcpy(&r->tag[0], &rank, sizeof(rank));
 	return RECORD_KEEP;
 }
 
 static int
-take_score(void *ctx, struct record *r, struct err *err)
+take_rank(void *ctx, struct record *r, struct err *err)
 {
 	struct classify *c = ctx;
-	float score;
+	float rank;
 
-	memcpy(&score, &r->tag[0], sizeof(score));
-	return roc_add(&c->scores, score, false, err);
+	memcpy(&rank, &r->tag[0], sizeof(rank));
+	return roc_add(&c->scores, rank, false, err);
 }
 
-/* The threshold that keeps the rate: read all records for their probabilities. */
+/* The thresholds of the rate and of the thirds: read all records for their ranks. */
 static void
-find_threshold(struct classify *c, struct records_job *job, char **files, int n)
+find_thresholds(struct classify *c, struct records_job *job, char **files, int n)
 {
 	off_t start = reread_prepare(files, n, c->teach.work);
 	struct records_job first = *job;
@@ -212,26 +204,31 @@ find_threshold(struct classify *c, struct records_job *job, char **files, int n)
 	struct err err;
 	struct team *team = team_new(tool_threads(c->io.threads, 1), &err);
 
-	first.map = score_record;
-	first.sink = take_score;
+	first.map = rank_record;
+	first.sink = take_rank;
 	if (team == NULL || records_run(team, &first, &io, files, n, NULL, &count, &err) < 0)
 		tool_fail(NULL, &err);
 	team_free(team);
 	roc_end(&c->scores);
-	c->threshold = roc_threshold(&c->scores, c->rate);
+	if (!isnan(c->rate))
+		c->threshold = roc_threshold(&c->scores, c->rate);
+	for (int i = 0; i < 2; i++)
+		c->ranker.cut[i] = roc_threshold(&c->scores, (2 - i) / 3.0);
 	roc_free(&c->scores);
 	reread_stdin(start);
-	if (c->io.verbose)
-		tool_warn("threshold %.6g", c->threshold);
 }
 
 static void
 more_stats(void *ctx, json_t *stats)
 {
 	const struct classify *c = ctx;
+	double sign = c->ranker.surprise != NULL ? -1 : 1;
 
-	if (c->kept >= 0 && isfinite(c->threshold))
-		json_object_set_new(stats, "threshold", json_real(c->threshold));
+	if (isfinite(c->threshold))
+		json_object_set_new(stats, "threshold", json_real(sign * c->threshold));
+	if (c->ranker.surprise != NULL && isfinite(c->ranker.cut[0]) && isfinite(c->ranker.cut[1]))
+		json_object_set_new(stats, "thirds", json_pack("[f,f]",
+		    -c->ranker.cut[1], -c->ranker.cut[0]));
 }
 
 static int
@@ -239,17 +236,18 @@ apply(struct classify *c, char **files)
 {
 	struct records_job job = {
 		.ctx = c, .field = filter_field(&c->io), .map = label_record,
-		.state_size = sizeof(struct classifier_state), .state_free = state_free,
+		.state_size = sizeof(struct ranker_state), .state_free = state_free,
 	};
 	int n = 0;
 
-	c->kept = -1;
-	if (c->keep.p != NULL && (c->kept = classifier_label(c->c, c->keep)) < 0)
+	c->ranker.kept = -1;
+	if (c->keep.p != NULL && c->ranker.surprise == NULL &&
+	    (c->ranker.kept = classifier_label(c->ranker.classifier, c->keep)) < 0)
 		tool_usage("--keep: %s has no label '%.*s'", c->teach.model, STR_ARG(c->keep));
 	while (files[n] != NULL)
 		n++;
-	if (c->kept >= 0 && isnan(c->threshold)) {
-		find_threshold(c, &job, files, n);
+	if (!isnan(c->rate) || c->ranker.surprise != NULL) {
+		find_thresholds(c, &job, files, n);
 		c->io.across = true;
 	}
 	c->io.more_stats = more_stats;
@@ -257,12 +255,27 @@ apply(struct classify *c, char **files)
 	return filter_main(&tool, &c->io, files, &job);
 }
 
+static void
+learn_reference(struct classify *c)
+{
+	struct err err;
+
+	if (c->reference == NULL)
+		tool_usage("-t perplexity needs texts that are likely: --reference file");
+	if (c->keep.p != NULL && (!isnan(c->threshold) || !str_eq(c->keep, S("head"))))
+		tool_usage("-t perplexity keeps a rate of the head: --keep-rate head:30%%");
+	if ((c->tokenizer = model_tokenizer(c->teach.model, &err)) == NULL ||
+	    (c->ranker.surprise = surprise_learn(c->tokenizer, c->reference, (int)c->order,
+	    filter_field(&c->io), &err)) == NULL)
+		tool_fail(NULL, &err);
+}
+
 int
 main(int argc, char **argv)
 {
-	static const char *const types[] = { "apply", "train", "test" };
+	static const char *const types[] = { "apply", "train", "test", "perplexity" };
 	struct classify c = {
-		.threshold = NAN, .rate = NAN, .words = 2, .bits = 21, .epochs = 3,
+		.threshold = NAN, .rate = NAN, .words = 2, .bits = 21, .epochs = 3, .order = 3,
 		.teach = {
 			.train.rate = 0.3, .held_out = 0.1, .memory = (int64_t)4 << 30,
 			.label_key = "label", .io = &c.io,
@@ -270,11 +283,11 @@ main(int argc, char **argv)
 		.score_key = "score",
 	};
 	char **words = tool_start(&tool, argc, argv, &c);
-	int type = tool_choice(c.type, types, 3), status;
+	int type = tool_choice(c.type, types, 4), status;
 	struct err err;
 
 	if (type < 0)
-		tool_usage("-t %s: neither apply, train nor test", c.type);
+		tool_usage("-t %s: neither apply, train, test nor perplexity", c.type);
 	if (c.teach.model == NULL)
 		tool_usage("-m is missing: which classifier?");
 	c.teach.train.features.words = (int)c.words;
@@ -282,9 +295,16 @@ main(int argc, char **argv)
 	c.teach.train.epochs = (int)c.epochs;
 	if (type == TRAIN)
 		return teach_train(&c.teach, &tool, words);
-	if ((c.c = classifier_load(c.teach.model, &err)) == NULL)
+	if (c.reference != NULL && type != PERPLEXITY)
+		tool_usage("--reference is for -t perplexity");
+	if (type == PERPLEXITY)
+		learn_reference(&c);
+	else if ((c.ranker.classifier = classifier_load(c.teach.model, &err)) == NULL)
 		tool_fail(NULL, &err);
-	status = type == TEST ? teach_test(&c.teach, &tool, c.c, words) : apply(&c, words);
-	classifier_free(c.c);
+	status = type != TEST ? apply(&c, words) :
+	    teach_test(&c.teach, &tool, c.ranker.classifier, words);
+	classifier_free(c.ranker.classifier);
+	surprise_free(c.ranker.surprise);
+	tokenizer_free(c.tokenizer);
 	return status;
 }

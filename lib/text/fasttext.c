@@ -182,10 +182,11 @@ static void
 add_row(const struct matrix *m, int64_t row, float *x)
 {
 	const struct quantizer *q = &m->pq;
-	const float *r = m->data + row * m->cols;
 	float norm;
 
 	if (!m->quant) {
+		const float *r = m->data + row * m->cols;
+
 		for (int64_t i = 0; i < m->cols; i++)
 			x[i] += r[i];
 		return;
@@ -204,10 +205,11 @@ static float
 dot_row(const struct matrix *m, int64_t row, const float *x)
 {
 	const struct quantizer *q = &m->pq;
-	const float *r = m->data + row * m->cols;
 	float sum = 0;
 
 	if (!m->quant) {
+		const float *r = m->data + row * m->cols;
+
 		for (int64_t i = 0; i < m->cols; i++)
 			sum += r[i] * x[i];
 		return sum;

@@ -96,6 +96,29 @@ do
 	exits 2 "${m##*/}" llm-classify -m "$m" test.jsonl
 done
 
+llm-vocab -q -n 300 -o tok good.jsonl
+cat good.test bad.test odd.test >three.jsonl
+exits 0 'perplexity' llm-classify -t perplexity -m tok --reference good.jsonl --label-key part \
+    --stats stats three.jsonl
+jq -es 'length == 300 and (map(select(.part == "head")) | length) == 100 and
+    (map(select(.part == "tail")) | length) == 100 and
+    (map(select(.part == "head" and .label == "good")) | length) > 90 and
+    (map(select(.part == "head") | .score) | max) <= (map(select(.part == "middle") | .score) | min)' \
+    out >/dev/null
+result 'makes thirds, the first of what is like the reference' $?
+jq -e '.thirds[0] < .thirds[1]' stats >/dev/null
+result 'and tells where they end' $?
+cat three.jsonl | llm-classify -j 4 -t perplexity -m tok --reference good.jsonl --label-key part |
+    cmp -s - out
+result '-j4 and a pipe give the same' $?
+exits 0 'the head' llm-classify -t perplexity -m tok --reference good.jsonl \
+    --keep-rate head:20% --rest rest three.jsonl
+test "$(grep -c '"good-' out)" -gt 55 && test "$(wc -l <out)" -eq 60 && test "$(wc -l <rest)" -eq 240
+result 'is kept' $?
+exits 2 'no reference' llm-classify -t perplexity -m tok three.jsonl
+exits 2 'a missing reference' llm-classify -t perplexity -m tok --reference none three.jsonl
+exits 2 '--keep by perplexity' llm-classify -t perplexity -m tok --reference good.jsonl \
+    --keep head:0.5 three.jsonl
 exits 2 'no model' llm-classify test.jsonl
 exits 2 'a model that is none' llm-classify -m test.jsonl test.jsonl
 exits 2 'a missing model' llm-classify -m missing test.jsonl
