@@ -370,7 +370,8 @@ test_linear(void)
 		struct buf b = { 0 };
 
 		for (int big = 0; big < 2; big++) {
-			ptrdiff_t size = big ? 10 << 20 : 1 << 20;
+			/* 10 MiB of the first three. */
+			ptrdiff_t size = (big ? 10 << 18 : 1 << 18) * (i < 3 ? 4 : 1);
 			struct pii_scan scan = { .rules = &rules };
 			struct pii_span s;
 
@@ -388,7 +389,7 @@ test_linear(void)
 		slowest = took[1] > slowest ? took[1] : slowest;
 		buf_free(&b);
 	}
-	printf("# 10 MB of the worst take %.2f s\n", slowest);
+	printf("# the slowest of these takes %.2f s\n", slowest);
 	ok(linear, "time is linear in the text");
 }
 
