@@ -167,6 +167,19 @@ result 'the same file to file' $?
 llm-dedup -t substring -z zstd planted.jsonl >one.zst && llm-dedup -t substring one.zst | cmp -s - one
 result 'what was cut once has nothing more to cut' $?
 
+# Killed at any time, it leaves nothing, and the next run makes the same.
+mkdir work out.d
+for i in 1 2 3 4 5 6 7 8; do cat planted.jsonl; done >eight.jsonl
+llm-dedup -t substring eight.jsonl >whole
+for seconds in 0.05 0.2 0.4
+do
+	timeout -s KILL $seconds llm-dedup -t substring --memory 0 --work work -o out.d/file eight.jsonl
+done 2>/dev/null
+test "$(ls -A work out.d)" = "$(printf 'out.d:\n\nwork:')" || test -f out.d/file
+result 'a kill leaves nothing behind' $?
+llm-dedup -t substring --memory 0 --work work -o out.d/file eight.jsonl && cmp -s out.d/file whole
+result 'and the same bytes are made after it' $?
+
 # ---- what every filter has ----
 
 exits 0 'empty input' llm-dedup -t substring /dev/null
