@@ -1,7 +1,7 @@
 /*
  * llm-normalize - one spelling of the same text
  *
- * Repairs mojibake that is certain, removes what is no text, folds blank
+ * Decodes entities, repairs mojibake that is certain, removes what is no text, folds blank
  * space and brings the rest to a Unicode normal form.  A record whose text is
  * normal keeps its bytes.  Normalizing twice is normalizing once.
  *
@@ -13,6 +13,7 @@
 struct normalize {
 	struct filter_opts io;
 	const char	*form;		/* -t */
+	bool		 keep_entities;
 	enum uni_form	 uni;
 	str		 field;
 };
@@ -21,6 +22,9 @@ static const struct opt opts[] = {
 	{ .letter = 't', .name = "type", .type = OPT_STR,
 	  .at = offsetof(struct normalize, form), .arg = "nfc|nfkc|none",
 	  .help = "Unicode normal form (nfc)" },
+	{ .name = "keep-entities", .type = OPT_FLAG,
+	  .at = offsetof(struct normalize, keep_entities),
+	  .help = "leave &amp; and other entities of HTML as they are" },
 	FILTER_OPTIONS(struct normalize, io),
 	{ 0 }
 };
@@ -53,6 +57,7 @@ normalize(const void *ctx, void *state, struct record *r, struct err *err)
 	int changed;
 
 	z->form = n->uni;
+	z->keep_entities = n->keep_entities;
 	changed = text_normalize(z, r->text, &text, err);
 	if (changed < 0 || (changed > 0 && record_set_text(r, n->field, text, err) < 0))
 		return RECORD_BAD;

@@ -297,30 +297,42 @@ text_tidy(struct buf *out, str text, struct err *err)
 	return buf_ok(out, err) < 0 ? -1 : 1;
 }
 
+/* A step, its output in the other buffer. */
+static int
+take_step(struct normalizer *z, int step, str *text, struct err *err)
+{
+	struct buf *b = &z->buf[z->use];
+	int got;
+
+	buf_reset(b);
+	got = step == 0 ? entities_decode(b, *text, err) : step == 1 ?
+	    mojibake_repair(b, *text, err) : step == 2 ? text_tidy(b, *text, err) :
+	    uni_normalize(b, *text, z->form, err);
+	if (got <= 0 || str_eq(*text, buf_str(b)))
+		return got < 0 ? -1 : 0;
+	*text = buf_str(b);
+	z->use = !z->use;
+	return 1;
+}
+
 int
 text_normalize(struct normalizer *z, str text, str *out, struct err *err)
 {
 	bool changed = false, again;
-	int use = 0;
 
 	do {
 		again = false;
-		for (int step = 0; step < 3; step++) {
-			struct buf *b = &z->buf[use];
-			int got;
+		for (int step = z->keep_entities; step < 4; step++) {
+			int got = take_step(z, step, &text, err);
 
-			buf_reset(b);
-			got = step == 0 ? mojibake_repair(b, text, err) :
-			    step == 1 ? text_tidy(b, text, err) :
-			    uni_normalize(b, text, z->form, err);
 			if (got < 0)
 				return -1;
-			if (got == 0 || str_eq(text, buf_str(b)))
-				continue;
-			text = buf_str(b);
-			use = !use;
-			again = changed = true;
+			again |= got > 0;
+			/* What was damaged twice has controls in between that tidying drops. */
+			if (got > 0 && step < 2)
+				step--;
 		}
+		changed |= again;
 	} while (again);
 	*out = text;
 	return changed;

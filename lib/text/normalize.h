@@ -4,7 +4,8 @@
  * In this order, and again until nothing changes, so that normalizing twice
  * is normalizing once:
  *
- *   mojibake   UTF-8 that was read as Latin-1 or CP1252 and encoded again is
+ *   entities   of HTML become characters, in a text that has no tag
+ *   mojibake   UTF-8 that was read as another encoding and encoded again is
  *              repaired where that is certain: see mojibake_repair()
  *   tidy       characters that are no text go; line ends become \n; blanks
  *              and blank lines are folded: see text_tidy()
@@ -15,6 +16,8 @@
 #ifndef TEXT_NORMALIZE_H
 #define TEXT_NORMALIZE_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -23,6 +26,8 @@
 /* Owns its buffers; all zero with a form set is ready for use. */
 struct normalizer {
 	enum uni_form	form;
+	bool		keep_entities;
+	int		use;
 	struct buf	buf[2];
 };
 
@@ -47,9 +52,15 @@ void normalizer_free(struct normalizer *z);
 int text_tidy(struct buf *out, str text, struct err *err);
 
 /*
- * A run of characters that CP1252 or Latin-1 has above ASCII is repaired when
- * its bytes are UTF-8 as a whole and no writer can have meant them.
+ * A line is repaired whose characters in one encoding (Latin-1, CP1252, 1251, 1250,
+ * 1253, 1254, 1257, ISO 8859-2, Mac Roman, CP437) are UTF-8 as a whole, in which
+ * bytes a0 may have become spaces and others U+FFFD.  Of another line, a run of
+ * characters that CP1252 or Latin-1 has above ASCII is, when its bytes are UTF-8 as a
+ * whole.  Neither is where a writer can have meant them.
  */
 int mojibake_repair(struct buf *out, str text, struct err *err);
+
+/* &eacute; and &#233; in a text without '<'. */
+int entities_decode(struct buf *out, str text, struct err *err);
 
 #endif

@@ -97,6 +97,36 @@ test_mojibake(void)
 	ok(gives("N\u00c3O \u00c2ngelo", "N\u00c3O \u00c2ngelo"), "Portuguese stays");
 	ok(gives("IRM\u00c3\u201d", "IRM\u00c3\u201d"), "a capital and a quote stay");
 	ok(gives("h\u00e2l\u00e2\u2026\u201d", "h\u00e2l\u00e2\u2026\u201d"), "Turkish stays");
+	ok(gives("D\u00c3\u00a9tecter", "D\u00e9tecter"), "behind a capital");
+	ok(gives("CAF\u00c9\u2019S, CAF\u00c9\u2019S, CAF\u00c9\u2019S, NESTL\u00c9\u2122",
+	    "CAF\u00c9\u2019S, CAF\u00c9\u2019S, CAF\u00c9\u2019S, NESTL\u00c9\u2122"),
+	    "however often they are there");
+	ok(gives("entit\u00e9\u2026\u201d t\u00e9\u2026\u201d l\u00e9\u2026\u201d",
+	    "entit\u00e9\u2026\u201d t\u00e9\u2026\u201d l\u00e9\u2026\u201d"), "these too");
+	ok(gives("\u0420\u0457\u0421\u0402\u0420\u0451\u0420\u0406\u0420\u00b5\u0421\u201a",
+	    "\u043f\u0440\u0438\u0432\u0435\u0442"), "CP1251");
+	ok(gives("\u251c\u00a9 d\u251c\u2310j\u251c\u00e1", "\u251c\u00a9 d\u251c\u2310j\u251c\u00e1"),
+	    "CP437 that is none");
+	ok(gives("d\u251c\u2310j\u251c\u00e1 vu", "d\u00e9j\u00e0 vu"), "CP437");
+	ok(gives("\u251c\u2500\u2500 a\n\u2514\u2500\u2500 b", "\u251c\u2500\u2500 a\n\u2514\u2500\u2500 b"),
+	    "boxes stay");
+	ok(gives("ce qui est d\u00c3\u00a9j\u00c3 vu \u00c3\u00a9t\u00c3\u00a9",
+	    "ce qui est d\u00e9j\u00e0 vu \u00e9t\u00e9"),
+	    "a space that was no space");
+	ok(gives("l\u00c3\u00a9 d\u00c3\u00a9 \u00e2\u20ac\u0153x\u00e2\u20ac\ufffd",
+	    "l\u00e9 d\u00e9 \u201cx\ufffd"),
+	    "a byte that was lost");
+}
+
+static void
+test_entities(void)
+{
+	ok(gives("caf&eacute; &amp; th&#233; &#x4e2d; &nbsp;.", "caf\u00e9 & th\u00e9 \u4e2d ."),
+	    "entities");
+	ok(gives("&amp;lt;p", "<p"), "twice");
+	ok(gives("<b>&eacute;</b>", "<b>&eacute;</b>"), "in markup they stay");
+	ok(gives("AT&T; &nothing; & &#; a&b", "AT&T; &nothing; & &#; a&b"), "what is none stays");
+	ok(gives("&#0;&#xd800;&#99999999;", "\ufffd\ufffd\ufffd"), "numbers of no character");
 }
 
 static void
@@ -104,7 +134,8 @@ test_idempotent(void)
 {
 	static const int32_t pool[] = { 'a', 'b', 'A', ' ', ' ', '\n', '\n', '\t', '\r', 1, 0x1b,
 	    '[', 'm', 0xc3, 0xc2, 0xa9, 0xad, 0xe2, 0x20ac, 0x2122, 0x92, 0x80, 0x85, 0xa0, 0xe9,
-	    0x301, 0x200b, 0xfeff, 0x2028, 0x3000, 0xfb01, 0x2026, 0x178, 0xf0, 0x1f600, 0xa8 };
+	    0x301, 0x200b, 0xfeff, '&', ';', '#', 0x251c, 0xfffd, 0x420, 0x457, 0x2028,
+	    0x3000, 0xfb01, 0x2026, 0x178, 0xf0, 0x1f600, 0xa8 };
 	int wrong = 0, broken = 0;
 
 	for (uint64_t i = 0; i < 100000; i++) {
@@ -134,6 +165,7 @@ main(void)
 	test_tidy();
 	test_long();
 	test_mojibake();
+	test_entities();
 	test_idempotent();
 	return tap_done();
 }
