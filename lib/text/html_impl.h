@@ -6,6 +6,12 @@
  * tree:   parser's tree to one array of nodes in document order
  * prune:  nodes that are not the page's own text are marked
  * write:  what is left, as text or markdown
+ *
+ * The parser is gumbo.  MyHTML parses 4 times as fast (38 against 9 MB/s in the
+ * same run on a busy machine) and outlived 17 minutes of fuzzing under ASan and
+ * UBSan, but that found a page of 21 kB that takes a second there, for it walks
+ * all open elements at each tag; it takes memory from malloc(), so that a limit
+ * of time could not leave it without a leak; and nobody has kept it since 2021.
  */
 #ifndef TEXT_HTML_IMPL_H
 #define TEXT_HTML_IMPL_H
