@@ -21,6 +21,7 @@ with () {
 			set -- --detail corpus.jsonl ;;
 	llm-dedup)	set -- -t exact corpus.jsonl ;;
 	llm-decontam)	set -- -q -e quiz.jsonl corpus.jsonl ;;
+	llm-stats)	set -- corpus.jsonl ;;
 	llm-sample)	set -- -n 50% corpus.jsonl ;;
 	llm-classify)	set -- -m quality corpus.jsonl ;;
 	llm-mix)	set -- --shuffle --by records corpus.jsonl ;;

@@ -34,6 +34,7 @@ all - llm-redact --spans s few.jsonl
 all - llm-lang --lines mark few.jsonl
 all - llm-dedup -t near few.jsonl
 all - llm-decontam -e quiz.jsonl --report found few.jsonl
+all out llm-stats -F html -o out few.jsonl
 all out llm-sample -n 50% -o out few.jsonl
 all out llm-classify -t train --bits 8 -m out good= few.jsonl bad= few.jsonl.gz
 all out llm-mix --by records -o out a=0.5x few.jsonl b=2x few.jsonl.gz
