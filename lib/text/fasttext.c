@@ -253,7 +253,8 @@ independent(const struct fasttext *f, const float *hidden, float *p)
 	for (int i = 0; i < f->nlabels; i++) {
 		float x = dot_row(&f->out, i, hidden);
 
-		x = x < -8 ? 0 : x > 8 ? 1 : f->sigmoid[(int)((x + 8) * 512 / 8 / 2)];
+		/* What is no number, of sums that overflow, is no index. */
+		x = x < -8 ? 0 : x <= 8 ? f->sigmoid[(int)((x + 8) * 512 / 8 / 2)] : 1;
 		p[i] = expf(log_of(x));
 	}
 }
@@ -302,7 +303,7 @@ fasttext_apply(const struct fasttext *f, struct fasttext_state *s, str text, flo
 	else
 		independent(f, s->hidden, p);
 	for (int i = 0; i < f->nlabels; i++)
-		p[i] = p[i] > 1 ? 1 : p[i];
+		p[i] = p[i] > 1 ? 1 : p[i] >= 0 ? p[i] : 0;
 	return 1;
 }
 

@@ -91,7 +91,7 @@ exits 0 'one of them' llm-classify -m "$data/fasttext/good/softmax.bin" kernel
 prints 'as it says' <<'END'
 {"text":"the small kernel","label":"kernel","score":0.999729}
 END
-for m in "$data"/fasttext/bad/*
+for m in $(ls -d "$data"/fasttext/bad/* | grep -v nan.bin)
 do
 	exits 2 "${m##*/}" llm-classify -m "$m" test.jsonl
 done
@@ -119,6 +119,9 @@ exits 2 'no reference' llm-classify -t perplexity -m tok three.jsonl
 exits 2 'a missing reference' llm-classify -t perplexity -m tok --reference none three.jsonl
 exits 2 '--keep by perplexity' llm-classify -t perplexity -m tok --reference good.jsonl \
     --keep head:0.5 three.jsonl
+exits 0 'sums that overflow' llm-classify -m "$data/fasttext/bad/nan.bin" test.jsonl
+jq -e '.score >= 0 and .score <= 1' out >/dev/null
+result 'are no numbers, but scores are' $?
 exits 2 'no model' llm-classify test.jsonl
 exits 2 'a model that is none' llm-classify -m test.jsonl test.jsonl
 exits 2 'a missing model' llm-classify -m missing test.jsonl
