@@ -26,7 +26,7 @@ def make(where):
             continue
         part = "test" if r.random() < 0.2 else "train"
         label = "api" if path.split("/man")[2][0] in "23" else "other"
-        for _ in range(20):
+        for _ in range(4):
             at = r.randrange(len(text) - 400)
             rows[part].append((label, text[at:at + r.randint(100, 400)]))
     for part, all_of in rows.items():
