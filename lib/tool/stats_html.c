@@ -49,7 +49,7 @@ static const char head[] =
     "pre { margin: .5rem 0 0; padding: .6rem .75rem; white-space: pre-wrap; font-size: .8rem;\n"
     "  overflow-wrap: anywhere; background: var(--paper); border-radius: 6px; max-height: 15rem;\n"
     "  overflow: auto; border: 1px solid var(--line) }\n"
-    "details { margin: .5rem 0 } summary { cursor: pointer }\n"
+    "details { margin: .5rem 0 } summary { cursor: pointer; list-style: none }\n"
     "</style>\n</head>\n<body>\n";
 
 /* ---- parts ---- */

@@ -19,7 +19,7 @@ SHELL := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
-all: $(D)/report.html
+all: $(D)/report.html $(D)/corpus.html
 
 $(D)/stats $(D)/eval:
 	@mkdir -p $@
@@ -32,6 +32,10 @@ $(D)/corpus.jsonl: $(CORPUS) | $(D)/stats
 	llm-normalize --stats $(D)/stats/2-normalize | \
 	llm-filter -r gopher,c4 --stats $(D)/stats/3-filter | \
 	llm-dedup -t near -J 0.8 --stats $(D)/stats/4-dedup -o $@
+
+# What is in it, as a page.
+$(D)/corpus.html: $(D)/corpus.jsonl
+	llm-stats -q -j$(THREADS) -F html -o $@ $<
 
 $(D)/valid.jsonl: $(D)/corpus.jsonl
 	llm-sample -n 2% -s 1 --rest $(D)/train.jsonl --stats $(D)/stats/5-sample -o $@ $<
