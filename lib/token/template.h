@@ -27,7 +27,7 @@
  * by 64, 32 and 16 for each byte of that.
  */
 #define TEMPLATE_SOURCE_MAX	((ptrdiff_t)128 << 10)	/* bytes */
-#define TEMPLATE_STEPS		3000000			/* parts evaluated, or 16 bytes of text */
+#define TEMPLATE_STEPS		1000000			/* parts evaluated, or 16 bytes of text */
 #define TEMPLATE_MEMORY		((ptrdiff_t)12 << 20)	/* of all values */
 #define TEMPLATE_TEXT		((ptrdiff_t)4 << 20)
 #define TEMPLATE_DEPTH		400			/* of expressions, blocks and calls */

@@ -129,11 +129,16 @@ repeat(struct run *r, const struct value *v, int64_t n, struct value *out)
 		total = INT64_MAX;
 	if ((p = tpl_alloc(r, total, size)) == NULL)
 		return -1;
-	for (int64_t i = 0; i < n; i++)
+	/* Once, and what is there again, and so on. */
+	for (int64_t done = 0, part = each; done < total; done += part) {
+		if (done > 0)
+			part = done < total - done ? done : total - done;
 		if (v->kind == V_STR)
-			tpl_copy(r, p + i * each, v->s);
+			tpl_copy(r, p + done, (str){ done > 0 ? p : v->s.p, part });
 		else
-			memcpy(p + i * each * size, v->list->at, (size_t)(each * size));
+			memcpy(p + done * size, done > 0 ? p : (const char *)v->list->at,
+			    (size_t)(part * size));
+	}
 	*out = *v;
 	if (v->kind == V_STR) {
 		out->s = (str){ p, total };

@@ -245,28 +245,55 @@ struct json_style {
 	bool	ascii, sort;
 };
 
+/* The byte behind the backslash of those that JSON writes so. */
+static const char json_letter[128] = { ['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r',
+	['\t'] = 't', ['\f'] = 'f', ['\b'] = 'b' };
+
+/* Write what of [p, end) stays as it is or takes a backslash; return what is next. */
+static const char *
+json_plain(struct buf *b, const char *p, const char *end, bool ascii)
+{
+	ptrdiff_t most = end - p < 4096 ? end - p : 4096;
+	char *start = buf_room(b, 2 * most), *to = start;
+
+	if (start == NULL)
+		return end;
+	for (end = p + most; p < end; p++) {
+		unsigned char byte = (unsigned char)*p;
+
+		if (byte < 0x80 && json_letter[byte] != 0) {
+			*to++ = '\\';
+			*to++ = json_letter[byte];
+		} else if (byte < ' ' || (ascii && byte > '~')) {
+			break;
+		} else {
+			*to++ = (char)byte;
+		}
+	}
+	b->n += to - start;
+	return p;
+}
+
 static void
 json_string_to(struct run *r, struct buf *b, str s, bool ascii)
 {
-	static const char from[] = "\"\\\n\r\t\f\b", to[] = "\"\\nrtfb";
 	const char *p = s.p, *end = s.p + s.n;
 	ptrdiff_t mark = b->n;
 
 	buf_byte(b, '"');
 	while (p < end) {
-		const char *start = p, *known;
-		int32_t c = utf8_next(&p, end);
+		const char *from = p;
+		int32_t c;
 
-		known = c > 0 && c < 0x80 ? strchr(from, c) : NULL;
-		if (known != NULL)
-			put_escaped(b, to[known - from]);
-		else if (ascii && c >= 0x10000) {
+		if ((p = json_plain(b, p, end, ascii)) != from)
+			continue;
+		c = utf8_next(&p, end);
+		if (c >= 0x10000) {
 			put_hex(b, 'u', (uint32_t)(0xd7c0 + (c >> 10)));
 			put_hex(b, 'u', (uint32_t)(0xdc00 + (c & 0x3ff)));
-		} else if (c < ' ' || (ascii && c > '~'))
+		} else {
 			put_hex(b, 'u', (uint32_t)c);
-		else
-			buf_add(b, (str){ start, p - start });
+		}
 	}
 	buf_byte(b, '"');
 	tpl_add_as(r, b, mark, s);
