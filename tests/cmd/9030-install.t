@@ -36,7 +36,8 @@ do
 	name=${f##*/}
 	# What bash would offer after "llm-x --hel".
 	bash -c '. "$1"; COMP_WORDS=("$2" --hel); COMP_CWORD=1
-	    $(complete -p "$2" | sed "s/.*-F \([^ ]*\).*/\1/"); test "${COMPREPLY[0]}" = --help' \
+	    $(complete -p "$2" | sed "s/.*-F \([^ ]*\).*/\1/")
+	    case " ${COMPREPLY[*]} " in *" --help "*) ;; *) exit 1 ;; esac' \
 	    - "$f" "$name" || { echo "# $name"; bad=1; }
 done
 result 'bash completes --help' $bad

@@ -6,15 +6,18 @@
  * FAULT_WRITE (ENOSPC), FAULT_FSYNC (EIO), FAULT_MMAP (ENOMEM), FAULT_OPEN
  * (EMFILE) and FAULT_THREAD (EAGAIN).  FAULT_SHORT=5 lets every read and
  * write move five bytes at most.  FAULT_TMPFILE=1 refuses files without a
- * name, as some file systems do.  FAULT_COUNT=file gets the number of calls
+ * name, as some file systems do.  What libarchive allocates never fails, for it
+ * crashes or ends the program then.  FAULT_COUNT=file gets the number of calls
  * of each kind when the program ends.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +37,7 @@ static struct {
 	int		tmpfile;
 	atomic_long	calls[KINDS];
 	atomic_int	ready;
+	uintptr_t	spared, spared_end;	/* libarchive's code */
 } fault;
 
 void *__libc_malloc(size_t n);
@@ -41,11 +45,31 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
 void *__libc_memalign(size_t align, size_t n);
 
+static int
+spare(struct dl_phdr_info *lib, size_t size, void *ctx)
+{
+	(void)size;
+	(void)ctx;
+	if (lib->dlpi_name == NULL || strstr(lib->dlpi_name, "/libarchive.so") == NULL)
+		return 0;
+	for (int i = 0; i < lib->dlpi_phnum; i++) {
+		uintptr_t at = lib->dlpi_addr + lib->dlpi_phdr[i].p_vaddr;
+
+		if (lib->dlpi_phdr[i].p_type != PT_LOAD ||
+		    (lib->dlpi_phdr[i].p_flags & PF_X) == 0)
+			continue;
+		fault.spared = at;
+		fault.spared_end = at + lib->dlpi_phdr[i].p_memsz;
+	}
+	return 1;
+}
+
 static void __attribute__((constructor))
 start(void)
 {
 	char name[32];
 
+	dl_iterate_phdr(spare, NULL);
 	for (int k = 0; k < KINDS; k++) {
 		const char *s;
 		char *end;
@@ -90,6 +114,15 @@ fails(enum kind k, int with)
 	return 1;
 }
 
+/* Is an allocation that returns to this address to fail? */
+static int
+starves(void *caller)
+{
+	uintptr_t at = (uintptr_t)caller;
+
+	return (at < fault.spared || at >= fault.spared_end) && fails(MALLOC, ENOMEM);
+}
+
 static size_t
 clip(size_t n)
 {
@@ -101,31 +134,31 @@ clip(size_t n)
 void *
 malloc(size_t n)
 {
-	return fails(MALLOC, ENOMEM) ? NULL : __libc_malloc(n);
+	return starves(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
 }
 
 void *
 calloc(size_t n, size_t size)
 {
-	return fails(MALLOC, ENOMEM) ? NULL : __libc_calloc(n, size);
+	return starves(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
 }
 
 void *
 realloc(void *p, size_t n)
 {
-	return fails(MALLOC, ENOMEM) ? NULL : __libc_realloc(p, n);
+	return starves(__builtin_return_address(0)) ? NULL : __libc_realloc(p, n);
 }
 
 void *
 aligned_alloc(size_t align, size_t n)
 {
-	return fails(MALLOC, ENOMEM) ? NULL : __libc_memalign(align, n);
+	return starves(__builtin_return_address(0)) ? NULL : __libc_memalign(align, n);
 }
 
 int
 posix_memalign(void **p, size_t align, size_t n)
 {
-	if (fails(MALLOC, ENOMEM) || (*p = __libc_memalign(align, n)) == NULL)
+	if (starves(__builtin_return_address(0)) || (*p = __libc_memalign(align, n)) == NULL)
 		return ENOMEM;
 	return 0;
 }
