@@ -104,15 +104,13 @@ static int
 put_chunk(const struct chunk *c, struct state *s, const struct record *r, str id, int64_t i,
     const struct text_chunk *k, struct err *err)
 {
-	str llm = r->member[1].value;
-	struct json_set chunk = { .key = S("chunk") }, set[] = { { .key = S("id") },
-	    { .key = c->field }, { .key = S("token_count") }, { .key = S("llm") } };
+	struct json_set set[] = { { .key = S("id") }, { .key = c->field },
+	    { .key = S("token_count") }, { .key = S("llm") } };
 	ptrdiff_t end[4], from = 0;
 	struct buf *v = &s->value;
 
 	if (put_note(s, id, i, k, err) < 0)
 		return -1;
-	chunk.value = buf_str(&s->note);
 	buf_reset(v);
 	json_quote(v, id);
 	v->n--;
@@ -122,7 +120,7 @@ put_chunk(const struct chunk *c, struct state *s, const struct record *r, str id
 	end[1] = v->n;
 	buf_fmt(v, "%" PRId64, k->tokens);
 	end[2] = v->n;
-	if (json_splice(v, llm.p != NULL && llm.p[0] == '{' ? llm : S("{}"), &chunk, 1, err) < 0 ||
+	if (record_llm(v, r->member[1].value, S("chunk"), buf_str(&s->note), err) < 0 ||
 	    buf_ok(v, err) < 0)
 		return -1;
 	end[3] = v->n;

@@ -106,7 +106,7 @@ static const struct tool tool = {
 /* A thread's room. */
 struct worker {
 	struct contam_search search;
-	struct buf	 flags, llm, text;
+	struct buf	 flags, text;
 };
 
 static void
@@ -116,7 +116,6 @@ worker_free(void *state)
 
 	contam_search_free(&w->search);
 	buf_free(&w->flags);
-	buf_free(&w->llm);
 	buf_free(&w->text);
 }
 
@@ -161,21 +160,6 @@ describe(const struct decontam *d, const struct contam_search *s, const struct r
 	return buf_ok(b, err);
 }
 
-/* Set "llm": {"decontam": [...]}, the rest of llm as it was. */
-static int
-flag(struct worker *w, struct record *r, struct err *err)
-{
-	struct json_set set = { .key = S("decontam"), .value = buf_str(&w->flags) };
-	str old = r->member[1].value;
-
-	buf_reset(&w->llm);
-	if (old.p == NULL || old.p[0] != '{')
-		old = S("{}");
-	if (json_splice(&w->llm, old, &set, 1, err) < 0)
-		return -1;
-	return record_set_raw(r, S("llm"), buf_str(&w->llm), err);
-}
-
 static int
 search(const void *ctx, void *state, struct record *r, struct err *err)
 {
@@ -213,7 +197,7 @@ search(const void *ctx, void *state, struct record *r, struct err *err)
 			return RECORD_BAD;
 	} else if (verdict == RECORD_KEEP || d->io.rest != NULL) {
 		if (describe(d, &w->search, r, false, &w->flags, err) < 0 ||
-		    flag(w, r, err) < 0)
+		    record_note(r, r->member[1].value, S("decontam"), buf_str(&w->flags), err) < 0)
 			return RECORD_BAD;
 	}
 	r->tag[1] = (uint64_t)verdict;
@@ -250,7 +234,6 @@ more_stats(void *ctx, json_t *stats)
 static void
 begin(struct decontam *d)
 {
-	struct codec_spec codec = { CODEC_PLAIN, 0 };
 	struct err err;
 
 	d->how.ngram = (int)d->ngram;
@@ -267,12 +250,7 @@ begin(struct decontam *d)
 		    (long long)contam_short(d->index));
 	if ((d->found = calloc((size_t)d->evals, sizeof(*d->found))) == NULL)
 		tool_die("out of memory");
-	if (d->report == NULL)
-		return;
-	if (d->io.codec != NULL && codec_parse(str_of(d->io.codec), &codec, &err) < 0)
-		tool_usage("%s", err.msg);
-	if ((d->io.side = out_open(d->report, codec, &err)) == NULL)
-		tool_fail(NULL, &err);
+	d->io.side = filter_side(&d->io, d->report);
 }
 
 int

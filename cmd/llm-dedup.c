@@ -152,22 +152,6 @@ check_options(const struct dedup_method *m)
 			tool_usage("--%s is not for -t %s", *name, m->name);
 }
 
-static struct out *
-open_clusters(const struct options *o)
-{
-	struct codec_spec codec = { CODEC_PLAIN, 0 };
-	struct out *out;
-	struct err err;
-
-	if (o->clusters == NULL)
-		return NULL;
-	if (o->io.codec != NULL && codec_parse(str_of(o->io.codec), &codec, &err) < 0)
-		tool_usage("%s", err.msg);
-	if ((out = out_open(o->clusters, codec, &err)) == NULL)
-		tool_fail(NULL, &err);
-	return out;
-}
-
 /* Stages have some of the options only. */
 static void
 check_stage(const struct options *o)
@@ -229,7 +213,7 @@ main(int argc, char **argv)
 	s.job = o.method->job;
 	s.job.field = d->field;
 	s.job.ctx = d;
-	d->clusters = o.io.side = open_clusters(&o);
+	d->clusters = o.io.side = filter_side(&o.io, o.clusters);
 	d->method = o.method;
 	staged = o.stage != NULL || o.index != NULL || stages_needed(&s, files);
 	/* Stages never need more than --memory, so they do not spill. */

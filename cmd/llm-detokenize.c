@@ -71,12 +71,7 @@ stop(struct detokenize *d, const struct err *err)
 static void
 show(struct detokenize *d, int64_t done, int64_t total)
 {
-	char line[200];
-
-	if (!progress_due(&d->progress))
-		return;
-	progress_line(&d->progress, line, sizeof(line), d->docs, "documents", done, total);
-	tool_progress(line, d->quiet, d->verbose);
+	tool_progress_of(&d->progress, d->docs, "documents", done, total, d->quiet, d->verbose);
 }
 
 /* Write the record of n ids.  Return 0, or -1 when an id is bad. */

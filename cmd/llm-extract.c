@@ -110,12 +110,8 @@ static void
 show_progress(void *ctx, int64_t records, int64_t done, int64_t total)
 {
 	struct app *a = ctx;
-	char line[160];
 
-	if (!progress_due(&a->progress))
-		return;
-	progress_line(&a->progress, line, sizeof(line), records, "records", done, total);
-	tool_progress(line, a->quiet, a->verbose);
+	tool_progress_of(&a->progress, records, "records", done, total, a->quiet, a->verbose);
 }
 
 static json_t *

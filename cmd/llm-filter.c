@@ -43,8 +43,8 @@ struct filter {
 struct state {
 	struct judge_state judge;
 	struct counter {
-		struct encoder	*encoder;
-		struct ids	 ids;
+		const struct tokenizer *tokenizer;
+		struct encoded	 encoded;
 	}		 counter;
 	struct buf	 json;
 };
@@ -115,19 +115,13 @@ static int
 give_reason(const struct filter *f, struct record *r, const struct judge_finding *x,
     struct err *err)
 {
-	struct buf reason = { 0 }, llm = { 0 };
-	str old = r->member[KEY_LLM].value;
-	struct json_set set = { .key = S("filter") };
+	struct buf reason = { 0 };
 	int ret = -1;
 
 	judge_write(&reason, &f->judge, x);
-	set.value = buf_str(&reason);
-	if (old.p == NULL || old.p[0] != '{')
-		old = S("{}");
-	if (buf_ok(&reason, err) == 0 && json_splice(&llm, old, &set, 1, err) == 0)
-		ret = record_set_raw(r, S("llm"), buf_str(&llm), err);
+	if (buf_ok(&reason, err) == 0)
+		ret = record_note(r, r->member[KEY_LLM].value, S("filter"), buf_str(&reason), err);
 	buf_free(&reason);
-	buf_free(&llm);
 	return ret;
 }
 
@@ -171,12 +165,8 @@ judge(const void *ctx, void *state, struct record *r, struct err *err)
 	struct judge_finding x;
 	int keep;
 
-	if (f->tokenizer != NULL && s->counter.encoder == NULL) {
-		s->counter.encoder = encoder_new(f->tokenizer, err);
-		s->judge.quality.counter = &s->counter;
-		if (s->counter.encoder == NULL)
-			return RECORD_BAD;
-	}
+	s->counter.tokenizer = f->tokenizer;
+	s->judge.quality.counter = &s->counter;
 	if ((keep = judge_text(&f->judge, &s->judge, &what, &x, err)) < 0)
 		return RECORD_BAD;
 	count_finding(f->counts, &f->judge, &x);
@@ -233,8 +223,7 @@ state_free(void *state)
 	struct state *s = state;
 
 	judge_state_free(&s->judge);
-	encoder_free(s->counter.encoder);
-	ids_free(&s->counter.ids);
+	encoded_free(&s->counter.encoded);
 	buf_free(&s->json);
 }
 
@@ -243,8 +232,7 @@ count_tokens(void *counter, str text, struct err *err)
 {
 	struct counter *c = counter;
 
-	c->ids.n = 0;
-	return encode(c->encoder, text, ENCODE_CHECKED, &c->ids, err) < 0 ? -1 : c->ids.n;
+	return encode_text(&c->encoded, c->tokenizer, text, err);
 }
 
 static void

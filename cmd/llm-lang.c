@@ -40,7 +40,7 @@ struct lang {
 
 /* What a thread writes with. */
 struct state {
-	struct buf	 text, runs, note, llm;
+	struct buf	 text, runs, note;
 };
 
 static const struct opt opts[] = {
@@ -119,9 +119,7 @@ static int
 write_note(const struct lang *l, struct state *s, struct record *r, const struct lang_found *f,
     const struct lang_keep *k, bool kept, struct err *err)
 {
-	str old = r->member[0].value;
 	struct buf *b = &s->note;
-	struct json_set set = { .key = S("lang") };
 
 	buf_reset(b);
 	buf_byte(b, '{');
@@ -140,13 +138,9 @@ write_note(const struct lang *l, struct state *s, struct record *r, const struct
 		buf_byte(b, ']');
 	}
 	buf_byte(b, '}');
-	set.value = buf_str(b);
-	if (old.p == NULL || old.p[0] != '{')
-		old = S("{}");
-	buf_reset(&s->llm);
-	if (buf_ok(b, err) < 0 || json_splice(&s->llm, old, &set, 1, err) < 0)
+	if (buf_ok(b, err) < 0)
 		return -1;
-	return record_set_raw(r, S("llm"), buf_str(&s->llm), err);
+	return record_note(r, r->member[0].value, S("lang"), buf_str(b), err);
 }
 
 static int
@@ -182,7 +176,6 @@ state_free(void *state)
 	buf_free(&s->text);
 	buf_free(&s->runs);
 	buf_free(&s->note);
-	buf_free(&s->llm);
 }
 
 static json_t *

@@ -114,33 +114,19 @@ static const struct tool tool = {
 
 /* ---- tokens ---- */
 
-struct state {
-	struct encoder	*encoder;
-	struct ids	 ids;
-};
-
 static void
 state_free(void *state)
 {
-	struct state *s = state;
-
-	encoder_free(s->encoder);
-	ids_free(&s->ids);
+	encoded_free(state);
 }
 
 static int
 count_tokens(const void *ctx, void *state, str text, int64_t *n, struct err *err)
 {
 	const struct options *o = ctx;
-	struct state *s = state;
 
-	if (s->encoder == NULL && (s->encoder = encoder_new(o->tok, err)) == NULL)
-		return -1;
-	s->ids.n = 0;
-	if (encode(s->encoder, text, ENCODE_CHECKED, &s->ids, err) < 0)
-		return -1;
-	*n = s->ids.n;
-	return 0;
+	*n = encode_text(state, o->tok, text, err);
+	return *n < 0 ? -1 : 0;
 }
 
 /* ---- what is told ---- */
@@ -149,12 +135,8 @@ static void
 show(void *ctx, int64_t records, int64_t done, int64_t total)
 {
 	struct options *o = ctx;
-	char line[160];
 
-	if (!progress_due(&o->progress))
-		return;
-	progress_line(&o->progress, line, sizeof(line), records, "records", done, total);
-	tool_progress(line, o->io.quiet, o->io.verbose);
+	tool_progress_of(&o->progress, records, "records", done, total, o->io.quiet, o->io.verbose);
 }
 
 static void
@@ -239,7 +221,7 @@ start(struct options *o, struct arena *a, char **words)
 		if ((o->tok = model_tokenizer(o->model, &err)) == NULL)
 			tool_fail(NULL, &err);
 		m->measure = count_tokens;
-		m->state_size = sizeof(struct state);
+		m->state_size = sizeof(struct encoded);
 		m->state_free = state_free;
 		m->ctx = o;
 	}
@@ -304,7 +286,7 @@ main(int argc, char **argv)
 		.mix = { .temperature = 1, .epochs = 1, .memory = (int64_t)4 << 30 },
 	};
 	char **words = tool_start(&tool, argc, argv, &o);
-	struct codec_spec codec = { CODEC_PLAIN, 0 };
+	struct codec_spec codec = filter_codec(&o.io);
 	double started = progress_now();
 	struct arena a;
 	struct err err;
@@ -312,8 +294,6 @@ main(int argc, char **argv)
 
 	if (arena_init(&a, WORDS_MAX, &err) < 0)
 		tool_fail(NULL, &err);
-	if (o.io.codec != NULL && codec_parse(str_of(o.io.codec), &codec, &err) < 0)
-		tool_usage("%s", err.msg);
 	start(&o, &a, words);
 	progress_start(&o.progress, o.io.verbose ? 1 : 0.25);
 	ret = read_sources(&o, codec, &err);

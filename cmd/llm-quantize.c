@@ -109,13 +109,9 @@ static void
 wrote(void *ctx, const struct quantize_tensor *t)
 {
 	struct job *j = ctx;
-	char line[200];
 
 	j->done += t->bytes;
-	if (!progress_due(&j->progress))
-		return;
-	progress_line(&j->progress, line, sizeof(line), j->done, "bytes", j->done, j->total);
-	tool_progress(line, j->quiet, j->verbose);
+	tool_progress_of(&j->progress, j->done, "bytes", j->done, j->total, j->quiet, j->verbose);
 }
 
 static int

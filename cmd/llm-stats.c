@@ -30,11 +30,6 @@ struct stats {
 	int		 n, corpora;
 };
 
-struct state {
-	struct encoder	*encoder;
-	struct ids	 ids;
-};
-
 #define AT(field) offsetof(struct stats, field)
 
 static const struct opt opts[] = {
@@ -63,20 +58,13 @@ static int
 read_record(const void *ctx, void *state, struct record *r, struct err *err)
 {
 	const struct stats *s = ctx;
-	struct state *mine = state;
 	struct survey_record *read = survey_read(r, err);
 
 	if (read == NULL)
 		return RECORD_BAD;
-	if (s->tokenizer != NULL) {
-		if (mine->encoder == NULL &&
-		    (mine->encoder = encoder_new(s->tokenizer, err)) == NULL)
-			return RECORD_BAD;
-		mine->ids.n = 0;
-		if (encode(mine->encoder, r->text, ENCODE_CHECKED, &mine->ids, err) < 0)
-			return RECORD_BAD;
-		read->tokens = mine->ids.n;
-	}
+	if (s->tokenizer != NULL &&
+	    (read->tokens = encode_text(state, s->tokenizer, r->text, err)) < 0)
+		return RECORD_BAD;
 	r->tag[0] = (uintptr_t)read;
 	return RECORD_KEEP;
 }
@@ -84,10 +72,7 @@ read_record(const void *ctx, void *state, struct record *r, struct err *err)
 static void
 state_free(void *state)
 {
-	struct state *s = state;
-
-	encoder_free(s->encoder);
-	ids_free(&s->ids);
+	encoded_free(state);
 }
 
 /* Which corpus is a file of?  Those that are joined, and the standard input, are the first. */
@@ -212,7 +197,7 @@ main(int argc, char **argv)
 	struct stats s = { 0 };
 	struct records_job job = {
 		.ctx = &s, .keys = survey_keys, .nkeys = SURVEY_KEYS, .map = read_record,
-		.sink = count_record, .state_size = sizeof(struct state),
+		.sink = count_record, .state_size = sizeof(struct encoded),
 		.state_free = state_free,
 	};
 	struct err err = { 0 };

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct {
 	const char	*p;
@@ -44,6 +45,34 @@ static inline bool
 str_ends(str s, str suffix)
 {
 	return s.n >= suffix.n && str_eq((str){ s.p + s.n - suffix.n, suffix.n }, suffix);
+}
+
+/* Is s the word, or does it start with it?  The case of ASCII letters does not count. */
+static inline bool
+str_starts_like(str s, const char *word)
+{
+	ptrdiff_t n = (ptrdiff_t)strlen(word);
+
+	return s.n >= n && strncasecmp(s.p, word, (size_t)n) == 0;
+}
+
+static inline bool
+str_like(str s, const char *word)
+{
+	return s.n == (ptrdiff_t)strlen(word) && str_starts_like(s, word);
+}
+
+/* s without the blanks and control characters of ASCII at its ends. */
+static inline str
+str_trim(str s)
+{
+	while (s.n > 0 && (unsigned char)*s.p <= ' ') {
+		s.p++;
+		s.n--;
+	}
+	while (s.n > 0 && (unsigned char)s.p[s.n - 1] <= ' ')
+		s.n--;
+	return s;
 }
 
 /*

@@ -74,42 +74,38 @@ each_of_shard(const struct documents *d, const char *path, struct err *err)
 
 /* ---- records ---- */
 
-struct state {
-	struct encoder	*encoder;
-	struct ids	 ids;
-};
-
 static void
 state_free(void *state)
 {
-	struct state *s = state;
+	encoded_free(state);
+}
 
-	encoder_free(s->encoder);
-	ids_free(&s->ids);
+int64_t
+documents_tokens(const struct tokenizer *t, const struct ids *ids, uint32_t *token)
+{
+	int64_t n = 0;
+
+	if (tokenizer_adds_bos(t))
+		token[n++] = (uint32_t)tokenizer_bos(t);
+	for (int64_t i = 0; i < ids->n; i++)
+		token[n++] = (uint32_t)ids->id[i];
+	if (tokenizer_eos(t) >= 0)
+		token[n++] = (uint32_t)tokenizer_eos(t);
+	return n;
 }
 
 static int
 map(const void *ctx, void *state, struct record *r, struct err *err)
 {
 	const struct documents *d = ctx;
-	struct state *s = state;
+	struct encoded *e = state;
 	uint32_t *token;
-	int64_t n = 0;
 
-	if (s->encoder == NULL && (s->encoder = encoder_new(d->tokenizer, err)) == NULL)
+	if (encode_text(e, d->tokenizer, r->text, err) < 0 ||
+	    (token = arena_new(r->scratch, uint32_t, e->ids.n + 2, err)) == NULL)
 		return RECORD_BAD;
-	s->ids.n = 0;
-	if (encode(s->encoder, r->text, 0, &s->ids, err) < 0 ||
-	    (token = arena_new(r->scratch, uint32_t, s->ids.n + 2, err)) == NULL)
-		return RECORD_BAD;
-	if (tokenizer_adds_bos(d->tokenizer))
-		token[n++] = (uint32_t)tokenizer_bos(d->tokenizer);
-	for (int64_t i = 0; i < s->ids.n; i++)
-		token[n++] = (uint32_t)s->ids.id[i];
-	if (tokenizer_eos(d->tokenizer) >= 0)
-		token[n++] = (uint32_t)tokenizer_eos(d->tokenizer);
 	r->tag[0] = (uint64_t)(uintptr_t)token;
-	r->tag[1] = (uint64_t)n;
+	r->tag[1] = (uint64_t)documents_tokens(d->tokenizer, &e->ids, token);
 	return RECORD_KEEP;
 }
 
@@ -128,7 +124,7 @@ each_of_records(const struct documents *d, const char *path, struct err *err)
 	char *file = (char *)path;
 	struct records_job job = {
 		.ctx = (void *)d, .field = d->field.p != NULL ? d->field : S("text"),
-		.map = map, .state_size = sizeof(struct state), .state_free = state_free,
+		.map = map, .state_size = sizeof(struct encoded), .state_free = state_free,
 		.sink = sink,
 	};
 	struct records_count count;

@@ -22,6 +22,12 @@ struct documents {
 	void	*ctx;
 };
 
+/*
+ * The ids of a text with what begins and ends it, as each() gets them; token has room
+ * for two more than ids.  Return how many they are.
+ */
+int64_t documents_tokens(const struct tokenizer *t, const struct ids *ids, uint32_t *token);
+
 /* Call each() for all documents of a file.  Messages name the file. */
 int documents_each(const struct documents *d, const char *path, struct err *err);
 

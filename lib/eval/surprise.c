@@ -64,24 +64,13 @@ int
 surprise_of(const struct surprise *s, struct surprise_state *x, str text, double *perplexity,
     struct err *err)
 {
-	const struct tokenizer *t = s->tokenizer;
+	int64_t ids = encode_text(&x->encoded, s->tokenizer, text, err), n;
 	double nats = 0;
-	int64_t n = 0;
 
-	if (x->encoder == NULL && (x->encoder = encoder_new(t, err)) == NULL)
+	if (ids < 0 || room(x, ids + 2, err) < 0)
 		return -1;
-	x->ids.n = 0;
-	if (encode(x->encoder, text, ENCODE_CHECKED, &x->ids, err) < 0 ||
-	    room(x, x->ids.n + 2, err) < 0)
-		return -1;
-	/* As documents_each() has the references. */
-	if (tokenizer_adds_bos(t))
-		x->token[n++] = (uint32_t)tokenizer_bos(t);
-	for (int64_t i = 0; i < x->ids.n; i++)
-		x->token[n++] = (uint32_t)x->ids.id[i];
-	if (tokenizer_eos(t) >= 0)
-		x->token[n++] = (uint32_t)tokenizer_eos(t);
-	if (n < 2 || x->ids.n == 0)
+	n = documents_tokens(s->tokenizer, &x->encoded.ids, x->token);
+	if (n < 2 || ids == 0)
 		return 0;
 	for (int64_t i = 1; i < n; i++)
 		nats -= ngram_logp(s->ngram, x->token, i);
@@ -92,8 +81,7 @@ surprise_of(const struct surprise *s, struct surprise_state *x, str text, double
 void
 surprise_state_free(struct surprise_state *x)
 {
-	encoder_free(x->encoder);
-	ids_free(&x->ids);
+	encoded_free(&x->encoded);
 	free(x->token);
 	*x = (struct surprise_state){ 0 };
 }

@@ -14,8 +14,7 @@ struct surprise;
 
 /* What a thread has: zeroed at first. */
 struct surprise_state {
-	struct encoder	*encoder;
-	struct ids	 ids;
+	struct encoded	 encoded;
 	uint32_t	*token;
 	int64_t		 cap;
 };

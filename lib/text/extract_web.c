@@ -1,13 +1,5 @@
 #include "text/extract_impl.h"
 
-#include <strings.h>
-
-static bool
-is(str type, const char *name)
-{
-	return type.n == (ptrdiff_t)strlen(name) &&
-	    strncasecmp(type.p, name, (size_t)type.n) == 0;
-}
 
 /* As what the payload is read; false: as nothing. */
 static bool
@@ -15,14 +7,14 @@ type_kind(str type, bool conversion, str body, enum kind *kind)
 {
 	str head = { body.p, body.n < FILES_HEAD ? body.n : FILES_HEAD };
 
-	if (is(type, "text/html") || is(type, "application/xhtml+xml"))
+	if (str_like(type, "text/html") || str_like(type, "application/xhtml+xml"))
 		*kind = KIND_HTML;
-	else if (is(type, "application/pdf"))
+	else if (str_like(type, "application/pdf"))
 		*kind = KIND_PDF;
-	else if (conversion && (type.n == 0 || is(type, "text/plain")))
+	else if (conversion && (type.n == 0 || str_like(type, "text/plain")))
 		*kind = KIND_TEXT;
-	else if (type.n == 0 || is(type, "application/octet-stream") ||
-	    is(type, "unknown/unknown") || is(type, "no-type"))
+	else if (type.n == 0 || str_like(type, "application/octet-stream") ||
+	    str_like(type, "unknown/unknown") || str_like(type, "no-type"))
 		*kind = kind_of(S(""), head, S("text"));
 	else
 		return false;

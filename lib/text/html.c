@@ -1,6 +1,5 @@
 #include "text/html_impl.h"
 
-#include <strings.h>
 
 void
 html_about_reset(struct html_about *a)
@@ -118,8 +117,7 @@ dates(str name)
 	int n = (int)(sizeof(list) / sizeof(list[0]));
 
 	for (int i = n; i-- > 0; )
-		if (name.n == (ptrdiff_t)strlen(list[i]) &&
-		    strncasecmp(name.p, list[i], (size_t)name.n) == 0)
+		if (str_like(name, list[i]))
 			return i + 2;
 	return 0;
 }

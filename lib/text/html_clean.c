@@ -387,8 +387,7 @@ wanted(str name, int tag, bool *value)
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if ((*name.p | 32) == list[i].name[0] &&
-		    name.n == (ptrdiff_t)strlen(list[i].name) &&
-		    strncasecmp(name.p, list[i].name, (size_t)name.n) == 0) {
+		    str_like(name, list[i].name)) {
 			*value = list[i].value_of == 0 || list[i].value_of == tag;
 			return list[i].tag == 0 || list[i].tag == tag;
 		}

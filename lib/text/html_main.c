@@ -6,7 +6,6 @@
  * small parts beside the one that holds nearly all of the text.  None takes a
  * part that has peers of its own kind beside it that stay: those are sections.
  */
-#include <strings.h>
 
 #include "text/html_impl.h"
 
@@ -80,7 +79,7 @@ begins(str s, const char *phrase)
 {
 	ptrdiff_t n = (ptrdiff_t)strlen(phrase);
 
-	return s.n >= n && strncasecmp(s.p, phrase, (size_t)n) == 0 &&
+	return str_starts_like(s, phrase) &&
 	    (s.n == n || !((s.p[n] | 32) >= 'a' && (s.p[n] | 32) <= 'z'));
 }
 

@@ -96,8 +96,7 @@ static bool
 one_of(str s, const char *const *list)
 {
 	for (; *list != NULL; list++)
-		if (s.n == (ptrdiff_t)strlen(*list) &&
-		    strncasecmp(s.p, *list, (size_t)s.n) == 0)
+		if (str_like(s, *list))
 			return true;
 	return false;
 }

@@ -1,37 +1,18 @@
 #include "text/http.h"
 
-#include <strings.h>
 #include <zlib.h>
-
-static str
-trimmed(str s)
-{
-	while (s.n > 0 && (uint8_t)*s.p <= ' ') {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && (uint8_t)s.p[s.n - 1] <= ' ')
-		s.n--;
-	return s;
-}
-
-static bool
-is(str s, const char *word)
-{
-	return s.n == (ptrdiff_t)strlen(word) && strncasecmp(s.p, word, (size_t)s.n) == 0;
-}
 
 void
 http_type(str s, str *type, str *charset)
 {
-	*type = trimmed(str_cut(&s, ';'));
+	*type = str_trim(str_cut(&s, ';'));
 	*charset = (str){ NULL, 0 };
 	while (s.p != NULL) {
-		str value = str_cut(&s, ';'), name = trimmed(str_cut(&value, '='));
+		str value = str_cut(&s, ';'), name = str_trim(str_cut(&value, '='));
 
-		if (!is(name, "charset") || value.p == NULL)
+		if (!str_like(name, "charset") || value.p == NULL)
 			continue;
-		value = trimmed(value);
+		value = str_trim(value);
 		while (value.n > 0 && (*value.p == '"' || *value.p == '\'')) {
 			value.p++;
 			value.n--;
@@ -63,7 +44,7 @@ chunk_size(str *rest)
 	}
 	if (digits == 0 || digits == 9)
 		return -1;
-	line = trimmed((str){ line.p + digits, line.n - digits });
+	line = str_trim((str){ line.p + digits, line.n - digits });
 	return line.n == 0 || *line.p == ';' ? n : -1;
 }
 
@@ -155,20 +136,20 @@ http_response(str bytes, int64_t limit, struct buf *chunks, struct buf *inflated
 	if (!str_starts(line, S("HTTP/")))
 		return 0;
 	str_cut(&line, ' ');
-	line = trimmed(line);
+	line = str_trim(line);
 	h->status = 0;
 	for (int i = 0; i < 3 && i < line.n && line.p[i] >= '0' && line.p[i] <= '9'; i++)
 		h->status = h->status * 10 + line.p[i] - '0';
-	while (rest.p != NULL && (line = trimmed(str_cut(&rest, '\n'))).n > 0) {
-		str name = trimmed(str_cut(&line, ':'));
+	while (rest.p != NULL && (line = str_trim(str_cut(&rest, '\n'))).n > 0) {
+		str name = str_trim(str_cut(&line, ':'));
 
-		line = trimmed(line);
-		if (is(name, "Content-Type"))
+		line = str_trim(line);
+		if (str_like(name, "Content-Type"))
 			http_type(line, &h->type, &h->charset);
-		else if (is(name, "Transfer-Encoding"))
+		else if (str_like(name, "Transfer-Encoding"))
 			chunked = line.n >= 7 &&
 			    strncasecmp(line.p + line.n - 7, "chunked", 7) == 0;
-		else if (is(name, "Content-Encoding"))
+		else if (str_like(name, "Content-Encoding"))
 			coding = line;
 	}
 	h->body = rest.p == NULL ? S("") : rest;
@@ -176,12 +157,12 @@ http_response(str bytes, int64_t limit, struct buf *chunks, struct buf *inflated
 		dechunk(&h->body, chunks);
 	if (buf_ok(chunks, err) < 0)
 		return -1;
-	if (is(coding, "gzip") || is(coding, "x-gzip"))
+	if (str_like(coding, "gzip") || str_like(coding, "x-gzip"))
 		return looks_gzip(h->body) ? inflate_body(h, limit, inflated, err) : 0;
-	if (is(coding, "deflate"))
+	if (str_like(coding, "deflate"))
 		return inflate_body(h, limit, inflated, err);
 	/* As it is, it would be taken for odd text. */
-	if (is(coding, "br") || is(coding, "zstd") || is(coding, "compress"))
+	if (str_like(coding, "br") || str_like(coding, "zstd") || str_like(coding, "compress"))
 		return err_set(err, ERR_FORMAT, "Content-Encoding %.*s is not read",
 		    STR_ARG(coding));
 	return 0;

@@ -40,14 +40,6 @@ is_asset(str name, str head)
 }
 
 static bool
-starts_fold(str s, const char *word)
-{
-	ptrdiff_t n = (ptrdiff_t)strlen(word);
-
-	return s.n >= n && strncasecmp(s.p, word, (size_t)n) == 0;
-}
-
-static bool
 contains(str s, const char *word)
 {
 	ptrdiff_t n = (ptrdiff_t)strlen(word);
@@ -83,16 +75,17 @@ markup(str s)
 
 	if (s.n == 0 || *s.p != '<')
 		return KIND_TEXT;
-	if (starts_fold(s, "<!doctype html") || starts_fold(s, "<html") ||
+	if (str_starts_like(s, "<!doctype html") || str_starts_like(s, "<html") ||
 	    contains(start, "<html") || contains(start, "<!doctype html"))
 		return KIND_HTML;
 	if (contains(start, "<svg"))
 		return KIND_ASSET;
-	if (starts_fold(s, "<?xml") || starts_fold(s, "<!doctype") || starts_fold(s, "<book") ||
-	    starts_fold(s, "<article") || starts_fold(s, "<chapter"))
+	if (str_starts_like(s, "<?xml") || str_starts_like(s, "<!doctype") ||
+	    str_starts_like(s, "<book") || str_starts_like(s, "<article") ||
+	    str_starts_like(s, "<chapter"))
 		return KIND_XML;
-	if (starts_fold(s, "<head") || starts_fold(s, "<title") || starts_fold(s, "<body") ||
-	    contains(start, "<body"))
+	if (str_starts_like(s, "<head") || str_starts_like(s, "<title") ||
+	    str_starts_like(s, "<body") || contains(start, "<body"))
 		return KIND_HTML;
 	return KIND_TEXT;
 }

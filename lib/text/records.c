@@ -49,6 +49,26 @@ record_set_raw(struct record *r, str key, str json, struct err *err)
 	return set_value(r, key, at, err);
 }
 
+int
+record_llm(struct buf *b, str llm, str key, str json, struct err *err)
+{
+	struct json_set set = { key, json };
+
+	return json_splice(b, llm.p != NULL && llm.p[0] == '{' ? llm : S("{}"), &set, 1, err);
+}
+
+int
+record_note(struct record *r, str llm, str key, str json, struct err *err)
+{
+	struct buf b = { 0 };
+	int ret = record_llm(&b, llm, key, json, err);
+
+	if (ret == 0)
+		ret = record_set_raw(r, S("llm"), buf_str(&b), err);
+	buf_free(&b);
+	return ret;
+}
+
 static int
 read_batch(void *ctx, void *item, struct err *err)
 {

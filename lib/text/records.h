@@ -59,6 +59,15 @@ struct record {
 int record_set_text(struct record *r, str key, str text, struct err *err);
 int record_set_raw(struct record *r, str key, str json, struct err *err);
 
+/*
+ * Append llm, the raw value of the key llm (p NULL: it is not there), with key set
+ * to json; what is no object counts as an empty one.
+ */
+int record_llm(struct buf *b, str llm, str key, str json, struct err *err);
+
+/* Write into the record what record_llm() makes of it. */
+int record_note(struct record *r, str llm, str key, str json, struct err *err);
+
 struct records_job {
 	void	*ctx;
 	str	 field;		/* the text; p NULL: the job wants no text, so no check for it */

@@ -1,7 +1,6 @@
 #include "text/url.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "text/unicode.h"
 
@@ -80,20 +79,6 @@ scheme_of(str s)
 	return (str){ s.p, i };
 }
 
-static bool
-same_word(str s, const char *word)
-{
-	return s.n == (ptrdiff_t)strlen(word) && strncasecmp(s.p, word, (size_t)s.n) == 0;
-}
-
-static bool
-starts_word(str s, const char *word)
-{
-	size_t n = strlen(word);
-
-	return s.n >= (ptrdiff_t)n && strncasecmp(s.p, word, n) == 0;
-}
-
 static void
 add_host(struct buf *to, str host, bool secure)
 {
@@ -110,7 +95,7 @@ add_host(struct buf *to, str host, bool secure)
 	}
 	if (host.n > 0 && host.p[host.n - 1] == '.')
 		host.n--;
-	if (starts_word(host, "www.") && host.n > 4)
+	if (str_starts_like(host, "www.") && host.n > 4)
 		host = (str){ host.p + 4, host.n - 4 };
 	for (ptrdiff_t i = 0; i < host.n; i++)
 		buf_byte(to, lower(host.p[i]));
@@ -130,7 +115,7 @@ add_path(struct buf *to, str path)
 		path = (str){ path.p + segment.n, path.n - segment.n };
 		semi = memchr(segment.p, ';', (size_t)segment.n);
 		for (size_t i = 0; semi != NULL && i < sizeof(sessions) / sizeof(*sessions); i++)
-			if (starts_word((str){ semi + 1, segment.p + segment.n - semi - 1 },
+			if (str_starts_like((str){ semi + 1, segment.p + segment.n - semi - 1 },
 			    sessions[i]))
 				segment.n = semi - segment.p;
 		add_part(to, segment);
@@ -157,11 +142,12 @@ is_idle(str param)
 	for (size_t i = 0; i < sizeof(tracking) / sizeof(*tracking); i++) {
 		const char *word = tracking[i];
 
-		if (word[strlen(word) - 1] == '_' ? starts_word(name, word) : same_word(name, word))
+		if (word[strlen(word) - 1] == '_' ? str_starts_like(name, word) :
+		    str_like(name, word))
 			return true;
 	}
 	for (size_t i = 0; i < sizeof(sessions) / sizeof(*sessions); i++)
-		if (starts_word(name, sessions[i]))
+		if (str_starts_like(name, sessions[i]))
 			return true;
 	return name.n == 0;
 }
@@ -201,12 +187,12 @@ int
 url_name(struct buf *to, str url, struct err *err)
 {
 	str s = uni_trim(url), scheme = scheme_of(s), fragment = s, query, host;
-	bool secure = same_word(scheme, "https");
+	bool secure = str_like(scheme, "https");
 	ptrdiff_t i = 0;
 
 	buf_reset(to);
 	s = str_cut(&fragment, '#');
-	if (scheme.p != NULL && !secure && !same_word(scheme, "http")) {
+	if (scheme.p != NULL && !secure && !str_like(scheme, "http")) {
 		for (; i < scheme.n; i++)
 			buf_byte(to, lower(s.p[i]));
 		add_part(to, (str){ s.p + i, s.n - i });

@@ -1,7 +1,6 @@
 #include "text/warc.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "text/warc_impl.h"
@@ -146,25 +145,6 @@ find_line(struct warc *w, struct err *err)
 	}
 }
 
-static bool
-named(str name, const char *want)
-{
-	return name.n == (ptrdiff_t)strlen(want) &&
-	    strncasecmp(name.p, want, (size_t)name.n) == 0;
-}
-
-static str
-trimmed(str s)
-{
-	while (s.n > 0 && (uint8_t)*s.p <= ' ') {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && (uint8_t)s.p[s.n - 1] <= ' ')
-		s.n--;
-	return s;
-}
-
 static int
 warc_header(struct warc *w, struct warc_record *r, struct err *err)
 {
@@ -181,25 +161,25 @@ warc_header(struct warc *w, struct warc_record *r, struct err *err)
 			return got < 0 ? -1 :
 			    err_set(err, ERR_FORMAT, "truncated header of a record");
 		line = (str){ w->head.p + from, w->head.n - from };
-	} while (trimmed(line).n > 0);
+	} while (str_trim(line).n > 0);
 	w->left = -1;
 	for (rest = buf_str(&w->head); rest.p != NULL; ) {
 		line = str_cut(&rest, '\n');
 		name = str_cut(&line, ':');
-		line = trimmed(line);
-		if (named(name, "Content-Length"))
+		line = str_trim(line);
+		if (str_like(name, "Content-Length"))
 			w->left = number(line);
-		else if (named(name, "WARC-Type"))
+		else if (str_like(name, "WARC-Type"))
 			kind = line;
-		else if (named(name, "WARC-Record-ID"))
+		else if (str_like(name, "WARC-Record-ID"))
 			r->id = line;
-		else if (named(name, "WARC-Target-URI"))
+		else if (str_like(name, "WARC-Target-URI"))
 			r->url = line;
-		else if (named(name, "WARC-Date"))
+		else if (str_like(name, "WARC-Date"))
 			r->date = line;
-		else if (named(name, "Content-Type"))
+		else if (str_like(name, "Content-Type"))
 			type = line;
-		else if (named(name, "WARC-Identified-Payload-Type"))
+		else if (str_like(name, "WARC-Identified-Payload-Type"))
 			r->type = line;
 	}
 	if (w->left < 0)
@@ -207,8 +187,8 @@ warc_header(struct warc *w, struct warc_record *r, struct err *err)
 	/* Some write <address>, as the first standard's grammar had it. */
 	if (r->url.n > 2 && r->url.p[0] == '<' && r->url.p[r->url.n - 1] == '>')
 		r->url = (str){ r->url.p + 1, r->url.n - 2 };
-	r->kind = named(kind, "response") ? WARC_RESPONSE :
-	    named(kind, "conversion") ? WARC_CONVERSION : WARC_OTHER;
+	r->kind = str_like(kind, "response") ? WARC_RESPONSE :
+	    str_like(kind, "conversion") ? WARC_CONVERSION : WARC_OTHER;
 	r->http = r->kind == WARC_RESPONSE && type.n >= 16 &&
 	    strncasecmp(type.p, "application/http", 16) == 0;
 	if (r->type.n == 0 && !r->http)
@@ -219,7 +199,7 @@ warc_header(struct warc *w, struct warc_record *r, struct err *err)
 static int
 arc_header(struct warc *w, struct warc_record *r, struct err *err)
 {
-	str field[4], line = trimmed(buf_str(&w->head));
+	str field[4], line = str_trim(buf_str(&w->head));
 	const char *d;
 
 	if (!arc_line(line, field, &w->left))
@@ -233,7 +213,7 @@ arc_header(struct warc *w, struct warc_record *r, struct err *err)
 			w->date[i] = form[i] == '0' ? *d++ : form[i];
 		r->date = (str){ w->date, 20 };
 	}
-	r->http = r->url.n > 4 && strncasecmp(r->url.p, "http", 4) == 0;
+	r->http = str_starts_like(r->url, "http");
 	r->kind = r->http ? WARC_RESPONSE : WARC_OTHER;
 	return 0;
 }

@@ -421,3 +421,19 @@ encode_piece(struct encoder *e, const struct encode_parts *parts, ptrdiff_t star
 	e->begin = parts->text.p;
 	return rest_raw(e, (str){ parts->text.p + start, end - start }, 0, ids, err);
 }
+
+int64_t
+encode_text(struct encoded *e, const struct tokenizer *t, str text, struct err *err)
+{
+	if (e->encoder == NULL && (e->encoder = encoder_new(t, err)) == NULL)
+		return -1;
+	e->ids.n = 0;
+	return encode(e->encoder, text, ENCODE_CHECKED, &e->ids, err) < 0 ? -1 : e->ids.n;
+}
+
+void
+encoded_free(struct encoded *e)
+{
+	encoder_free(e->encoder);
+	ids_free(&e->ids);
+}

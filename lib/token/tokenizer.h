@@ -78,6 +78,16 @@ void encoder_free(struct encoder *e);
  */
 int encode(struct encoder *e, str text, int flags, struct ids *ids, struct err *err);
 
+/* A thread's encoder, made for its first text, and the ids of its last.  Zeroed at first. */
+struct encoded {
+	struct encoder	*encoder;
+	struct ids	 ids;
+};
+
+/* The ids of a text that is known to be UTF-8, in e->ids.  Return their number or -1. */
+int64_t encode_text(struct encoded *e, const struct tokenizer *t, str text, struct err *err);
+void encoded_free(struct encoded *e);
+
 /*
  * A text of which others said some parts: special tokens are found where no byte of
  * them was said, and are text elsewhere.  Of special tokens that are looked for in

@@ -19,7 +19,6 @@ static int
 each(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes, struct err *err)
 {
 	struct calibrate *c = ctx;
-	char line[200];
 
 	(void)source_bytes;
 	for (int64_t at = 0; at < n && c->seen < c->tokens; at += c->context) {
@@ -32,11 +31,8 @@ each(void *ctx, const uint32_t *token, int64_t n, int64_t source_bytes, struct e
 		if (c->keep)
 			buf_add(&c->run, (str){ (const char *)(token + at), piece * 4 });
 		c->seen += piece;
-		if (progress_due(&c->progress)) {
-			progress_line(&c->progress, line, sizeof(line), c->seen, "tokens", c->seen,
-			    c->tokens);
-			tool_progress(line, c->quiet, c->verbose);
-		}
+		tool_progress_of(&c->progress, c->seen, "tokens", c->seen, c->tokens, c->quiet,
+		    c->verbose);
 	}
 	return 0;
 }

@@ -76,13 +76,9 @@ static void
 show_progress(void *ctx, int64_t records, int64_t done, int64_t total)
 {
 	struct filter *f = ctx;
-	char line[160];
 
-	if (!progress_due(&f->progress))
-		return;
-	progress_line(&f->progress, line, sizeof(line), f->count.read + records, "records",
-	    done, total);
-	tool_progress(line, f->o->quiet, f->o->verbose);
+	tool_progress_of(&f->progress, f->count.read + records, "records", done, total,
+	    f->o->quiet, f->o->verbose);
 }
 
 static void
@@ -94,15 +90,26 @@ complain(void *ctx, const char *message)
 		tool_warn("%s", message);
 }
 
-static struct out *
-open_side(const char *path, struct codec_spec codec)
+struct codec_spec
+filter_codec(const struct filter_opts *o)
+{
+	struct codec_spec codec = { CODEC_PLAIN, 0 };
+	struct err err;
+
+	if (o->codec != NULL && codec_parse(str_of(o->codec), &codec, &err) < 0)
+		tool_usage("%s", err.msg);
+	return codec;
+}
+
+struct out *
+filter_side(const struct filter_opts *o, const char *path)
 {
 	struct err err = { 0 };
 	struct out *out;
 
 	if (path == NULL)
 		return NULL;
-	if ((out = out_open(path, codec, &err)) == NULL)
+	if ((out = out_open(path, filter_codec(o), &err)) == NULL)
 		tool_fail(NULL, &err);
 	return out;
 }
@@ -161,8 +168,8 @@ filter_once(struct filter *f, char **files, int n, const char *out, const char *
 	o->first = f->count.read;
 	if (o->begin != NULL && o->begin(o->ctx, out, f->codec, &err) < 0)
 		tool_fail(NULL, &err);
-	io.rest = f->rest = open_side(rest, f->codec);
-	io.bad = f->bad = open_side(bad, f->codec);
+	io.rest = f->rest = filter_side(f->o, rest);
+	io.bad = f->bad = filter_side(f->o, bad);
 	ret = records_run(f->team, f->job, &io, files, n, out, c, &err);
 	if (o->end != NULL && o->end(o->ctx, ret < 0, ret < 0 ? &ignored : &err) < 0)
 		ret = -1;
@@ -265,10 +272,8 @@ void
 filter_check(struct filter *f)
 {
 	struct filter_opts *o = f->o;
-	struct err err;
 
-	if (o->codec != NULL && codec_parse(str_of(o->codec), &f->codec, &err) < 0)
-		tool_usage("%s", err.msg);
+	f->codec = filter_codec(o);
 	find_separator(f);
 	if (o->bad != NULL || tool_given("max-bad"))
 		o->keep_going = true;

@@ -87,6 +87,12 @@ void filter_ahead(const struct tool *t, struct filter_opts *o, char **files,
     const struct records_job *job, int n,
     int (*settle)(void *ctx, struct team *team, struct err *err), void *ctx);
 
+/* What -z says, plain without; a codec that is none is a usage error. */
+struct codec_spec filter_codec(const struct filter_opts *o);
+
+/* A file beside the output, for side; NULL for NULL.  Dies when it cannot be made. */
+struct out *filter_side(const struct filter_opts *o, const char *path);
+
 int filter_main(const struct tool *t, struct filter_opts *o, char **files,
     const struct records_job *job);
 

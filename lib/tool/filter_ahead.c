@@ -14,12 +14,9 @@ static void
 show_progress(void *ctx, int64_t records, int64_t done, int64_t total)
 {
 	struct ahead *a = ctx;
-	char line[200];
 
-	if (!progress_due(&a->f.progress))
-		return;
-	progress_line(&a->f.progress, line, sizeof(line), records, a->what, done, total);
-	tool_progress(line, a->f.o->quiet, a->f.o->verbose);
+	tool_progress_of(&a->f.progress, records, a->what, done, total, a->f.o->quiet,
+	    a->f.o->verbose);
 }
 
 static void

@@ -194,13 +194,9 @@ static void
 show(void *ctx, int64_t records, int64_t done, int64_t total)
 {
 	struct reader *x = ctx;
-	char line[160];
 
-	if (!progress_due(&x->progress))
-		return;
-	progress_line(&x->progress, line, sizeof(line), x->l->count.read + records, "records",
-	    done, total);
-	tool_progress(line, x->l->io->quiet, x->l->io->verbose);
+	tool_progress_of(&x->progress, x->l->count.read + records, "records", done, total,
+	    x->l->io->quiet, x->l->io->verbose);
 }
 
 static void

@@ -60,7 +60,6 @@ compare(struct report *r, struct parts *p)
 {
 	const uint32_t *at = (const uint32_t *)(void *)r->token.p, *end = at + r->token.n / 4;
 	int64_t done = 0;
-	char line[200];
 	struct err err;
 
 	progress_start(&r->progress, 0.5);
@@ -68,10 +67,8 @@ compare(struct report *r, struct parts *p)
 		if (parts_add(p, at + 1, *at, &err) < 0)
 			tool_fail(NULL, &err);
 		done += *at;
-		if (!progress_due(&r->progress))
-			continue;
-		progress_line(&r->progress, line, sizeof(line), done, "tokens", done, r->tokens);
-		tool_progress(line, r->quiet, r->verbose);
+		tool_progress_of(&r->progress, done, "tokens", done, r->tokens, r->quiet,
+		    r->verbose);
 	}
 	tool_progress(NULL, r->quiet, r->verbose);
 }

@@ -119,14 +119,12 @@ static int
 put_lists(struct stages *s, struct merge *m, struct merge_source *source, int n,
     struct err *err)
 {
-	struct codec_spec codec = { CODEC_PLAIN, 0 };
+	struct codec_spec codec = filter_codec(s->io);
 	const char *to = s->io->output;
 	bool each = filter_each_file(s->io);
 	char path[4096];
 	int new = 0;
 
-	if (s->io->codec != NULL && codec_parse(str_of(s->io->codec), &codec, err) < 0)
-		return -1;
 	if (each && mkdir(to, 0777) < 0 && errno != EEXIST)
 		return err_sys(err, "%s", to);
 	for (int i = 0; i < n; i++)

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/team.h"
 #include "tool/tool_impl.h"
 
@@ -312,6 +313,18 @@ tool_progress(const char *line, bool quiet, bool verbose)
 		cols = w.ws_col;
 	fprintf(stderr, "\r%.*s\033[K", cols - 1, line);
 	self.progress = true;
+}
+
+void
+tool_progress_of(struct progress *p, int64_t count, const char *what, int64_t done, int64_t total,
+    bool quiet, bool verbose)
+{
+	char line[200];
+
+	if (quiet || !progress_due(p))
+		return;
+	progress_line(p, line, sizeof(line), count, what, done, total);
+	tool_progress(line, quiet, verbose);
 }
 
 int

@@ -80,6 +80,11 @@ _Noreturn void tool_fail(const char *what, const struct err *err);
  */
 void tool_progress(const char *line, bool quiet, bool verbose);
 
+/* When one is due (base/progress.h): count of what, done of total. */
+struct progress;
+void tool_progress_of(struct progress *p, int64_t count, const char *what, int64_t done,
+    int64_t total, bool quiet, bool verbose);
+
 /* The thread count: -j if given (> 0), else LLM_THREADS, else def (0: all). */
 int tool_threads(int64_t given, int def);
 

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/stream.h"
 #include "token/tokenizer.h"
+#include "../clock.h"
 
 #define TEXT		6000
 #define FILE_MAX	((ptrdiff_t)1 << 30)
@@ -26,22 +26,13 @@ die(const struct err *err)
 	exit(2);
 }
 
-static double
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Encode all of it, text by text.  Return how long it took. */
 static double
 pass(struct encoder *e, str all, int64_t *tokens)
 {
 	struct err err = { 0 };
 	struct ids ids = { 0 };
-	double start = seconds();
+	double start = cpu_seconds();
 
 	*tokens = 0;
 	while (all.n > 0) {
@@ -56,7 +47,7 @@ pass(struct encoder *e, str all, int64_t *tokens)
 		all.p += n;
 		all.n -= n;
 	}
-	start = seconds() - start;
+	start = cpu_seconds() - start;
 	ids_free(&ids);
 	return start;
 }
@@ -67,7 +58,7 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 	struct arena a = { 0 };
 	struct tokenizer *t;
-	double start = seconds();
+	double start = cpu_seconds();
 	int runs = 5, c;
 
 	while ((c = getopt(argc, argv, "n:")) != -1)
@@ -78,7 +69,7 @@ main(int argc, char **argv)
 	}
 	if ((t = tokenizer_load(argv[optind], &err)) == NULL)
 		die(&err);
-	printf("load\t%.1f ms\n", (seconds() - start) * 1e3);
+	printf("load\t%.1f ms\n", (cpu_seconds() - start) * 1e3);
 	for (int i = optind + 1; i < argc; i++) {
 		struct encoder *e = encoder_new(t, &err);
 		str all = file_slurp(&a, argv[i], FILE_MAX, &err);

@@ -8,13 +8,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "base/stream.h"
 #include "text/english.h"
 #include "text/normalize.h"
 #include "text/quality.h"
+#include "../clock.h"
 
 #define ROUNDS	5
 #define LIMIT	((ptrdiff_t)1 << 31)
@@ -33,15 +33,6 @@ check(int failed)
 		fprintf(stderr, "filter: %s\n", err.msg);
 		exit(2);
 	}
-}
-
-static double
-cpu_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static struct texts

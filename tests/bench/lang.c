@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/stream.h"
 #include "text/lang.h"
+#include "../clock.h"
 
 #define ROUNDS	5
 #define LIMIT	((ptrdiff_t)1 << 31)
@@ -31,15 +31,6 @@ check(bool good)
 		fprintf(stderr, "lang: %s\n", err.msg);
 		exit(2);
 	}
-}
-
-static double
-cpu_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* CPU seconds of a command. */

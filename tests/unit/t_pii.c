@@ -1,10 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/blake2.h"
 #include "text/pii.h"
 
+#include "../clock.h"
 #include "../tap.h"
 
 static struct err err;
@@ -339,15 +339,6 @@ test_ends(void)
 	buf_free(&all);
 }
 
-static double
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /*
  * Texts that are all candidates.  Ten times as much takes ten times as long: 20 is the limit, for
  * a quadratic rule takes 100.
@@ -377,10 +368,10 @@ test_linear(void)
 
 			while (b.n < size)
 				buf_add(&b, str_of(piece[i]));
-			took[big] = seconds();
+			took[big] = cpu_seconds();
 			while (pii_next(&scan, buf_str(&b), false, &s) > 0)
 				;
-			took[big] = seconds() - took[big];
+			took[big] = cpu_seconds() - took[big];
 		}
 		if (took[1] > 20 * took[0] + 0.5) {
 			printf("# %s: %.3f s, then %.3f s\n", piece[i], took[0], took[1]);
