@@ -59,8 +59,6 @@ folded_words(struct folded *f, str text, const uint64_t **word, struct err *err)
 static bool
 in_word(int32_t c)
 {
-	if (c < 0x80)
-		return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 	return (uni_class(c) & (UNI_LETTER | UNI_DIGIT | UNI_MARK)) != 0;
 }
 

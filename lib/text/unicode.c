@@ -55,8 +55,39 @@ is_terminal(int32_t c)
 	return false;
 }
 
+#define C UNI_CONTROL
+#define K (UNI_CONTROL | UNI_SPACE)
+#define N (UNI_CONTROL | UNI_SPACE | UNI_LINE)
+#define B UNI_SPACE
+#define P UNI_PUNCT
+#define T (UNI_PUNCT | UNI_TERMINAL)
+#define M UNI_CURRENCY
+#define D UNI_DIGIT
+#define U (UNI_LETTER | UNI_UPPER)
+#define L (UNI_LETTER | UNI_LOWER)
+const uint16_t uni_ascii[128] = {
+	C, C, C, C, C, C, C, C, C, K, N, N, N, N, C, C,
+	C, C, C, C, C, C, C, C, C, C, C, C, N, N, N, K,
+	B, T, P, P, M, P, P, P, P, P, P, 0, P, P, T, P,
+	D, D, D, D, D, D, D, D, D, D, P, P, 0, 0, 0, T,
+	P, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+	U, U, U, U, U, U, U, U, U, U, U, P, P, P, 0, P,
+	0, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L,
+	L, L, L, L, L, L, L, L, L, L, L, P, 0, P, 0, C,
+};
+#undef C
+#undef K
+#undef N
+#undef B
+#undef P
+#undef T
+#undef M
+#undef D
+#undef U
+#undef L
+
 unsigned
-uni_class(int32_t c)
+uni_class_of(int32_t c)
 {
 	unsigned class;
 

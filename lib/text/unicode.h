@@ -28,8 +28,16 @@
 #define UNI_LINE	0x400	/* ends a line: \n \v \f \r U+001C..1E U+0085 U+2028 U+2029 */
 #define UNI_MARK	0x800	/* M* */
 
+/* Of ASCII, and of any: for uni_class() only. */
+extern const uint16_t uni_ascii[128];
+unsigned uni_class_of(int32_t c);
+
 /* Of one code point.  A letter without case (Lm, Lo) is UPPER and LOWER. */
-unsigned uni_class(int32_t c);
+static inline unsigned
+uni_class(int32_t c)
+{
+	return c >= 0 && c < 0x80 ? uni_ascii[c] : uni_class_of(c);
+}
 
 /* Decode more than one byte: for utf8_next() only. */
 int32_t utf8_decode(const char **at, const char *end);

@@ -5,26 +5,6 @@
 #include "text/cut.h"
 #include "text/unicode.h"
 
-enum { SPACE = 1, WORD = 2 };
-
-/* Of ASCII: 0 for other characters. */
-static const uint8_t class[128] = {
-	['\t'] = SPACE, ['\n'] = SPACE, ['\v'] = SPACE, ['\f'] = SPACE, ['\r'] = SPACE,
-	[0x1c] = SPACE, [0x1d] = SPACE, [0x1e] = SPACE, [0x1f] = SPACE, [' '] = SPACE,
-	['0'] = WORD, ['1'] = WORD, ['2'] = WORD, ['3'] = WORD, ['4'] = WORD,
-	['5'] = WORD, ['6'] = WORD, ['7'] = WORD, ['8'] = WORD, ['9'] = WORD,
-	['A'] = WORD, ['B'] = WORD, ['C'] = WORD, ['D'] = WORD, ['E'] = WORD, ['F'] = WORD,
-	['G'] = WORD, ['H'] = WORD, ['I'] = WORD, ['J'] = WORD, ['K'] = WORD, ['L'] = WORD,
-	['M'] = WORD, ['N'] = WORD, ['O'] = WORD, ['P'] = WORD, ['Q'] = WORD, ['R'] = WORD,
-	['S'] = WORD, ['T'] = WORD, ['U'] = WORD, ['V'] = WORD, ['W'] = WORD, ['X'] = WORD,
-	['Y'] = WORD, ['Z'] = WORD,
-	['a'] = WORD, ['b'] = WORD, ['c'] = WORD, ['d'] = WORD, ['e'] = WORD, ['f'] = WORD,
-	['g'] = WORD, ['h'] = WORD, ['i'] = WORD, ['j'] = WORD, ['k'] = WORD, ['l'] = WORD,
-	['m'] = WORD, ['n'] = WORD, ['o'] = WORD, ['p'] = WORD, ['q'] = WORD, ['r'] = WORD,
-	['s'] = WORD, ['t'] = WORD, ['u'] = WORD, ['v'] = WORD, ['w'] = WORD, ['x'] = WORD,
-	['y'] = WORD, ['z'] = WORD,
-};
-
 void
 units_start(struct units *u, enum unit_kind kind, str text, ptrdiff_t at)
 {
@@ -38,15 +18,13 @@ units_start(struct units *u, enum unit_kind kind, str text, ptrdiff_t at)
 static bool
 is_word(int32_t c)
 {
-	if (c < 0x80)
-		return class[c] == WORD;
 	return (uni_class(c) & (UNI_LETTER | UNI_DIGIT | UNI_MARK)) != 0 && !uni_stands_alone(c);
 }
 
 static bool
 is_space(int32_t c)
 {
-	return c < 0x80 ? class[c] == SPACE : (uni_class(c) & UNI_SPACE) != 0;
+	return (uni_class(c) & UNI_SPACE) != 0;
 }
 
 /* Behind the word that begins at p < end, or behind a run of what is none. */
@@ -64,7 +42,7 @@ word_end(const char *p, const char *end)
 		int32_t d;
 
 		if (word && b < 0x80) {
-			if (class[b] != WORD)
+			if ((uni_ascii[b] & (UNI_LETTER | UNI_DIGIT)) == 0)
 				break;
 			next = p + 1;
 			continue;
@@ -121,28 +99,14 @@ next_bytes(struct units *u, struct unit *unit, int n)
 
 /* ---- lines, paragraphs, sentences ---- */
 
-static void
-fold_char(struct buf *to, int32_t c)
-{
-	unsigned k = uni_class(c);
-	char p[4];
-
-	if ((k & UNI_SPACE) != 0) {
-		if (to->n > 0 && to->p[to->n - 1] != ' ')
-			buf_byte(to, ' ');
-	} else if ((k & UNI_DIGIT) != 0) {
-		buf_byte(to, '0');
-	} else if ((k & (UNI_PUNCT | UNI_CONTROL | UNI_MARK)) == 0) {
-		buf_add(to, (str){ p, utf8_put(p, utf8proc_tolower(c)) });
-	}
-}
-
 /* The line as it is compared, in u->folded.  Return 1, 0 when nothing is to compare, -1. */
 static int
 fold(struct units *u, str line, struct err *err)
 {
 	const char *at, *end;
+	unsigned all = 0;
 	int made = 0;
+	char *start, *to;
 
 	buf_reset(&u->folded);
 	buf_reset(&u->marks);
@@ -151,16 +115,29 @@ fold(struct units *u, str line, struct err *err)
 		return -1;
 	if (made > 0)
 		line = buf_str(&u->marks);
-	for (at = line.p, end = line.p + line.n; at < end;)
-		fold_char(&u->folded, utf8_next(&at, end));
-	if (u->folded.n > 0 && u->folded.p[u->folded.n - 1] == ' ')
-		u->folded.n--;
-	if (buf_ok(&u->folded, err) < 0)
-		return -1;
-	for (at = u->folded.p, end = at + u->folded.n; at < end;)
-		if ((uni_class(utf8_next(&at, end)) & (UNI_LETTER | UNI_DIGIT)) != 0)
-			return 1;
-	return 0;
+	/* A small letter may take a byte more than its capital; what is broken takes 3. */
+	if ((start = to = buf_room(&u->folded, 3 * line.n)) == NULL)
+		return buf_ok(&u->folded, err);
+	for (at = line.p, end = line.p + line.n; at < end;) {
+		int32_t c = utf8_next(&at, end);
+		unsigned k = uni_class(c);
+
+		all |= k;
+		if ((k & UNI_SPACE) != 0) {
+			if (to > start && to[-1] != ' ')
+				*to++ = ' ';
+		} else if ((k & UNI_DIGIT) != 0) {
+			*to++ = '0';
+		} else if (c < 0x80 && (k & UNI_LETTER) != 0) {
+			*to++ = (char)(c | 0x20);
+		} else if ((k & (UNI_PUNCT | UNI_CONTROL | UNI_MARK)) == 0) {
+			to += utf8_put(to, utf8proc_tolower(c));
+		}
+	}
+	if (to > start && to[-1] == ' ')
+		to--;
+	u->folded.n = to - start;
+	return (all & (UNI_LETTER | UNI_DIGIT)) != 0;
 }
 
 /* The end of the piece that begins at p: where its newline is, or the end. */
@@ -181,7 +158,7 @@ piece_end(const struct units *u, ptrdiff_t p)
 		if (u->kind == UNIT_LINE)
 			return p;
 		while (q < text.n && text.p[q] != '\n' && (signed char)text.p[q] >= 0 &&
-		    class[(unsigned char)text.p[q]] == SPACE)
+		    is_space((unsigned char)text.p[q]))
 			q++;
 		if (q == text.n || text.p[q] == '\n')
 			return q;

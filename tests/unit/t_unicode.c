@@ -127,6 +127,8 @@ test_broken(void)
 int
 main(void)
 {
+	int odd = 0;
+
 	test_code_points();
 	test_strings();
 	test_many_marks();
@@ -142,5 +144,9 @@ main(void)
 	    (UNI_LETTER | UNI_LOWER | UNI_UPPER) && uni_class(0xa0) == UNI_SPACE &&
 	    uni_class(0x20ac) == UNI_CURRENCY && uni_class(0x2028) == (UNI_SPACE | UNI_LINE) &&
 	    uni_class(-1) == 0, "classes");
+	for (int32_t c = 0; c < 0x80; c++)
+		if (uni_ascii[c] != uni_class_of(c))
+			printf("# %x\n", (unsigned)c), odd++;
+	ok(odd == 0, "those of ASCII are utf8proc's");
 	return tap_done();
 }
