@@ -106,6 +106,10 @@ end_text(void *ctx, const struct text_report *r, struct err *err)
 {
 	struct gen *g = ctx;
 
+	if (r->failed != NULL) {
+		*err = *r->failed;
+		return -1;
+	}
 	if (write_text(g, S("\n"), err) < 0)
 		return -1;
 	if (r->end == TEXT_CONTEXT)

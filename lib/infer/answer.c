@@ -123,7 +123,10 @@ set_whole(void *ctx, const struct text_report *r, struct err *err)
 	struct answer *x = ctx;
 	struct answers_total *t = &x->all->total;
 
-	(void)err;
+	if (r->failed != NULL) {
+		*err = *r->failed;
+		return -1;
+	}
 	x->report = *r;
 	x->whole = true;
 	t->texts++;

@@ -1,47 +1,16 @@
-#include "infer/scheduler.h"
+#include "infer/scheduler_impl.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/progress.h"
 #include "infer/draft.h"
-#include "infer/emit.h"
-#include "infer/matcher.h"
-
-/* A text that is being written. */
-struct text {
-	struct request	 r;
-	struct seq	*seq;
-	int64_t		 given;		/* tokens of the prompt that seq has */
-	int64_t		 promised;	/* tokens of the cache */
-	struct emit	 emit;
-	struct matcher	*matcher;	/* NULL: it may be anything */
-	struct text_report report;
-	double		 start;
-	bool		 over;
-};
-
-struct scheduler {
-	struct engine	*e;
-	const struct tokenizer *tok;
-	struct engine_options o;
-	struct sampler_space *space;
-	struct text	*text;
-	int		 n;
-	struct seq	**seq;		/* of one step */
-	int64_t		 room;		/* tokens of the cache, not promised */
-	uint64_t	*allowed;	/* a bit a token */
-	struct token_logp top[TEXT_TOP];
-	struct draft	*draft;		/* NULL: none */
-	const int32_t	*guess;		/* of this step, for its only text */
-	int64_t		 n_guess;
-};
 
 const char *
 text_end_name(enum text_end end)
 {
 	static const char *const name[] = { "count", "eos", "stop", "whole", "context",
-	    "broken off" };
+	    "broken off", "failed" };
 
 	return name[end];
 }
@@ -59,7 +28,7 @@ scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
 	s->tok = tok;
 	s->o = *engine_settings(e);
 	s->room = s->o.cache;
-	s->text = calloc((size_t)s->o.seqs, sizeof(*s->text));
+	s->text = calloc((size_t)s->o.seqs, sizeof(struct text *));
 	s->seq = calloc((size_t)s->o.seqs, sizeof(struct seq *));
 	s->allowed = calloc((size_t)engine_config(e)->vocab / 64 + 1, sizeof(*s->allowed));
 	if (s->text == NULL || s->seq == NULL || s->allowed == NULL) {
@@ -74,25 +43,14 @@ scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
 	return s;
 }
 
-static void
-release(struct scheduler *s, struct text *t)
-{
-	s->room += t->promised;
-	if (t->r.seq == NULL)
-		seq_free(t->seq);
-	if (t->matcher != NULL)
-		matcher_end(t->matcher);
-	free(t->matcher);
-	emit_free(&t->emit);
-}
-
 void
 scheduler_free(struct scheduler *s)
 {
 	if (s == NULL)
 		return;
 	for (int i = 0; i < s->n; i++)
-		release(s, &s->text[i]);
+		text_free(s, s->text[i]);
+	line_free(s);
 	sampler_space_free(s->space);
 	free(s->text);
 	free(s->seq);
@@ -113,54 +71,16 @@ scheduler_running(const struct scheduler *s)
 	return s->n;
 }
 
-/* ---- beginning ---- */
+/* ---- going on ---- */
 
-/* Tokens of the cache that it takes at most, in whole blocks. */
-static int64_t
-needs(const struct scheduler *s, const struct request *r)
+/* It ends alone, with s->why.  1, as take(). */
+static int
+fail(struct scheduler *s, struct text *t)
 {
-	int64_t holds = engine_holds(s->e);
-	int64_t n = r->max_tokens < holds - r->n ? r->n + r->max_tokens : holds;
-
-	return (n + CACHE_BLOCK - 1) / CACHE_BLOCK * CACHE_BLOCK;
-}
-
-int
-scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
-{
-	int64_t context = engine_context(s->e);
-	struct text *t = &s->text[s->n];
-	int64_t promised = needs(s, r);
-
-	assert(r->n > 0 && r->max_tokens > 0 && r->top <= TEXT_TOP);
-	if (r->n > context)
-		return err_set(err, ERR_LIMIT, "%lld tokens are more than the model's context "
-		    "of %lld", (long long)r->n, (long long)context);
-	if (s->n > 0 && (s->n == s->o.seqs || promised > s->room))
-		return 0;
-	*t = (struct text){ .r = *r, .seq = r->seq,
-	    .report = { .prompt = r->n }, .start = progress_now(),
-	    .emit = { .tok = s->tok, .stop = r->stop, .n_stop = r->n_stop, .write = r->write,
-		.ctx = r->ctx, .decoder = { .started = true, .skip_special = true } } };
-	if (r->constraint != NULL) {
-		if ((t->matcher = malloc(sizeof(*t->matcher))) == NULL)
-			return err_set(err, ERR_NOMEM, "out of memory");
-		matcher_start(t->matcher, r->constraint);
-	}
-	if (t->seq == NULL && (t->seq = seq_new(s->e, err)) == NULL) {
-		release(s, t);
-		return -1;
-	}
-	seq_adapt(t->seq, r->adapter);
-	t->given = seq_keep(t->seq, r->prompt, r->n);
-	/* The last token of the prompt is run again where it was: its logits are needed. */
-	t->report.cached = seq_computed(t->seq) < r->n ? seq_computed(t->seq) : r->n - 1;
-	s->room -= t->promised = promised;
-	s->n++;
+	t->report.end = TEXT_FAILED;
+	t->report.failed = &s->why;
 	return 1;
 }
-
-/* ---- going on ---- */
 
 /* A piece of the prompt, of at most room tokens.  Return how many, or -1. */
 static int64_t
@@ -189,34 +109,99 @@ give_guesses(struct scheduler *s, struct text *t, struct err *err)
 	if (model_rope_base(c, n + DRAFT_MAX) != model_rope_base(c, n))
 		room = 0;
 	s->n_guess = draft_guess(s->draft, t->seq, &t->r, room, &s->guess, err);
-	if (s->n_guess < 0 || seq_push(t->seq, s->guess, s->n_guess, err) < 0)
-		return -1;
+	if (s->n_guess < 0 || seq_push(t->seq, s->guess, s->n_guess, err) < 0) {
+		s->n_guess = 0;
+		return err->code == ERR_LIMIT ? 0 : -1;
+	}
 	seq_want(t->seq, s->n_guess + 1);
 	return 0;
 }
 
+/* Take those that are over out. */
+static void
+leave(struct scheduler *s)
+{
+	int kept = 0;
+
+	for (int i = 0; i < s->n; i++) {
+		if (s->text[i]->over)
+			text_free(s, s->text[i]);
+		else
+			s->text[kept++] = s->text[i];
+	}
+	s->n = kept;
+}
+
+static int
+drop(struct scheduler *s, struct err *err)
+{
+	int ret = line_drop(s, err);
+
+	for (int i = 0; i < s->n && ret == 0; i++) {
+		struct text *t = s->text[i];
+
+		if (t->r.dropped != NULL && atomic_load(t->r.dropped))
+			ret = text_end(t, TEXT_BROKEN_OFF, NULL, err);
+	}
+	leave(s);
+	return ret;
+}
+
 /* Give sequences what they are to compute: prompts in pieces, as many tokens as a pass has. */
 static int
-prepare(struct scheduler *s, struct err *err)
+give(struct scheduler *s, struct err *err)
 {
 	int64_t left = s->o.pass - s->n;
+	int ret = 0;
 
-	s->n_guess = 0;
-	for (int i = 0; i < s->n; i++) {
-		struct text *t = &s->text[i];
+	for (int i = 0; i < s->n && ret == 0; i++) {
+		struct text *t = s->text[i];
 		int64_t n;
 
-		s->seq[i] = t->seq;
 		seq_want(t->seq, 1);
 		if (t->given == t->r.n)
 			continue;
-		if ((n = give_prompt(t, left + 1, err)) < 0)
-			return -1;
-		left -= n - 1;
+		if ((n = give_prompt(t, left + 1, &s->why)) < 0)
+			ret = text_end(t, TEXT_FAILED, &s->why, err);
+		else
+			left -= n - 1;
 	}
-	if (s->draft != NULL && s->n == 1 && s->text[0].report.tokens > 0)
-		return give_guesses(s, &s->text[0], err);
-	return 0;
+	leave(s);
+	s->n_guess = 0;
+	s->guessing = s->draft != NULL && s->n == 1 && s->text[0]->report.tokens > 0;
+	return ret == 0 && s->guessing ? give_guesses(s, s->text[0], err) : ret;
+}
+
+static void
+take_guesses_back(struct scheduler *s, struct text *t)
+{
+	seq_truncate(t->seq, seq_length(t->seq) - s->n_guess);
+	seq_want(t->seq, 1);
+	s->n_guess = 0;
+	s->guessing = false;
+}
+
+/* Compute what was given.  Where the cache is full, the text that began last ends. */
+static int
+run(struct scheduler *s, struct err *err)
+{
+	for (;;) {
+		for (int i = 0; i < s->n; i++)
+			s->seq[i] = s->text[i]->seq;
+		if (engine_run(s->e, s->seq, s->n, &s->why) == 0)
+			return 0;
+		if (s->why.code != ERR_LIMIT) {
+			*err = s->why;
+			return -1;
+		}
+		if (s->n_guess > 0) {
+			take_guesses_back(s, s->text[0]);
+			continue;
+		}
+		if (text_end(s->text[s->n - 1], TEXT_FAILED, &s->why, err) < 0)
+			return -1;
+		leave(s);
+	}
 }
 
 /* Tell who wants to know.  1: break off. */
@@ -248,18 +233,18 @@ take(struct scheduler *s, struct text *t, const struct sampler_at *at, int32_t i
 		t->report.end = TEXT_BROKEN_OFF;
 		return got;
 	}
-	if (config_is_eos(c, id) && (!t->r.ignore_eos || t->matcher != NULL)) {
+	if (config_is_eos(c, id) && (!t->r.ignore_eos || t->matcher.c != NULL)) {
 		t->report.end = TEXT_EOS;
 		return 1;
 	}
 	t->report.end = TEXT_STOP;
 	if ((got = emit_token(&t->emit, id, err)) != 0)
 		return got;
-	if (t->matcher != NULL) {
-		if (matcher_token(t->matcher, id, err) < 0)
-			return -1;
+	if (t->matcher.c != NULL) {
+		if (matcher_token(&t->matcher, id, &s->why) < 0)
+			return fail(s, t);
 		t->report.end = TEXT_WHOLE;
-		if (!matcher_can_go_on(t->matcher))
+		if (!matcher_can_go_on(&t->matcher))
 			return 1;
 	}
 	t->report.end = TEXT_COUNT;
@@ -269,13 +254,13 @@ take(struct scheduler *s, struct text *t, const struct sampler_at *at, int32_t i
 	return at->n_before == engine_context(s->e);
 }
 
-/* The token that is drawn at this place; -1 when nothing may follow, -2 for a failure. */
+/* The token that is drawn at this place; -1 when nothing may follow, -2 with s->why. */
 static int32_t
-pick(struct scheduler *s, const struct text *t, struct sampler_at *at, struct err *err)
+pick(struct scheduler *s, struct text *t, struct sampler_at *at)
 {
 	at->index = (uint64_t)at->n_before;
-	if (t->matcher != NULL) {
-		if (matcher_mask(t->matcher, s->allowed, engine_config(s->e)->vocab, err) < 0)
+	if (t->matcher.c != NULL) {
+		if (matcher_mask(&t->matcher, s->allowed, engine_config(s->e)->vocab, &s->why) < 0)
 			return -2;
 		at->allowed = s->allowed;
 	}
@@ -296,8 +281,8 @@ draw(struct scheduler *s, struct text *t, struct err *err)
 	if (t->report.tokens == 0)
 		t->report.prompt_seconds = progress_now() - t->start;
 	for (;;) {
-		if ((id = pick(s, t, &at, err)) < -1)
-			return -1;
+		if ((id = pick(s, t, &at)) < -1)
+			return fail(s, t);
 		t->report.end = TEXT_WHOLE;
 		got = id < 0 ? 1 : take(s, t, &at, id, err);
 		if (got != 0 || right == s->n_guess || id != s->guess[right])
@@ -308,65 +293,41 @@ draw(struct scheduler *s, struct text *t, struct err *err)
 	}
 	if (right < s->n_guess)
 		seq_truncate(t->seq, at.n_before);
-	if (s->draft != NULL && s->n == 1 && t->report.tokens > 1)
+	if (s->guessing)
 		draft_judged(s->draft, right);
-	return got != 0 ? got : seq_push(t->seq, &id, 1, err);
+	if (got != 0)
+		return got;
+	return seq_push(t->seq, &id, 1, &s->why) < 0 ? fail(s, t) : 0;
 }
 
 static int
-finish(struct text *t, struct err *err)
+step(struct scheduler *s, struct err *err)
 {
-	struct text_report *r = &t->report;
-
-	if (r->end != TEXT_STOP) {
-		int got = emit_end(&t->emit, err);
-
-		if (got < 0)
-			return -1;
-		if (got > 0)
-			r->end = TEXT_STOP;
-	}
-	r->seconds = progress_now() - t->start - r->prompt_seconds;
-	r->logp /= (double)(r->tokens > 0 ? r->tokens : 1);
-	return t->r.done != NULL ? t->r.done(t->r.ctx, r, err) : 0;
-}
-
-/* Take those that are over out. */
-static void
-leave(struct scheduler *s)
-{
-	int kept = 0;
-
+	if (drop(s, err) < 0 || line_begin(s, err) < 0 || give(s, err) < 0 || run(s, err) < 0)
+		return -1;
 	for (int i = 0; i < s->n; i++) {
-		if (s->text[i].over)
-			release(s, &s->text[i]);
-		else
-			s->text[kept++] = s->text[i];
+		struct text *t = s->text[i];
+		int got = t->given < t->r.n ? 0 : draw(s, t, err);
+
+		if (got < 0 || (got > 0 && text_finish(t, err) < 0))
+			return -1;
 	}
-	s->n = kept;
+	return 0;
 }
 
 int
 scheduler_step(struct scheduler *s, struct err *err)
 {
-	if (prepare(s, err) < 0 || engine_run(s->e, s->seq, s->n, err) < 0)
-		return -1;
-	for (int i = 0; i < s->n; i++) {
-		struct text *t = &s->text[i];
-		int got = t->given < t->r.n ? 0 : draw(s, t, err);
+	int ret = step(s, err);
 
-		if (got < 0 || (got > 0 && finish(t, err) < 0))
-			return -1;
-		t->over = got > 0;
-	}
 	leave(s);
-	return 0;
+	return ret;
 }
 
 int
 scheduler_finish(struct scheduler *s, struct err *err)
 {
-	while (s->n > 0)
+	while (s->n > 0 || s->line.n > 0)
 		if (scheduler_step(s, err) < 0)
 			return -1;
 	return 0;
@@ -375,12 +336,16 @@ scheduler_finish(struct scheduler *s, struct err *err)
 int
 scheduler_stop(struct scheduler *s, struct err *err)
 {
+	struct err why;
+	int ret = 0;
+
 	for (int i = 0; i < s->n; i++) {
-		s->text[i].report.end = TEXT_BROKEN_OFF;
-		if (finish(&s->text[i], err) < 0)
-			return -1;
-		s->text[i].over = true;
+		s->text[i]->report.end = TEXT_BROKEN_OFF;
+		if (text_finish(s->text[i], &why) < 0 && ret == 0) {
+			*err = why;
+			ret = -1;
+		}
 	}
 	leave(s);
-	return 0;
+	return line_stop(s, ret < 0 ? &why : err) < 0 ? -1 : ret;
 }

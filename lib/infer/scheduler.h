@@ -5,9 +5,14 @@
  * of the prompts of those that joined since, in the engine's passes; a text
  * that ends makes room for another.  What runs beside a text, and when it
  * joined, never changes it.
+ *
+ * A text that fails ends alone.  One thread at a time uses a scheduler; but what
+ * dropped points to is anyone's to set.
  */
 #ifndef INFER_SCHEDULER_H
 #define INFER_SCHEDULER_H
+
+#include <stdatomic.h>
 
 #include "infer/engine.h"
 #include "infer/sampler.h"
@@ -15,16 +20,20 @@
 #include "token/tokenizer.h"
 
 /* WHOLE: by its grammar nothing more can follow. */
-enum text_end { TEXT_COUNT, TEXT_EOS, TEXT_STOP, TEXT_WHOLE, TEXT_CONTEXT, TEXT_BROKEN_OFF };
+enum text_end {
+	TEXT_COUNT, TEXT_EOS, TEXT_STOP, TEXT_WHOLE, TEXT_CONTEXT, TEXT_BROKEN_OFF, TEXT_FAILED
+};
 
-/* "count", "eos", "stop", "whole", "context", "broken off". */
+/* "count", "eos", "stop", "whole", "context", "broken off", "failed". */
 const char *text_end_name(enum text_end end);
 
 struct text_report {
 	enum text_end end;
+	const struct err *failed;	/* why: its grammar, or a full cache; NULL: none */
 	int64_t	prompt, cached;		/* its tokens; those that a sequence had */
 	int64_t	tokens;			/* that were drawn, an end of text too */
 	double	logp;			/* their mean log-probability, nats */
+	double	waited;			/* seconds in the line */
 	double	prompt_seconds, seconds;
 };
 
@@ -54,13 +63,15 @@ struct request {
 	int		 adapter;	/* seq_adapt() */
 	uint64_t	 stream;	/* of random numbers: one a text */
 	int64_t		 top;		/* likeliest tokens that token() is told; -1: none */
+	/* Looked at before each step: true, and it is broken off at once.  NULL: never. */
+	const atomic_bool *dropped;
 	/* To write it in: what it has of the prompt is not computed again.  NULL: a new one. */
 	struct seq	*seq;
 	/* Text as it comes, whole characters; 0 or -1. */
 	int		(*write)(void *ctx, str text, struct err *err);
 	/* Before the text of each token; 1 breaks off, 0 or -1.  NULL: none. */
 	int		(*token)(void *ctx, const struct text_token *t, struct err *err);
-	/* The text is whole; 0 or -1.  NULL: none. */
+	/* The text is over; 0 or -1.  NULL: none, and -1 when it failed. */
 	int		(*done)(void *ctx, const struct text_report *r, struct err *err);
 	void		*ctx;
 };
@@ -78,17 +89,31 @@ void scheduler_free(struct scheduler *s);	/* texts that are not whole are droppe
 struct draft;
 void scheduler_guess(struct scheduler *s, struct draft *d);
 
-/* Begin a text.  1; 0 when it has to wait for others to end; -1. */
+/*
+ * Begin a text before those that wait in the line.  1; 0 when it has to wait for
+ * others to end; -1.
+ */
 int scheduler_add(struct scheduler *s, const struct request *r, struct err *err);
 
-/* How many are not whole yet. */
-int scheduler_running(const struct scheduler *s);
+/*
+ * Put a text in the line, from which scheduler_step() begins those that there is
+ * room for.  0; or -1, and done() is not called: ERR_LIMIT when its prompt is
+ * beyond the context.
+ */
+int scheduler_submit(struct scheduler *s, const struct request *r, struct err *err);
 
-/* Go on with all, or until all are whole.  0, or -1: then only scheduler_free() is left. */
+/* How many have begun and are not whole yet; how many wait in the line. */
+int scheduler_running(const struct scheduler *s);
+int scheduler_waiting(const struct scheduler *s);
+
+/*
+ * Go on with all, or until all are whole.  0; or -1 when the device fails, or a
+ * function of a request: then only scheduler_stop() and scheduler_free() are left.
+ */
 int scheduler_step(struct scheduler *s, struct err *err);
 int scheduler_finish(struct scheduler *s, struct err *err);
 
-/* Break all off where they are.  As scheduler_step(). */
+/* Break all off where they are.  0, or -1 with the first failure of what they call. */
 int scheduler_stop(struct scheduler *s, struct err *err);
 
 #endif

@@ -46,6 +46,10 @@ end_answer(void *ctx, const struct text_report *r, struct err *err)
 {
 	struct answer *a = ctx;
 
+	if (r->failed != NULL) {
+		*err = *r->failed;
+		return -1;
+	}
 	if (out_write(a->t->out, "\n", 1, err) < 0 || out_flush(a->t->out, err) < 0)
 		return -1;
 	if (r->end == TEXT_CONTEXT)
