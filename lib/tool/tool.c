@@ -15,6 +15,7 @@
 
 #include "base/progress.h"
 #include "base/team.h"
+#include "base/number.h"
 #include "tool/tool_impl.h"
 
 /* The one thing of its kind in the project: who this process is. */
@@ -337,7 +338,7 @@ tool_threads(int64_t given, int def)
 	if (given > 0)
 		n = given;
 	else if (s != NULL && *s != '\0' &&
-	    (option_count(s, 1000, &n, &err) == -1 || n < 0))
+	    (number_count(s, 1000, &n, &err) == -1 || n < 0))
 		tool_die("LLM_THREADS: not a count of threads: '%s'", s);
 	if (n > TEAM_MAX)
 		tool_die("more than %d threads asked for", TEAM_MAX);

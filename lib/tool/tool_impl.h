@@ -19,9 +19,6 @@ struct option_list {
 /* Store arg at *at as o says.  Return 0, or -1 with what is wrong with it. */
 int option_set(const struct opt *o, const char *arg, void *at, struct err *err);
 
-/* "12", "1.5M", "1e6" with k M G T as powers of unit (1000 or 1024). */
-int option_count(const char *arg, int unit, int64_t *n, struct err *err);
-
 /* What -h and --completion print. */
 void options_help(const struct tool *t, const struct option_list *l);
 void options_bash(const struct tool *t, const struct option_list *l);
