@@ -1,0 +1,55 @@
+#include "serve/page.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+
+#define HTML "text/html; charset=utf-8"
+#define CSS "text/css; charset=utf-8"
+#define JS "text/javascript; charset=utf-8"
+
+#define PAGES(_)						\
+	_(chat_html, "chat.html", "/", HTML)			\
+	_(chat_css, "chat.css", "/chat.css", CSS)		\
+	_(chat_js, "chat.js", "/chat.js", JS)			\
+	_(status_html, "status.html", "/status", HTML)		\
+	_(status_css, "status.css", "/status.css", CSS)		\
+	_(status_js, "status.js", "/status.js", JS)		\
+	_(metrics_js, "metrics.js", "/metrics.js", JS)		\
+	_(base_css, "base.css", "/base.css", CSS)		\
+	_(theme_js, "theme.js", "/theme.js", JS)		\
+	_(api_js, "api.js", "/api.js", JS)			\
+	_(markdown_js, "markdown.js", "/markdown.js", JS)	\
+	_(run_js, "run.js", "/run.js", JS)			\
+	_(store_js, "store.js", "/store.js", JS)		\
+	_(icon_svg, "icon.svg", "/icon.svg", "image/svg+xml")
+
+#define BYTES(name, file, path, type)					\
+	__asm__(".pushsection .rodata\n"				\
+	    "page_" #name ": .incbin \"lib/serve/page/" file "\"\n"	\
+	    "page_" #name "_end: .byte 0\n"				\
+	    ".popsection");						\
+	extern const char page_##name[], page_##name##_end[];
+PAGES(BYTES)
+
+static const struct {
+	const char	*path, *type, *body, *end;
+} pages[] = {
+#define ROW(name, file, path, type) { path, type, page_##name, page_##name##_end },
+	PAGES(ROW)
+};
+
+bool
+page_find(str path, struct page *page)
+{
+	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
+		if (str_eq(path, str_of(pages[i].path))) {
+			page->type = pages[i].type;
+			page->body = (str){ pages[i].body, pages[i].end - pages[i].body };
+			snprintf(page->etag, sizeof(page->etag), "\"%016" PRIx64 "\"",
+			    hash64(page->body));
+			return true;
+		}
+	return false;
+}
