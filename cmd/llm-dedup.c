@@ -219,7 +219,7 @@ main(int argc, char **argv)
 	/* Stages never need more than --memory, so they do not spill. */
 	spill_init(&d->spill, tool_work(o.work), staged ? INT64_MAX : o.memory);
 	if (o.method->nahead > 0)
-		d->bytes = filter_again(files, d->spill.dir);
+		d->bytes = filter_again(files, o.work);
 	if (dedup_open(d, o.method, &err) < 0)
 		tool_fail(NULL, &err);
 	o.io.across = true;

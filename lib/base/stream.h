@@ -53,6 +53,12 @@ struct out;
 /* path NULL or "-" is the standard output. */
 struct out *out_open(const char *path, struct codec_spec spec, struct err *err);
 
+/*
+ * A file in dir that never has a name.  What is committed can be read by *fd, which
+ * is the caller's to close, unless this fails.
+ */
+struct out *out_spill(const char *dir, int *fd, struct err *err);
+
 /* Buffered; a failure sticks, and out_commit() tells it too.  Return 0 or -1. */
 int out_write(struct out *out, const void *p, ptrdiff_t n, struct err *err);
 int out_flush(struct out *out, struct err *err);

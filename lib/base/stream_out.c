@@ -10,6 +10,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/spill.h"
 #include "base/stream.h"
 #include "base/stream_impl.h"
 
@@ -300,11 +301,11 @@ open_file(struct out *out, struct err *err)
 	return 0;
 }
 
-struct out *
-out_open(const char *path, struct codec_spec spec, struct err *err)
+/* One that writes to standard output so far.  path is for messages. */
+static struct out *
+new_out(const char *path, struct codec_spec spec, struct err *err)
 {
 	struct out *out = calloc(1, sizeof(*out));
-	bool standard = path == NULL || strcmp(path, "-") == 0;
 
 	if (out == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
@@ -312,18 +313,39 @@ out_open(const char *path, struct codec_spec spec, struct err *err)
 	}
 	out->fd = STDOUT_FILENO;
 	out->codec = spec;
-	out->path = strdup(standard ? "standard output" : path);
+	out->path = strdup(path);
 	out->buf = malloc((size_t)STREAM_CHUNK);
-	if (out->path == NULL || out->buf == NULL) {
+	if (out->path == NULL || out->buf == NULL)
 		err_set(err, ERR_NOMEM, "out of memory");
-		out_abort(out);
+	else if (start_codec(out, err) == 0)
+		return out;
+	out_abort(out);
+	return NULL;
+}
+
+struct out *
+out_open(const char *path, struct codec_spec spec, struct err *err)
+{
+	bool standard = path == NULL || strcmp(path, "-") == 0;
+	struct out *out = new_out(standard ? "standard output" : path, spec, err);
+
+	if (out == NULL || standard || open_file(out, err) == 0)
+		return out;
+	out_abort(out);
+	return NULL;
+}
+
+struct out *
+out_spill(const char *dir, int *fd, struct err *err)
+{
+	struct out *out = new_out(dir, (struct codec_spec){ CODEC_PLAIN, 0 }, err);
+
+	if (out == NULL)
 		return NULL;
-	}
-	if (start_codec(out, err) == -1 || (!standard && open_file(out, err) == -1)) {
-		out_abort(out);
-		return NULL;
-	}
-	return out;
+	if ((out->fd = *fd = spill_file(dir, 0, err)) != -1)
+		return out;
+	out_abort(out);
+	return NULL;
 }
 
 int

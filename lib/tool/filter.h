@@ -77,12 +77,11 @@ bool filter_each_file(const struct filter_opts *o);
 
 /*
  * For verdicts that depend on all records.  filter_again() sees to it that the
- * inputs can be read more than once: a standard input that is a pipe is copied to a
- * file without a name in dir.  It returns their bytes.  Then filter_ahead() runs
- * n jobs with sinks over all of them, and settle() on the same threads; ctx is
- * that of all.
+ * inputs can be read more than once (tool/reread.h; work: --work, or NULL), and
+ * returns their bytes.  Then filter_ahead() runs n jobs with sinks over all of them,
+ * and settle() on the same threads; ctx is that of all.
  */
-int64_t filter_again(char **files, const char *dir);
+int64_t filter_again(char **files, const char *work);
 void filter_ahead(const struct tool *t, struct filter_opts *o, char **files,
     const struct records_job *job, int n,
     int (*settle)(void *ctx, struct team *team, struct err *err), void *ctx);

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/spill.h"
 #include "tool/filter_impl.h"
+#include "tool/reread.h"
 
 struct ahead {
 	struct filter	f;
@@ -19,58 +19,21 @@ show_progress(void *ctx, int64_t records, int64_t done, int64_t total)
 	    a->f.o->verbose);
 }
 
-static void
-copy_input(int to)
-{
-	static char bytes[1 << 16];
-	ssize_t n;
-
-	while ((n = read(STDIN_FILENO, bytes, sizeof(bytes))) != 0) {
-		ssize_t done = 0, m;
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			tool_die("stdin: %s", strerror(errno));
-		for (; done < n; done += m)
-			if ((m = write(to, bytes + done, (size_t)(n - done))) == -1)
-				tool_die("cannot copy the standard input: %s", strerror(errno));
-	}
-}
-
-/* Make the standard input one that can be read again. */
-static void
-keep_input(const char *dir)
-{
-	struct err err;
-	int fd;
-
-	if (lseek(STDIN_FILENO, 0, SEEK_CUR) != -1)
-		return;
-	if ((fd = spill_file(dir, 0, &err)) == -1)
-		tool_fail(NULL, &err);
-	copy_input(fd);
-	if (lseek(fd, 0, SEEK_SET) == -1 || dup2(fd, STDIN_FILENO) == -1)
-		tool_die("stdin: %s", strerror(errno));
-	close(fd);
-}
-
 int64_t
-filter_again(char **files, const char *dir)
+filter_again(char **files, const char *work)
 {
-	char dash[] = "-", *standard[] = { dash, NULL };
 	int64_t bytes = 0;
 	struct stat st;
+	int n = 0;
 
-	for (files = *files == NULL ? standard : files; *files != NULL; files++) {
-		bool in = strcmp(*files, "-") == 0;
+	while (files[n] != NULL)
+		n++;
+	reread_prepare(files, n, work);
+	for (int i = 0; i < (n > 0 ? n : 1); i++) {
+		bool in = n == 0 || strcmp(files[i], "-") == 0;
 
-		if (in)
-			keep_input(dir);
-		if (in ? fstat(STDIN_FILENO, &st) == -1 : stat(*files, &st) == -1)
-			continue;	/* who opens it will say why */
-		if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
-			tool_die("%s: is read more than once, so it must be a file", *files);
+		if ((in ? fstat(STDIN_FILENO, &st) : stat(files[i], &st)) == -1)
+			tool_die("%s: %s", in ? "stdin" : files[i], strerror(errno));
 		bytes += st.st_size;
 	}
 	return bytes;
@@ -106,8 +69,7 @@ filter_ahead(const struct tool *t, struct filter_opts *o, char **files,
 		progress_start(&a.f.progress, o->verbose ? 1 : 0.25);
 		if (records_run(a.f.team, &job, &io, files, nfiles, NULL, &count, &err) < 0)
 			tool_fail(NULL, &err);
-		if (start != -1 && lseek(STDIN_FILENO, start, SEEK_SET) == -1)
-			tool_die("stdin: %s", strerror(errno));
+		reread_stdin(start);
 	}
 	tool_progress(NULL, o->quiet, o->verbose);
 	if (settle(ctx, a.f.team, &err) < 0)

@@ -25,19 +25,21 @@ mapper_job(const struct stages *s)
 }
 
 int
-mapper_begin(struct mapper *m, const char *path, struct err *err)
+mapper_begin(struct mapper *m, struct out *out, struct err *err)
 {
 	const struct dedup *d = m->s->d;
 	struct buf settings = { 0 };
-	int ret = dedup_settings(d, &settings, err);
+	int ret = -1;
 
-	m->out = ret < 0 ? NULL : out_open(path, (struct codec_spec){ CODEC_PLAIN, 0 }, err);
-	if (m->out == NULL)
-		ret = -1;
-	else
-		ret = signs_begin(&m->writer, m->out, buf_str(&settings),
-		    d->method->key_bytes(d), err);
+	m->out = out;
+	if (out != NULL && dedup_settings(d, &settings, err) == 0)
+		ret = signs_begin(&m->writer, out, buf_str(&settings), d->method->key_bytes(d),
+		    err);
 	buf_free(&settings);
+	if (ret < 0) {
+		out_abort(out);
+		m->out = NULL;
+	}
 	return ret;
 }
 
@@ -58,8 +60,7 @@ mapper_end(struct mapper *m, const struct records_count *c, bool failed, struct 
 static int
 begin(void *ctx, const char *path, struct codec_spec codec, struct err *err)
 {
-	(void)codec;
-	return mapper_begin(ctx, path, err);
+	return mapper_begin(ctx, out_open(path, codec, err), err);
 }
 
 static int

@@ -1,6 +1,5 @@
 #include "tool/stages.h"
 
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +9,16 @@
 #include "base/hash.h"
 #include "base/progress.h"
 #include "fmt/checkpoint.h"
+#include "tool/reread.h"
 #include "tool/stages_impl.h"
 
 struct whole {
 	struct stages	*s;
 	const char	*dir;		/* of temporary files */
 	int		 lock;
-	char		**input, **signs;	/* paths, owned */
+	int		 hidden;	/* a file of signs that has no name, or -1 */
+	char		**input;	/* paths */
+	char		**signs;	/* paths, owned */
 	int		 n;		/* inputs */
 	int		 nsigns;
 	struct merge_source *source;
@@ -43,78 +45,17 @@ make_path(const char *fmt, ...)
 	return p;
 }
 
-/*
- * Take the name of a file away and give back another that lives as long as
- * this process: then none is left behind.
- */
-static char *
-hide(char *path)
-{
-	int fd = open(path, O_RDONLY);
-	struct err err;
-
-	if (fd == -1) {
-		err_sys(&err, "%s: cannot open", path);
-		tool_fail(NULL, &err);
-	}
-	unlink(path);
-	free(path);
-	return make_path("/proc/self/fd/%d", fd);
-}
-
-static char *
-hidden_name(const struct whole *w, const char *what, int i)
-{
-	return make_path("%s/llm-dedup.%d-%d.%s", w->dir, (int)getpid(), i, what);
-}
-
-/* Inputs that cannot be read twice become files that can. */
-static char *
-spool(const struct whole *w, const char *path, int i)
-{
-	char *to = hidden_name(w, "input", i);
-	struct err err = { 0 };
-	struct in *in = in_open(path, &err);
-	struct out *out = in == NULL ? NULL : out_open(to, (struct codec_spec){ CODEC_PLAIN, 0 },
-	    &err);
-	char *bytes = malloc(1 << 18);
-	ptrdiff_t n = -1;
-
-	if (out != NULL && bytes != NULL)
-		while ((n = in_read(in, bytes, 1 << 18, &err)) > 0)
-			if (out_write(out, bytes, n, &err) < 0) {
-				n = -1;
-				break;
-			}
-	if (n < 0 || out_commit(out, &err) < 0) {
-		err_wrap(&err, "%s", path);
-		tool_fail(NULL, &err);
-	}
-	in_close(in);
-	free(bytes);
-	return hide(to);
-}
-
 static void
 find_inputs(struct whole *w, char **files)
 {
 	static char dash[] = "-", *standard[] = { dash, NULL };
-	struct stat st;
 
-	if (files[0] == NULL)
-		files = standard;
-	while (files[w->n] != NULL)
+	w->input = files[0] != NULL ? files : standard;
+	while (w->input[w->n] != NULL)
 		w->n++;
-	w->input = calloc((size_t)w->n + 1, sizeof(*w->input));
-	w->signs = calloc((size_t)w->n + 1, sizeof(*w->signs));
-	if (w->input == NULL || w->signs == NULL)
+	reread_named(w->input, w->n, w->s->work);
+	if ((w->signs = calloc((size_t)w->n + 1, sizeof(*w->signs))) == NULL)
 		tool_die("out of memory");
-	for (int i = 0; i < w->n; i++) {
-		bool plain = strcmp(files[i], "-") != 0 &&
-		    (stat(files[i], &st) < 0 || S_ISREG(st.st_mode));
-
-		w->input[i] = plain ? make_path("%s", files[i]) : spool(w, files[i], i);
-	}
 }
 
 /* The file of signs of an input as it is now: who finds it need not make it. */
@@ -154,9 +95,9 @@ show(void *ctx, int64_t records, int64_t done, int64_t total)
 	tool_progress(line, w->s->io->quiet, w->s->io->verbose);
 }
 
-/* Sign these inputs into one file. */
+/* Sign these inputs into one file.  out may be a failure to open it, which err tells. */
 static void
-map(struct whole *w, struct team *team, char **input, int n, const char *path)
+map(struct whole *w, struct team *team, char **input, int n, struct out *out, struct err *err)
 {
 	struct mapper m = { .s = w->s };
 	struct records_job job = mapper_job(w->s);
@@ -164,15 +105,31 @@ map(struct whole *w, struct team *team, char **input, int n, const char *path)
 		.keep_going = w->s->io->keep_going, .progress = show, .ctx = w,
 	};
 	struct records_count c = { 0 };
-	struct err err, ignored;
+	struct err ignored;
 	int ret;
 
 	w->s->d->user = &m;
-	if (mapper_begin(&m, path, &err) < 0)
-		tool_fail(NULL, &err);
-	ret = records_run(team, &job, &io, input, n, NULL, &c, &err);
-	if (mapper_end(&m, &c, ret < 0, ret < 0 ? &ignored : &err) < 0)
-		tool_fail(NULL, &err);
+	if (mapper_begin(&m, out, err) < 0)
+		tool_fail(NULL, err);
+	ret = records_run(team, &job, &io, input, n, NULL, &c, err);
+	if (mapper_end(&m, &c, ret < 0, ret < 0 ? &ignored : err) < 0)
+		tool_fail(NULL, err);
+}
+
+/* One file of signs for each input, unless it is there. */
+static void
+map_each(struct whole *w, struct team *team)
+{
+	struct err err;
+
+	for (w->nsigns = 0; w->nsigns < w->n; w->nsigns++) {
+		char *path = signs_path(w, w->input[w->nsigns]);
+
+		w->signs[w->nsigns] = path;
+		if (access(path, F_OK) != 0)
+			map(w, team, &w->input[w->nsigns], 1,
+			    out_open(path, (struct codec_spec){ CODEC_PLAIN, 0 }, &err), &err);
+	}
 }
 
 static void
@@ -180,21 +137,17 @@ map_all(struct whole *w)
 {
 	struct err err;
 	struct team *team = team_new(tool_threads(w->s->io->threads, 1), &err);
-	bool keep = w->s->work != NULL;
 
 	if (team == NULL)
 		tool_fail(NULL, &err);
-	w->s->d->named = keep || w->s->d->clusters != NULL || w->s->index != NULL;
-	w->nsigns = keep ? w->n : 1;
-	for (int i = 0; i < w->nsigns; i++) {
-		w->signs[i] = keep ? signs_path(w, w->input[i]) : hidden_name(w, "signs", 0);
-		if (keep && access(w->signs[i], F_OK) == 0)
-			continue;
-		map(w, team, &w->input[i], keep ? 1 : w->n, w->signs[i]);
+	w->s->d->named = w->s->work != NULL || w->s->d->clusters != NULL || w->s->index != NULL;
+	if (w->s->work != NULL) {
+		map_each(w, team);
+	} else {
+		map(w, team, w->input, w->n, out_spill(w->dir, &w->hidden, &err), &err);
+		w->signs[w->nsigns++] = make_path("/dev/fd/%d", w->hidden);
 	}
 	tool_progress(NULL, w->s->io->quiet, w->s->io->verbose);
-	if (!keep)
-		w->signs[0] = hide(w->signs[0]);
 	team_free(team);
 }
 
@@ -302,7 +255,8 @@ stages_needed(const struct stages *s, char *const *files)
 int
 stages_run(struct stages *s, char **files)
 {
-	struct whole w = { .s = s, .dir = tool_work(s->work), .lock = -1, .index.lock = -1 };
+	struct whole w = { .s = s, .dir = tool_work(s->work), .lock = -1, .hidden = -1,
+	    .index.lock = -1 };
 	struct err err;
 	int status;
 
@@ -318,17 +272,17 @@ stages_run(struct stages *s, char **files)
 	if (status != TOOL_FAIL && s->index != NULL && index_add(&w.index, s->d, w.merge,
 	    w.source, w.nsources, &err) < 0)
 		tool_fail(NULL, &err);
-	for (int i = 0; s->work != NULL && i < w.nsigns; i++)
-		unlink(w.signs[i]);
-	merge_free(w.merge);
-	index_close(&w.index);
-	for (int i = 0; i < w.n; i++) {
-		free(w.input[i]);
+	for (int i = 0; i < w.nsigns; i++) {
+		if (s->work != NULL)
+			unlink(w.signs[i]);
 		free(w.signs[i]);
 	}
-	free(w.input);
+	merge_free(w.merge);
+	index_close(&w.index);
 	free(w.signs);
 	free(w.source);
+	if (w.hidden != -1)
+		close(w.hidden);
 	if (w.lock != -1)
 		close(w.lock);
 	return status;

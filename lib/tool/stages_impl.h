@@ -15,7 +15,9 @@ struct mapper {
 };
 
 struct records_job mapper_job(const struct stages *s);
-int mapper_begin(struct mapper *m, const char *path, struct err *err);
+
+/* Write to out, which is the mapper's from now on; it may be a failure to open it. */
+int mapper_begin(struct mapper *m, struct out *out, struct err *err);
 
 /* Finish the file, or throw it away when failed. */
 int mapper_end(struct mapper *m, const struct records_count *c, bool failed, struct err *err);

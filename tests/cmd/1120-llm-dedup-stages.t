@@ -138,6 +138,17 @@ do
 	result 'nothing is left' $?
 done
 
+mkdir hidden
+left=
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
+do
+	TMPDIR=hidden timeout -s KILL "$(awk "BEGIN { print 0.004 * $i }")" llm-dedup -t exact \
+	    --index index.h -o got in.jsonl 2>/dev/null
+	left="$left$(ls -A hidden)"
+done
+test "$left" = ''
+result 'signs that are not kept never have a name' $?
+
 # ---- what cannot be ----
 
 exits 2 'an unknown stage' llm-dedup --stage reduce in.jsonl

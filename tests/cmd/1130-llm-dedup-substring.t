@@ -33,7 +33,9 @@ result 'a pipe is read three times, too' $?
 llm-dedup -t substring --min-length 5 --spans seen -j 4 <in.jsonl | cmp -s - out
 result 'and a file as standard input' $?
 mkfifo pipe
-exits 2 'a named pipe' llm-dedup -t substring pipe
+cat in.jsonl >pipe &
+llm-dedup -t substring --min-length 5 --spans seen pipe | cmp -s - out
+result 'and a named pipe' $?
 exits 2 'a length of nothing' llm-dedup -t substring --min-length 0 in.jsonl
 exits 2 'a length that is no number' llm-dedup -t substring --min-length 5x in.jsonl
 exits 2 '--min-length without passages' llm-dedup --min-length 5 in.jsonl

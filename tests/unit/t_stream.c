@@ -539,6 +539,32 @@ test_patch(void)
 	close(fd[1]);
 }
 
+/* A file without a name: from its first byte to the last read nothing is in the directory. */
+static void
+test_spill(void)
+{
+	const ptrdiff_t size = sizeof(data);
+	const int before = files();
+	struct buf b = { 0 };
+	struct err err;
+	struct in *in;
+	char name[40];
+	int fd = -1;
+	struct out *out = out_spill(dir, &fd, &err);
+
+	ok(out != NULL && out_write(out, data, size, &err) == 0 && files() == before &&
+	    out_commit(out, &err) == 0 && files() == before, "a file that never has a name");
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+	in = in_open(name, &err);
+	ok(in != NULL && drain(in, &b, 5000, &err) == size && memcmp(b.p, data, (size_t)size) == 0,
+	    "is read by its descriptor");
+	in_close(in);
+	buf_free(&b);
+	close(fd);
+	out = out_spill(in_dir("none"), &fd, &err);
+	ok(out == NULL && err.code == ERR_IO, "not where there is no directory");
+}
+
 int
 main(void)
 {
@@ -566,6 +592,7 @@ main(void)
 	test_whole();
 	test_codec_names();
 	test_patch();
+	test_spill();
 	test_samples("tests/data/stream/good", 1);
 	test_samples("tests/data/stream/bad", 0);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
