@@ -8,13 +8,15 @@
 /* ---- pools ---- */
 
 int
-pool_init(struct pool *p, int64_t blocks, int64_t stride, struct err *err)
+pool_init(struct pool *p, int64_t blocks, int64_t stride, bool known, struct err *err)
 {
 	*p = (struct pool){ .blocks = blocks, .stride = (int32_t)stride,
 	    .unused = calloc((size_t)blocks + 1, sizeof(*p->unused)),
 	    .holders = calloc((size_t)blocks + 1, sizeof(*p->holders)) };
 	if (p->unused == NULL || p->holders == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
+	if (known && (p->known = prefix_new(blocks, err)) == NULL)
+		return -1;
 	while (blocks > 0)
 		p->unused[p->n_unused++] = (int32_t)(--blocks * stride);
 	return 0;
@@ -25,21 +27,34 @@ pool_free(struct pool *p)
 {
 	free(p->unused);
 	free(p->holders);
+	prefix_free(p->known);
+}
+
+static bool
+is_known(const struct pool *p, int32_t block)
+{
+	return p->known != NULL && prefix_has(p->known, block / p->stride);
 }
 
 static void
 put(struct pool *p, int32_t block)
 {
-	if (--*pool_holders(p, block) == 0)
+	if (--*pool_holders(p, block) > 0)
+		return;
+	if (is_known(p, block))
+		prefix_rest(p->known, block / p->stride);
+	else
 		p->unused[p->n_unused++] = block;
 }
 
-/* An unused block, or -1. */
+/* An unused block, or one that is not to be found any more; or -1. */
 static int32_t
 take(struct pool *p, struct err *err)
 {
 	int32_t block;
 
+	if (p->n_unused == 0 && p->known != NULL && prefix_idle(p->known) > 0)
+		p->unused[p->n_unused++] = prefix_give_up(p->known) * p->stride;
 	if (p->n_unused == 0)
 		return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
 		    (long long)(p->blocks * CACHE_BLOCK));
@@ -79,13 +94,16 @@ copy_block(struct engine *e, const struct pool *p, int32_t to, int32_t from)
 	}
 }
 
-/* A block that is written to is to be its own, with what was computed of it, if anything was. */
+/*
+ * A block that is written to is to be its own, and not to be found as what it was:
+ * with what was computed of it, if anything was.
+ */
 static int
 own(struct engine *e, struct pool *p, int32_t *block, bool computed, struct err *err)
 {
 	int32_t mine;
 
-	if (*pool_holders(p, *block) == 1)
+	if (*pool_holders(p, *block) == 1 && !is_known(p, *block))
 		return 0;
 	if ((mine = take(p, err)) < 0)
 		return -1;
@@ -103,6 +121,8 @@ seq_release(struct seq *s, int64_t n)
 {
 	while (s->n_block > blocks_of(n - s->dropped))
 		put(&s->e->pool, s->block[--s->n_block]);
+	if (s->known > n / CACHE_BLOCK)
+		s->known = n / CACHE_BLOCK;
 }
 
 int
@@ -110,6 +130,8 @@ seq_blocks(struct seq *s, int64_t first, struct err *err)
 {
 	struct engine *e = s->e;
 
+	if (s->known > first && s->done < s->n)
+		s->known = first;
 	for (int64_t i = first; i < s->n_block && s->done < s->n; i++)
 		if (own(e, &e->pool, &s->block[i], i * CACHE_BLOCK < s->done - s->dropped,
 		    err) < 0)
@@ -122,6 +144,84 @@ seq_blocks(struct seq *s, int64_t first, struct err *err)
 		s->block[s->n_block++] = block;
 	}
 	return 0;
+}
+
+/* ---- blocks that are found again ---- */
+
+static struct prefix_root
+root_of(const struct seq *s)
+{
+	return (struct prefix_root){ .salt = s->salt, .base = s->base, .adapter = s->adapter };
+}
+
+/* The known block that a sequence's i-th is, or may be; or -1. */
+static int32_t
+find(const struct seq *s, int64_t i, const int32_t *token)
+{
+	const struct pool *p = &s->e->pool;
+	struct prefix_root root = root_of(s);
+	int32_t at = prefix_find(p->known, &root, i == 0 ? -1 : s->block[i - 1] / p->stride,
+	    token);
+
+	return at < 0 ? -1 : at * p->stride;
+}
+
+/* Have a known block. */
+static void
+hold(struct pool *p, int32_t block)
+{
+	if ((*pool_holders(p, block))++ == 0)
+		prefix_wake(p->known, block / p->stride);
+}
+
+void
+seq_tell(struct seq *s)
+{
+	struct pool *p = &s->e->pool;
+	struct prefix_root root = root_of(s);
+	int64_t sure = s->n - (s->want > 1 ? s->want - 1 : 0);
+
+	if (p->known == NULL)
+		return;
+	if (sure > s->done)
+		sure = s->done;
+	for (int64_t i = s->known; (i + 1) * CACHE_BLOCK <= sure; s->known = ++i) {
+		const int32_t *token = s->token + i * CACHE_BLOCK;
+		int32_t other = find(s, i, token);
+
+		/* Who computed the same at once has the other's, which has the same bits. */
+		if (other >= 0) {
+			hold(p, other);
+			put(p, s->block[i]);
+			s->block[i] = other;
+		} else {
+			prefix_add(p->known, s->block[i] / p->stride, &root,
+			    i == 0 ? -1 : s->block[i - 1] / p->stride, token);
+		}
+	}
+}
+
+int64_t
+seq_find(struct seq *s, const int32_t *token, int64_t n, struct err *err)
+{
+	struct pool *p = &s->e->pool;
+	int64_t i = s->n / CACHE_BLOCK;
+
+	if (p->known == NULL || s->done < s->n || s->known * CACHE_BLOCK < s->n)
+		return s->n;
+	for (; (i + 1) * CACHE_BLOCK < n; i++) {
+		int32_t block = find(s, i, token + i * CACHE_BLOCK);
+
+		if (block < 0)
+			break;
+		if (seq_push(s, token + i * CACHE_BLOCK, CACHE_BLOCK, err) < 0)
+			return -1;
+		hold(p, block);
+		s->block[s->n_block++] = block;
+		s->done = s->n;
+		s->known++;
+	}
+	return s->n;
 }
 
 /* ---- layers that see a window ---- */

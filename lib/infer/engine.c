@@ -17,12 +17,12 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 
 	struct cache_sizes sizes = { .blocks = blocks, .block_size = CACHE_BLOCK,
 		.slots = e->o.seqs, .type = e->o.kv, .plain = e->o.plain,
-		.local = e->step > 0 ? 0 : model_cache_local(&e->model->config, e->o.seqs,
-		    e->o.pass, CACHE_BLOCK, blocks) };
+		.local = e->step > 0 || e->o.keep ? 0 : model_cache_local(&e->model->config,
+		    e->o.seqs, e->o.pass, CACHE_BLOCK, blocks) };
 
 	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0 ||
-	    pool_init(&e->pool, blocks, e->cache.stride[0], err) < 0 ||
-	    pool_init(&e->local, sizes.local, e->cache.stride[1], err) < 0)
+	    pool_init(&e->pool, blocks, e->cache.stride[0], e->o.keep, err) < 0 ||
+	    pool_init(&e->local, sizes.local, e->cache.stride[1], false, err) < 0)
 		return -1;
 	e->unused_slot = calloc((size_t)e->o.seqs, sizeof(*e->unused_slot));
 	if (e->unused_slot == NULL)
@@ -187,6 +187,9 @@ set_options(struct engine *e, struct model *model, const struct engine_options *
 	} else {
 		e->o.sinks = 0;
 	}
+	/* What blocks do not have cannot be found with them. */
+	if (e->step > 0 || config_recurrent(&model->config))
+		e->o.keep = false;
 	if (e->o.pass == 0)
 		e->o.pass = 512;
 	if (e->o.pass < e->o.sinks + e->o.rows)
@@ -290,6 +293,24 @@ engine_holds(const struct engine *e)
 	return e->step > 0 ? e->o.sinks + e->o.window + e->step : e->model->config.context;
 }
 
+int64_t
+engine_cache(const struct engine *e)
+{
+	return e->pool.blocks * CACHE_BLOCK;
+}
+
+int64_t
+engine_kept(const struct engine *e)
+{
+	return e->pool.known == NULL ? 0 : prefix_idle(e->pool.known) * CACHE_BLOCK;
+}
+
+int64_t
+engine_unused(const struct engine *e)
+{
+	return e->pool.n_unused * CACHE_BLOCK + engine_kept(e);
+}
+
 /* ---- sequences ---- */
 
 struct seq *
@@ -358,6 +379,8 @@ take_back(struct seq *s, int64_t n)
 	if (config_recurrent(&s->e->model->config) || dropped_at(s->e, n) < s->dropped ||
 	    !local_has(s, n))
 		s->done = s->guessed = s->dropped = s->sunk = 0;
+	if (s->known > s->done / CACHE_BLOCK)
+		s->known = s->done / CACHE_BLOCK;
 	local_release(s, s->done);
 }
 
@@ -426,6 +449,14 @@ seq_adapt(struct seq *s, int adapter)
 }
 
 void
+seq_salt(struct seq *s, uint64_t salt)
+{
+	if (s->salt != salt)
+		seq_truncate(s, 0);
+	s->salt = salt;
+}
+
+void
 seq_want(struct seq *s, int64_t rows)
 {
 	s->want = rows;
@@ -483,6 +514,8 @@ seq_fork(const struct seq *s, struct err *err)
 	to->base = s->base;
 	to->want = s->want;
 	to->adapter = s->adapter;
+	to->salt = s->salt;
+	to->known = s->known;
 	to->dropped = s->dropped;
 	to->sunk = s->sunk;
 	to->n_block = whole_blocks(s->done - s->dropped) / CACHE_BLOCK;
@@ -713,6 +746,8 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 			local_pass(seq[k]);
 		finished += p.rows;
 	}
+	for (int i = 0; i < n; i++)
+		seq_tell(seq[i]);
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct engine_options {
 	int64_t	early;		/* layers of engine_guess(); 0: it is not used */
 	int64_t	window, sinks;	/* tokens, rounded up to whole blocks; window 0: none is dropped */
 	dtype	kv;		/* of the cache (model.h); NONE: that of activations */
+	bool	keep;		/* blocks that others may find: seq_find() */
 	bool	plain;		/* with Q8_0 and Q4_0: heads are not turned, to compare */
 };
 
@@ -43,6 +44,10 @@ const struct engine_options *engine_settings(const struct engine *e);	/* without
 /* Tokens that a sequence may have, and those of it that are in the cache at most. */
 int64_t engine_context(const struct engine *e);
 int64_t engine_holds(const struct engine *e);
+/* Tokens of the whole cache; those no sequence has; those of them that may be found again. */
+int64_t engine_cache(const struct engine *e);
+int64_t engine_unused(const struct engine *e);
+int64_t engine_kept(const struct engine *e);
 /* Can it have a window?  0, or -1 with the reason. */
 int engine_window_check(const struct config *c, struct err *err);
 /* The largest window that lies with these sinks in the model's context; 0: none. */
@@ -86,6 +91,21 @@ const int32_t *seq_tokens(const struct seq *s);		/* good until the next push */
 
 /* The adapter (adapters.h) that it is computed with; 0: none, as at first.  Another forgets all. */
 void seq_adapt(struct seq *s, int adapter);
+
+/*
+ * Go on with what was computed for others, or before, as far as it is token[0, n) and
+ * but for the last one: whole blocks behind all that s has, which is the beginning of
+ * it.  Return how many tokens s has then, or -1.  What is computed later has the same
+ * bits as without.  Only sequences of the same adapter and the same salt (0 at first;
+ * another forgets all) find what one has.
+ *
+ * For this an engine with keep leaves blocks of the cache as they are when a
+ * sequence ends, and gives up the one that was not used for the longest time when
+ * there is none else.  Layers with a window keep all then, as others do.  With a
+ * window of the engine, or states, blocks are not all that goes on: keep is off.
+ */
+int64_t seq_find(struct seq *s, const int32_t *token, int64_t n, struct err *err);
+void seq_salt(struct seq *s, uint64_t salt);
 
 /* Of how many of its last tokens the following runs are to give logits; 1 at first. */
 void seq_want(struct seq *s, int64_t rows);

@@ -8,6 +8,7 @@
 #define INFER_ENGINE_IMPL_H
 
 #include "infer/engine.h"
+#include "infer/prefix.h"
 
 /* A recorded forward: the model, or its first layers. */
 struct graph {
@@ -16,13 +17,14 @@ struct graph {
 };
 
 /*
- * Blocks of the cache, numbers that are stride apart: those that nobody has, and of
- * each how many sequences have it.
+ * Blocks of the cache, numbers that are stride apart: those that nobody has and
+ * nobody will find, and of each how many sequences have it.
  */
 struct pool {
 	int32_t		*unused, *holders;
 	int64_t		 blocks, n_unused;
 	int32_t		 stride;
+	struct prefix	*known;		/* by block / stride; NULL: none is found again */
 };
 
 struct engine {
@@ -50,6 +52,8 @@ struct seq {
 	struct engine	*e;
 	int32_t		*token, *block;
 	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
+	int64_t		 known;			/* of its first blocks, in the pool's */
+	uint64_t	 salt;
 	int64_t		 guessed;		/* those that the first layers have computed */
 	/* blocks [local_from, local_to) of layers with a window, and -1; NULL: as others */
 	int32_t		*local;
@@ -71,7 +75,8 @@ pool_of(const struct engine *e, int64_t layer)
 	    &e->pool;
 }
 
-int pool_init(struct pool *p, int64_t blocks, int64_t stride, struct err *err);
+/* known: blocks can be found again. */
+int pool_init(struct pool *p, int64_t blocks, int64_t stride, bool known, struct err *err);
 void pool_free(struct pool *p);
 
 /* How many sequences have a block. */
@@ -87,6 +92,9 @@ void copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t fro
 /* Give back the blocks beyond the first n tokens; take those for all, own from the first on. */
 void seq_release(struct seq *s, int64_t n);
 int seq_blocks(struct seq *s, int64_t first, struct err *err);
+
+/* Let others find the full blocks of what was computed, but for tokens that were guessed. */
+void seq_tell(struct seq *s);
 
 /*
  * Of layers with a window: does a sequence have what a token at i sees there?  Give

@@ -111,6 +111,7 @@ text_begin(struct scheduler *s, struct text *t, struct err *err)
 	t->report.waited = progress_now() - t->start;
 	t->start = progress_now();
 	seq_adapt(t->seq, t->r.adapter);
+	seq_salt(t->seq, t->r.salt);
 	t->given = seq_keep(t->seq, t->r.prompt, t->r.n);
 	/* The last token of the prompt is run again where it was: its logits are needed. */
 	t->report.cached = seq_computed(t->seq) < t->r.n ? seq_computed(t->seq) : t->r.n - 1;

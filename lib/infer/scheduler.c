@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/progress.h"
 #include "infer/draft.h"
@@ -82,12 +83,62 @@ fail(struct scheduler *s, struct text *t)
 	return 1;
 }
 
-/* A piece of the prompt, of at most room tokens.  Return how many, or -1. */
-static int64_t
-give_prompt(struct text *t, int64_t room, struct err *err)
+/* What others computed of a prompt is its. */
+static int
+find_prompt(struct text *t, struct err *err)
 {
-	int64_t n = t->r.n - t->given < room ? t->r.n - t->given : room;
+	int64_t n = seq_find(t->seq, t->r.prompt, t->r.n, err);
 
+	if (n < 0)
+		return -1;
+	if (t->report.tokens == 0)
+		t->report.cached += n - t->given;
+	t->given = n;
+	return 0;
+}
+
+/*
+ * Will the next block of a prompt be found when this step is over?  Then one of the
+ * texts before it computes the same now.
+ */
+static bool
+is_computed(const struct scheduler *s, const struct text *t)
+{
+	int64_t n = t->given + CACHE_BLOCK;
+
+	if (!s->o.keep || t->given % CACHE_BLOCK != 0 || n >= t->r.n)
+		return false;
+	for (int i = 0; s->text[i] != t; i++) {
+		const struct text *o = s->text[i];
+
+		if (o->given >= n && seq_computed(o->seq) < n && o->r.adapter == t->r.adapter &&
+		    o->r.salt == t->r.salt &&
+		    memcmp(o->r.prompt, t->r.prompt, (size_t)n * sizeof(*t->r.prompt)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A piece of the prompt, of at most room tokens.  Where blocks can be found it ends at
+ * one if it may, for there the next one is looked for.  Return how many, or -1.
+ */
+static int64_t
+give_prompt(struct scheduler *s, struct text *t, int64_t room, struct err *err)
+{
+	int64_t n;
+
+	if (find_prompt(t, err) < 0)
+		return -1;
+	if (is_computed(s, t)) {
+		seq_want(t->seq, 0);
+		return 0;
+	}
+	if ((n = t->r.n - t->given) > room) {
+		int64_t over = (t->given + room) % CACHE_BLOCK;
+
+		n = room > over ? room - over : room;
+	}
 	if (seq_push(t->seq, t->r.prompt + t->given, n, err) < 0)
 		return -1;
 	t->given += n;
@@ -161,7 +212,7 @@ give(struct scheduler *s, struct err *err)
 		seq_want(t->seq, 1);
 		if (t->given == t->r.n)
 			continue;
-		if ((n = give_prompt(t, left + 1, &s->why)) < 0)
+		if ((n = give_prompt(s, t, left + 1, &s->why)) < 0)
 			ret = text_end(t, TEXT_FAILED, &s->why, err);
 		else
 			left -= n - 1;

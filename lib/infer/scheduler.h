@@ -30,7 +30,7 @@ const char *text_end_name(enum text_end end);
 struct text_report {
 	enum text_end end;
 	const struct err *failed;	/* why: its grammar, or a full cache; NULL: none */
-	int64_t	prompt, cached;		/* its tokens; those that a sequence had */
+	int64_t	prompt, cached;		/* its tokens; those that had been computed */
 	int64_t	tokens;			/* that were drawn, an end of text too */
 	double	logp;			/* their mean log-probability, nats */
 	double	waited;			/* seconds in the line */
@@ -61,6 +61,7 @@ struct request {
 	struct constraint *held;	/* of those, by request_read(); or NULL */
 	const struct adapters *adapters;	/* that it may name; or NULL */
 	int		 adapter;	/* seq_adapt() */
+	uint64_t	 salt;		/* seq_salt(): another finds nothing of it */
 	uint64_t	 stream;	/* of random numbers: one a text */
 	int64_t		 top;		/* likeliest tokens that token() is told; -1: none */
 	/* Looked at before each step: true, and it is broken off at once.  NULL: never. */
