@@ -10,6 +10,7 @@ struct node {
 	int32_t	fail;		/* the longest proper suffix that is a prefix of a pattern */
 	int32_t	length;		/* of the pattern that ends here, or 0 */
 	int32_t	next_end;	/* the nearest node on the way of fail where one ends; 0: none */
+	int32_t	depth;		/* bytes from the root */
 };
 
 struct automaton {
@@ -116,6 +117,7 @@ insert(struct automaton *a, str s, struct err *err)
 			if (node < 0)
 				return -1;
 			a->go[k] = node;
+			a->node[node].depth = a->node[at].depth + 1;
 		}
 		at = a->go[k];
 	}
@@ -216,6 +218,14 @@ is_word_by_itself(str text, const char *start, const char *end)
 	return start == text.p || !uni_is_word(utf8_prev(text.p, &p));
 }
 
+/* The node after this byte, and the first of the patterns that end there. */
+static int32_t
+step(const struct automaton *a, int32_t *at, char byte)
+{
+	*at = a->go[(int64_t)*at * a->columns + a->column[(unsigned char)byte]];
+	return a->node[*at].length > 0 ? *at : a->node[*at].next_end;
+}
+
 int64_t
 automaton_count(const struct automaton *a, str text, bool words, int64_t most)
 {
@@ -224,12 +234,34 @@ automaton_count(const struct automaton *a, str text, bool words, int64_t most)
 	int32_t at = 0;
 
 	while (p < end && count < most) {
-		int32_t k;
+		int32_t k = step(a, &at, *p++);
 
-		at = a->go[(int64_t)at * a->columns + a->column[(unsigned char)*p++]];
-		k = a->node[at].length > 0 ? at : a->node[at].next_end;
 		for (; k != 0; k = a->node[k].next_end)
 			count += !words || is_word_by_itself(text, p - a->node[k].length, p);
 	}
 	return count < most ? count : most;
+}
+
+bool
+automaton_next(const struct automaton *a, struct automaton_walk *w, str text, bool more,
+    ptrdiff_t *start, ptrdiff_t *end)
+{
+	/* What ends with the text waits for the character after it. */
+	while (!more || w->at < text.n || w->ends == 0) {
+		while (w->ends != 0) {
+			ptrdiff_t from = w->at - a->node[w->ends].length;
+
+			w->ends = a->node[w->ends].next_end;
+			if (is_word_by_itself(text, text.p + from, text.p + w->at)) {
+				*start = from;
+				*end = w->at;
+				return true;
+			}
+		}
+		if (w->at >= text.n)
+			break;
+		w->ends = step(a, &w->node, text.p[w->at++]);
+	}
+	w->safe = more ? w->at - a->node[w->node].depth : text.n;
+	return false;
 }

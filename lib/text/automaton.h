@@ -29,6 +29,21 @@ struct automaton *automaton_new(const str *pattern, ptrdiff_t n, struct err *err
  * word character may be beside it.
  */
 int64_t automaton_count(const struct automaton *a, str text, bool words, int64_t most);
+
+/* A walk along a text; zeros at its start. */
+struct automaton_walk {
+	ptrdiff_t	at, safe;	/* no place that is found later begins before safe */
+	int32_t		node, ends;	/* private */
+};
+
+/*
+ * The next place with a pattern as a word, in the order of their ends: true, or false when there is
+ * none.  text is whole characters; with more it goes on behind text.n, and the next call has a
+ * longer one.  When n bytes at its start are forgotten, at and safe are n less; the character
+ * before safe must stay.
+ */
+bool automaton_next(const struct automaton *a, struct automaton_walk *walk, str text, bool more,
+    ptrdiff_t *start, ptrdiff_t *end);
 void automaton_free(struct automaton *a);
 
 #endif
