@@ -81,6 +81,12 @@ adapters_count(const struct adapters *a)
 	return a->n;
 }
 
+str
+adapters_name(const struct adapters *a, int number)
+{
+	return str_of(a->name[number - 1]);
+}
+
 int
 adapters_find(const struct adapters *a, str name)
 {

@@ -29,5 +29,6 @@ int adapters_count(const struct adapters *a);
 
 /* The number of one, from 1 on, or 0. */
 int adapters_find(const struct adapters *a, str name);
+str adapters_name(const struct adapters *a, int number);
 
 #endif

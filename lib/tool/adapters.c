@@ -4,14 +4,13 @@
 
 #include "model/merge.h"
 
-/* What stands before the first '=' is a name, unless it is a part of a path. */
 static int
 add_adapter(void *into, const char *arg, struct err *err)
 {
 	struct adapters_opts *o = into;
-	const char *eq = strchr(arg, '=');
+	const char *eq = tool_name_end(arg);
 
-	if (eq == NULL || memchr(arg, '/', (size_t)(eq - arg)) != NULL) {
+	if (eq == NULL) {
 		if (o->merged != NULL)
 			return err_set(err, ERR_ARG, "one is put into the model: several have "
 			    "names, NAME=DIR, or llm-merge makes them one");

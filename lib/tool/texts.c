@@ -26,9 +26,7 @@ add_stop(void *into, const char *arg, struct err *err)
 	return add(into, arg, err);
 }
 
-const struct opt texts_options[] = {
-	{ 'n', "count", OPT_I64, AT(count), "N", "most tokens to write (128)",
-	    .min = 1, .max = 1e9 },
+const struct opt sampling_options[] = {
 	{ 'T', "temperature", OPT_F64, AT(temperature), "X", "0 is greedy (0.8)",
 	    .min = 0, .max = 100 },
 	{ 0, "top-k", OPT_I64, AT(top_k), "N", "draw from the N likeliest, 0: all (0)",
@@ -49,10 +47,17 @@ const struct opt texts_options[] = {
 	    .min = 0, .max = 1e9 },
 	{ 0, "bias", OPT_CALL, AT(bias), "TOKEN=X", "add X to a token's logit", .call = add },
 	{ 0, "ban", OPT_CALL, AT(ban), "TOKEN", "never draw this token", .call = add },
-	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of the draws (1)", .min = 0, .max = 9e18 },
 	{ 0, "stop", OPT_CALL, AT(stop), "TEXT", "end before this text; several may be given",
 	    .call = add_stop },
 	{ 0, "ignore-eos", OPT_FLAG, AT(ignore_eos), .help = "go on after an end of text" },
+	{ 0 }
+};
+
+const struct opt texts_options[] = {
+	{ 'n', "count", OPT_I64, AT(count), "N", "most tokens to write (128)",
+	    .min = 1, .max = 1e9 },
+	{ .type = OPT_GROUP, .group = sampling_options },
+	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of the draws (1)", .min = 0, .max = 9e18 },
 	{ 0, "logprobs", OPT_I64, AT(logprobs), "N",
 	    "log-probabilities of tokens and of N others, in records", .min = 0,
 	    .max = TEXT_TOP },

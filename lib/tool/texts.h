@@ -21,10 +21,14 @@ struct texts_opts {
 };
 
 extern const struct opt texts_options[];
+extern const struct opt sampling_options[];	/* those but count, seed and log-probabilities */
 
 /* For the option table: TEXTS_OPTIONS(struct gen, texts). */
 #define TEXTS_OPTIONS(outer, member) \
 	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = texts_options }
+
+#define SAMPLING_OPTIONS(outer, member) \
+	{ .type = OPT_GROUP, .at = offsetof(outer, member), .group = sampling_options }
 
 #define TEXTS_DEFAULTS \
 	{ .count = 128, .window = 64, .seed = 1, .logprobs = -1, .temperature = 0.8, \

@@ -346,6 +346,14 @@ tool_threads(int64_t given, int def)
 }
 
 const char *
+tool_name_end(const char *arg)
+{
+	const char *eq = strchr(arg, '=');
+
+	return eq == NULL || memchr(arg, '/', (size_t)(eq - arg)) != NULL ? NULL : eq;
+}
+
+const char *
 tool_device(const char *given)
 {
 	const char *s = getenv("LLM_DEVICE");

@@ -85,6 +85,9 @@ struct progress;
 void tool_progress_of(struct progress *p, int64_t count, const char *what, int64_t done,
     int64_t total, bool quiet, bool verbose);
 
+/* The '=' of NAME=PATH; NULL where what stands before it is a part of a path. */
+const char *tool_name_end(const char *arg);
+
 /* The thread count: -j if given (> 0), else LLM_THREADS, else def (0: all). */
 int tool_threads(int64_t given, int def);
 

@@ -1,0 +1,271 @@
+/*
+ * llm-serve - answer over HTTP with models
+ *
+ * One thread speaks HTTP, one runs the engine, whose kernels have the others.
+ * All texts that are asked for are written together, a token of each a step, and
+ * a client that goes away stops its own at once.  Memory: the weights, a cache of
+ * keys and values of a stated size, and what answers are not yet read.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/progress.h"
+#include "base/stream.h"
+#include "serve/api.h"
+#include "serve/listen.h"
+#include "tool/models.h"
+#include "tool/texts.h"
+
+enum { NAMES = 16 };
+
+struct serve {
+	struct models_opts models;
+	const char	*host, *socket, *port_file, *device, *cors;
+	const char	*names[NAMES + 1];
+	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
+	int64_t		 count, seed;
+	double		 patience, grace;
+	bool		 no_auth, quiet;
+	struct texts_opts how;
+	/* what is open */
+	struct arena	 arena;
+	struct team	*team;
+	struct dev	*dev;
+	struct served	*served[MODELS_MAX];
+	struct worker	*worker;
+	struct api	*api;
+	struct http	*http;
+};
+
+#define AT(field) offsetof(struct serve, field)
+
+static int
+add_name(void *into, const char *arg, struct err *err)
+{
+	const char **name = into;
+	int n = 0;
+
+	while (name[n] != NULL)
+		n++;
+	if (n == NAMES)
+		return err_set(err, ERR_ARG, "more than %d", NAMES);
+	name[n] = arg;
+	return 0;
+}
+
+static const struct opt opts[] = {
+	MODELS_OPTIONS(struct serve, models),
+	{ 0, "host", OPT_STR, AT(host), "HOST", "address to listen on (127.0.0.1)" },
+	{ 0, "port", OPT_I64, AT(port), "N", "port, 0: a free one (8080)", .min = 0, .max = 65535 },
+	{ 0, "socket", OPT_STR, AT(socket), "FILE", "listen on this Unix socket instead" },
+	{ 0, "port-file", OPT_STR, AT(port_file), "FILE", "write the port there once it listens" },
+	{ 0, "context", OPT_I64, AT(context), "N",
+	    "tokens of a prompt and its answer (the model's)", .min = 16, .max = 1e9 },
+	{ 0, "parallel", OPT_I64, AT(parallel), "N", "texts at once (16)", .min = 1, .max = 1024 },
+	{ 0, "cache", OPT_I64, AT(cache), "N", "tokens of the cache of each model",
+	    .min = 16, .max = 1e12 },
+	{ 0, "pass", OPT_I64, AT(pass), "N", "tokens computed at once (512)", .min = 16,
+	    .max = 65536 },
+	{ 0, "waiting", OPT_I64, AT(waiting), "N", "requests that may wait (256)", .min = 1,
+	    .max = 1e6 },
+	{ 'n', "count", OPT_I64, AT(count), "N", "most tokens of a request that does not say",
+	    .min = 1, .max = 1e9 },
+	SAMPLING_OPTIONS(struct serve, how),
+	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of requests without one (a new one each)",
+	    .min = 0, .max = 9e18 },
+	{ 0, "no-auth", OPT_FLAG, AT(no_auth), .help = "listen for others without keys" },
+	{ 0, "allow-host", OPT_CALL, AT(names), "NAME", "another name of this server",
+	    .call = add_name },
+	{ 0, "cors", OPT_STR, AT(cors), "ORIGIN", "pages from there may ask; *: all" },
+	{ 0, "connections", OPT_I64, AT(connections), "N", "at once (4096)", .min = 1, .max = 1e6 },
+	{ 0, "body", OPT_BYTES, AT(body), "SIZE", "largest request (16M)", .min = 1024,
+	    .max = 1e9 },
+	{ 0, "patience", OPT_TIME, AT(patience), "TIME",
+	    "for a request to come, and for a reader that takes nothing (60s)", .min = 1,
+	    .max = 86400 },
+	{ 0, "grace", OPT_TIME, AT(grace), "TIME", "for what runs, when asked to end (30s)",
+	    .min = 0, .max = 86400 },
+	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cuda ... (cpu)" },
+	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)", .min = 1,
+	    .max = TEAM_MAX },
+	{ 'q', "quiet", OPT_FLAG, AT(quiet), .help = "say nothing but errors" },
+	{ 0 }
+};
+
+static const struct tool tool = {
+	.name = "llm-serve", .synopsis = "-m [NAME=]PATH ...",
+	.summary = "answer over HTTP with models", .opts = opts,
+};
+
+/* ---- begin ---- */
+
+static void
+open_models(struct serve *s)
+{
+	struct served_options o = { .context = s->context, .parallel = s->parallel,
+	    .cache = s->cache, .pass = s->pass };
+	struct err err;
+
+	if ((s->team = team_new(tool_threads(s->threads, 0), &err)) == NULL ||
+	    (s->dev = dev_open(tool_device(s->device), s->team, 0, &err)) == NULL ||
+	    arena_init(&s->arena, (ptrdiff_t)1 << 24, &err) < 0)
+		tool_fail(NULL, &err);
+	for (int i = 0; i < s->models.n; i++) {
+		const struct models_one *m = &s->models.one[i];
+		struct adapters *a = NULL;
+
+		if ((m->adapters > 0 &&
+		    (a = adapters_open(m->adapter, m->adapters, &err)) == NULL) ||
+		    (s->served[i] = served_open(m->name, m->path, s->dev, a, &o, &err)) == NULL)
+			tool_fail(NULL, &err);
+		texts_request(&s->how, s->served[i]->tok, &s->arena, &s->served[i]->defaults);
+	}
+}
+
+/* Files for all connections, as far as the system lets us. */
+static void
+raise_files(int64_t *connections)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	if (r.rlim_cur < (rlim_t)*connections + 64) {
+		r.rlim_cur = r.rlim_max < (rlim_t)*connections + 64 ? r.rlim_max :
+		    (rlim_t)*connections + 64;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && (rlim_t)*connections + 64 > r.rlim_cur &&
+	    r.rlim_cur > 128) {
+		*connections = (int64_t)r.rlim_cur - 64;
+		tool_warn("%lld connections at once, for there may be %lld open files",
+		    (long long)*connections, (long long)r.rlim_cur);
+	}
+}
+
+static void
+device_failed(void *ctx, const struct err *err)
+{
+	(void)ctx;
+	tool_warn("%s", err->msg);
+	kill(getpid(), SIGABRT);
+}
+
+static void
+write_port(const struct serve *s)
+{
+	struct err err;
+	struct out *out = out_open(s->port_file, (struct codec_spec){ 0 }, &err);
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", http_port(s->http));
+
+	if (out == NULL)
+		tool_fail(NULL, &err);
+	if (out_write(out, text, n, &err) < 0 || out_commit(out, &err) < 0)
+		tool_fail(NULL, &err);
+}
+
+static void
+open_server(struct serve *s)
+{
+	struct http_options h = { .host = s->host, .port = (int)s->port, .path = s->socket,
+	    .connections = s->connections, .body = s->body, .patience = s->patience,
+	    .handle = api_handle };
+	struct api_options a = { .model = s->served, .n_models = s->models.n, .host = s->host,
+	    .seeded = tool_given("seed"), .names = s->names, .cors = s->cors,
+	    .waiting = s->waiting, .count = s->count,
+	    .local = s->socket == NULL && listener_is_local(s->host) };
+	struct err err;
+
+	if ((s->worker = worker_new(s->served, s->models.n, device_failed, s, &err)) == NULL)
+		tool_fail(NULL, &err);
+	a.worker = s->worker;
+	if ((s->api = api_new(&a, &err)) == NULL)
+		tool_fail(NULL, &err);
+	h.ctx = s->api;
+	if ((s->http = http_open(&h, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (s->port_file != NULL)
+		write_port(s);
+	if (!s->quiet) {
+		if (s->socket != NULL)
+			tool_warn("listening on %s", s->socket);
+		else
+			tool_warn(strchr(s->host, ':') != NULL ? "listening on http://[%s]:%d" :
+			    "listening on http://%s:%d", s->host, http_port(s->http));
+	}
+}
+
+/* ---- end ---- */
+
+/* What runs may end, within the time there is; a second signal ends it at once. */
+static void
+finish(struct serve *s, const sigset_t *set)
+{
+	double until = progress_now() + s->grace;
+	struct timespec tick = { .tv_nsec = 20000000 };
+	struct worker_counts c;
+
+	api_end(s->api);
+	http_refuse(s->http);
+	do {
+		worker_counts(s->worker, &c);
+		if (c.running + c.waiting == 0 && http_answering(s->http) == 0)
+			return;
+	} while (progress_now() < until && sigtimedwait(set, NULL, &tick) < 0);
+	if (!s->quiet)
+		tool_warn("%d requests are broken off", c.running + c.waiting);
+}
+
+static void
+close_all(struct serve *s)
+{
+	http_close(s->http);
+	worker_free(s->worker);
+	api_free(s->api);
+	for (int i = 0; i < s->models.n; i++)
+		served_close(s->served[i]);
+	models_end(&s->models);
+	arena_free(&s->arena);
+	dev_close(s->dev);
+	team_free(s->team);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct serve s = { .host = "127.0.0.1", .port = 8080, .parallel = 16,
+	    .waiting = 256, .connections = 4096, .body = 16 << 20, .patience = 60, .grace = 30,
+	    .how = TEXTS_DEFAULTS };
+	char **operand = tool_start(&tool, argc, argv, &s);
+	sigset_t set;
+	int got;
+
+	if (*operand != NULL)
+		tool_usage("'%s': models are named with -m", *operand);
+	if (s.models.n == 0)
+		tool_usage("no -m PATH");
+	if (s.socket == NULL && !s.no_auth && !listener_is_local(s.host))
+		tool_usage("--host %s: others could ask, without keys; --no-auth allows it",
+		    s.host);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	raise_files(&s.connections);
+	/* Threads inherit it: signals are this one's. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	open_models(&s);
+	open_server(&s);
+	while ((got = sigwaitinfo(&set, NULL)) == SIGHUP || (got < 0 && errno == EINTR))
+		;
+	finish(&s, &set);
+	close_all(&s);
+	return 0;
+}

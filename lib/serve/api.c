@@ -1,0 +1,290 @@
+#include "serve/api_impl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/progress.h"
+
+/* ---- answers ---- */
+
+void
+api_error_body(struct buf *b, const char *type, const char *code, const char *param,
+    const char *message)
+{
+	buf_add(b, S("{\"error\":{\"message\":"));
+	json_quote(b, str_of(message));
+	buf_fmt(b, ",\"type\":\"%s\",\"param\":", type);
+	if (param != NULL)
+		json_quote(b, str_of(param));
+	else
+		buf_add(b, S("null"));
+	buf_add(b, S(",\"code\":"));
+	if (code != NULL)
+		json_quote(b, str_of(code));
+	else
+		buf_add(b, S("null"));
+	buf_add(b, S("}}"));
+}
+
+void
+api_fail(struct http_call *c, int status, const char *type, const char *code, const char *param,
+    const char *fmt, ...)
+{
+	struct buf b = { 0 };
+	char message[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	api_error_body(&b, type, code, param, message);
+	http_answer(c, status, "application/json", buf_str(&b));
+	buf_free(&b);
+}
+
+void
+api_refuse(struct http_call *c, const struct err *why)
+{
+	char param[64];
+
+	if (why->code == ERR_NOMEM)
+		api_fail(c, 503, "server_error", NULL, NULL, "%s", why->msg);
+	else if (sscanf(why->msg, "key '%63[^']'", param) == 1)
+		api_fail(c, 400, "invalid_request_error", NULL, param, "%s", why->msg);
+	else
+		api_fail(c, 400, "invalid_request_error",
+		    why->code == ERR_LIMIT ? "context_length_exceeded" : NULL, NULL, "%s",
+		    why->msg);
+}
+
+void
+api_ok(struct http_call *c, struct buf *json)
+{
+	struct err err;
+
+	if (buf_ok(json, &err) < 0)
+		api_fail(c, 500, "server_error", NULL, NULL, "%s", err.msg);
+	else
+		http_answer(c, 200, "application/json", buf_str(json));
+	buf_free(json);
+}
+
+void
+api_id(struct api *a, const char *prefix, char *id, size_t n)
+{
+	snprintf(id, n, "%s%016llx%08llx", prefix, (unsigned long long)a->run,
+	    (unsigned long long)atomic_fetch_add(&a->count, 1));
+}
+
+/* ---- models ---- */
+
+struct served *
+api_model(struct api *a, struct http_call *c, str value, int *adapter)
+{
+	struct buf b = { 0 };
+	struct served *found = NULL;
+	struct err err;
+	str name;
+
+	*adapter = 0;
+	if (value.p == NULL || str_eq(value, S("null")))
+		return a->o.model[0];
+	if (json_text(value, &b, &name, &err) < 0) {
+		api_fail(c, 400, "invalid_request_error", NULL, "model", "key 'model': no text");
+		return NULL;
+	}
+	for (int i = 0; i < a->o.n_models && found == NULL; i++) {
+		struct served *s = a->o.model[i];
+
+		if (str_eq(name, str_of(s->name)) || (s->adapters != NULL &&
+		    (*adapter = adapters_find(s->adapters, name)) > 0))
+			found = s;
+	}
+	if (found == NULL)
+		api_fail(c, 404, "invalid_request_error", "model_not_found", "model",
+		    "no model is named '%.*s'", (int)(name.n < 200 ? name.n : 200), name.p);
+	buf_free(&b);
+	return found;
+}
+
+/* ---- who may ask ---- */
+
+static str
+without_port(str host)
+{
+	ptrdiff_t n = host.n;
+
+	while (n > 0 && host.p[n - 1] >= '0' && host.p[n - 1] <= '9')
+		n--;
+	if (n > 0 && host.p[n - 1] == ':' &&
+	    (host.p[0] == '[' || memchr(host.p, ':', (size_t)n - 1) == NULL))
+		host.n = n - 1;
+	return host;
+}
+
+/*
+ * A page of another site whose name was made to lead here (DNS rebinding) has
+ * that name as Host.  Where others are to reach us, they have keys.
+ */
+static bool
+is_our_name(const struct api *a, str host)
+{
+	static const char *const local[] = { "localhost", "127.0.0.1", "[::1]" };
+
+	host = without_port(host);
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
+		if (str_like(host, local[i]))
+			return true;
+	for (int i = 0; a->o.names != NULL && a->o.names[i] != NULL; i++)
+		if (str_like(host, a->o.names[i]))
+			return true;
+	return str_like(host, a->o.host);
+}
+
+static bool
+is_our_origin(str origin, str host)
+{
+	str rest = origin;
+
+	if (str_starts(origin, S("http://")))
+		rest = (str){ origin.p + 7, origin.n - 7 };
+	else if (str_starts(origin, S("https://")))
+		rest = (str){ origin.p + 8, origin.n - 8 };
+	return host.p != NULL && str_eq(rest, host);
+}
+
+/* Another origin that may ask is told so. */
+static bool
+is_allowed_origin(const struct api *a, struct http_call *c, str origin)
+{
+	if (a->o.cors == NULL ||
+	    (strcmp(a->o.cors, "*") != 0 && !str_eq(origin, str_of(a->o.cors))))
+		return false;
+	http_set(c, "Access-Control-Allow-Origin", a->o.cors);
+	http_set(c, "Vary", "Origin");
+	return true;
+}
+
+static bool
+may_come_from(struct api *a, struct http_call *c)
+{
+	str host = http_header(c, "Host"), origin = http_header(c, "Origin");
+
+	if (a->o.local && host.p != NULL && !is_our_name(a, host)) {
+		api_fail(c, 403, "invalid_request_error", NULL, NULL,
+		    "'%.*s' is not a name of this server", STR_ARG(without_port(host)));
+		return false;
+	}
+	if (origin.p != NULL && !is_our_origin(origin, host) && !is_allowed_origin(a, c, origin)) {
+		api_fail(c, 403, "invalid_request_error", NULL, NULL,
+		    "pages of '%.*s' may not ask here", STR_ARG(origin));
+		return false;
+	}
+	return true;
+}
+
+/* ---- routes ---- */
+
+static void
+health(struct api *a, struct http_call *c)
+{
+	if (atomic_load(&a->ending))
+		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
+	else
+		http_answer(c, 200, "application/json", S("{\"status\":\"ok\"}"));
+}
+
+static const struct route {
+	const char	*path, *method;
+	void		(*call)(struct api *a, struct http_call *c);
+	bool		 open;		/* also without a key */
+} routes[] = {
+	{ "/health", "GET", health, true },
+	{ "/v1/health", "GET", health, true },
+	{ "/v1/models", "GET", api_models, false },
+	{ "/v1/chat/completions", "POST", api_chat, false },
+	{ "/v1/completions", "POST", api_completions, false },
+	{ "/tokenize", "POST", api_tokenize, false },
+	{ "/detokenize", "POST", api_detokenize, false },
+};
+
+static bool
+is_method(const struct route *r, str method)
+{
+	return str_eq(method, str_of(r->method)) ||
+	    (str_eq(method, S("HEAD")) && strcmp(r->method, "GET") == 0);
+}
+
+static void
+preflight(struct http_call *c)
+{
+	http_set(c, "Access-Control-Allow-Methods", "GET, POST");
+	http_set(c, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+	http_set(c, "Access-Control-Max-Age", "600");
+	http_answer(c, 204, NULL, S(""));
+}
+
+static void
+route(struct api *a, struct http_call *c, const struct route *r)
+{
+	if (str_eq(http_method(c), S("OPTIONS")) && a->o.cors != NULL)
+		preflight(c);
+	else if (!is_method(r, http_method(c))) {
+		http_set(c, "Allow", r->method);
+		api_fail(c, 405, "invalid_request_error", NULL, NULL, "%s takes %s", r->path,
+		    r->method);
+	} else
+		r->call(a, c);
+}
+
+void
+api_handle(void *ctx, struct http_call *c)
+{
+	struct api *a = ctx;
+
+	if (!may_come_from(a, c))
+		return;
+	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
+		if (str_eq(http_path(c), str_of(routes[i].path))) {
+			route(a, c, &routes[i]);
+			return;
+		}
+	api_fail(c, 404, "invalid_request_error", NULL, NULL, "there is nothing at '%.*s'",
+	    (int)(http_path(c).n < 200 ? http_path(c).n : 200), http_path(c).p);
+}
+
+/* ---- begin and end ---- */
+
+struct api *
+api_new(const struct api_options *o, struct err *err)
+{
+	struct api *a = calloc(1, sizeof(*a));
+
+	if (a == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	a->o = *o;
+	a->start = progress_now();
+	if (getrandom(&a->run, sizeof(a->run), 0) < 0) {
+		err_sys(err, "random numbers");
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+void
+api_free(struct api *a)
+{
+	free(a);
+}
+
+void
+api_end(struct api *a)
+{
+	atomic_store(&a->ending, true);
+}

@@ -1,0 +1,38 @@
+/*
+ * api - OpenAI's interface, and what goes beside it, over HTTP
+ *
+ * Names, shapes and errors are those that OpenAI's clients know.
+ */
+#ifndef SERVE_API_H
+#define SERVE_API_H
+
+#include "serve/http.h"
+#include "serve/served.h"
+#include "serve/worker.h"
+
+struct api_options {
+	struct served	*const *model;	/* the first one answers who names none */
+	int		 n_models;
+	struct worker	*worker;
+	bool		 seeded;	/* texts without a seed have that of the options */
+	const char	*host;		/* that we listen on */
+	bool		 local;		/* only this machine's names are ours */
+	const char	*const *names;	/* more names that are ours, ended by NULL */
+	const char	*cors;		/* another origin that may ask, "*": any; NULL: none */
+	int64_t		 waiting;	/* requests that may wait at once */
+	int64_t		 count;		/* tokens where none are said; 0: OpenAI's rule */
+};
+
+struct api;
+
+/* All is borrowed until api_free(), which is called after http_close(). */
+struct api *api_new(const struct api_options *o, struct err *err);
+void api_free(struct api *a);
+
+/* For http_options.handle, with the api as ctx. */
+void api_handle(void *ctx, struct http_call *c);
+
+/* From now on new requests are refused: the server ends. */
+void api_end(struct api *a);
+
+#endif

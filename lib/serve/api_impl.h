@@ -1,0 +1,46 @@
+/*
+ * api_impl - what the parts of the API share: private to lib/serve
+ */
+#ifndef SERVE_API_IMPL_H
+#define SERVE_API_IMPL_H
+
+#include <stdatomic.h>
+
+#include "base/json.h"
+#include "serve/api.h"
+
+struct api {
+	struct api_options o;
+	atomic_bool	 ending;
+	atomic_llong	 count;		/* of ids */
+	uint64_t	 run;		/* random: ids of one run are not another's */
+	double		 start;
+};
+
+/* Errors as OpenAI has them; param is the key that is wrong, or NULL. */
+void api_fail(struct http_call *c, int status, const char *type, const char *code,
+    const char *param, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* 400, of a request that is wrong; one that names its "key 'x'" has that as param. */
+void api_refuse(struct http_call *c, const struct err *why);
+/* Its body, where a stream has begun and cannot have a status. */
+void api_error_body(struct buf *b, const char *type, const char *code, const char *param,
+    const char *message);
+void api_ok(struct http_call *c, struct buf *json);	/* which it frees */
+
+/* The model of a raw JSON value: p NULL names none.  NULL, and it was answered: there is none. */
+struct served *api_model(struct api *a, struct http_call *c, str value, int *adapter);
+
+/* "chatcmpl-", a number of this run: at least 40 bytes. */
+void api_id(struct api *a, const char *prefix, char *id, size_t n);
+
+/* Append the ids of an array of numbers. */
+int api_read_ids(const json_t *list, const struct tokenizer *tok, struct ids *ids, struct err *err);
+
+/* The routes. */
+void api_chat(struct api *a, struct http_call *c);
+void api_completions(struct api *a, struct http_call *c);
+void api_models(struct api *a, struct http_call *c);
+void api_tokenize(struct api *a, struct http_call *c);
+void api_detokenize(struct api *a, struct http_call *c);
+
+#endif

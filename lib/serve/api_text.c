@@ -1,0 +1,387 @@
+/* What asks for texts: chats and completions, from a body to jobs. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "infer/request.h"
+#include "serve/reply_impl.h"
+#include "token/chat.h"
+
+enum { CHOICES = 128, PROMPTS = 256, COMPLETION_TOKENS = 16 };
+
+/* Keys of both that the worker does not read alone. */
+#define KEY_LIST(X) \
+	X(MODEL, "model") X(N, "n") X(STREAM, "stream") X(STREAM_OPTIONS, "stream_options") \
+	X(SEED, "seed") X(LOGPROBS, "logprobs") X(TOP_LOGPROBS, "top_logprobs") \
+	X(MAX_TOKENS, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
+	X(SUFFIX, "suffix") X(BEST_OF, "best_of")
+
+enum {
+#define X(id, name) id,
+	KEY_LIST(X)
+#undef X
+	KEYS
+};
+
+static const str keys[KEYS] = {
+#define X(id, name) { name, sizeof(name) - 1 },
+	KEY_LIST(X)
+#undef X
+};
+
+struct asked {
+	struct api	*api;
+	struct http_call *call;
+	struct json_member m[KEYS];
+	struct served	*model;
+	int		 adapter;
+	bool		 chat;
+	int64_t		 n, most;
+	struct reply	*reply;
+	struct job	*job[PROMPTS];		/* one a prompt: others are copies */
+	int		 prompts;
+};
+
+static bool
+is_there(str value)
+{
+	return value.p != NULL && !str_eq(value, S("null"));
+}
+
+static int
+read_flag(const struct asked *q, int key, bool *flag, struct err *err)
+{
+	str v = q->m[key].value;
+
+	*flag = false;
+	if (!is_there(v))
+		return 0;
+	*flag = str_eq(v, S("true"));
+	if (!*flag && !str_eq(v, S("false")))
+		return err_set(err, ERR_FORMAT, "key '%.*s': neither true nor false",
+		    STR_ARG(keys[key]));
+	return 0;
+}
+
+static int
+read_count(const struct asked *q, int key, int64_t least, int64_t most, int64_t *n,
+    struct err *err)
+{
+	str v = q->m[key].value;
+	double x;
+
+	if (!is_there(v))
+		return 0;
+	if (json_number(v, &x, err) < 0)
+		return err_wrap(err, "key '%.*s'", STR_ARG(keys[key]));
+	if (!(x >= (double)least && x <= (double)most) || x != (double)(int64_t)x)
+		return err_set(err, ERR_FORMAT, "key '%.*s': %g is no whole number from %lld to "
+		    "%lld", STR_ARG(keys[key]), x, (long long)least, (long long)most);
+	*n = (int64_t)x;
+	return 0;
+}
+
+static int
+read_stream(struct asked *q, bool *stream, bool *usage, struct err *err)
+{
+	const str key[] = { S("include_usage") };
+	struct json_member m;
+	str v = q->m[STREAM_OPTIONS].value;
+
+	*usage = false;
+	if (read_flag(q, STREAM, stream, err) < 0)
+		return -1;
+	if (!*stream || !is_there(v))
+		return 0;
+	if (json_scan(v, key, 1, &m, err) < 0)
+		return err_wrap(err, "key 'stream_options'");
+	*usage = m.value.p != NULL && str_eq(m.value, S("true"));
+	return 0;
+}
+
+/* ---- prompts ---- */
+
+/* Another prompt's job.  NULL. */
+static struct job *
+add_job(struct asked *q, struct err *err)
+{
+	struct job *j;
+
+	if (q->prompts == PROMPTS) {
+		err_set(err, ERR_FORMAT, "key 'prompt': more than %d", PROMPTS);
+		return NULL;
+	}
+	if ((j = job_new(q->model, err)) == NULL)
+		return NULL;
+	q->job[q->prompts++] = j;
+	return j;
+}
+
+static int
+add_prompt(struct asked *q, const json_t *x, struct err *err)
+{
+	struct job *j = add_job(q, err);
+
+	if (j == NULL)
+		return -1;
+	if (json_is_string(x))
+		return prompt_tokens(q->model->tok, (str){ json_string_value(x),
+		    (ptrdiff_t)json_string_length(x) }, &j->ids, err);
+	if (json_array_size(x) == 0)
+		return err_set(err, ERR_FORMAT, "neither a text nor tokens");
+	return api_read_ids(x, q->model->tok, &j->ids, err);
+}
+
+/* A text, or tokens, or an array of either. */
+static int
+read_prompts(struct asked *q, struct err *err)
+{
+	struct buf one = { 0 };
+	str v = q->m[PROMPT].value;
+	json_t *all = NULL, *x;
+	const json_t *first;
+	int ret = 0;
+	size_t i;
+
+	if (!is_there(v))
+		return err_set(err, ERR_FORMAT, "key 'prompt': there is none");
+	buf_fmt(&one, "[%.*s]", STR_ARG(v));
+	if (buf_ok(&one, err) < 0 || (all = json_doc(buf_str(&one), err)) == NULL) {
+		buf_free(&one);
+		return err_wrap(err, "key 'prompt'");
+	}
+	first = json_array_get(all, 0);
+	if (json_is_array(first) && !json_is_integer(json_array_get(first, 0))) {
+		json_t *inner = json_incref(json_array_get(all, 0));
+
+		json_decref(all);
+		all = inner;
+	}
+	if (json_array_size(all) == 0)
+		ret = err_set(err, ERR_FORMAT, "there is none");
+	json_array_foreach(all, i, x)
+		if (ret == 0)
+			ret = add_prompt(q, x, err);
+	json_decref(all);
+	buf_free(&one);
+	return ret < 0 ? err_wrap(err, "key 'prompt'") : 0;
+}
+
+static int
+read_messages(struct asked *q, struct err *err)
+{
+	const struct chat chat = { .template = q->model->template, .tok = q->model->tok };
+	struct chat_tokens out = { 0 };
+	struct chat_record record;
+	struct encoder *e;
+	struct json_member m[CHAT_KEYS];
+	struct job *j = add_job(q, err);
+	time_t now = time(NULL);
+	struct tm utc;
+	int ret = -1;
+
+	if (j == NULL)
+		return -1;
+	if (q->model->template == NULL)
+		return err_set(err, ERR_FORMAT, "model '%s' has no chat template: %s",
+		    q->model->name, q->model->no_template.msg);
+	if (json_scan(http_body(q->call), chat_keys, CHAT_KEYS, m, err) < 0 ||
+	    chat_read(m, &record, err) < 0)
+		return -1;
+	record.in.prompt = true;
+	record.in.now = gmtime_r(&now, &utc);
+	if ((e = encoder_new(q->model->tok, err)) != NULL &&
+	    chat_encode(&chat, e, &record.in, &out, err) == 0) {
+		ret = out.ids.n > 0 ? 0 : err_set(err, ERR_FORMAT,
+		    "the template makes nothing of the messages");
+		j->ids = out.ids;
+		out.ids = (struct ids){ 0 };
+	}
+	encoder_free(e);
+	chat_tokens_free(&out);
+	chat_record_free(&record);
+	return ret;
+}
+
+/* ---- jobs ---- */
+
+/* What the worker is to know of a job: choice i of its prompt. */
+static int
+fill_job(const struct asked *q, struct job *j, int i, struct err *err)
+{
+	j->request = q->model->defaults;
+	j->request.adapter = q->adapter;
+	j->request.stream = (uint64_t)i;
+	j->request.top = -1;
+	if ((j->most = q->most > 0 ? q->most : q->api->o.count) == 0)
+		j->most = q->chat ? INT32_MAX : COMPLETION_TOKENS;
+	j->draws = !q->api->o.seeded && !is_there(q->m[SEED].value);
+	buf_add(&j->body, http_body(q->call));
+	return buf_ok(&j->body, err);
+}
+
+static struct job *
+copy_job(const struct asked *q, const struct job *from, struct err *err)
+{
+	struct job *j = job_new(q->model, err);
+
+	if (j == NULL)
+		return NULL;
+	if (ids_room(&j->ids, from->ids.n, err) < 0) {
+		job_free(j);
+		return NULL;
+	}
+	memcpy(j->ids.id, from->ids.id, (size_t)from->ids.n * sizeof(*j->ids.id));
+	j->ids.n = from->ids.n;
+	return j;
+}
+
+/* The texts of prompts, to go first. */
+static int
+keep_echo(struct asked *q, struct err *err)
+{
+	struct reply *r = q->reply;
+
+	if ((r->echo = calloc((size_t)q->prompts, sizeof(*r->echo))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int i = 0; i < q->prompts; i++) {
+		struct decoder d = { .skip_special = true };
+		const struct ids *ids = &q->job[i]->ids;
+
+		if (decode(q->model->tok, &d, ids->id, ids->n, &r->echo[i], err) < 0 ||
+		    decode_end(&d, &r->echo[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+make_reply(struct asked *q, struct err *err)
+{
+	struct reply *r = reply_new(q->api, q->call, q->prompts * (int)q->n, err);
+	bool echo;
+
+	if (r == NULL)
+		return -1;
+	q->reply = r;
+	r->model = q->model;
+	r->chat = q->chat;
+	r->per_prompt = (int)q->n;
+	r->logprobs = is_there(q->m[LOGPROBS].value) &&
+	    !str_eq(q->m[LOGPROBS].value, S("false"));
+	buf_add(&r->name, q->adapter > 0 ? adapters_name(q->model->adapters, q->adapter) :
+	    str_of(q->model->name));
+	api_id(q->api, q->chat ? "chatcmpl-" : "cmpl-", r->id, sizeof(r->id));
+	if (read_stream(q, &r->stream, &r->usage, err) < 0 || read_flag(q, ECHO, &echo, err) < 0 ||
+	    (echo && !q->chat && keep_echo(q, err) < 0))
+		return -1;
+	if (echo && r->logprobs)
+		return err_set(err, ERR_FORMAT, "key 'echo': log-probabilities are those of "
+		    "what is written, not of the prompt");
+	return buf_ok(&r->name, err);
+}
+
+/* All of them, then their call waits; or none. */
+static int
+give_jobs(struct asked *q, struct err *err)
+{
+	struct reply *r = q->reply;
+	struct job **job = calloc((size_t)r->n, sizeof(struct job *));
+	int ret = job == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+
+	for (int i = 0; i < r->n && ret == 0; i++) {
+		struct job *first = q->job[i / r->per_prompt];
+
+		job[i] = i % r->per_prompt == 0 ? first : copy_job(q, first, err);
+		if (job[i] == NULL)
+			ret = -1;
+		else if ((ret = fill_job(q, job[i], i % r->per_prompt, err)) == 0)
+			r->choice[i].g = generation_hold(job[i]->g);
+	}
+	if (ret == 0) {
+		reply_wait(r);
+		for (int i = 0; i < r->n; i++)
+			worker_give(q->api->o.worker, job[i]);
+		q->prompts = 0;
+	} else {
+		for (int i = 0; job != NULL && i < r->n; i++)
+			if (job[i] != NULL && i % r->per_prompt != 0)
+				job_free(job[i]);
+	}
+	free(job);
+	return ret;
+}
+
+/* Of completions alone. */
+static int
+read_completion(struct asked *q, struct err *err)
+{
+	int64_t best = q->n;
+
+	if (is_there(q->m[SUFFIX].value) && !str_eq(q->m[SUFFIX].value, S("\"\"")))
+		return err_set(err, ERR_FORMAT, "key 'suffix': texts are not filled in");
+	if (read_count(q, BEST_OF, 1, CHOICES, &best, err) < 0)
+		return -1;
+	if (best != q->n)
+		return err_set(err, ERR_FORMAT, "key 'best_of': as many are given as are written");
+	return read_prompts(q, err);
+}
+
+static int
+read_asked(struct asked *q, struct err *err)
+{
+	if (read_count(q, N, 1, CHOICES, &q->n, err) < 0 ||
+	    read_count(q, MAX_TOKENS, 1, INT32_MAX, &q->most, err) < 0)
+		return -1;
+	return q->chat ? read_messages(q, err) : read_completion(q, err);
+}
+
+static bool
+is_full(const struct asked *q)
+{
+	struct worker_counts w;
+
+	worker_counts(q->api->o.worker, &w);
+	return w.waiting >= q->api->o.waiting;
+}
+
+static void
+ask(struct api *a, struct http_call *c, bool chat)
+{
+	struct asked q = { .api = a, .call = c, .chat = chat, .n = 1 };
+	struct err err;
+
+	if (atomic_load(&a->ending)) {
+		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
+		return;
+	}
+	if (is_full(&q)) {
+		http_set(c, "Retry-After", "1");
+		api_fail(c, 429, "rate_limit_exceeded", "queue_full", NULL,
+		    "%lld requests wait already", (long long)a->o.waiting);
+		return;
+	}
+	if (json_scan(http_body(c), keys, KEYS, q.m, &err) < 0) {
+		api_refuse(c, &err);
+		return;
+	}
+	if ((q.model = api_model(a, c, q.m[MODEL].value, &q.adapter)) == NULL)
+		return;
+	if (read_asked(&q, &err) < 0 || make_reply(&q, &err) < 0 || give_jobs(&q, &err) < 0) {
+		api_refuse(c, &err);
+		reply_free(q.reply);
+	}
+	for (int i = 0; i < q.prompts; i++)
+		job_free(q.job[i]);
+}
+
+void
+api_chat(struct api *a, struct http_call *c)
+{
+	ask(a, c, true);
+}
+
+void
+api_completions(struct api *a, struct http_call *c)
+{
+	ask(a, c, false);
+}

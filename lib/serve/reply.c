@@ -1,0 +1,431 @@
+#include "serve/reply_impl.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* ---- parts ---- */
+
+static void
+put_head(struct buf *b, const struct reply *r, bool chunk)
+{
+	buf_fmt(b, "{\"id\":\"%s\",\"object\":\"%s\",\"created\":%lld,\"model\":", r->id,
+	    r->chat ? chunk ? "chat.completion.chunk" : "chat.completion" : "text_completion",
+	    (long long)r->created);
+	json_quote(b, buf_str(&r->name));
+	buf_add(b, S(",\"system_fingerprint\":\"llm-" VERSION "\",\"choices\":["));
+}
+
+/* "stop" too where nothing more may follow by its grammar. */
+static const char *
+finish_reason(const struct generation *g)
+{
+	switch (g->report.end) {
+	case TEXT_COUNT:
+	case TEXT_CONTEXT:
+		return "length";
+	default:
+		return "stop";
+	}
+}
+
+static void
+put_logp(struct buf *b, double logp)
+{
+	/* JSON has no infinity: what cannot be is as unlikely as OpenAI has it. */
+	buf_fmt(b, "%.9g", isfinite(logp) ? logp : -9999.0);
+}
+
+static void
+put_bytes(struct buf *b, str bytes)
+{
+	buf_byte(b, '[');
+	for (ptrdiff_t i = 0; i < bytes.n; i++)
+		buf_fmt(b, i > 0 ? ",%d" : "%d", (unsigned char)bytes.p[i]);
+	buf_byte(b, ']');
+}
+
+static void
+put_token(struct buf *b, const struct reply *r, int32_t id, double logp)
+{
+	str bytes = tokenizer_bytes(r->model->tok, id);
+
+	buf_add(b, S("{\"token\":"));
+	json_quote(b, bytes);
+	buf_add(b, S(",\"logprob\":"));
+	put_logp(b, logp);
+	buf_add(b, S(",\"bytes\":"));
+	put_bytes(b, bytes);
+}
+
+/* Of a chat: tokens from..to of a generation. */
+static void
+put_chat_logprobs(struct buf *b, const struct reply *r, const struct generation *g, int64_t from,
+    int64_t to)
+{
+	buf_add(b, S(",\"logprobs\":{\"content\":["));
+	for (int64_t i = from; i < to; i++) {
+		const struct generation_token *t = &g->token[i];
+
+		if (i > from)
+			buf_byte(b, ',');
+		put_token(b, r, t->id, t->logp);
+		buf_add(b, S(",\"top_logprobs\":["));
+		for (int64_t k = 0; k < t->n_top; k++) {
+			if (k > 0)
+				buf_byte(b, ',');
+			put_token(b, r, g->top[t->top + k].id, g->top[t->top + k].logp);
+			buf_byte(b, '}');
+		}
+		buf_add(b, S("]}"));
+	}
+	buf_add(b, S("],\"refusal\":null}"));
+}
+
+static void
+put_alternatives(struct buf *b, const struct reply *r, const struct generation *g,
+    const struct generation_token *t)
+{
+	buf_byte(b, '{');
+	for (int64_t k = 0; k < t->n_top; k++) {
+		if (k > 0)
+			buf_byte(b, ',');
+		json_quote(b, tokenizer_bytes(r->model->tok, g->top[t->top + k].id));
+		buf_byte(b, ':');
+		put_logp(b, g->top[t->top + k].logp);
+	}
+	buf_byte(b, '}');
+}
+
+/* Of a completion: four lists. */
+static void
+put_text_logprobs(struct buf *b, const struct reply *r, const struct generation *g, int64_t from,
+    int64_t to, ptrdiff_t before)
+{
+	static const char *const list[] = { "{\"tokens\":[", "],\"token_logprobs\":[",
+	    "],\"top_logprobs\":[", "],\"text_offset\":[" };
+
+	buf_add(b, S(",\"logprobs\":"));
+	for (int k = 0; k < 4; k++) {
+		buf_add(b, str_of(list[k]));
+		for (int64_t i = from; i < to; i++) {
+			const struct generation_token *t = &g->token[i];
+
+			if (i > from)
+				buf_byte(b, ',');
+			if (k == 0)
+				json_quote(b, tokenizer_bytes(r->model->tok, t->id));
+			else if (k == 1)
+				put_logp(b, t->logp);
+			else if (k == 2)
+				put_alternatives(b, r, g, t);
+			else
+				buf_fmt(b, "%lld", (long long)(t->text + before));
+		}
+	}
+	buf_add(b, S("]}"));
+}
+
+static void
+put_logprobs(struct buf *b, const struct reply *r, const struct generation *g, int64_t from,
+    int64_t to, ptrdiff_t before)
+{
+	if (!r->logprobs)
+		buf_add(b, S(",\"logprobs\":null"));
+	else if (r->chat)
+		put_chat_logprobs(b, r, g, from, to);
+	else
+		put_text_logprobs(b, r, g, from, to, before);
+}
+
+/* Prompts are counted once, however many choices each has. */
+static void
+put_usage(struct buf *b, const struct reply *r)
+{
+	int64_t prompt = 0, cached = 0, drawn = 0;
+
+	for (int i = 0; i < r->n; i++) {
+		struct generation *g = r->choice[i].g;
+
+		pthread_mutex_lock(&g->lock);
+		if (i % r->per_prompt == 0) {
+			prompt += g->report.prompt;
+			cached += g->report.cached;
+		}
+		drawn += g->report.tokens;
+		pthread_mutex_unlock(&g->lock);
+	}
+	buf_fmt(b, ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
+	    "\"total_tokens\":%lld,\"prompt_tokens_details\":{\"cached_tokens\":%lld},"
+	    "\"completion_tokens_details\":{\"reasoning_tokens\":0}}", (long long)prompt,
+	    (long long)drawn, (long long)(prompt + drawn), (long long)cached);
+}
+
+/* ---- a whole answer ---- */
+
+static void
+put_choice(struct buf *b, const struct reply *r, int i)
+{
+	struct choice *x = &r->choice[i];
+	struct generation *g = x->g;
+	ptrdiff_t before = 0;
+
+	pthread_mutex_lock(&g->lock);
+	buf_fmt(b, i > 0 ? ",{\"index\":%d," : "{\"index\":%d,", i);
+	if (r->chat) {
+		buf_add(b, S("\"message\":{\"role\":\"assistant\",\"content\":"));
+		json_quote(b, buf_str(&g->text));
+		buf_add(b, S(",\"refusal\":null}"));
+	} else if (r->echo != NULL) {
+		struct buf all = { 0 };
+
+		before = r->echo[i / r->per_prompt].n;
+		buf_add(&all, buf_str(&r->echo[i / r->per_prompt]));
+		buf_add(&all, buf_str(&g->text));
+		buf_add(b, S("\"text\":"));
+		json_quote(b, buf_str(&all));
+		buf_free(&all);
+	} else {
+		buf_add(b, S("\"text\":"));
+		json_quote(b, buf_str(&g->text));
+	}
+	put_logprobs(b, r, g, 0, g->n_token, before);
+	buf_fmt(b, ",\"finish_reason\":\"%s\"}", finish_reason(g));
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void
+answer_whole(struct reply *r)
+{
+	struct buf b = { 0 };
+
+	put_head(&b, r, false);
+	for (int i = 0; i < r->n; i++)
+		put_choice(&b, r, i);
+	buf_byte(&b, ']');
+	put_usage(&b, r);
+	buf_byte(&b, '}');
+	api_ok(r->call, &b);
+}
+
+/* ---- a stream ---- */
+
+/* One chunk: text, or the reason of its end, or both. */
+static void
+put_chunk(struct reply *r, int i, str text, int64_t tokens, const char *reason)
+{
+	struct buf *b = &r->out;
+	struct choice *x = &r->choice[i];
+
+	buf_add(b, S("data: "));
+	put_head(b, r, true);
+	buf_fmt(b, "{\"index\":%d,", i);
+	if (r->chat) {
+		buf_add(b, S("\"delta\":{"));
+		if (!x->begun)
+			buf_add(b, S("\"role\":\"assistant\""));
+		if (!x->begun || text.n > 0) {
+			buf_add(b, x->begun ? S("\"content\":") : S(",\"content\":"));
+			json_quote(b, text);
+		}
+		buf_byte(b, '}');
+	} else {
+		buf_add(b, S("\"text\":"));
+		json_quote(b, text);
+	}
+	put_logprobs(b, r, x->g, x->token, tokens, 0);
+	if (reason != NULL)
+		buf_fmt(b, ",\"finish_reason\":\"%s\"}]", reason);
+	else
+		buf_add(b, S(",\"finish_reason\":null}]"));
+	if (r->usage)
+		buf_add(b, S(",\"usage\":null"));
+	buf_add(b, S("}\n\n"));
+	x->begun = true;
+	x->token = tokens;
+}
+
+static void
+put_failure(struct reply *r, const struct err *why)
+{
+	buf_add(&r->out, S("data: "));
+	api_error_body(&r->out, "server_error", NULL, NULL, why->msg);
+	buf_add(&r->out, S("\n\n"));
+}
+
+/* What a choice has that was not told. */
+static void
+tell_choice(struct reply *r, int i)
+{
+	struct choice *x = &r->choice[i];
+	struct generation *g = x->g;
+	str text;
+
+	pthread_mutex_lock(&g->lock);
+	text = (str){ g->text.p + x->text, g->text.n - x->text };
+	if (!x->begun && r->chat)
+		put_chunk(r, i, S(""), 0, NULL);
+	else if (!x->begun && r->echo != NULL)
+		put_chunk(r, i, buf_str(&r->echo[i / r->per_prompt]), 0, NULL);
+	if (text.n > 0)
+		put_chunk(r, i, text, g->n_token, NULL);
+	x->text = g->text.n;
+	if (g->state == GENERATION_OVER) {
+		if (g->report.end == TEXT_BROKEN_OFF)
+			put_failure(r, &(struct err){ ERR_STOP, "the server ends" });
+		else
+			put_chunk(r, i, S(""), g->n_token, finish_reason(g));
+		x->over = true;
+	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void
+tell(struct reply *r)
+{
+	bool over = true;
+
+	buf_reset(&r->out);
+	r->sent = 0;
+	for (int i = 0; i < r->n; i++) {
+		if (!r->choice[i].over)
+			tell_choice(r, i);
+		over = over && r->choice[i].over;
+	}
+	if (!over)
+		return;
+	if (r->usage) {
+		buf_add(&r->out, S("data: "));
+		put_head(&r->out, r, true);
+		buf_byte(&r->out, ']');
+		put_usage(&r->out, r);
+		buf_add(&r->out, S("}\n\n"));
+	}
+	buf_add(&r->out, S("data: [DONE]\n\n"));
+	r->done = true;
+}
+
+static ptrdiff_t
+on_read(void *ctx, char *to, ptrdiff_t n)
+{
+	struct reply *r = ctx;
+
+	if (r->sent == r->out.n) {
+		if (r->done)
+			return -1;
+		tell(r);
+		if (r->out.failed)
+			return -1;
+	}
+	if (n > r->out.n - r->sent)
+		n = r->out.n - r->sent;
+	if (n > 0)
+		memcpy(to, r->out.p + r->sent, (size_t)n);
+	r->sent += n;
+	return n;
+}
+
+/* ---- its life ---- */
+
+static enum generation_state
+state_of(const struct choice *x, struct err *why, enum text_end *end)
+{
+	enum generation_state state;
+
+	pthread_mutex_lock(&x->g->lock);
+	state = x->g->state;
+	*why = x->g->failure;
+	*end = x->g->report.end;
+	pthread_mutex_unlock(&x->g->lock);
+	return state;
+}
+
+static void
+on_ready(void *ctx, struct http_call *c)
+{
+	struct reply *r = ctx;
+	bool over = true;
+
+	for (int i = 0; i < r->n; i++) {
+		enum text_end end;
+		struct err why;
+
+		switch (state_of(&r->choice[i], &why, &end)) {
+		case GENERATION_NEW:
+			return;
+		case GENERATION_REFUSED:
+			api_refuse(c, &why);
+			return;
+		case GENERATION_ACCEPTED:
+			over = false;
+			break;
+		case GENERATION_OVER:
+			if (end == TEXT_BROKEN_OFF && !r->stream) {
+				api_fail(c, 503, "unavailable_error", NULL, NULL,
+				    "the server ends");
+				return;
+			}
+		}
+	}
+	if (r->stream) {
+		http_set(c, "Cache-Control", "no-cache");
+		http_stream(c, 200, "text/event-stream");
+	} else if (over) {
+		answer_whole(r);
+	}
+}
+
+static void
+on_end(void *ctx, bool whole)
+{
+	struct reply *r = ctx;
+
+	(void)whole;
+	for (int i = 0; i < r->n; i++)
+		if (r->choice[i].watch.call != NULL)
+			generation_unwatch(r->choice[i].g, &r->choice[i].watch);
+	reply_free(r);
+}
+
+struct reply *
+reply_new(struct api *a, struct http_call *c, int n, struct err *err)
+{
+	struct reply *r = calloc(1, sizeof(*r));
+
+	if (r == NULL || (r->choice = calloc((size_t)n, sizeof(*r->choice))) == NULL) {
+		free(r);
+		err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	r->api = a;
+	r->call = c;
+	r->n = n;
+	r->created = (int64_t)time(NULL);
+	return r;
+}
+
+void
+reply_wait(struct reply *r)
+{
+	static const struct http_waiter waiter = { on_ready, on_read, on_end };
+
+	http_wait(r->call, &waiter, r);
+	for (int i = 0; i < r->n; i++)
+		generation_watch(r->choice[i].g, &r->choice[i].watch, r->call);
+}
+
+void
+reply_free(struct reply *r)
+{
+	if (r == NULL)
+		return;
+	for (int i = 0; i < r->n; i++)
+		generation_release(r->choice[i].g);
+	for (int i = 0; r->echo != NULL && i < r->n / r->per_prompt; i++)
+		buf_free(&r->echo[i]);
+	free(r->echo);
+	free(r->choice);
+	buf_free(&r->name);
+	buf_free(&r->out);
+	free(r);
+}

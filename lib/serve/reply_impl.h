@@ -1,0 +1,45 @@
+/*
+ * reply_impl - the answer to one call, from the generations that it asked for: private
+ * to lib/serve
+ *
+ * Each choice is a generation.  The answer is whole when all are over, or streamed
+ * as server-sent events: chunks of what came since, then usage where it was asked
+ * for, then [DONE].  Characters are never cut.
+ */
+#ifndef SERVE_REPLY_IMPL_H
+#define SERVE_REPLY_IMPL_H
+
+#include "serve/api_impl.h"
+
+struct choice {
+	struct generation *g;
+	struct generation_watch watch;
+	int64_t		text, token;	/* told so far: bytes, tokens with log-probabilities */
+	bool		begun, over;	/* its first and its last chunk went out */
+};
+
+struct reply {
+	struct api	*api;
+	struct http_call *call;
+	struct served	*model;
+	struct buf	 name;		/* of the model, as it was asked for */
+	bool		 chat, stream, usage, logprobs;
+	char		 id[48];
+	int64_t		 created;
+	int		 n, per_prompt;	/* choices; of each prompt */
+	struct choice	*choice;
+	struct buf	*echo;		/* of each prompt, its text, which goes first; or NULL */
+	struct buf	 out;		/* of a stream, not yet read */
+	ptrdiff_t	 sent;
+	bool		 told_usage, done;
+};
+
+struct reply *reply_new(struct api *a, struct http_call *c, int n, struct err *err);
+
+/* From here on it lives as long as its call, which waits for it. */
+void reply_wait(struct reply *r);
+
+/* One that waits for nothing. */
+void reply_free(struct reply *r);
+
+#endif

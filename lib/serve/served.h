@@ -1,0 +1,48 @@
+/*
+ * served - a model as it is served: weights, tokenizer, template, engine
+ *
+ * All but the scheduler and its grammars, which are the engine's thread's, may be
+ * read by any.
+ */
+#ifndef SERVE_SERVED_H
+#define SERVE_SERVED_H
+
+#include "infer/grammars.h"
+#include "infer/scheduler.h"
+#include "token/template.h"
+
+struct served_options {
+	int64_t	context;	/* tokens of a text, prompt and answer; 0: the model's */
+	int64_t	parallel;	/* texts at once */
+	int64_t	cache;		/* tokens in all; 0: served_cache() */
+	int64_t	pass;		/* tokens of a pass; 0: the engine's */
+	dtype	kv;		/* type of the cache; NONE: of activations */
+};
+
+struct served {
+	const char	*name;			/* the caller's */
+	struct model	 m;
+	struct adapters	*adapters;		/* NULL: none */
+	struct tokenizer *tok;
+	struct template	*template;		/* NULL: it has none, and no chat */
+	struct err	 no_template;		/* why not */
+	struct request	 defaults;		/* the caller's: what requests begin with */
+	int64_t		 context;
+	int64_t		 created;		/* seconds of the epoch: when it was loaded */
+	struct engine	*engine;
+	struct scheduler *scheduler;
+	struct grammars	*grammars;
+};
+
+/*
+ * path is a model directory, checkpoint or GGUF.  adapters are the struct's from
+ * here on, also when it fails.
+ */
+struct served *served_open(const char *name, const char *path, struct dev *dev,
+    struct adapters *adapters, const struct served_options *o, struct err *err);
+void served_close(struct served *s);
+
+/* What the cache holds when nothing says it: tokens. */
+int64_t served_cache(int64_t context, int64_t parallel);
+
+#endif

@@ -1,0 +1,100 @@
+#!/bin/sh
+# What answers, and what is refused; who comes and goes is 65xx beside it.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../samples.sh"
+. "$(dirname "$0")/../serve.sh"
+cd "$tmp" || exit 1
+if ! command -v curl >/dev/null
+then
+	echo '1..0 # SKIP no curl'
+	exit
+fi
+make_samples
+serve -m tiny=run/latest
+
+# ask PATH [BODY]: curl's output is in out, the status in code
+ask () {
+	if test $# -eq 1
+	then
+		set -- "$1" -X GET
+	else
+		set -- "$1" -d "$2"
+	fi
+	at=$1
+	shift
+	code=$(curl -s -N -o out -w '%{http_code}' "$@" "$url$at")
+}
+
+# says CODE DESCRIPTION PATTERN
+says () {
+	test "$code" = "$1" && grep -q -- "$3" out
+	result "$2" $?
+	test "$code" = "$1" && grep -q -- "$3" out || sed "s/^/# $code /" out
+}
+
+ask /health
+says 200 'it is ready' '^{"status":"ok"}$'
+ask /v1/models
+says 200 'models are told' '"id":"tiny","object":"model"'
+ask /v1/completions '{"prompt":"The kernel","max_tokens":8,"temperature":0}'
+says 200 'a completion' '"finish_reason":"length"}\],"usage":{"prompt_tokens":2,"completion_tokens":8,'
+text=$(llm-generate -m run/latest -p 'The kernel' -n 8 -T 0)
+grep -qF "\"text\":\"$text\"" out
+result 'is what llm-generate writes' $?
+ask /v1/completions '{"prompt":"The kernel","max_tokens":8,"temperature":0,"stream":true}'
+says 200 'a stream' '^data: \[DONE\]$'
+test "$(sed -n 's/^data: .*"text":"\([^"]*\)".*/\1/p' out | tr -d '\n')" = "$text"
+result 'has the same text' $?
+ask /v1/completions '{"prompt":["The kernel",[264,317]],"n":2,"max_tokens":4,"seed":1}'
+says 200 'two prompts, two texts each' '"index":3,'
+ask /v1/completions '{"prompt":"The","echo":true,"max_tokens":1}'
+says 200 'echo' '"text":"The'
+ask /v1/chat/completions '{"messages":[{"role":"user","content":"hi"}]}'
+says 400 'no template, no chat' 'no chat template'
+ask /v1/completions '{"prompt":"The","temperature":-1}'
+says 400 'a value beyond its limits' '"param":"temperature"'
+ask /v1/completions '{"prompt":"The","n":1000000}'
+says 400 'a great many choices' '"param":"n"'
+ask /v1/completions '{"prompt":5}'
+says 400 'a prompt that is none' '"param":"prompt"'
+ask /v1/completions '{"max_tokens":5}'
+says 400 'no prompt' '"param":"prompt"'
+ask /v1/completions '{"prompt":"The","model":"other"}'
+says 404 'another model' '"code":"model_not_found"'
+ask /v1/completions 'The kernel'
+says 400 'no JSON' 'not a JSON object'
+ask /v1/completions "{\"prompt\":\"$(llm-generate -m run/latest -p The -T 1 -n 60 | tr -cd 'a-z ' | head -c 4000) $(seq -s ' ' 1 100)\"}"
+says 400 'a prompt beyond the context' '"code":"context_length_exceeded"'
+ask /v1/completions '{"prompt":"The","max_tokens":9,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"enum":["a"]}}}}'
+says 200 'a schema' '"text":"\\"a\\""'
+ask /v1/completions '{"prompt":"The","structured_outputs":{"regex":"(("}}'
+says 400 'a pattern that is none' '"param":"structured_outputs"'
+ask /tokenize '{"content":"The kernel"}'
+says 200 'tokens' '"tokens":\[[0-9]*,[0-9]*\],"count":2'
+ask /detokenize "{\"tokens\":$(sed 's/.*"tokens":\(\[[^]]*\]\).*/\1/' out)}"
+says 200 'and back' '^{"content":"The kernel"}$'
+ask /none
+says 404 'another path' 'nothing at'
+ask /v1/completions
+says 405 'another method' 'takes POST'
+code=$(curl -s -o out -w '%{http_code}' -H 'Host: evil.example' "$url/v1/models")
+says 403 'another name of the server' 'evil.example'
+code=$(curl -s -o out -w '%{http_code}' -H 'Origin: http://evil.example' "$url/v1/models")
+says 403 'a page from elsewhere' 'evil.example'
+code=$(head -c 20000000 /dev/zero | curl -s -o out -w '%{http_code}' -H 'Expect:' --data-binary @- "$url/v1/completions")
+says 413 'a body that is too large' 'too large'
+serve_end
+result 'it ends with 0' $?
+
+exits 2 'for others, without keys' llm-serve -m run/latest --host 0.0.0.0 --port 0
+exits 2 'no model' llm-serve --port 0
+exits 2 'an adapter of none' llm-serve --lora a=b
+exits 2 'two of one name' llm-serve -m a=run/latest -m a=run/latest
+serve -m run/latest --socket here
+test "$(curl -s --unix-socket here http://localhost/health)" = '{"status":"ok"}'
+result 'a Unix socket' $?
+exits 2 'where one listens' llm-serve -m run/latest --socket here
+serve_end
+test ! -e here
+result 'is removed' $?
+done_testing
