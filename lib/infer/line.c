@@ -25,7 +25,7 @@ text_new(struct scheduler *s, const struct request *r, struct err *err)
 	}
 	*t = (struct text){ .r = *r, .report = { .prompt = r->n }, .start = progress_now(),
 	    .emit = { .tok = s->tok, .stop = r->stop, .n_stop = r->n_stop, .write = r->write,
-		.ctx = r->ctx, .decoder = { .started = true, .skip_special = true } } };
+		.ctx = r->ctx, .decoder = { .started = true, .skip_special = !r->special } } };
 	/* From here on, for who asked may let go of the grammar. */
 	if (r->constraint != NULL)
 		matcher_start(&t->matcher, r->constraint);

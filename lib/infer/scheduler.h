@@ -54,6 +54,7 @@ struct request {
 	struct sampler	 sampler;
 	int64_t		 max_tokens;	/* at least one; the context may end it before */
 	bool		 ignore_eos;	/* go on after an end of text */
+	bool		 special;	/* special tokens are text too */
 	const str	*stop;		/* texts that end it, not part of it; none is empty */
 	int64_t		 n_stop;
 	struct constraint *constraint;	/* what it may be (matcher.h), then eos ends it; or NULL */
