@@ -143,25 +143,15 @@ span_at(const struct state *s, int64_t i)
 }
 
 static void
-put_tag(const struct redact *r, enum pii_kind kind, struct buf *out)
-{
-	if (r->tag[kind].p != NULL) {
-		buf_add(out, r->tag[kind]);
-		return;
-	}
-	buf_byte(out, '<');
-	for (const char *p = pii_kinds[kind].name; *p != '\0'; p++)
-		buf_byte(out, (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p));
-	buf_byte(out, '>');
-}
-
-static void
 put_instead(
     const struct redact *r, enum method method, enum pii_kind kind, str value, struct buf *out)
 {
 	switch (method) {
 	case TAG:
-		put_tag(r, kind, out);
+		if (r->tag[kind].p != NULL)
+			buf_add(out, r->tag[kind]);
+		else
+			pii_tag(out, pii_kinds[kind].name);
 		break;
 	case MASK:
 		buf_add(out, S("****"));

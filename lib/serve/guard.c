@@ -175,17 +175,6 @@ in_order(const void *a, const void *b, void *ctx)
 	return x->end != y->end ? (x->end > y->end ? -1 : 1) : x->rule - y->rule;
 }
 
-static void
-put_tag(struct buf *out, const struct guard_rule *r, enum pii_kind kind)
-{
-	const char *name = r->kind == GUARD_PII_KINDS ? pii_kinds[kind].name : r->name;
-
-	buf_byte(out, '<');
-	for (; *name != '\0'; name++)
-		buf_byte(out, (char)(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name));
-	buf_byte(out, '>');
-}
-
 /* The text up to end that is not hidden. */
 static void
 hand_on(struct guard_stream *s, ptrdiff_t end, struct buf *out)
@@ -218,7 +207,8 @@ settle(struct guard_stream *s, ptrdiff_t safe, struct buf *out)
 			s->blocked = f[i].rule;
 		} else {
 			if (f[i].start >= s->hidden)
-				put_tag(out, r, f[i].kind);
+				pii_tag(out, r->kind == GUARD_PII_KINDS ?
+				    pii_kinds[f[i].kind].name : r->name);
 			if (f[i].end > s->hidden)
 				s->hidden = f[i].end;
 		}

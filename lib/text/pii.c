@@ -207,3 +207,27 @@ pii_forget(struct pii_scan *scan, ptrdiff_t n)
 	scan->seen = -1;
 	scan->end = scan->end > n ? scan->end - n : 0;
 }
+
+void
+pii_tag(struct buf *out, const char *name)
+{
+	buf_byte(out, '<');
+	for (; *name != '\0'; name++)
+		buf_byte(out, (char)(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name));
+	buf_byte(out, '>');
+}
+
+void
+pii_hide(const struct pii_rules *rules, str text, struct buf *out)
+{
+	struct pii_scan scan = { .rules = rules };
+	struct pii_span span;
+	ptrdiff_t at = 0;
+
+	while (pii_next(&scan, text, false, &span) > 0) {
+		buf_add(out, (str){ text.p + at, span.start - at });
+		pii_tag(out, pii_kinds[span.kind].name);
+		at = span.end;
+	}
+	buf_add(out, (str){ text.p + at, text.n - at });
+}

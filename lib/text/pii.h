@@ -9,7 +9,7 @@
  * A text may come in pieces (a model's answer, say): then a span is given as soon as nothing
  * that follows can change it, and spans are those of the whole text.
  *
- * Takes UTF-8; offsets are bytes.  Nothing here is allocated or kept but what pii_fake() appends.
+ * Takes UTF-8; offsets are bytes.  Nothing here is allocated or kept but what is appended.
  */
 #ifndef TEXT_PII_H
 #define TEXT_PII_H
@@ -71,6 +71,12 @@ int pii_next(struct pii_scan *scan, str text, bool more, struct pii_span *span);
 
 /* The first n bytes of the text are gone, n at most safe - PII_BEHIND. */
 void pii_forget(struct pii_scan *scan, ptrdiff_t n);
+
+/* Append what stands for a kind, or for another name: <NAME>, in upper case. */
+void pii_tag(struct buf *out, const char *name);
+
+/* Append a text with the tags of their kinds in place of all spans. */
+void pii_hide(const struct pii_rules *rules, str text, struct buf *out);
 
 /*
  * Pseudonyms: another value of the same kind and form that depends on the value (spelled in
