@@ -140,9 +140,8 @@ raise_files(int64_t *connections)
 		    (rlim_t)*connections + 64;
 		setrlimit(RLIMIT_NOFILE, &r);
 	}
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && (rlim_t)*connections + 64 > r.rlim_cur &&
-	    r.rlim_cur > 128) {
-		*connections = (int64_t)r.rlim_cur - 64;
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && (rlim_t)*connections + 64 > r.rlim_cur) {
+		*connections = (int64_t)(r.rlim_cur > 128 ? r.rlim_cur - 64 : r.rlim_cur / 2);
 		tool_warn("%lld connections at once, for there may be %lld open files",
 		    (long long)*connections, (long long)r.rlim_cur);
 	}

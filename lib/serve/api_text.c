@@ -166,6 +166,26 @@ read_prompts(struct asked *q, struct err *err)
 	return ret < 0 ? err_wrap(err, "key 'prompt'") : 0;
 }
 
+/* Templates print whatever is there; who asks is told of what cannot be meant. */
+static int
+check_messages(const json_t *messages, struct err *err)
+{
+	const json_t *message;
+	size_t i;
+
+	if (json_array_size(messages) == 0)
+		return err_set(err, ERR_FORMAT, "key 'messages': there is none");
+	json_array_foreach(messages, i, message) {
+		const json_t *content = json_object_get(message, "content");
+
+		if (content != NULL && !json_is_string(content) && !json_is_array(content) &&
+		    !json_is_null(content))
+			return err_set(err, ERR_FORMAT, "key 'messages': the content of the one at "
+			    "index %zu is neither a text nor an array of parts", i);
+	}
+	return 0;
+}
+
 static int
 read_messages(struct asked *q, struct err *err)
 {
@@ -189,7 +209,9 @@ read_messages(struct asked *q, struct err *err)
 		return -1;
 	record.in.prompt = true;
 	record.in.now = gmtime_r(&now, &utc);
-	if ((e = encoder_new(q->model->tok, err)) != NULL &&
+	e = NULL;
+	if (check_messages(record.in.messages, err) == 0 &&
+	    (e = encoder_new(q->model->tok, err)) != NULL &&
 	    chat_encode(&chat, e, &record.in, &out, err) == 0) {
 		ret = out.ids.n > 0 ? 0 : err_set(err, ERR_FORMAT,
 		    "the template makes nothing of the messages");

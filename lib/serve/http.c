@@ -15,6 +15,7 @@
 #include "serve/listen.h"
 
 enum { HEADERS = 8 };
+#define IDLE_FULL 1.0	/* seconds */
 
 /* A connection; its requests come one after the other. */
 struct link {
@@ -49,6 +50,7 @@ struct http {
 	struct listener	 listener;
 	pthread_mutex_t	 lock;		/* of links, and of what wakes calls */
 	struct link	*links;
+	int64_t		 n_links;
 	pthread_t	 watch;
 	int		 epoll, stop[2];	/* stop: a pipe that ends the watch */
 	bool		 watching;
@@ -105,6 +107,14 @@ is_gone(struct http_call *c)
 
 /* ---- the watch: who went away, and who takes too long ---- */
 
+/* Under the lock.  No more connections are taken on until one is closed. */
+static bool
+is_full(const struct http *h)
+{
+	return h->n_links >= h->o.connections;
+}
+
+/* While others wait for a connection, nobody keeps one for long without a request. */
 static void
 look_at_links(struct http *h)
 {
@@ -112,7 +122,8 @@ look_at_links(struct http *h)
 
 	pthread_mutex_lock(&h->lock);
 	for (struct link *l = h->links; l != NULL; l = l->next)
-		if (l->since > 0 && now - l->since > h->o.patience)
+		if (l->since > 0 && now - l->since > (l->call == NULL && is_full(h) &&
+		    h->o.patience > IDLE_FULL ? IDLE_FULL : h->o.patience))
 			shutdown(l->fd, SHUT_RDWR);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -228,10 +239,18 @@ http_set(struct http_call *c, const char *name, const char *value)
 static void
 set_response(struct http_call *c, int status, const char *type, struct MHD_Response *r)
 {
+	struct http *h = c->link->h;
+	bool full;
+
 	c->response = r;
 	c->status = status;
 	if (r == NULL)
 		return;
+	pthread_mutex_lock(&h->lock);
+	full = is_full(h);
+	pthread_mutex_unlock(&h->lock);
+	if (full)
+		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (type != NULL)
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	for (int i = 0; i < c->headers; i++)
@@ -314,24 +333,44 @@ queue(struct http_call *c)
 	return ret;
 }
 
+/* Requests that nobody need look at. */
+#define REFUSAL(what) S("{\"error\":{\"message\":\"" what "\"," \
+    "\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}")
+
+static enum MHD_Result
+refuse(struct http_call *c, int status, str body)
+{
+	http_answer(c, status, "application/json", body);
+	return queue(c);
+}
+
 static enum MHD_Result
 refuse_large(struct http_call *c)
 {
-	http_answer(c, 413, "application/json",
-	    S("{\"error\":{\"message\":\"the body is too large\","
-	    "\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}"));
-	return queue(c);
+	return refuse(c, 413, REFUSAL("the body is too large"));
+}
+
+static enum MHD_Result
+count_hosts(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	(void)value;
+	*(int *)ctx += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+	return MHD_YES;
 }
 
 /* The headers are here; of the body there may be a length. */
 static enum MHD_Result
 begin(struct http_call *c)
 {
+	int hosts = 0;
 	str length = http_header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
 	if (length.p != NULL && strtoll(length.p, NULL, 10) > c->link->h->o.body)
 		return refuse_large(c);
-	return MHD_YES;
+	/* Which of two would be ours, who can tell? */
+	MHD_get_connection_values(c->c, MHD_HEADER_KIND, count_hosts, &hosts);
+	return hosts > 1 ? refuse(c, 400, REFUSAL("two Host headers")) : MHD_YES;
 }
 
 static enum MHD_Result
@@ -439,10 +478,12 @@ on_connection(void *ctx, struct MHD_Connection *mc, void **at,
 		if (l->next != NULL)
 			l->next->at = &l->next;
 		h->links = l;
+		h->n_links++;
 		pthread_mutex_unlock(&h->lock);
 		*at = l;
 	} else if (l != NULL) {
 		pthread_mutex_lock(&h->lock);
+		h->n_links--;
 		*l->at = l->next;
 		if (l->next != NULL)
 			l->next->at = l->at;
@@ -487,6 +528,7 @@ start(struct http *h, struct err *err)
 	    MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, NULL,
 	    MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, h->listener.fd,
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->o.connections,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(h->o.patience + 1),
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768,

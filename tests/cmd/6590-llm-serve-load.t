@@ -39,8 +39,8 @@ test ! -s serve.err
 result 'and has said nothing' $?
 
 serve -m model --waiting 8 --parallel 2
-loads 'more requests than may wait' -n 500 -c 64 --bad 0 --half 0 --slow 0 --growth 0.5
-grep -q '^all	*[0-9]*	[1-9]' out
+loads 'more requests than may wait' -n 2000 -c 64 --bad 0 --half 0 --slow 0 --growth 1
+grep -Eq '^all +	[1-9][0-9]*	[1-9]' out
 result 'are refused' $?
 serve_end
 

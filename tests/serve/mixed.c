@@ -21,7 +21,7 @@ struct mixed {
 	int64_t		 counts[KINDS][OUTCOMES];
 	int64_t		 tokens, halves;
 	struct sample	 first, between;
-	int64_t		 memory[4];	/* most of it, of each quarter of the requests */
+	struct sample	 memory[4];	/* in each quarter of the requests */
 	double		 looked;
 };
 
@@ -198,14 +198,12 @@ static void
 look(struct mixed *m)
 {
 	double now = client_now();
-	int64_t *at = &m->memory[m->over * 4 / (m->l->requests + 1)], size;
+	struct sample *at = &m->memory[m->over * 4 / (m->l->requests + 1)];
 
-	if (now - m->looked < 0.05)
+	if (m->l->pid <= 0 || (now - m->looked < 0.05 && at->n > 0))
 		return;
 	m->looked = now;
-	size = server_memory(m->l->pid);
-	if (size > *at)
-		*at = size;
+	sample_add(at, (double)server_memory(m->l->pid));
 }
 
 static int
@@ -250,25 +248,27 @@ print_table(struct mixed *m, double seconds, int64_t before, int64_t after)
 	printf("between tokens\tmedian %.2f ms\t99th %.2f ms\n", quantile(&m->between, 0.5) * 1e3,
 	    quantile(&m->between, 0.99) * 1e3);
 	if (m->l->pid > 0)
-		printf("memory\tbefore %.1f MB\tsecond quarter %.1f MB\tlast quarter %.1f MB\t"
-		    "after %.1f MB\n", (double)before / 1e6, (double)m->memory[1] / 1e6,
-		    (double)m->memory[3] / 1e6, (double)after / 1e6);
+		printf("memory\tbefore %.1f MB\tsecond quarter %.1f MB\tlast quarter %.1f MB, "
+		    "at most %.1f MB\tafter %.1f MB\n", (double)before / 1e6,
+		    quantile(&m->memory[1], 0.5) / 1e6, quantile(&m->memory[3], 0.5) / 1e6,
+		    quantile(&m->memory[3], 1) / 1e6, (double)after / 1e6);
 }
 
 static void
 check_memory(struct mixed *m, int64_t before)
 {
-	double grown = (double)m->memory[3] / (double)(m->memory[1] > 0 ? m->memory[1] : 1) - 1;
+	/* Medians: a large request takes what is given back at once. */
+	double early = quantile(&m->memory[1], 0.5), late = quantile(&m->memory[3], 0.5);
 	struct err err;
 
 	if (m->l->pid <= 0)
 		return;
-	if (before == 0 || m->memory[3] == 0 || m->memory[1] == 0) {
+	if (before == 0) {
 		err_set(&err, ERR_FORMAT, "of process %lld nothing tells it", (long long)m->l->pid);
 		load_wrong(m->l, "memory", &err);
-	} else if (grown > m->l->growth && m->memory[3] - m->memory[1] > NOISE) {
+	} else if (late - early > m->l->growth * early && late - early > NOISE) {
 		err_set(&err, ERR_FORMAT, "it grew by %.1f %% from the second quarter to the last",
-		    grown * 100);
+		    (late / early - 1) * 100);
 		load_wrong(m->l, "memory", &err);
 	}
 }
@@ -297,6 +297,8 @@ run_mixed(struct load *l, struct err *err)
 	}
 	client_free(m.client);
 	answer_free(&m.got);
+	for (int i = 0; i < 4; i++)
+		free(m.memory[i].p);
 	free(m.first.p);
 	free(m.between.p);
 	return ret;
