@@ -195,43 +195,60 @@ lane_at(const struct warp *w, int i)
 	return w->b->l->order == 1 ? LANES - 1 - i : w->b->l->order == 2 ? (i * 13 + 5) % LANES : i;
 }
 
+/* A narrow number in a wider register keeps its sign. */
+#define LOAD(D, T) do {							\
+	D *d = (D *)(w->reg + in->dst[j]);				\
+	for (uint32_t m = mask; m != 0; m &= m - 1) {			\
+		int i = __builtin_ctz(m);				\
+		T v;							\
+		memcpy(&v, at[i] + (size_t)j * sizeof(v), sizeof(v));	\
+		d[i] = (D)v;						\
+	}								\
+} while (0)
+
+#define LOAD_AS(T) do {							\
+	if (in->dst_width[j] == 8)					\
+		LOAD(uint64_t, T);					\
+	else								\
+		LOAD(uint32_t, T);					\
+} while (0)
+
 static void
-put_loaded(struct warp *w, const struct insn *in, int lane, const uint8_t *p)
+put_loaded(struct warp *w, const struct insn *in, uint32_t mask, const uint8_t *const at[LANES])
 {
 	int size = type_size(in->type);
+	bool sign = type_signed(in->type);
 
-	for (int j = 0; j < in->part; j++) {
-		uint64_t v = 0;
-
-		if (size == 4 && in->dst_width[j] == 4) {
-			memcpy((uint32_t *)(w->reg + in->dst[j]) + lane, p + 4 * j, 4);
-			continue;
+	for (int j = 0; j < in->part; j++)
+		switch (sign ? -size : size) {
+		case 1:		LOAD_AS(uint8_t); break;
+		case -1:	LOAD_AS(int8_t); break;
+		case 2:		LOAD_AS(uint16_t); break;
+		case -2:	LOAD_AS(int16_t); break;
+		case 4:		LOAD_AS(uint32_t); break;
+		case -4:	LOAD_AS(int32_t); break;
+		default:	LOAD(uint64_t, uint64_t);
 		}
-		memcpy(&v, p + size * j, (size_t)size);
-		if (type_signed(in->type) && size < in->dst_width[j])
-			v = (uint64_t)((int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size));
-		lane_put(w, in, j, lane, v);
-	}
 }
 
 /* All lanes read the same parameter, or nearly always. */
 static void
 load_param(struct touch *t, uint32_t mask, uint32_t size)
 {
-	const uint8_t *p = NULL;
+	const uint8_t *at[LANES], *p = NULL;
 	uint64_t last = 0;
 
-	for (int i = 0; i < LANES; i++) {
+	for (uint32_t m = mask; m != 0; m &= m - 1) {
+		int i = __builtin_ctz(m);
 		uint64_t addr = address(t->w, t->in, 0, t->in->imm, i);
 
-		if (!(mask >> i & 1))
-			continue;
 		t->lane = i;
 		if ((p == NULL || addr != last) && (p = locate(t, PARAM, addr, size, NULL)) == NULL)
 			return;
 		last = addr;
-		put_loaded(t->w, t->in, i, p);
+		at[i] = p;
 	}
+	put_loaded(t->w, t->in, mask, at);
 }
 
 void
@@ -239,33 +256,61 @@ access_load(struct warp *w, const struct insn *in, uint32_t mask)
 {
 	uint32_t size = (uint32_t)type_size(in->type) * in->part;
 	struct touch t = { .w = w, .in = in, .sync = in->flags & MEM_SYNC };
+	const uint8_t *at[LANES];
 
 	if (in->space == PARAM) {
 		load_param(&t, mask, size);
 		return;
 	}
 	count(w, in, mask, in->space, 0, in->imm, size);
-	for (int i = 0; i < LANES; i++) {
+	for (uint32_t m = mask; m != 0; m &= m - 1) {
+		int i = __builtin_ctz(m);
 		uint64_t addr = address(w, in, 0, in->imm, i);
-		const uint8_t *p;
 
 		t.lane = i;
-		if (!(mask >> i & 1))
-			continue;
-		p = in->flags != 0 ? NULL : quiet(w, in->space, addr, size, i, false);
-		if (p == NULL && (p = locate(&t, in->space, addr, size, NULL)) == NULL)
+		at[i] = in->flags != 0 ? NULL : quiet(w, in->space, addr, size, i, false);
+		if (at[i] == NULL && (at[i] = locate(&t, in->space, addr, size, NULL)) == NULL)
 			return;
-		put_loaded(w, in, i, p);
 	}
+	put_loaded(w, in, mask, at);
 	if (in->flags & MEM_ACQUIRE && w->b->seen != NULL)
 		block_meets(w->b, address(w, in, 0, in->imm, __builtin_ctz(mask)), false);
+}
+
+/* What a lane stores. */
+static void
+take_stored(const struct warp *w, const struct insn *in, int lane, uint8_t *value)
+{
+	int size = type_size(in->type);
+
+	for (int j = 0; j < in->part; j++) {
+		uint64_t v = lane_get(w, in, j + 1, lane);
+
+		switch (size) {
+		case 1:		value[j] = (uint8_t)v; break;
+		case 2:		memcpy(value + 2 * j, &v, 2); break;
+		case 4:		memcpy(value + 4 * j, &v, 4); break;
+		default:	memcpy(value + 8 * j, &v, 8);
+		}
+	}
+}
+
+static void
+copy_few(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+	switch (bytes) {
+	case 1:		*to = *from; break;
+	case 2:		memcpy(to, from, 2); break;
+	case 4:		memcpy(to, from, 4); break;
+	case 8:		memcpy(to, from, 8); break;
+	default:	memcpy(to, from, bytes);
+	}
 }
 
 void
 access_store(struct warp *w, const struct insn *in, uint32_t mask)
 {
-	int size = type_size(in->type);
-	uint32_t bytes = (uint32_t)(size * in->part);
+	uint32_t bytes = (uint32_t)(type_size(in->type) * in->part);
 	struct touch t = { .w = w, .in = in, .write = true, .sync = in->flags & MEM_SYNC };
 
 	if (in->flags & MEM_RELEASE && w->b->seen != NULL)
@@ -278,16 +323,12 @@ access_store(struct warp *w, const struct insn *in, uint32_t mask)
 
 		if (!(mask >> i & 1))
 			continue;
-		for (int j = 0; j < in->part; j++) {
-			uint64_t v = lane_get(w, in, j + 1, i);
-
-			memcpy(value + size * j, &v, (size_t)size);
-		}
+		take_stored(w, in, i, value);
 		t.lane = i;
 		p = in->flags != 0 ? NULL : quiet(w, in->space, addr, bytes, i, true);
 		if (p == NULL && (p = locate(&t, in->space, addr, bytes, value)) == NULL)
 			return;
-		memcpy(p, value, bytes);
+		copy_few(p, value, bytes);
 	}
 }
 
@@ -380,7 +421,8 @@ access_copy(struct warp *w, const struct insn *in, uint32_t mask)
 			return;
 		}
 		for (uint32_t j = index / 4; j < (index + in->part) / 4; j++) {
-			shared_touch(&t, j, 15);
+			if (!quiet_shared_write(w, &w->b->word[j], (uint32_t)i, 15))
+				shared_touch(&t, j, 15);
 			w->b->word[j].flight = 15;
 		}
 		memset(w->b->shared + index, 0xff, in->part);
@@ -396,7 +438,12 @@ deliver(struct warp *w, const struct copy *c)
 	uint8_t value[16] = { 0 };
 	uint32_t word = c->to / 4;
 
-	if (c->bytes != 0) {
+	const uint8_t *all = c->bytes < 4 ? NULL :
+	    quiet(w, GLOBAL, c->from, c->bytes, c->lane, false);
+
+	if (all != NULL) {
+		memcpy(value, all, c->bytes);
+	} else if (c->bytes != 0) {
 		/* A copy that is cut short may end within a word, and starts aligned all the same. */
 		for (uint32_t j = 0; j < c->bytes;) {
 			uint32_t n = c->bytes - j >= 4 ? 4 : 1;
@@ -411,7 +458,8 @@ deliver(struct warp *w, const struct copy *c)
 	t.write = true;
 	for (uint32_t j = 0; j < c->size / 4; j++) {
 		w->b->word[word + j].flight = 0;
-		shared_touch(&t, word + j, 15);
+		if (!quiet_shared_write(w, &w->b->word[word + j], (uint32_t)c->lane, 15))
+			shared_touch(&t, word + j, 15);
 	}
 	memcpy(w->b->shared + c->to, value, c->size);
 	return true;

@@ -125,6 +125,11 @@ integer(struct warp *w, const struct insn *in, uint32_t mask)
 	case SHL32: EACH(uint32_t, b[i] > 31 ? 0 : a[i] << (b[i] & 31)); break;
 	case SHR32: EACH(uint32_t, b[i] > 31 ? 0 : a[i] >> (b[i] & 31)); break;
 	case SAR32: EACH(int32_t, (int32_t)a[i] >> (b[i] > 31 ? 31 : b[i])); break;
+	case MINU32: EACH(uint32_t, a[i] < b[i] ? a[i] : b[i]); break;
+	case MAXU32: EACH(uint32_t, a[i] < b[i] ? b[i] : a[i]); break;
+	case MINS32: EACH(uint32_t, (int32_t)a[i] < (int32_t)b[i] ? a[i] : b[i]); break;
+	case MAXS32: EACH(uint32_t, (int32_t)a[i] < (int32_t)b[i] ? b[i] : a[i]); break;
+	case NOT32: EACH(uint32_t, ~a[i]); break;
 	case LOP32: {
 		const uint32_t *c = S(uint32_t, 2), *lut = S(uint32_t, 3);
 
@@ -139,28 +144,39 @@ integer(struct warp *w, const struct insn *in, uint32_t mask)
 	}
 }
 
+/* Operands of 64 bits; false: it is none of these. */
+static bool
+wide_same(struct warp *w, const struct insn *in, uint32_t mask)
+{
+	const uint64_t *a = S(uint64_t, 0), *b = S(uint64_t, 1);
+	const uint32_t *by = S(uint32_t, 1);
+
+	switch (in->op) {
+	case ADD64: EACH(uint64_t, a[i] + b[i]); break;
+	case SUB64: EACH(uint64_t, a[i] - b[i]); break;
+	case AND64: EACH(uint64_t, a[i] & b[i]); break;
+	case OR64: EACH(uint64_t, a[i] | b[i]); break;
+	case MUL64: EACH(uint64_t, a[i] * b[i]); break;
+	case MINU64: EACH(uint64_t, a[i] < b[i] ? a[i] : b[i]); break;
+	case MAXU64: EACH(uint64_t, a[i] < b[i] ? b[i] : a[i]); break;
+	case MINS64: EACH(uint64_t, (int64_t)a[i] < (int64_t)b[i] ? a[i] : b[i]); break;
+	case MAXS64: EACH(uint64_t, (int64_t)a[i] < (int64_t)b[i] ? b[i] : a[i]); break;
+	case NOT64: EACH(uint64_t, ~a[i]); break;
+	case NARROW: EACH(uint32_t, a[i]); break;
+	case SHL64: EACH(uint64_t, by[i] > 63 ? 0 : a[i] << (by[i] & 63)); break;
+	case SHR64: EACH(uint64_t, by[i] > 63 ? 0 : a[i] >> (by[i] & 63)); break;
+	case SAR64: EACH(int64_t, (int64_t)a[i] >> (by[i] > 63 ? 63 : by[i])); break;
+	default: return false;
+	}
+	return true;
+}
+
 static void
 wide(struct warp *w, const struct insn *in, uint32_t mask)
 {
+	if (wide_same(w, in, mask))
+		return;
 	switch (in->op) {
-	case ADD64: TWO(uint64_t, uint64_t, +); break;
-	case SUB64: TWO(uint64_t, uint64_t, -); break;
-	case AND64: TWO(uint64_t, uint64_t, &); break;
-	case OR64: TWO(uint64_t, uint64_t, |); break;
-	case MUL64: TWO(uint64_t, uint64_t, *); break;
-	case NARROW: {
-		const uint64_t *a = S(uint64_t, 0);
-
-		EACH(uint32_t, a[i]);
-		break;
-	}
-	case SHR64: {
-		const uint64_t *a = S(uint64_t, 0);
-		const uint32_t *b = S(uint32_t, 1);
-
-		EACH(uint64_t, b[i] > 63 ? 0 : a[i] >> (b[i] & 63));
-		break;
-	}
 	case WIDES: TWO(int64_t, int32_t, *); break;
 	case WIDEU: TWO(uint64_t, uint32_t, *); break;
 	case MADWIDES: {
@@ -175,13 +191,6 @@ wide(struct warp *w, const struct insn *in, uint32_t mask)
 		const uint64_t *c = S(uint64_t, 2);
 
 		EACH(uint64_t, (uint64_t)a[i] * b[i] + c[i]);
-		break;
-	}
-	case SHL64: {
-		const uint64_t *a = S(uint64_t, 0);
-		const uint32_t *b = S(uint32_t, 1);
-
-		EACH(uint64_t, b[i] > 63 ? 0 : a[i] << (b[i] & 63));
 		break;
 	}
 	case EXTS: {
@@ -235,6 +244,14 @@ floating(struct warp *w, const struct insn *in, uint32_t mask)
 	}
 	case MAXF: EACH(float, float_max(a[i], b[i])); break;
 	case MINF: EACH(float, float_min(a[i], b[i])); break;
+	case NEGF: EACH(float, -a[i]); break;
+	case NARROWF: {
+		const double *s = S(double, 0);
+
+		EACH(float, s[i]);
+		break;
+	}
+	case WIDENF: EACH(double, a[i]); break;
 	default: {
 		const uint32_t *s = S(uint32_t, 0);
 
@@ -243,19 +260,33 @@ floating(struct warp *w, const struct insn *in, uint32_t mask)
 	}
 }
 
+static void
+predicate(struct warp *w, const struct insn *in, uint32_t mask)
+{
+	uint32_t a = w->pred[in->src[0]] ^ (in->src_not & 1 ? ~0u : 0), b = 0;
+
+	if (in->n_src > 1)
+		b = w->pred[in->src[1]] ^ (in->src_not & 2 ? ~0u : 0);
+	put_bits(w, in, mask, in->op == ANDP ? a & b : in->op == ORP ? a | b :
+	    in->op == XORP ? a ^ b : in->op == NOTP ? ~a : a);
+}
+
 void
 alu(struct warp *w, const struct insn *in, uint32_t mask)
 {
 	switch (in->op) {
 	case MOV32: case MOV64: case ADD32: case SUB32: case MUL32: case MAD32: case AND32: case OR32:
-	case XOR32: case SHL32: case SHR32: case SAR32: case LOP32: case SELP32:
+	case XOR32: case SHL32: case SHR32: case SAR32: case LOP32: case SELP32: case MINU32:
+	case MAXU32: case MINS32: case MAXS32: case NOT32:
 		integer(w, in, mask);
 		break;
 	case ADD64: case SUB64: case AND64: case WIDES: case WIDEU: case MADWIDES: case MADWIDEU:
 	case SHL64: case SHR64: case OR64: case MUL64: case NARROW: case EXTS: case EXTU: case SELP64:
+	case MINU64: case MAXU64: case MINS64: case MAXS64: case NOT64: case SAR64:
 		wide(w, in, mask);
 		break;
-	case ADDF: case SUBF: case MULF: case FMAF: case MAXF: case MINF: case WIDENBF:
+	case ADDF: case SUBF: case MULF: case FMAF: case MAXF: case MINF: case NEGF:
+	case NARROWF: case WIDENF: case WIDENBF:
 		floating(w, in, mask);
 		break;
 	case SETPS32: COMPARE(int32_t); break;
@@ -263,6 +294,7 @@ alu(struct warp *w, const struct insn *in, uint32_t mask)
 	case SETPS64: COMPARE(int64_t); break;
 	case SETPU64: COMPARE(uint64_t); break;
 	case SETPF: compare_float(w, in, mask); break;
+	case MOVP: case ANDP: case ORP: case XORP: case NOTP: predicate(w, in, mask); break;
 	default: alu_eval(w, in, mask);
 	}
 }

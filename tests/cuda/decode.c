@@ -446,11 +446,20 @@ hot_float(const struct insn *in)
 	case MUL:	return MULF;
 	case MAD:
 	case FMA:	return FMAF;
+	case NEG:	return NEGF;
 	case MIN:	return in->n_src == 2 ? MINF : MIN;
 	case MAX:	return in->n_src == 2 ? MAXF : MAX;
 	case SETP:	return in->sub == 0 ? SETPF : SETP;
 	default:	return in->op;
 	}
+}
+
+static int
+hot_extreme(bool max, bool wide, bool sign)
+{
+	if (max)
+		return wide ? (sign ? MAXS64 : MAXU64) : sign ? MAXS32 : MAXU32;
+	return wide ? (sign ? MINS64 : MINU64) : sign ? MINS32 : MINU32;
 }
 
 static int
@@ -468,16 +477,36 @@ hot_integer(const struct insn *in)
 		if (!wide && in->part == PART_WIDE)
 			return in->op == MUL ? (sign ? WIDES : WIDEU) : sign ? MADWIDES : MADWIDEU;
 		return wide && in->part == PART_LO && in->op == MUL ? MUL64 : in->op;
+	case MIN:
+	case MAX:
+		if (in->n_src != 2 || in->relu)
+			return in->op;
+		return hot_extreme(in->op == MAX, wide, sign);
+	case NOT:	return wide ? NOT64 : NOT32;
 	case AND:	return wide ? AND64 : AND32;
 	case OR:	return wide ? OR64 : OR32;
 	case XOR:	return wide ? XOR : XOR32;
 	case LOP3:	return LOP32;
 	case SHL:	return wide ? SHL64 : SHL32;
-	case SHR:	return wide ? (sign ? SHR : SHR64) : sign ? SAR32 : SHR32;
+	case SHR:	return wide ? (sign ? SAR64 : SHR64) : sign ? SAR32 : SHR32;
 	case SETP:
 		if (in->sub != 0)
 			return SETP;
 		return wide ? (sign ? SETPS64 : SETPU64) : sign ? SETPS32 : SETPU32;
+	default:	return in->op;
+	}
+}
+
+/* On predicates. */
+static int
+hot_predicate(const struct insn *in)
+{
+	switch (in->op) {
+	case MOV:	return MOVP;
+	case AND:	return ANDP;
+	case OR:	return ORP;
+	case XOR:	return XORP;
+	case NOT:	return NOTP;
 	default:	return in->op;
 	}
 }
@@ -488,7 +517,14 @@ hot(const struct insn *in)
 {
 	int size = type_size(in->type);
 
-	if (in->op <= EVAL || (in->dst_width[0] == 0 && in->op != SETP))
+	/* A global address is the generic one. */
+	if (in->op == CVTA && in->space == GLOBAL && in->src_width[0] == 8 && in->dst_width[0] == 8)
+		return MOV64;
+	if (in->op <= EVAL)
+		return in->op;
+	if (in->type == PRED)
+		return hot_predicate(in);
+	if (in->dst_width[0] == 0 && in->op != SETP)
 		return in->op;
 	if (in->op == MOV && in->src_width[0] == in->dst_width[0])
 		return size == 8 ? MOV64 : MOV32;
@@ -502,6 +538,12 @@ hot(const struct insn *in)
 	if (in->op == CVT && size == 4 && in->dst_width[0] == 4 && !in->sat &&
 	    (in->type == U32 || in->type == S32) && (in->from == U64 || in->from == S64))
 		return NARROW;
+	if (in->op == CVT && in->type == F32 && in->from == F64 && in->round == ROUND_N &&
+	    !in->sat && !in->ftz)
+		return NARROWF;
+	if (in->op == CVT && in->type == F64 && in->from == F32 && !in->sat && !in->ftz &&
+	    in->round == ROUND_NONE)
+		return WIDENF;
 	if (in->op == CVT && in->type == F32 && in->from == BF16)
 		return WIDENBF;
 	if (in->type == F32)

@@ -84,7 +84,8 @@ struct launch {
 	uint32_t grid[3], block[3], dynamic, n_blocks;
 	uint8_t	*param;
 	uint32_t epoch;
-	const uint8_t *ordered;		/* by epoch: done before, as the program has it */
+	const struct when *when;	/* by epoch */
+	const uint32_t *knows;		/* by stream: how much of it was done before */
 	int	order;
 	bool	failed;
 	int	kind;			/* of a finding that stopped it */
@@ -92,6 +93,13 @@ struct launch {
 	struct meeting *meeting;	/* of blocks through atomics */
 	uint64_t executed;
 };
+
+/* Was that operation done before this one, as the program has it? */
+static inline bool
+launch_follows(const struct launch *l, uint64_t epoch)
+{
+	return l->when[epoch].at <= l->knows[l->when[epoch].stream];
+}
 
 /* The whole grid; true if nothing stopped it. */
 bool launch_run(struct launch *l, int threads);
@@ -156,6 +164,8 @@ struct touch {
 };
 
 /* word counts from the first of all variables, as in block.word */
+/* A read of this record by the warp that did no harm. */
+void shared_note(const struct warp *w, struct word *x, uint32_t rec);
 void shared_touch(const struct touch *t, uint32_t word, unsigned bytes);
 void global_touch(const struct touch *t, struct area *a, uint64_t word, unsigned bytes);
 void shared_new(struct block *b);

@@ -20,6 +20,14 @@ struct shadow {
 	uint64_t write, read;
 };
 
+/*
+ * When an operation was: the at-th of its stream (0: the host).  It was before one that knows
+ * as many of that stream.
+ */
+struct when {
+	uint32_t stream, at;
+};
+
 #define SHADOW_EPOCH 48
 #define SHADOW_BLOCK 16
 #define SHADOW_THREAD 5

@@ -21,9 +21,8 @@ rec_before(const struct warp *w, uint32_t rec, uint32_t lane)
 	return by == lane || by == ANY_LANE || rec >> 16 < w->clock[warp];
 }
 
-/* The lane's own read is noted, or two of other warps are, which do as well. */
 static inline bool
-quiet_shared_read(const struct warp *w, const struct word *x, uint32_t lane, unsigned bytes)
+quiet_shared_read(const struct warp *w, struct word *x, uint32_t lane, unsigned bytes)
 {
 	uint32_t mine = w->clock[w->id] << 5 | w->id;
 
@@ -33,11 +32,12 @@ quiet_shared_read(const struct warp *w, const struct word *x, uint32_t lane, uns
 	for (int i = 0; i < 2; i++) {
 		uint32_t by = x->read[i] >> 5 & 63;
 
-		if (x->read[i] >> 11 == mine)
-			return (by == lane || by == ANY_LANE) && (x->read[i] & bytes) == bytes;
+		if (x->read[i] >> 11 == mine && (by == lane || by == ANY_LANE) &&
+		    (x->read[i] & bytes) == bytes)
+			return true;
 	}
-	return x->read[0] != 0 && x->read[1] != 0 && !rec_before(w, x->read[0], lane) &&
-	    !rec_before(w, x->read[1], lane);
+	shared_note(w, x, mine << 11 | lane << 5 | bytes);
+	return true;
 }
 
 static inline bool
@@ -88,7 +88,7 @@ static inline bool
 rec_calm(const struct block *b, uint64_t rec)
 {
 	return rec == 0 || (rec ^ b->mine) >> SHADOW_BLOCK == 0 ||
-	    (rec >> SHADOW_EPOCH != b->l->epoch && b->l->ordered[rec >> SHADOW_EPOCH]);
+	    (rec >> SHADOW_EPOCH != b->l->epoch && launch_follows(b->l, rec >> SHADOW_EPOCH));
 }
 
 static inline bool

@@ -46,13 +46,14 @@ race(const struct touch *t, uint32_t rec, const char *what)
 	    n / l->block[0] / l->block[1], lane == ANY_LANE ? " or one of its warp" : "", what);
 }
 
-static void
-note_read(const struct touch *t, struct word *x, uint32_t rec)
+void
+shared_note(const struct warp *w, struct word *x, uint32_t rec)
 {
+	uint32_t lane = rec >> 5 & 63;
 	int slot = -1;
 
 	for (int i = 0; i < 2 && slot < 0; i++)
-		if (x->read[i] != 0 && (x->read[i] >> 11 & 31) == t->w->id)
+		if (x->read[i] != 0 && (x->read[i] >> 11 & 31) == w->id)
 			slot = i;
 	if (slot >= 0 && x->read[slot] >> 16 == rec >> 16) {
 		if ((x->read[slot] ^ rec) >> 5 & 63)
@@ -62,11 +63,11 @@ note_read(const struct touch *t, struct word *x, uint32_t rec)
 	}
 	/* Two of other warps that no barrier came after do as well. */
 	if (slot < 0 && x->read[0] != 0 && x->read[1] != 0 &&
-	    !rec_before(t->w, x->read[0], (uint32_t)t->lane) &&
-	    !rec_before(t->w, x->read[1], (uint32_t)t->lane))
+	    !rec_before(w, x->read[0], lane) &&
+	    !rec_before(w, x->read[1], lane))
 		return;
 	if (slot < 0)
-		slot = x->read[0] == 0 || rec_before(t->w, x->read[0], (uint32_t)t->lane) ? 0 : 1;
+		slot = x->read[0] == 0 || rec_before(w, x->read[0], lane) ? 0 : 1;
 	x->read[slot] = rec;
 }
 
@@ -77,7 +78,7 @@ shared_read(const struct touch *t, struct word *x, unsigned bytes)
 		fault(t->w, t->in, t->lane, F_UNINIT, "reads shared memory that nothing wrote");
 	if (conflict(t, x->write, bytes))
 		race(t, x->write, "wrote");
-	note_read(t, x, record(t, bytes));
+	shared_note(t->w, x, record(t, bytes));
 }
 
 static void
@@ -275,7 +276,7 @@ judge_global(const struct touch *t, uint64_t rec, unsigned bytes, const char *wh
 	if (rec == 0 || (rec & bytes) == 0 || (t->sync && rec & SHADOW_ATOMIC))
 		return;
 	if (epoch != b->l->epoch) {
-		if (!b->l->ordered[epoch])
+		if (!launch_follows(b->l, epoch))
 			fault(t->w, t->in, t->lane, F_SYNC,
 			    "%s memory that an operation of another stream, or the host, %s with nothing "
 			    "to order them", t->write ? "writes" : "reads", what);

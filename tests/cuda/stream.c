@@ -30,11 +30,18 @@ new_epoch(int stream, struct clock *c)
 		e = driver.epoch = 1;
 	}
 	c->at[stream]++;
-	driver.when[e].stream = (uint32_t)stream;
-	driver.when[e].at = c->at[stream];
-	for (uint32_t i = 1; i <= e; i++)
-		driver.ordered[i] = driver.when[i].at <= c->at[driver.when[i].stream];
+	driver.when[e] = (struct when){ (uint32_t)stream, c->at[stream] };
+	driver.clock = c;
 	return e;
+}
+
+/* Is there an order between the operation of this record and the one that runs? */
+static bool
+ordered(uint64_t rec)
+{
+	const struct when *when = &driver.when[rec >> SHADOW_EPOCH];
+
+	return when->at <= driver.clock->at[when->stream];
 }
 
 struct op *
@@ -260,7 +267,7 @@ static void
 run_launch(struct stream *s, struct op *op)
 {
 	struct launch l = { .k = op->kernel, .dynamic = op->dynamic, .param = op->param,
-	    .order = driver.order, .ordered = driver.ordered, .kind = FINDINGS };
+	    .order = driver.order, .when = driver.when, .knows = s->clock.at, .kind = FINDINGS };
 
 	memcpy(l.grid, op->grid, sizeof(l.grid));
 	memcpy(l.block, op->block, sizeof(l.block));
@@ -291,9 +298,9 @@ touch_piece(uint32_t epoch, CUdeviceptr addr, size_t size, bool write, struct il
 		if (i == to - 1 && ((addr + size) & 3) != 0)
 			bytes &= 15u >> (4 - ((addr + size) & 3));
 		rec = (uint64_t)epoch << SHADOW_EPOCH | bytes;
-		if (s->write & bytes && !driver.ordered[s->write >> SHADOW_EPOCH])
+		if (s->write & bytes && !ordered(s->write))
 			ills->unordered = true;
-		if (write && s->read & bytes && !driver.ordered[s->read >> SHADOW_EPOCH])
+		if (write && s->read & bytes && !ordered(s->read))
 			ills->unordered = true;
 		if (!write && (a->init[i] & bytes) != bytes)
 			ills->uninit = true;

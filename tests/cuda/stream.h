@@ -13,6 +13,7 @@
 #include <cuda.h>
 
 #include "find.h"
+#include "memory.h"
 
 struct clock {
 	uint32_t at[MAX_STREAMS];	/* 0 is the host */
@@ -101,8 +102,8 @@ struct driver {
 	struct stream stream[MAX_STREAMS];	/* 0 is not used, 1 is the default one */
 	struct clock host;
 	uint32_t epoch;
-	struct { uint32_t stream, at; } when[1 << 16];	/* of each epoch */
-	uint8_t	ordered[1 << 16];
+	struct when when[1 << 16];	/* of each epoch */
+	const struct clock *clock;	/* of the operation that runs */
 	CUresult sticky;
 	int	devices, device;	/* how many, the one that is used */
 	bool	asking;			/* is it done?  Else: until it is */
