@@ -70,10 +70,8 @@ guard_matcher_init(struct guard_matcher *m, struct err *err)
 	m->match = pcre2_match_data_create(1, NULL);
 	m->context = pcre2_match_context_create(NULL);
 	m->stack = pcre2_jit_stack_create(32 << 10, 1 << 20, NULL);
-	if (m->match == NULL || m->context == NULL || m->stack == NULL) {
-		guard_matcher_free(m);
+	if (m->match == NULL || m->context == NULL || m->stack == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	}
 	pcre2_set_match_limit(m->context, STEPS);
 	pcre2_jit_stack_assign(m->context, NULL, m->stack);
 	return 0;

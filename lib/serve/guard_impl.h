@@ -77,6 +77,7 @@ struct guard_matcher {
 	pcre2_jit_stack	*stack;
 };
 
+/* All zero at first, and to be freed when it fails too. */
 int guard_matcher_init(struct guard_matcher *m, struct err *err);
 void guard_matcher_free(struct guard_matcher *m);
 

@@ -444,6 +444,19 @@ keys_count(struct keys *k)
 	return n;
 }
 
+/* Not 0 when they differ; it takes the same time wherever that is. */
+static uint64_t
+difference(const unsigned char a[KEY_HASH], const unsigned char b[KEY_HASH])
+{
+	uint64_t x[KEY_HASH / 8], y[KEY_HASH / 8], all = 0;
+
+	memcpy(x, a, KEY_HASH);
+	memcpy(y, b, KEY_HASH);
+	for (int i = 0; i < KEY_HASH / 8; i++)
+		all |= x[i] ^ y[i];
+	return all;
+}
+
 struct key *
 keys_find(struct keys *k, str bearer)
 {
@@ -456,11 +469,8 @@ keys_find(struct keys *k, str bearer)
 	pthread_mutex_lock(&k->lock);
 	for (int64_t i = 0; i < k->table.n; i++) {
 		struct key *key = k->table.key[i];
-		unsigned differ = 0;
 
-		for (int b = 0; b < KEY_HASH; b++)
-			differ |= (unsigned)(hash[b] ^ key->hash[b]);
-		found = differ == 0 ? key : found;
+		found = difference(hash, key->hash) == 0 ? key : found;
 	}
 	if (found != NULL)
 		found->refs++;
