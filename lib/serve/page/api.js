@@ -101,10 +101,15 @@ export class EventParser {
 export async function* events(response) {
 	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
 	const parser = new EventParser();
-	for (;;) {
-		const { value, done } = await reader.read();
-		yield* parser.push(value ?? "", done);
-		if (done)
-			return;
+	try {
+		for (;;) {
+			const { value, done } = await reader.read();
+			yield* parser.push(value ?? "", done);
+			if (done)
+				return;
+		}
+	} finally {
+		// Whoever has heard enough lets the connection go.
+		reader.cancel().catch(() => {});
 	}
 }

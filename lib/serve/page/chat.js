@@ -7,6 +7,7 @@ import * as store from "./store.js";
 
 const CURRENT = "llm.current";		// the conversation of this tab
 const SAVE = 1000;			// ms between savings of an answer that comes
+const BRIEF = .05;			// seconds that are too few to tell a speed
 const NEAR = 48;			// pixels from the end that count as the end
 
 const $ = id => document.getElementById(id);
@@ -183,8 +184,9 @@ function figures(answer, run) {
 	const seconds = run?.seconds ?? answer.seconds;
 	if (tokens > 0) {
 		parts.push(`${tokens} ${tokens === 1 ? "token" : "tokens"}`);
-		if (tokens > 1 && seconds > answer.first)
-			parts.push(`${((tokens - 1) / (seconds - answer.first)).toPrecision(3)}/s`);
+		const speed = (tokens - 1) / (seconds - answer.first);
+		if (tokens > 1 && seconds - answer.first > BRIEF)
+			parts.push(`${speed < 100 ? speed.toPrecision(3) : Math.round(speed)}/s`);
 	}
 	if (answer.first !== undefined)
 		parts.push(`first after ${answer.first.toFixed(2)} s`);
@@ -196,7 +198,7 @@ function figures(answer, run) {
 		parts.push("stopped");
 	else if (!run && !answer.finish && !answer.error)
 		parts.push("not whole");
-	if (answer.model && $("model").options.length > 1)
+	if (answer.model && answer.model !== conversation.settings.model)
 		parts.push(answer.model);
 	return parts.join(" · ");
 }
@@ -233,8 +235,11 @@ function assistantView(message) {
 		part(".busy").textContent = run?.notice ?? "";
 		part(".error").hidden = !answer.error;
 		part(".error span").textContent = answer.error ?? "";
-		for (const name of [".tools .copy", ".edit", ".again"])
+		for (const name of [".tools .copy", ".edit"])
 			part(name).hidden = run !== null;
+		// Only the last one, for another would drop what follows it.
+		for (const name of [".again", ".retry"])
+			part(name).hidden = run !== null || message !== conversation.messages.at(-1);
 		for (const [name, rating] of [[".up", 1], [".down", -1]]) {
 			part(name).hidden = run !== null || !answer.id;
 			part(name).setAttribute("aria-pressed", answer.rating === rating);
@@ -294,13 +299,17 @@ function assistantView(message) {
 	return { item, update };
 }
 
+function drawTitle() {
+	$("title").textContent = conversation.title || "New conversation";
+	document.title = conversation.title ? `${conversation.title} - llm` : "llm";
+}
+
 // All of the conversation.
 function draw() {
 	views = conversation.messages.map(m => m.role === "user" ? userView(m) : assistantView(m));
 	$("log").replaceChildren(...views.map(v => v.item));
 	$("welcome").hidden = views.length > 0;
-	$("title").textContent = conversation.title || "New conversation";
-	document.title = conversation.title ? `${conversation.title} - llm` : "llm";
+	drawTitle();
 	drawState();
 	follow.keep();
 }
@@ -335,7 +344,7 @@ async function run(message) {
 	};
 	const it = new Run(of, message, () => {
 		frame ||= requestAnimationFrame(update);
-		if (performance.now() - saved > SAVE) {
+		if (performance.now() - saved > SAVE && !deleted.has(of.id)) {
 			saved = performance.now();
 			save(of);
 		}
@@ -366,10 +375,8 @@ async function run(message) {
 
 // Another answer beside those that are there; one that failed makes room.
 function again(message) {
-	const { messages } = conversation;
 	if (runs.has(conversation.id))
 		return;
-	messages.splice(messages.indexOf(message) + 1);
 	if (chosen(message).error && !chosen(message).content)
 		message.answers.splice(message.at, 1);
 	message.answers.push({ content: "" });
@@ -383,7 +390,7 @@ function send(text) {
 	const message = { role: "assistant", answers: [{ content: "" }], at: 0 };
 	conversation.messages.push({ role: "user", content: text }, message);
 	conversation.title ||= text.trim().split("\n")[0].slice(0, 80);
-	conversation.settings.model = $("model").value;
+	conversation.settings.model = $("model").value || conversation.settings.model;
 	conversation.updated = Date.now();
 	sessionStorage.setItem(CURRENT, conversation.id);
 	save();
@@ -426,28 +433,29 @@ function rename(id, button) {
 	input.value = which.title;
 	input.maxLength = 200;
 	input.setAttribute("aria-label", "Title of the conversation");
-	let open_ = true;
+	let editing = true;
 	const close = keep => {
-		if (!open_)
+		if (!editing)
 			return;
-		open_ = false;
+		editing = false;
 		if (keep && input.value.trim()) {
 			which.title = input.value.trim();
 			save(which);
 		}
 		drawList();
-		if (id === conversation.id)
-			$("title").textContent = which.title;
+		drawTitle();
 		document.querySelector(`#list [data-id="${id}"] .rename`)?.focus();
 	};
 	input.addEventListener("keydown", e => {
 		if (e.key !== "Enter" && e.key !== "Escape")
 			return;
 		e.stopPropagation();
+		e.preventDefault();	// else it presses the button that has the focus next
 		close(e.key === "Enter");
 	});
 	input.addEventListener("blur", () => close(true));
 	button.closest("li").replaceChildren(input);
+	input.focus();
 	input.select();
 }
 
@@ -545,7 +553,6 @@ function checkSchema() {
 		wrong = e.message;
 	}
 	field.setCustomValidity(wrong);
-	return wrong;
 }
 
 function chooseModel() {
@@ -588,15 +595,15 @@ async function loadModels() {
 		notify("");
 	} catch (e) {
 		if (e.status === 401)
-			askKey(key.get() ? e.message : "");
+			askKey(key.get() ? e.message : "This server asks for a key.", key.get() !== "");
 		else
 			notify(e.message, "Try again", loadModels);
 	}
 }
 
-function askKey(why) {
-	$("keys-why").textContent = why || "The server asks for a key.";
-	$("keys-why").className = why ? "error" : "";
+function askKey(why, wrong = true) {
+	$("keys-why").textContent = why;
+	$("keys-why").className = wrong ? "error" : "";
 	$("key").value = key.get();
 	$("keep").checked = key.kept();
 	$("key-forget").hidden = !key.get();
@@ -655,10 +662,6 @@ $("composer").addEventListener("submit", e => {
 	const text = $("prompt").value;
 	if (!text.trim() || runs.has(conversation.id))
 		return;
-	if (conversation.settings.format === "json_schema" && checkSchema()) {
-		notify(`The JSON schema in the settings: ${checkSchema()}`);
-		return;
-	}
 	$("prompt").value = "";
 	grow($("prompt"));
 	send(text);
@@ -705,6 +708,7 @@ $("file").addEventListener("change", importFile);
 $("model").addEventListener("change", () => {
 	conversation.settings.model = $("model").value;
 	keepSettings();
+	views.forEach(view => view.update());
 });
 $("settings").addEventListener("input", () => {
 	checkSchema();
@@ -716,7 +720,7 @@ $("defaults").addEventListener("click", () => {
 		field.value = "";
 	keepSettings();
 });
-$("key-open").addEventListener("click", () => askKey("What it was started with, if it asks for one."));
+$("key-open").addEventListener("click", () => askKey("It goes to this server alone, with each request.", false));
 $("keys").querySelector("form").addEventListener("submit", e => {
 	e.preventDefault();
 	key.set($("key").value.trim(), $("keep").checked);
@@ -740,4 +744,6 @@ addEventListener("pagehide", () => {
 });
 
 openStored(sessionStorage.getItem(CURRENT));
+if (!touch.matches)
+	$("prompt").focus();
 loadModels();

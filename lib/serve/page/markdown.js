@@ -5,15 +5,18 @@
 // What a model writes by habit is there: paragraphs, headings, lists, quotes, tables,
 // rules, fenced code, emphasis, code, links.  A line's end is one, as in chats.
 
+// Each pattern takes time in proportion to its text, whatever that is: no two of its
+// parts that repeat can share a stretch of it.
+
 const DEPTH = 12;		// of quotes, lists and emphasis in each other; deeper is text
 
-const FENCE = /^(\s*)(`{3,}(?=[^`]*$)|~{3,})\s*(.*?)\s*$/;
-const HEADING = /^ {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*$/;
+const FENCE = /^(\s*)(`{3,}(?=[^`]*$)|~{3,})(.*)$/;
+const HEADING = /^ {0,3}(#{1,6})(?:\s(.*))?$/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])(?:\s+|$)/;
 const INTERRUPT = /^ {0,3}(?:#{1,6}\s|>|[-*+]\s+\S|1[.)]\s+\S)/;
-const DELIMITER = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+const DELIMITER = /^\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?$/;
 
 function make(name, ...children) {
 	const e = document.createElement(name);
@@ -47,15 +50,18 @@ function fence(lines, at) {
 	const copy = make("button", "Copy");
 	copy.type = "button";
 	copy.className = "copy plain";
-	const block = make("figure", make("figcaption", make("span", info.split(/\s/)[0] || "text"), copy), pre);
+	const block = make("figure", make("figcaption", make("span", info.trim().split(/\s/)[0] || "text"), copy), pre);
 	block.className = "code";
 	return [block, i + 1];
 }
 
 function heading(lines, at, depth) {
 	const m = HEADING.exec(lines[at]);
+	if (!m)
+		return null;
+	const text = (m[2] ?? "").trim().replace(/(?<=^|\s)#+$/, "").trimEnd();
 	// The page and the turn have the first two levels.
-	return m && [make(`h${Math.min(6, m[1].length + 2)}`, inline(m[2] ?? "", depth)), at + 1];
+	return [make(`h${Math.min(6, m[1].length + 2)}`, inline(text, depth)), at + 1];
 }
 
 function rule(lines, at) {
@@ -121,7 +127,7 @@ function cells(line) {
 }
 
 const isTable = (lines, at) => at + 1 < lines.length && lines[at].includes("|") &&
-	DELIMITER.test(lines[at + 1]) && cells(lines[at]).length === cells(lines[at + 1]).length;
+	DELIMITER.test(lines[at + 1].trim()) && cells(lines[at]).length === cells(lines[at + 1]).length;
 
 function table(lines, at, depth) {
 	if (!isTable(lines, at))
@@ -189,9 +195,14 @@ const TOKEN = new RegExp([
 	/(!?\[)/,
 	/(<https?:\/\/[^\s<>]+>|https?:\/\/[^\s<>]+)/,
 	/(\*+|_+|~~)/,
-	/( *\n)/,
+	/((?<! ) *\n)/,
 ].map(r => r.source).join("|"), "g");
-const TARGET = /\(\s*(?:<([^<>\n]{0,2000})>|((?:[^\s()<>]|\([^\s()<>]{0,500}\)){0,2000}))(?:\s+(?:"[^"\n]{0,500}"|'[^'\n]{0,500}'))?\s*\)/y;
+const TARGET = new RegExp([
+	/\(\s{0,9}/,
+	/(?:<([^<>\n]{0,2000})>|((?:[^\s()<>]|\([^\s()<>]{0,500}\)){0,2000}))/,
+	/(?:\s{1,9}(?:"[^"\n]{0,500}"|'[^'\n]{0,500}'))?/,
+	/\s{0,9}\)/,
+].map(r => r.source).join(""), "y");
 const EMPHASIS = { "*": ["em", "strong"], "_": ["em", "strong"], "~": [null, "del"] };
 
 function link(address, ...children) {
@@ -225,10 +236,14 @@ function brackets(text) {
 
 // A word's own punctuation at the end of an address belongs to the sentence.
 function bare(address) {
-	address = address.replace(/[.,;:!?'"*_~\]]+$/, "");
-	while (address.endsWith(")") && address.split("(").length < address.split(")").length)
-		address = address.slice(0, -1);
-	return address;
+	let end = address.length;
+	let excess = address.split(")").length - address.split("(").length;
+	for (; end > 0; end--)
+		if (address[end - 1] === ")" && excess > 0)
+			excess--;
+		else if (!".,;:!?'\"*_~]".includes(address[end - 1]))
+			break;
+	return address.slice(0, end);
 }
 
 // Where the run of marks that closes this one begins, or -1.

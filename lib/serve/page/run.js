@@ -14,11 +14,19 @@ const pause = (ms, signal) => new Promise((resolve, reject) => {
 	}, { once: true });
 });
 
+function parsed(text, what) {
+	try {
+		return JSON.parse(text);
+	} catch (e) {
+		throw new Failure(`${what} is no JSON: ${e.message}.`);
+	}
+}
+
 export const chosen = message => message.answers[message.at];
 
 // What is asked: settings of the conversation, and its messages before the one to come.
 export function question({ settings, messages }, message) {
-	const body = { model: settings.model, messages: [], stream: true,
+	const body = { model: settings.model || undefined, messages: [], stream: true,
 		stream_options: { include_usage: true } };
 	if (settings.system)
 		body.messages.push({ role: "system", content: settings.system });
@@ -37,7 +45,8 @@ export function question({ settings, messages }, message) {
 		body.response_format = { type: "json_object" };
 	if (settings.format === "json_schema")
 		body.response_format = { type: "json_schema",
-			json_schema: { name: "answer", schema: JSON.parse(settings.schema || "{}") } };
+			json_schema: { name: "answer", schema: parsed(settings.schema || "{}",
+				"The JSON schema in the settings") } };
 	return body;
 }
 
@@ -110,7 +119,7 @@ export class Run {
 		for await (const data of events(response)) {
 			if (data === "[DONE]")
 				return;
-			this.#take(JSON.parse(data));
+			this.#take(parsed(data, "What the server sent"));
 			this.#changed();
 		}
 		if (!this.answer.finish)
