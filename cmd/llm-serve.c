@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,18 +26,21 @@ enum { NAMES = 16 };
 
 struct serve {
 	struct models_opts models;
-	const char	*host, *socket, *port_file, *device, *cors;
+	const char	*host, *socket, *port_file, *device, *cors, *key_file, *new_key;
 	const char	*names[NAMES + 1];
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
 	int64_t		 count, seed;
 	double		 patience, grace;
-	bool		 no_auth, quiet;
+	bool		 no_auth, quiet, verbose;
+	atomic_bool	 failed;
 	struct texts_opts how;
 	/* what is open */
 	struct arena	 arena;
 	struct team	*team;
 	struct dev	*dev;
 	struct served	*served[MODELS_MAX];
+	struct keys	*keys;
+	struct metrics	*metrics;
 	struct worker	*worker;
 	struct api	*api;
 	struct http	*http;
@@ -78,6 +82,8 @@ static const struct opt opts[] = {
 	SAMPLING_OPTIONS(struct serve, how),
 	{ 's', "seed", OPT_I64, AT(seed), "N", "seed of requests without one (a new one each)",
 	    .min = 0, .max = 9e18 },
+	{ 0, "api-key-file", OPT_STR, AT(key_file), "FILE", "keys of those who may ask" },
+	{ 0, "new-key", OPT_STR, AT(new_key), "NAME", "add a key to that file, print it, and end" },
 	{ 0, "no-auth", OPT_FLAG, AT(no_auth), .help = "listen for others without keys" },
 	{ 0, "allow-host", OPT_CALL, AT(names), "NAME", "another name of this server",
 	    .call = add_name },
@@ -94,6 +100,7 @@ static const struct opt opts[] = {
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)", .min = 1,
 	    .max = TEAM_MAX },
 	{ 'q', "quiet", OPT_FLAG, AT(quiet), .help = "say nothing but errors" },
+	{ 'v', "verbose", OPT_FLAG, AT(verbose), .help = "tell of each request" },
 	{ 0 }
 };
 
@@ -101,6 +108,23 @@ static const struct tool tool = {
 	.name = "llm-serve", .synopsis = "-m [NAME=]PATH ...",
 	.summary = "answer over HTTP with models", .opts = opts,
 };
+
+/* "NAME", or "NAME SETTING ...": its line goes to the file, the key to the standard output. */
+static int
+make_key(const struct serve *s)
+{
+	struct buf secret = { 0 };
+	str rest = str_of(s->new_key), name = str_cut(&rest, ' ');
+	struct err err;
+
+	if (s->key_file == NULL)
+		tool_usage("--new-key: no --api-key-file to add it to");
+	if (keys_add(s->key_file, name, rest.p != NULL ? rest : S(""), &secret, &err) < 0)
+		tool_fail("--new-key", &err);
+	printf("%.*s\n", STR_ARG(buf_str(&secret)));
+	buf_free(&secret);
+	return tool_finish(0);
+}
 
 /* ---- begin ---- */
 
@@ -150,22 +174,28 @@ raise_files(int64_t *connections)
 static void
 device_failed(void *ctx, const struct err *err)
 {
-	(void)ctx;
+	struct serve *s = ctx;
+
 	tool_warn("%s", err->msg);
-	kill(getpid(), SIGABRT);
+	atomic_store(&s->failed, true);
+	kill(getpid(), SIGTERM);
+}
+
+static void
+log_line(void *ctx, const char *line)
+{
+	(void)ctx;
+	tool_warn("%s", line);
 }
 
 static void
 write_port(const struct serve *s)
 {
 	struct err err;
-	struct out *out = out_open(s->port_file, (struct codec_spec){ 0 }, &err);
 	char text[16];
-	int n = snprintf(text, sizeof(text), "%d\n", http_port(s->http));
 
-	if (out == NULL)
-		tool_fail(NULL, &err);
-	if (out_write(out, text, n, &err) < 0 || out_commit(out, &err) < 0)
+	snprintf(text, sizeof(text), "%d\n", http_port(s->http));
+	if (file_write(s->port_file, str_of(text), &err) < 0)
 		tool_fail(NULL, &err);
 }
 
@@ -174,15 +204,19 @@ open_server(struct serve *s)
 {
 	struct http_options h = { .host = s->host, .port = (int)s->port, .path = s->socket,
 	    .connections = s->connections, .body = s->body, .patience = s->patience,
-	    .handle = api_handle };
+	    .handle = api_handle, .over = api_over };
 	struct api_options a = { .model = s->served, .n_models = s->models.n, .host = s->host,
 	    .seeded = tool_given("seed"), .names = s->names, .cors = s->cors,
-	    .waiting = s->waiting, .count = s->count,
+	    .waiting = s->waiting, .count = s->count, .keys = s->keys,
+	    .log = s->verbose ? log_line : NULL,
 	    .local = s->socket == NULL && listener_is_local(s->host) };
 	struct err err;
 
-	if ((s->worker = worker_new(s->served, s->models.n, device_failed, s, &err)) == NULL)
+	if ((s->metrics = metrics_new(VERSION, s->models.one[0].name, tool_device(s->device),
+	    &err)) == NULL || (s->worker = worker_new(s->served, s->models.n, s->metrics,
+	    device_failed, s, &err)) == NULL)
 		tool_fail(NULL, &err);
+	a.metrics = s->metrics;
 	a.worker = s->worker;
 	if ((s->api = api_new(&a, &err)) == NULL)
 		tool_fail(NULL, &err);
@@ -200,6 +234,16 @@ open_server(struct serve *s)
 	}
 }
 
+/* SIGHUP: what is wrong in the files leaves all as it was. */
+static void
+reread(struct serve *s)
+{
+	struct err err;
+
+	if (s->keys != NULL && keys_reload(s->keys, &err) < 0)
+		tool_warn("%s", err.msg);
+}
+
 /* ---- end ---- */
 
 /* What runs may end, within the time there is; a second signal ends it at once. */
@@ -208,17 +252,16 @@ finish(struct serve *s, const sigset_t *set)
 {
 	double until = progress_now() + s->grace;
 	struct timespec tick = { .tv_nsec = 20000000 };
-	struct worker_counts c;
 
 	api_end(s->api);
 	http_refuse(s->http);
 	do {
-		worker_counts(s->worker, &c);
-		if (c.running + c.waiting == 0 && http_answering(s->http) == 0)
+		if ((worker_jobs(s->worker) == 0 && http_answering(s->http) == 0) ||
+		    atomic_load(&s->failed))
 			return;
 	} while (progress_now() < until && sigtimedwait(set, NULL, &tick) < 0);
 	if (!s->quiet)
-		tool_warn("%d requests are broken off", c.running + c.waiting);
+		tool_warn("%d requests are broken off", http_answering(s->http));
 }
 
 static void
@@ -227,6 +270,8 @@ close_all(struct serve *s)
 	http_close(s->http);
 	worker_free(s->worker);
 	api_free(s->api);
+	metrics_free(s->metrics);
+	keys_free(s->keys);
 	for (int i = 0; i < s->models.n; i++)
 		served_close(s->served[i]);
 	models_end(&s->models);
@@ -242,16 +287,21 @@ main(int argc, char **argv)
 	    .waiting = 256, .connections = 4096, .body = 16 << 20, .patience = 60, .grace = 30,
 	    .how = TEXTS_DEFAULTS };
 	char **operand = tool_start(&tool, argc, argv, &s);
+	struct err err;
 	sigset_t set;
 	int got;
 
 	if (*operand != NULL)
 		tool_usage("'%s': models are named with -m", *operand);
+	if (s.new_key != NULL)
+		return make_key(&s);
 	if (s.models.n == 0)
 		tool_usage("no -m PATH");
-	if (s.socket == NULL && !s.no_auth && !listener_is_local(s.host))
-		tool_usage("--host %s: others could ask, without keys; --no-auth allows it",
-		    s.host);
+	if (s.socket == NULL && s.key_file == NULL && !s.no_auth && !listener_is_local(s.host))
+		tool_usage("--host %s: others could ask without --api-key-file; --no-auth "
+		    "allows it", s.host);
+	if (s.key_file != NULL && (s.keys = keys_load(s.key_file, &err)) == NULL)
+		tool_fail(NULL, &err);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -263,8 +313,8 @@ main(int argc, char **argv)
 	open_models(&s);
 	open_server(&s);
 	while ((got = sigwaitinfo(&set, NULL)) == SIGHUP || (got < 0 && errno == EINTR))
-		;
+		reread(&s);
 	finish(&s, &set);
 	close_all(&s);
-	return 0;
+	return s.failed ? TOOL_FAIL : 0;
 }

@@ -81,29 +81,35 @@ api_id(struct api *a, const char *prefix, char *id, size_t n)
 
 /* ---- models ---- */
 
+/* The model or adapter of a name, if the key may use it. */
+static struct served *
+find_model(struct api *a, const struct key *key, str name, int *adapter)
+{
+	if (key != NULL && !key_may_use(key, name))
+		return NULL;
+	for (int i = 0; i < a->o.n_models; i++) {
+		struct served *s = a->o.model[i];
+
+		if (str_eq(name, str_of(s->name)) || (s->adapters != NULL &&
+		    (*adapter = adapters_find(s->adapters, name)) > 0))
+			return s;
+	}
+	return NULL;
+}
+
 struct served *
 api_model(struct api *a, struct http_call *c, str value, int *adapter)
 {
 	struct buf b = { 0 };
 	struct served *found = NULL;
 	struct err err;
-	str name;
+	str name = str_of(a->o.model[0]->name);
 
 	*adapter = 0;
-	if (value.p == NULL || str_eq(value, S("null")))
-		return a->o.model[0];
-	if (json_text(value, &b, &name, &err) < 0) {
+	if (value.p != NULL && !str_eq(value, S("null")) &&
+	    json_text(value, &b, &name, &err) < 0)
 		api_fail(c, 400, "invalid_request_error", NULL, "model", "key 'model': no text");
-		return NULL;
-	}
-	for (int i = 0; i < a->o.n_models && found == NULL; i++) {
-		struct served *s = a->o.model[i];
-
-		if (str_eq(name, str_of(s->name)) || (s->adapters != NULL &&
-		    (*adapter = adapters_find(s->adapters, name)) > 0))
-			found = s;
-	}
-	if (found == NULL)
+	else if ((found = find_model(a, api_key(c), name, adapter)) == NULL)
 		api_fail(c, 404, "invalid_request_error", "model_not_found", "model",
 		    "no model is named '%.*s'", (int)(name.n < 200 ? name.n : 200), name.p);
 	buf_free(&b);
@@ -186,6 +192,35 @@ may_come_from(struct api *a, struct http_call *c)
 	return true;
 }
 
+struct key *
+api_key(const struct http_call *c)
+{
+	return http_noted(c);
+}
+
+/* Does it come with a key, where there are keys?  If not, it was answered. */
+static bool
+has_key(struct api *a, struct http_call *c)
+{
+	str given = http_header(c, "Authorization");
+	struct key *key = NULL;
+
+	if (a->o.keys == NULL)
+		return true;
+	if (given.p != NULL && str_starts_like(given, "Bearer "))
+		key = keys_find(a->o.keys, str_trim((str){ given.p + 7, given.n - 7 }));
+	if (key == NULL) {
+		http_set(c, "WWW-Authenticate", "Bearer");
+		api_fail(c, 401, "invalid_request_error", "invalid_api_key", NULL,
+		    given.p == NULL ? "a key is needed: Authorization: Bearer KEY" :
+		    "the key is none of this server's");
+		metrics_rejected(a->o.metrics, "key");
+		return false;
+	}
+	http_note(c, key);
+	return true;
+}
+
 /* ---- routes ---- */
 
 static void
@@ -209,6 +244,8 @@ static const struct route {
 	{ "/v1/completions", "POST", api_completions, false },
 	{ "/tokenize", "POST", api_tokenize, false },
 	{ "/detokenize", "POST", api_detokenize, false },
+	{ "/metrics", "GET", api_metrics, false },
+	{ "/slots", "GET", api_slots, false },
 };
 
 static bool
@@ -230,30 +267,70 @@ preflight(struct http_call *c)
 static void
 route(struct api *a, struct http_call *c, const struct route *r)
 {
-	if (str_eq(http_method(c), S("OPTIONS")) && a->o.cors != NULL)
-		preflight(c);
-	else if (!is_method(r, http_method(c))) {
+	if (!is_method(r, http_method(c))) {
 		http_set(c, "Allow", r->method);
 		api_fail(c, 405, "invalid_request_error", NULL, NULL, "%s takes %s", r->path,
 		    r->method);
-	} else
+	} else if (r->open || has_key(a, c)) {
 		r->call(a, c);
+	}
+}
+
+static const struct route *
+route_of(const struct http_call *c)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
+		if (str_eq(http_path(c), str_of(routes[i].path)))
+			return &routes[i];
+	return NULL;
 }
 
 void
 api_handle(void *ctx, struct http_call *c)
 {
 	struct api *a = ctx;
+	const struct route *r = route_of(c);
 
 	if (!may_come_from(a, c))
 		return;
-	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
-		if (str_eq(http_path(c), str_of(routes[i].path))) {
-			route(a, c, &routes[i]);
-			return;
-		}
-	api_fail(c, 404, "invalid_request_error", NULL, NULL, "there is nothing at '%.*s'",
-	    (int)(http_path(c).n < 200 ? http_path(c).n : 200), http_path(c).p);
+	if (str_eq(http_method(c), S("OPTIONS")) && a->o.cors != NULL)
+		preflight(c);
+	else if (r != NULL)
+		route(a, c, r);
+	else if (!api_page(c) && has_key(a, c))
+		api_fail(c, 404, "invalid_request_error", NULL, NULL,
+		    "there is nothing at '%.*s'",
+		    (int)(http_path(c).n < 200 ? http_path(c).n : 200), http_path(c).p);
+}
+
+static void
+write_log(const struct api *a, const struct http_call *c, const struct key *key, int status,
+    double seconds, bool whole)
+{
+	char line[512];
+	str path = http_path(c);
+
+	snprintf(line, sizeof(line), "%s %s %.*s %.*s %d %.3f s%s", http_peer(c),
+	    key != NULL ? key->name : "-", STR_ARG(http_method(c)),
+	    (int)(path.n < 200 ? path.n : 200), path.p, status, seconds,
+	    whole ? "" : ", broken off");
+	a->o.log(a->o.log_ctx, line);
+}
+
+void
+api_over(void *ctx, struct http_call *c, int status, double seconds, bool whole)
+{
+	struct api *a = ctx;
+	const struct route *r = route_of(c);
+	struct key *key = api_key(c);
+
+	/* Who goes away before there is an answer has none: nginx's number for it. */
+	metrics_request(a->o.metrics, r != NULL ? r->path : "other", status > 0 ? status : 499);
+	metrics_observe(a->o.metrics, METRIC_REQUEST, seconds);
+	if (a->o.log != NULL)
+		write_log(a, c, key, status > 0 ? status : 499, seconds, whole);
+	if (key != NULL)
+		key_put(a->o.keys, key);
 }
 
 /* ---- begin and end ---- */

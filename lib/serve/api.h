@@ -7,6 +7,8 @@
 #define SERVE_API_H
 
 #include "serve/http.h"
+#include "serve/keys.h"
+#include "serve/metrics.h"
 #include "serve/served.h"
 #include "serve/worker.h"
 
@@ -14,6 +16,11 @@ struct api_options {
 	struct served	*const *model;	/* the first one answers who names none */
 	int		 n_models;
 	struct worker	*worker;
+	struct metrics	*metrics;
+	struct keys	*keys;		/* who may ask; NULL: all */
+	/* Of each call that is over, a line; or NULL. */
+	void		(*log)(void *ctx, const char *line);
+	void		*log_ctx;
 	bool		 seeded;	/* texts without a seed have that of the options */
 	const char	*host;		/* that we listen on */
 	bool		 local;		/* only this machine's names are ours */
@@ -29,8 +36,9 @@ struct api;
 struct api *api_new(const struct api_options *o, struct err *err);
 void api_free(struct api *a);
 
-/* For http_options.handle, with the api as ctx. */
+/* For http_options, with the api as ctx. */
 void api_handle(void *ctx, struct http_call *c);
+void api_over(void *ctx, struct http_call *c, int status, double seconds, bool whole);
 
 /* From now on new requests are refused: the server ends. */
 void api_end(struct api *a);

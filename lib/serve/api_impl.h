@@ -36,11 +36,19 @@ void api_id(struct api *a, const char *prefix, char *id, size_t n);
 /* Append the ids of an array of numbers. */
 int api_read_ids(const json_t *list, const struct tokenizer *tok, struct ids *ids, struct err *err);
 
+/* The key that a call came with; NULL where none is needed. */
+struct key *api_key(const struct http_call *c);
+
 /* The routes. */
 void api_chat(struct api *a, struct http_call *c);
 void api_completions(struct api *a, struct http_call *c);
 void api_models(struct api *a, struct http_call *c);
 void api_tokenize(struct api *a, struct http_call *c);
 void api_detokenize(struct api *a, struct http_call *c);
+void api_metrics(struct api *a, struct http_call *c);
+void api_slots(struct api *a, struct http_call *c);
+
+/* A page, if there is one at the path of the call. */
+bool api_page(struct http_call *c);
 
 #endif

@@ -1,8 +1,9 @@
-/* What is answered at once: which models there are, tokens of texts and back. */
-#include <math.h>
+/* What is answered at once: models, tokens of texts and back, counts, what runs, pages. */
 #include <stdlib.h>
 
+#include "base/progress.h"
 #include "serve/api_impl.h"
+#include "serve/page.h"
 
 /* ---- models ---- */
 
@@ -29,9 +30,12 @@ api_models(struct api *a, struct http_call *c)
 	for (int i = 0; i < a->o.n_models; i++) {
 		const struct served *s = a->o.model[i];
 
-		put_model(&b, s, str_of(s->name), false);
+		if (api_key(c) == NULL || key_may_use(api_key(c), str_of(s->name)))
+			put_model(&b, s, str_of(s->name), false);
 		for (int k = 1; k <= (s->adapters != NULL ? adapters_count(s->adapters) : 0); k++)
-			put_model(&b, s, adapters_name(s->adapters, k), true);
+			if (api_key(c) == NULL ||
+			    key_may_use(api_key(c), adapters_name(s->adapters, k)))
+				put_model(&b, s, adapters_name(s->adapters, k), true);
 	}
 	buf_add(&b, S("]}"));
 	api_ok(c, &b);
@@ -149,4 +153,70 @@ api_detokenize(struct api *a, struct http_call *c)
 	json_decref(list);
 	ids_free(&ids);
 	buf_free(&text);
+}
+
+/* ---- what is going on ---- */
+
+void
+api_metrics(struct api *a, struct http_call *c)
+{
+	struct buf b = { 0 };
+	struct err err;
+
+	if (metrics_write(a->o.metrics, &b, &err) < 0)
+		api_refuse(c, &err);
+	else
+		http_answer(c, 200, METRICS_CONTENT_TYPE, buf_str(&b));
+	buf_free(&b);
+}
+
+static void
+put_slot(void *ctx, const struct job *j)
+{
+	struct buf *b = ctx;
+	struct generation *g = j->g;
+
+	buf_add(b, b->n == 1 ? S("{\"id\":") : S(",{\"id\":"));
+	buf_fmt(b, "%llu,\"model\":", (unsigned long long)j->number);
+	json_quote(b, str_of(j->model->name));
+	pthread_mutex_lock(&g->lock);
+	buf_fmt(b, ",\"prompt_tokens\":%lld,\"generated_tokens\":%lld,\"seconds\":%.3f,"
+	    "\"waiting\":%s}", (long long)j->ids.n, (long long)g->report.tokens,
+	    progress_now() - g->asked, g->first > 0 ? "false" : "true");
+	pthread_mutex_unlock(&g->lock);
+}
+
+/* Not whose they are, nor what they say. */
+void
+api_slots(struct api *a, struct http_call *c)
+{
+	struct buf b = { 0 };
+
+	buf_byte(&b, '[');
+	worker_each(a->o.worker, put_slot, &b);
+	buf_byte(&b, ']');
+	api_ok(c, &b);
+}
+
+/* ---- pages ---- */
+
+bool
+api_page(struct http_call *c)
+{
+	struct page page;
+	str known = http_header(c, "If-None-Match");
+
+	if (!page_find(http_path(c), &page) || !(str_eq(http_method(c), S("GET")) ||
+	    str_eq(http_method(c), S("HEAD"))))
+		return false;
+	http_set(c, "ETag", page.etag);
+	http_set(c, "Cache-Control", "no-cache");
+	http_set(c, "Content-Security-Policy", PAGE_POLICY);
+	http_set(c, "X-Content-Type-Options", "nosniff");
+	http_set(c, "Referrer-Policy", "no-referrer");
+	if (known.p != NULL && str_eq(known, str_of(page.etag)))
+		http_answer(c, 304, NULL, S(""));
+	else
+		http_answer(c, 200, page.type, page.body);
+	return true;
 }

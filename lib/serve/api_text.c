@@ -1,7 +1,11 @@
 /* What asks for texts: chats and completions, from a body to jobs. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/hash.h"
+#include "base/progress.h"
 #include "infer/request.h"
 #include "serve/reply_impl.h"
 #include "token/chat.h"
@@ -11,9 +15,9 @@ enum { CHOICES = 128, PROMPTS = 256, COMPLETION_TOKENS = 16 };
 /* Keys of both that the worker does not read alone. */
 #define KEY_LIST(X) \
 	X(MODEL, "model") X(N, "n") X(STREAM, "stream") X(STREAM_OPTIONS, "stream_options") \
-	X(SEED, "seed") X(LOGPROBS, "logprobs") X(TOP_LOGPROBS, "top_logprobs") \
-	X(MAX_TOKENS, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
-	X(SUFFIX, "suffix") X(BEST_OF, "best_of")
+	X(SEED, "seed") X(LOGPROBS, "logprobs") X(MAX_TOKENS, "max_tokens") \
+	X(MAX_COMPLETION, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
+	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt")
 
 enum {
 #define X(id, name) id,
@@ -36,6 +40,7 @@ struct asked {
 	int		 adapter;
 	bool		 chat;
 	int64_t		 n, most;
+	uint64_t	 salt;
 	struct reply	*reply;
 	struct job	*job[PROMPTS];		/* one a prompt: others are copies */
 	int		 prompts;
@@ -234,8 +239,8 @@ fill_job(const struct asked *q, struct job *j, int i, struct err *err)
 	j->request.adapter = q->adapter;
 	j->request.stream = (uint64_t)i;
 	j->request.top = -1;
-	if ((j->most = q->most > 0 ? q->most : q->api->o.count) == 0)
-		j->most = q->chat ? INT32_MAX : COMPLETION_TOKENS;
+	j->request.salt = q->salt;
+	j->most = q->most;
 	j->draws = !q->api->o.seeded && !is_there(q->m[SEED].value);
 	buf_add(&j->body, http_body(q->call));
 	return buf_ok(&j->body, err);
@@ -348,22 +353,88 @@ read_completion(struct asked *q, struct err *err)
 	return read_prompts(q, err);
 }
 
+/* What others computed is found by who has the same key, and names the same salt. */
+static int
+read_salt(struct asked *q, struct err *err)
+{
+	const struct key *key = api_key(q->call);
+	struct buf b = { 0 };
+	str salt = S("");
+
+	if (is_there(q->m[SALT].value) && json_text(q->m[SALT].value, &b, &salt, err) < 0)
+		return err_wrap(err, "key 'cache_salt'");
+	q->salt = key != NULL ? key->salt : 0;
+	if (salt.n > 0)
+		q->salt = hash64_seed(salt, q->salt + 1);
+	buf_free(&b);
+	return 0;
+}
+
 static int
 read_asked(struct asked *q, struct err *err)
 {
 	if (read_count(q, N, 1, CHOICES, &q->n, err) < 0 ||
-	    read_count(q, MAX_TOKENS, 1, INT32_MAX, &q->most, err) < 0)
+	    read_count(q, MAX_COMPLETION, 1, INT32_MAX, &q->most, err) < 0 ||
+	    read_count(q, MAX_TOKENS, 1, INT32_MAX, &q->most, err) < 0 ||
+	    read_salt(q, err) < 0)
 		return -1;
+	if (q->most == 0 && (q->most = q->api->o.count) == 0)
+		q->most = q->chat ? INT32_MAX : COMPLETION_TOKENS;
 	return q->chat ? read_messages(q, err) : read_completion(q, err);
 }
 
+/* Is there room for another one?  If not, it was answered. */
 static bool
-is_full(const struct asked *q)
+is_room(struct api *a, struct http_call *c)
 {
-	struct worker_counts w;
+	if (atomic_load(&a->ending)) {
+		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
+		return false;
+	}
+	if (worker_waiting(a->o.worker) < a->o.waiting)
+		return true;
+	metrics_rejected(a->o.metrics, "waiting");
+	http_set(c, "Retry-After", "1");
+	api_fail(c, 429, "rate_limit_exceeded", "queue_full", NULL,
+	    "%lld requests wait already", (long long)a->o.waiting);
+	return false;
+}
 
-	worker_counts(q->api->o.worker, &w);
-	return w.waiting >= q->api->o.waiting;
+/* May its key ask for so much now?  If not, it was answered. */
+static bool
+is_admitted(struct asked *q)
+{
+	struct key *key = api_key(q->call);
+	int64_t prompt = 0, most = 0;
+	enum key_refusal why;
+	double after;
+	char text[24];
+
+	if (key == NULL)
+		return true;
+	for (int i = 0; i < q->prompts; i++) {
+		int64_t room = q->model->context - q->job[i]->ids.n;
+
+		prompt += q->job[i]->ids.n;
+		most += q->n * (q->most < room ? q->most : room > 0 ? room : 0);
+	}
+	why = key_admit(q->api->o.keys, key, prompt, most, progress_now(), &after);
+	if (why == KEY_ADMITTED) {
+		q->reply->key = key;
+		q->reply->most = most;
+		return true;
+	}
+	metrics_rejected(q->api->o.metrics, key_refusal_name(why));
+	if (after > 0) {
+		snprintf(text, sizeof(text), "%.0f", ceil(after));
+		http_set(q->call, "Retry-After", text);
+		api_fail(q->call, 429, "rate_limit_exceeded", key_refusal_name(why), NULL, "%s",
+		    key_refusal_text(why));
+	} else {
+		api_fail(q->call, 400, "invalid_request_error", key_refusal_name(why), NULL, "%s",
+		    key_refusal_text(why));
+	}
+	return false;
 }
 
 static void
@@ -372,25 +443,22 @@ ask(struct api *a, struct http_call *c, bool chat)
 	struct asked q = { .api = a, .call = c, .chat = chat, .n = 1 };
 	struct err err;
 
-	if (atomic_load(&a->ending)) {
-		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
+	if (!is_room(a, c))
 		return;
-	}
-	if (is_full(&q)) {
-		http_set(c, "Retry-After", "1");
-		api_fail(c, 429, "rate_limit_exceeded", "queue_full", NULL,
-		    "%lld requests wait already", (long long)a->o.waiting);
-		return;
-	}
 	if (json_scan(http_body(c), keys, KEYS, q.m, &err) < 0) {
 		api_refuse(c, &err);
 		return;
 	}
 	if ((q.model = api_model(a, c, q.m[MODEL].value, &q.adapter)) == NULL)
 		return;
-	if (read_asked(&q, &err) < 0 || make_reply(&q, &err) < 0 || give_jobs(&q, &err) < 0) {
+	if (read_asked(&q, &err) < 0 || make_reply(&q, &err) < 0) {
 		api_refuse(c, &err);
-		reply_free(q.reply);
+		reply_drop(q.reply);
+	} else if (!is_admitted(&q)) {
+		reply_drop(q.reply);
+	} else if (give_jobs(&q, &err) < 0) {
+		api_refuse(c, &err);
+		reply_drop(q.reply);
 	}
 	for (int i = 0; i < q.prompts; i++)
 		job_free(q.job[i]);

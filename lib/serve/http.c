@@ -40,6 +40,8 @@ struct http_call {
 	int		 status;
 	bool		 queued;
 	char		 peer[64];
+	void		*note;
+	double		 start;
 	/* under http.lock */
 	bool		 asleep, woken, gone;
 };
@@ -218,6 +220,18 @@ const char *
 http_peer(const struct http_call *c)
 {
 	return c->peer;
+}
+
+void
+http_note(struct http_call *c, void *note)
+{
+	c->note = note;
+}
+
+void *
+http_noted(const struct http_call *c)
+{
+	return c->note;
 }
 
 void
@@ -404,6 +418,7 @@ whole(struct http_call *c)
 		c->whole = true;
 		c->link->since = 0;
 		pthread_mutex_unlock(&h->lock);
+		c->start = progress_now();
 		h->o.handle(h->o.ctx, c);
 		if (c->response == NULL && c->w != NULL)
 			watch_for_end(c);
@@ -451,6 +466,9 @@ on_completed(void *ctx, struct MHD_Connection *mc, void **at,
 	*at = NULL;
 	if (c->w != NULL)
 		c->w->end(c->ctx, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	if (c->start > 0)
+		h->o.over(h->o.ctx, c, c->status, progress_now() - c->start,
+		    how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	pthread_mutex_lock(&h->lock);
 	c->link->call = NULL;
 	c->link->since = progress_now();

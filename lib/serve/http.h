@@ -28,6 +28,9 @@ struct http_options {
 	double		 patience;	/* seconds: for a request, for a reader to take some */
 	/* A whole request: http_answer() it, http_stream() it, or let it http_wait(). */
 	void		(*handle)(void *ctx, struct http_call *c);
+	/* A call that was handled is over; whole: all of its answer went out. */
+	void		(*over)(void *ctx, struct http_call *c, int status, double seconds,
+			    bool whole);
 	void		*ctx;
 };
 
@@ -46,6 +49,10 @@ str http_body(const struct http_call *c);
 str http_header(const struct http_call *c, const char *name);
 str http_query(const struct http_call *c, const char *name);
 const char *http_peer(const struct http_call *c);	/* an address; "unix" */
+
+/* Something of the server's own that goes with a call; NULL at first. */
+void http_note(struct http_call *c, void *note);
+void *http_noted(const struct http_call *c);
 
 /* What a call that waits is about. */
 struct http_waiter {

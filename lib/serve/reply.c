@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/progress.h"
+
 /* ---- parts ---- */
 
 static void
@@ -375,6 +377,25 @@ on_ready(void *ctx, struct http_call *c)
 	}
 }
 
+/* Its key is free for others, and has back what was not written. */
+static void
+release_key(struct reply *r)
+{
+	int64_t drawn = 0;
+
+	for (int i = 0; i < r->n; i++) {
+		struct generation *g = r->choice[i].g;
+
+		if (g == NULL)
+			continue;
+		pthread_mutex_lock(&g->lock);
+		drawn += g->report.tokens;
+		pthread_mutex_unlock(&g->lock);
+	}
+	key_release(r->api->o.keys, r->key, r->most > drawn ? r->most - drawn : 0,
+	    progress_now());
+}
+
 static void
 on_end(void *ctx, bool whole)
 {
@@ -384,7 +405,7 @@ on_end(void *ctx, bool whole)
 	for (int i = 0; i < r->n; i++)
 		if (r->choice[i].watch.call != NULL)
 			generation_unwatch(r->choice[i].g, &r->choice[i].watch);
-	reply_free(r);
+	reply_drop(r);
 }
 
 struct reply *
@@ -415,10 +436,12 @@ reply_wait(struct reply *r)
 }
 
 void
-reply_free(struct reply *r)
+reply_drop(struct reply *r)
 {
 	if (r == NULL)
 		return;
+	if (r->key != NULL)
+		release_key(r);
 	for (int i = 0; i < r->n; i++)
 		generation_release(r->choice[i].g);
 	for (int i = 0; r->echo != NULL && i < r->n / r->per_prompt; i++)

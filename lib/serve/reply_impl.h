@@ -31,7 +31,9 @@ struct reply {
 	struct buf	*echo;		/* of each prompt, its text, which goes first; or NULL */
 	struct buf	 out;		/* of a stream, not yet read */
 	ptrdiff_t	 sent;
-	bool		 told_usage, done;
+	bool		 done;
+	struct key	*key;		/* that it was admitted by, or NULL */
+	int64_t		 most;		/* tokens that were asked for */
 };
 
 struct reply *reply_new(struct api *a, struct http_call *c, int n, struct err *err);
@@ -39,7 +41,7 @@ struct reply *reply_new(struct api *a, struct http_call *c, int n, struct err *e
 /* From here on it lives as long as its call, which waits for it. */
 void reply_wait(struct reply *r);
 
-/* One that waits for nothing. */
-void reply_free(struct reply *r);
+/* One that waits for nothing; NULL: nothing. */
+void reply_drop(struct reply *r);
 
 #endif

@@ -15,7 +15,8 @@ served_cache(int64_t context, int64_t parallel)
 static int
 open_engine(struct served *s, const struct served_options *o, struct err *err)
 {
-	struct engine_options e = { .pass = o->pass, .seqs = o->parallel, .kv = o->kv };
+	struct engine_options e = { .pass = o->pass, .seqs = o->parallel, .kv = o->kv,
+	    .keep = true };
 	int64_t most = s->m.config.context;
 
 	s->context = o->context > 0 && o->context < most ? o->context : most;

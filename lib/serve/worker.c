@@ -10,15 +10,17 @@ enum { ARENA = 1 << 20 };	/* bytes of stops, biases and the like of a job */
 struct worker {
 	struct served	*const *model;
 	int		 n;
+	struct metrics	*metrics;
 	void		(*failed)(void *ctx, const struct err *err);
 	void		*ctx;
 	pthread_t	 thread;
 	bool		 started;
-	struct job	*first, **last;		/* they wait for room, in order; the thread's */
 	pthread_mutex_t	 lock;			/* of what follows */
 	pthread_cond_t	 some;
-	struct job	*given, **given_last;
-	struct worker_counts counts;
+	struct job	*given, **given_last;	/* not looked at yet */
+	struct job	*taken;			/* the scheduler's */
+	int		 jobs, waiting;
+	uint64_t	 number;
 	bool		 stop;
 };
 
@@ -64,26 +66,44 @@ on_token(void *ctx, const struct text_token *t, struct err *err)
 {
 	struct job *j = ctx;
 
-	if (generation_token(j->g, t, err) < 0)
-		return -1;
-	return atomic_load(&j->g->dropped) ? 1 : 0;
+	return generation_token(j->g, t, err);
+}
+
+/* It is over, one way or the other. */
+static void
+leave(struct worker *w, struct job *j)
+{
+	pthread_mutex_lock(&w->lock);
+	w->jobs--;
+	if (j->at != NULL && (*j->at = j->next) != NULL)
+		j->next->at = j->at;
+	pthread_mutex_unlock(&w->lock);
+	job_free(j);
+}
+
+static void
+count(struct metrics *m, const struct generation *g, const struct text_report *r)
+{
+	metrics_add(m, METRIC_PROMPT_TOKENS, r->prompt);
+	metrics_add(m, METRIC_CACHED_TOKENS, r->cached);
+	metrics_add(m, METRIC_GENERATED_TOKENS, r->tokens);
+	metrics_observe(m, METRIC_PROMPT, (double)r->prompt);
+	if (r->tokens > 0)
+		metrics_observe(m, METRIC_FIRST_TOKEN, g->first - g->asked);
+	if (r->tokens > 1)
+		metrics_observe(m, METRIC_PER_TOKEN,
+		    (g->last - g->first) / (double)(r->tokens - 1));
 }
 
 static int
 on_done(void *ctx, const struct text_report *r, struct err *err)
 {
 	struct job *j = ctx;
-	struct worker *w = j->worker;
 
 	(void)err;
-	pthread_mutex_lock(&w->lock);
-	w->counts.prompt += r->prompt;
-	w->counts.cached += r->cached;
-	w->counts.drawn += r->tokens;
-	w->counts.running--;
-	pthread_mutex_unlock(&w->lock);
+	count(j->worker->metrics, j->g, r);
 	generation_end(j->g, r);
-	job_free(j);
+	leave(j->worker, j);
 	return 0;
 }
 
@@ -105,6 +125,7 @@ read_job(struct job *j, struct err *err)
 	r->token = on_token;
 	r->done = on_done;
 	r->ctx = j;
+	r->dropped = &j->g->dropped;
 	if (json_scan(buf_str(&j->body), request_keys, REQUEST_KEYS, member, err) < 0)
 		return -1;
 	if (j->draws && getrandom(&r->sampler.seed, sizeof(r->sampler.seed), 0) < 0)
@@ -121,35 +142,23 @@ read_job(struct job *j, struct err *err)
 
 /* ---- the thread ---- */
 
+/* Read it and put it in its scheduler's line, or tell why not. */
 static void
-refuse(struct worker *w, struct job *j, const struct err *why)
-{
-	pthread_mutex_lock(&w->lock);
-	w->counts.waiting--;
-	pthread_mutex_unlock(&w->lock);
-	generation_refuse(j->g, why);
-	job_free(j);
-}
-
-/* Begin it, if there is room.  1; 0: it has to wait. */
-static int
 begin(struct worker *w, struct job *j)
 {
 	struct err err;
-	int got = scheduler_add(j->model->scheduler, &j->request, &err);
+	int ret = read_job(j, &err);
 
-	if (got == 0)
-		return 0;
-	grammars_release(j->model->grammars, j->request.held);
-	if (got < 0) {
-		refuse(w, j, &err);
-		return 1;
+	if (ret == 0) {
+		/* It may begin, and be over, from here on. */
+		generation_accept(j->g);
+		ret = scheduler_submit(j->model->scheduler, &j->request, &err);
+		grammars_release(j->model->grammars, j->request.held);
 	}
-	pthread_mutex_lock(&w->lock);
-	w->counts.waiting--;
-	w->counts.running++;
-	pthread_mutex_unlock(&w->lock);
-	return 1;
+	if (ret < 0) {
+		generation_refuse(j->g, &err);
+		leave(w, j);
+	}
 }
 
 /* What was given since; with nothing to do, wait for some.  false: stop. */
@@ -157,68 +166,59 @@ static bool
 take(struct worker *w, bool idle)
 {
 	struct job *j, *next;
-	struct err err;
+	bool stop;
 
 	pthread_mutex_lock(&w->lock);
 	while (idle && w->given == NULL && !w->stop)
 		pthread_cond_wait(&w->some, &w->lock);
-	j = w->given;
-	w->given = NULL;
-	w->given_last = &w->given;
+	stop = w->stop;
+	j = stop ? NULL : w->given;
+	if (!stop) {
+		w->given = NULL;
+		w->given_last = &w->given;
+	}
 	pthread_mutex_unlock(&w->lock);
 	for (; j != NULL; j = next) {
 		next = j->next;
-		j->next = NULL;
 		j->worker = w;
-		if (read_job(j, &err) < 0) {
-			refuse(w, j, &err);
-			continue;
-		}
-		generation_accept(j->g);
-		*w->last = j;
-		w->last = &j->next;
+		pthread_mutex_lock(&w->lock);
+		if ((j->next = w->taken) != NULL)
+			j->next->at = &j->next;
+		j->at = &w->taken;
+		w->taken = j;
+		pthread_mutex_unlock(&w->lock);
+		begin(w, j);
 	}
-	return !w->stop;
-}
-
-static void
-begin_waiting(struct worker *w)
-{
-	struct job **at = &w->first, *j;
-
-	while ((j = *at) != NULL) {
-		struct job *next = j->next;
-
-		if (atomic_load(&j->g->dropped)) {
-			grammars_release(j->model->grammars, j->request.held);
-			refuse(w, j, &(struct err){ ERR_STOP, "dropped" });
-		} else if (begin(w, j) == 0) {
-			at = &j->next;
-			continue;
-		}
-		*at = next;
-	}
-	w->last = at;
+	return !stop;
 }
 
 /* A step of each model that has something to do.  false: a device failed. */
 static bool
 step(struct worker *w, bool *idle)
 {
+	int waiting = 0, running = 0;
+	int64_t used = 0;
 	struct err err;
 
-	*idle = w->first == NULL;
 	for (int i = 0; i < w->n; i++) {
 		struct scheduler *s = w->model[i]->scheduler;
 
-		if (scheduler_running(s) == 0)
-			continue;
-		*idle = false;
-		if (scheduler_step(s, &err) < 0) {
+		if (scheduler_running(s) + scheduler_waiting(s) > 0 &&
+		    scheduler_step(s, &err) < 0) {
 			w->failed(w->ctx, &err);
 			return false;
 		}
+		waiting += scheduler_waiting(s);
+		running += scheduler_running(s);
+		used += engine_cache(w->model[i]->engine) - engine_unused(w->model[i]->engine);
 	}
+	*idle = running + waiting == 0;
+	pthread_mutex_lock(&w->lock);
+	w->waiting = waiting;
+	pthread_mutex_unlock(&w->lock);
+	metrics_set(w->metrics, METRIC_RUNNING, running);
+	metrics_set(w->metrics, METRIC_WAITING, waiting);
+	metrics_set(w->metrics, METRIC_CACHE_USED, used);
 	return true;
 }
 
@@ -228,33 +228,32 @@ run(void *ctx)
 	struct worker *w = ctx;
 	bool idle = true;
 
-	while (take(w, idle)) {
-		begin_waiting(w);
-		if (!step(w, &idle))
-			break;
-	}
+	while (take(w, idle) && step(w, &idle))
+		;
 	return NULL;
 }
 
 /* ---- others ---- */
 
 struct worker *
-worker_new(struct served *const *model, int n, void (*failed)(void *ctx, const struct err *err),
-    void *ctx, struct err *err)
+worker_new(struct served *const *model, int n, struct metrics *metrics,
+    void (*failed)(void *ctx, const struct err *err), void *ctx, struct err *err)
 {
 	struct worker *w = calloc(1, sizeof(*w));
+	int64_t cache = 0;
 
 	if (w == NULL) {
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	*w = (struct worker){ .model = model, .n = n, .failed = failed, .ctx = ctx };
-	w->last = &w->first;
+	*w = (struct worker){ .model = model, .n = n, .metrics = metrics, .failed = failed,
+	    .ctx = ctx };
 	w->given_last = &w->given;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->some, NULL);
 	for (int i = 0; i < n; i++)
-		w->counts.cache += engine_settings(model[i]->engine)->cache;
+		cache += engine_cache(model[i]->engine);
+	metrics_set(metrics, METRIC_CACHE_TOKENS, cache);
 	if (pthread_create(&w->thread, NULL, run, w) != 0) {
 		worker_free(w);
 		err_set(err, ERR_NOMEM, "a thread cannot be started");
@@ -270,29 +269,43 @@ worker_give(struct worker *w, struct job *j)
 	pthread_mutex_lock(&w->lock);
 	*w->given_last = j;
 	w->given_last = &j->next;
-	w->counts.waiting++;
+	w->jobs++;
+	j->number = w->number++;
 	pthread_cond_signal(&w->some);
 	pthread_mutex_unlock(&w->lock);
 }
 
-void
-worker_counts(struct worker *w, struct worker_counts *c)
+int
+worker_jobs(struct worker *w)
 {
+	int n;
+
 	pthread_mutex_lock(&w->lock);
-	*c = w->counts;
+	n = w->jobs;
 	pthread_mutex_unlock(&w->lock);
+	return n;
 }
 
-static void
-drop_line(struct job *j)
+int
+worker_waiting(struct worker *w)
 {
-	while (j != NULL) {
-		struct job *next = j->next;
+	int n;
 
-		generation_refuse(j->g, &(struct err){ ERR_STOP, "the server ends" });
-		job_free(j);
-		j = next;
-	}
+	pthread_mutex_lock(&w->lock);
+	n = w->waiting;
+	for (const struct job *j = w->given; j != NULL; j = j->next)
+		n++;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+void
+worker_each(struct worker *w, void (*tell)(void *ctx, const struct job *j), void *ctx)
+{
+	pthread_mutex_lock(&w->lock);
+	for (const struct job *j = w->taken; j != NULL; j = j->next)
+		tell(ctx, j);
+	pthread_mutex_unlock(&w->lock);
 }
 
 void
@@ -311,8 +324,11 @@ worker_free(struct worker *w)
 		for (int i = 0; i < w->n; i++)
 			scheduler_stop(w->model[i]->scheduler, &err);
 	}
-	drop_line(w->first);
-	drop_line(w->given);
+	for (struct job *j = w->given, *next; j != NULL; j = next) {
+		next = j->next;
+		generation_refuse(j->g, &(struct err){ ERR_STOP, "the server ends" });
+		job_free(j);
+	}
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->some);
 	free(w);

@@ -9,6 +9,7 @@
 
 #include "infer/request.h"
 #include "serve/generation.h"
+#include "serve/metrics.h"
 #include "serve/served.h"
 
 struct job {
@@ -21,8 +22,9 @@ struct job {
 	struct generation *g;		/* held by the job */
 	/* the worker's */
 	struct worker	*worker;
+	uint64_t	 number;	/* of the worker's jobs */
 	struct arena	 arena;
-	struct job	*next;
+	struct job	*next, **at;
 };
 
 /* g is a new generation. */
@@ -31,19 +33,22 @@ void job_free(struct job *j);
 
 struct worker;
 
-struct worker_counts {
-	int		running, waiting;
-	int64_t		cache, cache_used;	/* tokens */
-	int64_t		prompt, cached, drawn;	/* tokens since the start */
-};
-
-/* The models are borrowed.  failed() is told when a device fails, once, and all jobs are over. */
-struct worker *worker_new(struct served *const *model, int n,
+/*
+ * The models and metrics are borrowed.  failed() is told when a device fails, once;
+ * then nothing more is begun.
+ */
+struct worker *worker_new(struct served *const *model, int n, struct metrics *metrics,
     void (*failed)(void *ctx, const struct err *err), void *ctx, struct err *err);
 
 /* Take a job on; it is the worker's. */
 void worker_give(struct worker *w, struct job *j);
-void worker_counts(struct worker *w, struct worker_counts *c);
+
+/* How many are not over; of those, how many were not begun. */
+int worker_jobs(struct worker *w);
+int worker_waiting(struct worker *w);
+
+/* Tell of each, under a lock that holds the engine up. */
+void worker_each(struct worker *w, void (*tell)(void *ctx, const struct job *j), void *ctx);
 
 /* What runs is broken off. */
 void worker_free(struct worker *w);

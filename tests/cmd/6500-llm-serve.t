@@ -83,8 +83,53 @@ code=$(curl -s -o out -w '%{http_code}' -H 'Origin: http://evil.example' "$url/v
 says 403 'a page from elsewhere' 'evil.example'
 code=$(head -c 20000000 /dev/zero | curl -s -o out -w '%{http_code}' -H 'Expect:' --data-binary @- "$url/v1/completions")
 says 413 'a body that is too large' 'too large'
+ask /metrics
+says 200 'counts' '^llm_generated_tokens_total [1-9]'
+ask /slots
+says 200 'nothing runs' '^\[\]$'
+ask /
+says 200 'a page' '<html'
+long='The small kernel reads the old file, and a page is in the table of the slow driver'
+ask /v1/completions "{\"prompt\":\"$long\",\"max_tokens\":3,\"temperature\":0}"
+cp out first
+ask /v1/completions "{\"prompt\":\"$long\",\"max_tokens\":3,\"temperature\":0}"
+says 200 'a prompt again' '"cached_tokens":[1-9]'
+test "$(sed 's/.*choices"//; s/"usage.*//' first)" = "$(sed 's/.*choices"//; s/"usage.*//' out)"
+result 'has the same text' $?
+ask /v1/completions "{\"prompt\":\"$long\",\"max_tokens\":3,\"cache_salt\":\"mine\"}"
+says 200 'with a salt' '"cached_tokens":0'
 serve_end
 result 'it ends with 0' $?
+
+# Keys
+key=$(llm-serve --api-key-file keys --new-key 'alice requests=3/m')
+result 'a key' $?
+exits 2 'a name twice, without a new line for it,' llm-serve --api-key-file keys --new-key 'alice'
+exits 2 'a setting that is none' llm-serve --api-key-file keys --new-key 'bob rockets=3'
+! grep -q "$key" keys && test "$(stat -c %a keys)" = 600
+result 'is not in its file, which is its owner'"'"'s' $?
+serve -m run/latest --api-key-file keys
+ask /v1/models
+says 401 'without a key' '"code":"invalid_api_key"'
+ask /metrics
+says 401 'nor counts' 'invalid_api_key'
+ask /health
+says 200 'but its health' ok
+for i in 1 2 3 4
+do
+	code=$(curl -s -D head -o out -w '%{http_code}' -H "Authorization: Bearer $key" \
+	    -d '{"prompt":"The","max_tokens":1}' "$url/v1/completions")
+done
+says 429 'more than its rate' 'rate_limit'
+grep -qi '^retry-after: [1-9]' head
+result 'and when to try again' $?
+llm-serve --api-key-file keys --new-key bob >bob
+kill -HUP $server
+sleep 0.3
+code=$(curl -s -o out -w '%{http_code}' -H "Authorization: Bearer $(cat bob)" "$url/v1/models")
+says 200 'a key that came later' '"id":"latest"'
+serve_end
+result 'it ends with 0, too' $?
 
 exits 2 'for others, without keys' llm-serve -m run/latest --host 0.0.0.0 --port 0
 exits 2 'no model' llm-serve --port 0
