@@ -1,156 +1,50 @@
-/* How texts come into a scheduler: the line, and places. */
-#include <assert.h>
-#include <stdlib.h>
-
-#include "base/progress.h"
+/* The line of those that wait. */
 #include "infer/scheduler_impl.h"
 
-/* ---- texts ---- */
-
-struct text *
-text_new(struct scheduler *s, const struct request *r, struct err *err)
-{
-	int64_t context = engine_context(s->e);
-	struct text *t;
-
-	assert(r->n > 0 && r->max_tokens > 0 && r->top <= TEXT_TOP);
-	if (r->n > context) {
-		err_set(err, ERR_LIMIT, "%lld tokens are more than the model's context of %lld",
-		    (long long)r->n, (long long)context);
-		return NULL;
-	}
-	if ((t = malloc(sizeof(*t))) == NULL) {
-		err_set(err, ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	*t = (struct text){ .r = *r, .report = { .prompt = r->n }, .start = progress_now(),
-	    .emit = { .tok = s->tok, .stop = r->stop, .n_stop = r->n_stop, .write = r->write,
-		.ctx = r->ctx, .decoder = { .started = true, .skip_special = !r->special } } };
-	/* From here on, for who asked may let go of the grammar. */
-	if (r->constraint != NULL)
-		matcher_start(&t->matcher, r->constraint);
-	return t;
-}
-
 void
-text_free(struct scheduler *s, struct text *t)
+line_put(struct scheduler *s, struct text *t)
 {
-	s->room += t->promised;
-	if (t->r.seq == NULL)
-		seq_free(t->seq);
-	matcher_end(&t->matcher);
-	emit_free(&t->emit);
-	free(t);
+	struct text **at = &s->line.first;
+
+	while (*at != NULL && (*at)->number < t->number)
+		at = &(*at)->next;
+	t->next = *at;
+	*at = t;
+	s->line.n++;
 }
-
-static int
-tell(struct text *t, struct err *err)
-{
-	struct text_report *r = &t->report;
-
-	if (t->seq == NULL)
-		r->waited = progress_now() - t->start;
-	else
-		r->seconds = progress_now() - t->start - r->prompt_seconds;
-	r->logp /= (double)(r->tokens > 0 ? r->tokens : 1);
-	t->over = true;
-	if (t->r.done != NULL)
-		return t->r.done(t->r.ctx, r, err);
-	if (r->failed == NULL)
-		return 0;
-	*err = *r->failed;
-	return -1;
-}
-
-int
-text_finish(struct text *t, struct err *err)
-{
-	if (t->report.end != TEXT_STOP && t->report.end != TEXT_FAILED) {
-		int got = emit_end(&t->emit, err);
-
-		if (got < 0) {
-			t->over = true;
-			return -1;
-		}
-		if (got > 0)
-			t->report.end = TEXT_STOP;
-	}
-	return tell(t, err);
-}
-
-int
-text_end(struct text *t, enum text_end end, const struct err *why, struct err *err)
-{
-	t->report.end = end;
-	t->report.failed = why;
-	return tell(t, err);
-}
-
-/* ---- places ---- */
-
-/* Tokens of the cache that it takes at most, in whole blocks. */
-static int64_t
-needs(const struct scheduler *s, const struct request *r)
-{
-	int64_t holds = engine_holds(s->e);
-	int64_t n = r->max_tokens < holds - r->n ? r->n + r->max_tokens : holds;
-
-	return (n + CACHE_BLOCK - 1) / CACHE_BLOCK * CACHE_BLOCK;
-}
-
-int
-text_begin(struct scheduler *s, struct text *t, struct err *err)
-{
-	int64_t promised = needs(s, &t->r);
-
-	if (s->n > 0 && (s->n == s->o.seqs || promised > s->room))
-		return 0;
-	t->seq = t->r.seq;
-	if (t->seq == NULL && (t->seq = seq_new(s->e, err)) == NULL)
-		return -1;
-	t->report.waited = progress_now() - t->start;
-	t->start = progress_now();
-	seq_adapt(t->seq, t->r.adapter);
-	seq_salt(t->seq, t->r.salt);
-	t->given = seq_keep(t->seq, t->r.prompt, t->r.n);
-	/* The last token of the prompt is run again where it was: its logits are needed. */
-	t->report.cached = seq_computed(t->seq) < t->r.n ? seq_computed(t->seq) : t->r.n - 1;
-	s->room -= t->promised = promised;
-	s->text[s->n++] = t;
-	return 1;
-}
-
-int
-scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
-{
-	struct text *t = text_new(s, r, err);
-	int got = t == NULL ? -1 : text_begin(s, t, err);
-
-	if (t != NULL && got <= 0)
-		text_free(s, t);
-	return got;
-}
-
-/* ---- the line ---- */
 
 int
 scheduler_submit(struct scheduler *s, const struct request *r, struct err *err)
 {
-	struct text *t = text_new(s, r, err), **at = &s->line.first;
+	struct text *t = text_new(s, r, err);
 
 	if (t == NULL)
 		return -1;
-	while (*at != NULL)
-		at = &(*at)->next;
-	*at = t;
-	s->line.n++;
+	line_put(s, t);
 	return 0;
+}
+
+/* Those of it that had a place. */
+static int
+begun(const struct scheduler *s)
+{
+	int n = 0;
+
+	for (const struct text *t = s->line.first; t != NULL; t = t->next)
+		n += t->began > 0;
+	return n;
+}
+
+int
+scheduler_running(const struct scheduler *s)
+{
+	return s->n + begun(s);
 }
 
 int
 scheduler_waiting(const struct scheduler *s)
 {
-	return s->line.n;
+	return s->line.n - begun(s);
 }
 
 /* Take one out of the line. */
@@ -172,7 +66,7 @@ end_in_line(struct scheduler *s, struct text **at, enum text_end end, const stru
 	struct text *t = leave(s, at);
 	int ret = text_end(t, end, why, err);
 
-	text_free(s, t);
+	text_free(t);
 	return ret;
 }
 
@@ -180,9 +74,7 @@ int
 line_drop(struct scheduler *s, struct err *err)
 {
 	for (struct text **at = &s->line.first; *at != NULL;) {
-		const atomic_bool *dropped = (*at)->r.dropped;
-
-		if (dropped == NULL || !atomic_load(dropped))
+		if (!text_is_dropped(*at))
 			at = &(*at)->next;
 		else if (end_in_line(s, at, TEXT_BROKEN_OFF, NULL, err) < 0)
 			return -1;
@@ -190,18 +82,39 @@ line_drop(struct scheduler *s, struct err *err)
 	return 0;
 }
 
+/* Where the next one to begin is; NULL: nobody waits. */
+static struct text **
+next_one(struct scheduler *s)
+{
+	struct text **best = NULL;
+
+	for (struct text **at = &s->line.first; *at != NULL; at = &(*at)->next)
+		if (best == NULL || text_before(s, *at, *best))
+			best = at;
+	return best;
+}
+
 int
 line_begin(struct scheduler *s, struct err *err)
 {
-	while (s->line.first != NULL) {
-		int got = text_begin(s, s->line.first, &s->why);
+	struct text **at, *other;
 
-		if (got == 0)
+	while ((at = next_one(s)) != NULL) {
+		int got = text_begin(s, *at, &s->why);
+
+		if (got > 0) {
+			leave(s, at);
+			continue;
+		}
+		if (got < 0) {
+			if (end_in_line(s, at, TEXT_FAILED, &s->why, err) < 0)
+				return -1;
+			continue;
+		}
+		if ((other = text_in_the_way(s, *at)) == NULL)
 			return 0;
-		if (got > 0)
-			leave(s, &s->line.first);
-		else if (end_in_line(s, &s->line.first, TEXT_FAILED, &s->why, err) < 0)
-			return -1;
+		if (text_take_off(s, other, &s->why) < 0)
+			return 0;
 	}
 	return 0;
 }
@@ -226,5 +139,5 @@ void
 line_free(struct scheduler *s)
 {
 	while (s->line.first != NULL)
-		text_free(s, leave(s, &s->line.first));
+		text_free(leave(s, &s->line.first));
 }

@@ -7,15 +7,6 @@
 #include "base/progress.h"
 #include "infer/draft.h"
 
-const char *
-text_end_name(enum text_end end)
-{
-	static const char *const name[] = { "count", "eos", "stop", "whole", "context",
-	    "broken off", "failed" };
-
-	return name[end];
-}
-
 struct scheduler *
 scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
 {
@@ -28,7 +19,6 @@ scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
 	s->e = e;
 	s->tok = tok;
 	s->o = *engine_settings(e);
-	s->room = s->o.cache;
 	s->text = calloc((size_t)s->o.seqs, sizeof(struct text *));
 	s->seq = calloc((size_t)s->o.seqs, sizeof(struct seq *));
 	s->allowed = calloc((size_t)engine_config(e)->vocab / 64 + 1, sizeof(*s->allowed));
@@ -50,7 +40,7 @@ scheduler_free(struct scheduler *s)
 	if (s == NULL)
 		return;
 	for (int i = 0; i < s->n; i++)
-		text_free(s, s->text[i]);
+		text_free(s->text[i]);
 	line_free(s);
 	sampler_space_free(s->space);
 	free(s->text);
@@ -64,12 +54,6 @@ scheduler_guess(struct scheduler *s, struct draft *d)
 {
 	assert(s->o.rows >= s->o.seqs + DRAFT_MAX);
 	s->draft = d;
-}
-
-int
-scheduler_running(const struct scheduler *s)
-{
-	return s->n;
 }
 
 /* ---- going on ---- */
@@ -87,11 +71,11 @@ fail(struct scheduler *s, struct text *t)
 static int
 find_prompt(struct text *t, struct err *err)
 {
-	int64_t n = seq_find(t->seq, t->r.prompt, t->r.n, err);
+	int64_t n = seq_find(t->seq, t->token, t->n, err);
 
 	if (n < 0)
 		return -1;
-	if (t->report.tokens == 0)
+	if (t->report.taken_off == 0)
 		t->report.cached += n - t->given;
 	t->given = n;
 	return 0;
@@ -106,14 +90,14 @@ is_computed(const struct scheduler *s, const struct text *t)
 {
 	int64_t n = t->given + CACHE_BLOCK;
 
-	if (!s->o.keep || t->given % CACHE_BLOCK != 0 || n >= t->r.n)
+	if (!s->o.keep || t->given % CACHE_BLOCK != 0 || n >= t->n)
 		return false;
 	for (int i = 0; s->text[i] != t; i++) {
 		const struct text *o = s->text[i];
 
 		if (o->given >= n && seq_computed(o->seq) < n && o->r.adapter == t->r.adapter &&
 		    o->r.salt == t->r.salt &&
-		    memcmp(o->r.prompt, t->r.prompt, (size_t)n * sizeof(*t->r.prompt)) == 0)
+		    memcmp(o->token, t->token, (size_t)n * sizeof(*t->token)) == 0)
 			return true;
 	}
 	return false;
@@ -134,15 +118,15 @@ give_prompt(struct scheduler *s, struct text *t, int64_t room, struct err *err)
 		seq_want(t->seq, 0);
 		return 0;
 	}
-	if ((n = t->r.n - t->given) > room) {
+	if ((n = t->n - t->given) > room) {
 		int64_t over = (t->given + room) % CACHE_BLOCK;
 
 		n = room > over ? room - over : room;
 	}
-	if (seq_push(t->seq, t->r.prompt + t->given, n, err) < 0)
+	if (seq_push(t->seq, t->token + t->given, n, err) < 0)
 		return -1;
 	t->given += n;
-	if (t->given < t->r.n)
+	if (t->given < t->n)
 		seq_want(t->seq, 0);
 	return n;
 }
@@ -176,7 +160,7 @@ leave(struct scheduler *s)
 
 	for (int i = 0; i < s->n; i++) {
 		if (s->text[i]->over)
-			text_free(s, s->text[i]);
+			text_free(s->text[i]);
 		else
 			s->text[kept++] = s->text[i];
 	}
@@ -191,31 +175,55 @@ drop(struct scheduler *s, struct err *err)
 	for (int i = 0; i < s->n && ret == 0; i++) {
 		struct text *t = s->text[i];
 
-		if (t->r.dropped != NULL && atomic_load(t->r.dropped))
+		if (text_is_dropped(t))
 			ret = text_end(t, TEXT_BROKEN_OFF, NULL, err);
 	}
 	leave(s);
 	return ret;
 }
 
-/* Give sequences what they are to compute: prompts in pieces, as many tokens as a pass has. */
+static void
+put_in_order(struct scheduler *s)
+{
+	for (int i = 1; i < s->n; i++) {
+		struct text *t = s->text[i];
+		int k = i;
+
+		for (; k > 0 && text_before(s, t, s->text[k - 1]); k--)
+			s->text[k] = s->text[k - 1];
+		s->text[k] = t;
+	}
+}
+
+/*
+ * Give sequences what they are to compute, a pass at most: each that is being written
+ * its next token, and what is left to prompts, in pieces.
+ */
 static int
 give(struct scheduler *s, struct err *err)
 {
 	int64_t left = s->o.pass - s->n;
 	int ret = 0;
 
+	put_in_order(s);
+	s->given = 0;
+
 	for (int i = 0; i < s->n && ret == 0; i++) {
 		struct text *t = s->text[i];
 		int64_t n;
 
 		seq_want(t->seq, 1);
-		if (t->given == t->r.n)
+		if (t->given == t->n) {
+			class_spend(s, t->r.class, 1);
 			continue;
-		if ((n = give_prompt(s, t, left + 1, &s->why)) < 0)
+		}
+		if ((n = give_prompt(s, t, left + 1, &s->why)) < 0) {
 			ret = text_end(t, TEXT_FAILED, &s->why, err);
-		else
-			left -= n - 1;
+			continue;
+		}
+		class_spend(s, t->r.class, n);
+		s->given += n;
+		left -= n - 1;
 	}
 	leave(s);
 	s->n_guess = 0;
@@ -232,7 +240,23 @@ take_guesses_back(struct scheduler *s, struct text *t)
 	s->guessing = false;
 }
 
-/* Compute what was given.  Where the cache is full, the text that began last ends. */
+/* The cache is full: one waits again; who is alone fails. */
+static int
+make_room(struct scheduler *s, struct err *err)
+{
+	struct text *t = text_least(s);
+	struct err why;
+	int ret = 0;
+
+	if (t == NULL)
+		ret = text_end(s->text[s->n - 1], TEXT_FAILED, &s->why, err);
+	else if (text_take_off(s, t, &why) < 0)
+		ret = text_end(t, TEXT_FAILED, &why, err);
+	leave(s);
+	return ret;
+}
+
+/* Compute what was given. */
 static int
 run(struct scheduler *s, struct err *err)
 {
@@ -249,9 +273,8 @@ run(struct scheduler *s, struct err *err)
 			take_guesses_back(s, s->text[0]);
 			continue;
 		}
-		if (text_end(s->text[s->n - 1], TEXT_FAILED, &s->why, err) < 0)
+		if (make_room(s, err) < 0)
 			return -1;
-		leave(s);
 	}
 }
 
@@ -330,7 +353,7 @@ draw(struct scheduler *s, struct text *t, struct err *err)
 	int got;
 
 	if (t->report.tokens == 0)
-		t->report.prompt_seconds = progress_now() - t->start;
+		t->report.prompt_seconds = progress_now() - t->began;
 	for (;;) {
 		if ((id = pick(s, t, &at)) < -1)
 			return fail(s, t);
@@ -351,14 +374,31 @@ draw(struct scheduler *s, struct text *t, struct err *err)
 	return seq_push(t->seq, &id, 1, &s->why) < 0 ? fail(s, t) : 0;
 }
 
+/* What a token of a prompt takes, where a step has mostly such. */
+static void
+learn_speed(struct scheduler *s, double seconds)
+{
+	double each = seconds / (double)s->given;
+
+	if (s->given <= s->n)
+		return;
+	s->token_seconds += (s->token_seconds > 0 ? 0.2 : 1) * (each - s->token_seconds);
+}
+
 static int
 step(struct scheduler *s, struct err *err)
 {
-	if (drop(s, err) < 0 || line_begin(s, err) < 0 || give(s, err) < 0 || run(s, err) < 0)
+	double start;
+
+	if (drop(s, err) < 0 || line_begin(s, err) < 0 || give(s, err) < 0)
 		return -1;
+	start = progress_now();
+	if (run(s, err) < 0)
+		return -1;
+	learn_speed(s, progress_now() - start);
 	for (int i = 0; i < s->n; i++) {
 		struct text *t = s->text[i];
-		int got = t->given < t->r.n ? 0 : draw(s, t, err);
+		int got = t->given < t->n ? 0 : draw(s, t, err);
 
 		if (got < 0 || (got > 0 && text_finish(t, err) < 0))
 			return -1;

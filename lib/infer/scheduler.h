@@ -30,10 +30,11 @@ const char *text_end_name(enum text_end end);
 struct text_report {
 	enum text_end end;
 	const struct err *failed;	/* why: its grammar, or a full cache; NULL: none */
+	int64_t	taken_off;		/* how often */
 	int64_t	prompt, cached;		/* its tokens; those that had been computed */
 	int64_t	tokens;			/* that were drawn, an end of text too */
 	double	logp;			/* their mean log-probability, nats */
-	double	waited;			/* seconds in the line */
+	double	waited;			/* seconds in the line before it began */
 	double	prompt_seconds, seconds;
 };
 
@@ -46,6 +47,25 @@ struct text_token {
 };
 
 enum { TEXT_TOP = 100 };		/* alternatives told of a token, at most */
+
+/*
+ * Who is to begin, to be computed and to keep its place before others.  Classes share
+ * what is computed, seven parts to one while both have texts, and what one does not
+ * use is the other's: the one that had less of its part comes first.  In a class it is
+ * the higher priority; then who has the least time left, until its deadline less what
+ * its prompt will take by the speed so far, or until 10 s after it came when it has
+ * none; then who came first.
+ *
+ * A text begins when it and all with a place can have 64 tokens more in the cache, or
+ * as many as they may, or when it is alone.  Where the cache is full all the same, the
+ * last one is taken off, and waits again; so is, for one that waits, one of CLASS_BATCH
+ * for CLASS_INTERACTIVE and one of a lower priority of its class, but not before it
+ * wrote 16 tokens since it was the last time.  So 64 tokens are written before the
+ * cache is full again, and 16 before a place changes back: whoever is taken off, all
+ * end.  One that is taken off goes on as if it had not been, bit for bit.
+ */
+enum text_class { CLASS_INTERACTIVE, CLASS_BATCH };
+enum { TEXT_CLASSES = 2 };
 
 /* What is borrowed is good until done() was called. */
 struct request {
@@ -65,9 +85,13 @@ struct request {
 	uint64_t	 salt;		/* seq_salt(): another finds nothing of it */
 	uint64_t	 stream;	/* of random numbers: one a text */
 	int64_t		 top;		/* likeliest tokens that token() is told; -1: none */
+	enum text_class	 class;
+	int		 priority;
+	double		 deadline;	/* of its first token, by progress_now(); 0: none */
 	/* Looked at before each step: true, and it is broken off at once.  NULL: never. */
 	const atomic_bool *dropped;
-	/* To write it in: what it has of the prompt is not computed again.  NULL: a new one. */
+	/* To write it in: what it has of the prompt is not computed again, and it is never
+	   taken off.  NULL: a new one. */
 	struct seq	*seq;
 	/* Text as it comes, whole characters; 0 or -1. */
 	int		(*write)(void *ctx, str text, struct err *err);
@@ -91,10 +115,7 @@ void scheduler_free(struct scheduler *s);	/* texts that are not whole are droppe
 struct draft;
 void scheduler_guess(struct scheduler *s, struct draft *d);
 
-/*
- * Begin a text before those that wait in the line.  1; 0 when it has to wait for
- * others to end; -1.
- */
+/* Begin a text.  1; 0 when it has to wait for others to end, or to begin; -1. */
 int scheduler_add(struct scheduler *s, const struct request *r, struct err *err);
 
 /*
@@ -104,7 +125,7 @@ int scheduler_add(struct scheduler *s, const struct request *r, struct err *err)
  */
 int scheduler_submit(struct scheduler *s, const struct request *r, struct err *err);
 
-/* How many have begun and are not whole yet; how many wait in the line. */
+/* How many have begun and are not whole yet; how many have not begun. */
 int scheduler_running(const struct scheduler *s);
 int scheduler_waiting(const struct scheduler *s);
 

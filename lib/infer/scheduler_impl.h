@@ -1,5 +1,9 @@
 /*
  * scheduler_impl - texts, where they are, and their line: private to lib/infer
+ *
+ * A text waits in the line, or has a place among those that are being written.
+ * One that is taken off its place waits again with the tokens that it has: they are
+ * computed again, or found, and it goes on as if nothing had been.
  */
 #ifndef INFER_SCHEDULER_IMPL_H
 #define INFER_SCHEDULER_IMPL_H
@@ -11,17 +15,21 @@
 struct text {
 	struct text	*next;		/* in the line */
 	struct request	 r;
-	struct seq	*seq;		/* NULL: it has not begun */
-	int64_t		 given;		/* tokens of the prompt that seq has */
-	int64_t		 promised;	/* tokens of the cache */
+	int64_t		 number;	/* in the order they came */
+	double		 came, began;	/* when; 0: it has not begun */
+	struct seq	*seq;		/* NULL: it waits */
+	/* what seq is given before it goes on: the prompt, or all when it was taken off */
+	const int32_t	*token;
+	int64_t		 n, given;
+	int32_t		*own;		/* that, of the latter; or NULL */
+	int64_t		 safe;		/* with fewer tokens it gives its place to nobody */
 	struct emit	 emit;
 	struct matcher	 matcher;	/* of r.constraint */
 	struct text_report report;
-	double		 start;		/* when it came into the line, then when it began */
 	bool		 over;
 };
 
-/* Those that wait, in the order in which they begin. */
+/* Those that wait, in the order they came. */
 struct line {
 	struct text	*first;
 	int		 n;
@@ -32,11 +40,14 @@ struct scheduler {
 	const struct tokenizer *tok;
 	struct engine_options o;
 	struct sampler_space *space;
-	struct text	**text;		/* that are being written */
+	struct text	**text;		/* that have a place */
 	int		 n;
 	struct line	 line;
+	int64_t		 came;		/* texts so far */
+	double		 spent[TEXT_CLASSES];	/* tokens computed for each by its share */
+	int64_t		 given;		/* tokens of prompts in this step */
+	double		 token_seconds;	/* that a token of a prompt takes; 0: not known yet */
 	struct seq	**seq;		/* of one step */
-	int64_t		 room;		/* tokens of the cache, not promised */
 	uint64_t	*allowed;	/* a bit a token */
 	struct token_logp top[TEXT_TOP];
 	struct draft	*draft;		/* NULL: none */
@@ -46,20 +57,33 @@ struct scheduler {
 	struct err	 why;		/* a text failed */
 };
 
-/* A text of a request, nowhere yet; NULL: a failure. */
+/* text.c: a text of a request, nowhere yet; NULL: a failure. */
 struct text *text_new(struct scheduler *s, const struct request *r, struct err *err);
-/* What it has of engine and cache goes back; done() is not called. */
-void text_free(struct scheduler *s, struct text *t);
+void text_free(struct text *t);		/* its cache goes back; done() is not called */
 
 /* It is over, and how: its report is told.  0 or -1. */
 int text_finish(struct text *t, struct err *err);
 /* The same, of one that is broken off, or that failed: nothing more of it is written. */
 int text_end(struct text *t, enum text_end end, const struct err *why, struct err *err);
+bool text_is_dropped(const struct text *t);
 
-/* Take a place.  1; 0: there is none; -1: it failed alone. */
+/* place.c: is a before b, to begin, to be computed, and to stay? */
+bool text_before(const struct scheduler *s, const struct text *a, const struct text *b);
+/* Have a place.  1; 0: there is none; -1: a failure of this text. */
 int text_begin(struct scheduler *s, struct text *t, struct err *err);
+/* Wait again.  0; -1: it cannot, a failure of this text. */
+int text_take_off(struct scheduler *s, struct text *t, struct err *err);
+/* The one with a place that a waiting one is to have; NULL: none. */
+struct text *text_in_the_way(const struct scheduler *s, const struct text *t);
+/* The one that has to go when the cache is full; NULL: none can. */
+struct text *text_least(const struct scheduler *s);
+/* A text comes: a class that had none begins where the other one is, what it left is gone. */
+void class_join(struct scheduler *s, enum text_class class);
+/* So many tokens of a class are computed. */
+void class_spend(struct scheduler *s, enum text_class class, int64_t tokens);
 
-/* Begin those that there is room for; end those that were dropped; end all. */
+/* line.c: put one in; begin those that there is room for; end those that were dropped; end all. */
+void line_put(struct scheduler *s, struct text *t);
 int line_begin(struct scheduler *s, struct err *err);
 int line_drop(struct scheduler *s, struct err *err);
 int line_stop(struct scheduler *s, struct err *err);

@@ -122,15 +122,22 @@ told_same(const struct told *a, const struct told *b)
 
 /* Each alone, by an engine of its own. */
 static inline void
-told_alone(struct model *m, const struct tokenizer *tok, struct told *t)
+told_alone_in(struct model *m, const struct engine_options *o, const struct tokenizer *tok,
+    struct told *t)
 {
-	struct engine *e = engine_new(m, &(struct engine_options){ .pass = 64 }, &err);
+	struct engine *e = engine_new(m, o, &err);
 	struct scheduler *s = e == NULL ? NULL : scheduler_new(e, tok, &err);
 
 	must(s != NULL && scheduler_add(s, &t->r, &err) == 1 && scheduler_finish(s, &err) == 0,
 	    "alone");
 	scheduler_free(s);
 	engine_free(e);
+}
+
+static inline void
+told_alone(struct model *m, const struct tokenizer *tok, struct told *t)
+{
+	told_alone_in(m, &(struct engine_options){ .pass = 64 }, tok, t);
 }
 
 #endif
