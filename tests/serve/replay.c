@@ -6,8 +6,8 @@
 
 /*
  * A line of the file is an object: path and body of the request; at, in seconds from the
- * start, when it comes, or nothing: when a connection is free; class, which its record
- * gets, too.  What is asked for as a stream is timed event by event.
+ * start, when it comes, or nothing: when a connection is free; key of who asks; class,
+ * which its record gets, too.  What is asked for as a stream is timed event by event.
  */
 struct line {
 	struct exchange	 e;
@@ -24,23 +24,26 @@ struct replay {
 	struct answer	 got;
 };
 
-enum { PATH, BODY, WHEN, CLASS, FIELDS };
+enum { PATH, BODY, WHEN, CLASS, KEY, FIELDS };
 
 static int
 read_line(struct replay *r, str text, struct line *line, struct err *err)
 {
-	const str key[FIELDS] = { S("path"), S("body"), S("at"), S("class") };
+	const str key[FIELDS] = { S("path"), S("body"), S("at"), S("class"),
+	    S("key") };
 	const str inner[] = { S("stream"), S("stream_options") };
 	struct json_member m[FIELDS], in[2];
-	struct buf b = { 0 };
-	str path;
+	struct buf b = { 0 }, k = { 0 };
+	str path, name = { NULL, 0 };
 
 	*line = (struct line){ .at = -1 };
 	exchange_init(&line->e);
 	if (json_scan(text, key, FIELDS, m, err) < 0 || json_text(m[PATH].value, &b, &path, err) < 0 ||
 	    json_scan(m[BODY].value, inner, 2, in, err) < 0 ||
-	    (m[WHEN].value.p != NULL && json_number(m[WHEN].value, &line->at, err) < 0)) {
+	    (m[WHEN].value.p != NULL && json_number(m[WHEN].value, &line->at, err) < 0) ||
+	    (m[KEY].value.p != NULL && json_text(m[KEY].value, &k, &name, err) < 0)) {
 		buf_free(&b);
+		buf_free(&k);
 		return -1;
 	}
 	line->class = m[CLASS].value.p != NULL ? m[CLASS].value : S("null");
@@ -50,9 +53,13 @@ read_line(struct replay *r, str text, struct line *line, struct err *err)
 	line->e.patience = r->l->mix.patience;
 	line->e.ctx = line;
 	buf_fmt(&line->e.request, "POST %.*s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-	    "Content-Length: %td\r\n\r\n", STR_ARG(path), r->l->mix.host, m[BODY].value.n);
+	    "Content-Length: %td\r\n", STR_ARG(path), r->l->mix.host, m[BODY].value.n);
+	if (name.n > 0)
+		buf_fmt(&line->e.request, "Authorization: Bearer %.*s\r\n", STR_ARG(name));
+	buf_add(&line->e.request, S("\r\n"));
 	buf_add(&line->e.request, m[BODY].value);
 	buf_free(&b);
+	buf_free(&k);
 	return buf_ok(&line->e.request, err);
 }
 
