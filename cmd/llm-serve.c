@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/progress.h"
@@ -28,6 +27,8 @@ struct serve {
 	struct models_opts models;
 	const char	*host, *socket, *port_file, *device, *cors, *key_file, *new_key;
 	const char	*names[NAMES + 1];
+	struct audit_options audit_to;
+	const char	*hidden;
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
 	int64_t		 count, seed;
 	double		 patience, grace;
@@ -40,6 +41,7 @@ struct serve {
 	struct dev	*dev;
 	struct served	*served[MODELS_MAX];
 	struct keys	*keys;
+	struct audit	*audit;
 	struct metrics	*metrics;
 	struct worker	*worker;
 	struct api	*api;
@@ -88,6 +90,13 @@ static const struct opt opts[] = {
 	{ 0, "allow-host", OPT_CALL, AT(names), "NAME", "another name of this server",
 	    .call = add_name },
 	{ 0, "cors", OPT_STR, AT(cors), "ORIGIN", "pages from there may ask; *: all" },
+	{ 0, "audit", OPT_STR, AT(audit_to.log), "FILE", "append a line of JSON for each answer" },
+	{ 0, "feedback", OPT_STR, AT(audit_to.feedback), "FILE",
+	    "append answers that the model is unsure of, and what users say of answers" },
+	{ 0, "unsure", OPT_F64, AT(audit_to.unsure), "LOGP",
+	    "mean log-probability below which an answer is unsure (-1)", .min = -1e9, .max = 0 },
+	{ 0, "audit-redact", OPT_STR, AT(hidden), "KINDS",
+	    "personal data hidden in both files, as -r of llm-redact (all)" },
 	{ 0, "connections", OPT_I64, AT(connections), "N", "at once (4096)", .min = 1, .max = 1e6 },
 	{ 0, "body", OPT_BYTES, AT(body), "SIZE", "largest request (16M)", .min = 1024,
 	    .max = 1e9 },
@@ -151,24 +160,16 @@ open_models(struct serve *s)
 	}
 }
 
-/* Files for all connections, as far as the system lets us. */
+/* As many connections as the system has files for. */
 static void
-raise_files(int64_t *connections)
+limit_connections(struct serve *s)
 {
-	struct rlimit r;
+	int64_t most = listener_room(s->connections);
 
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return;
-	if (r.rlim_cur < (rlim_t)*connections + 64) {
-		r.rlim_cur = r.rlim_max < (rlim_t)*connections + 64 ? r.rlim_max :
-		    (rlim_t)*connections + 64;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && (rlim_t)*connections + 64 > r.rlim_cur) {
-		*connections = (int64_t)(r.rlim_cur > 128 ? r.rlim_cur - 64 : r.rlim_cur / 2);
-		tool_warn("%lld connections at once, for there may be %lld open files",
-		    (long long)*connections, (long long)r.rlim_cur);
-	}
+	if (most < s->connections)
+		tool_warn("%lld connections at once, for there may not be more open files",
+		    (long long)most);
+	s->connections = most;
 }
 
 static void
@@ -186,6 +187,22 @@ log_line(void *ctx, const char *line)
 {
 	(void)ctx;
 	tool_warn("%s", line);
+}
+
+static void
+open_audit(struct serve *s)
+{
+	struct err err;
+
+	if (s->audit_to.log == NULL && s->audit_to.feedback == NULL)
+		return;
+	if (strcmp(s->hidden, "none") != 0 &&
+	    pii_select(&s->audit_to.pii, str_of(s->hidden), &err) < 0)
+		tool_fail("--audit-redact", &err);
+	s->audit_to.warn = log_line;
+	s->audit_to.metrics = s->metrics;
+	if ((s->audit = audit_open(&s->audit_to, &err)) == NULL)
+		tool_fail(NULL, &err);
 }
 
 static void
@@ -216,6 +233,8 @@ open_server(struct serve *s)
 	    &err)) == NULL || (s->worker = worker_new(s->served, s->models.n, s->metrics,
 	    device_failed, s, &err)) == NULL)
 		tool_fail(NULL, &err);
+	open_audit(s);
+	a.audit = s->audit;
 	a.metrics = s->metrics;
 	a.worker = s->worker;
 	if ((s->api = api_new(&a, &err)) == NULL)
@@ -241,6 +260,8 @@ reread(struct serve *s)
 	struct err err;
 
 	if (s->keys != NULL && keys_reload(s->keys, &err) < 0)
+		tool_warn("%s", err.msg);
+	if (s->audit != NULL && audit_reopen(s->audit, &err) < 0)
 		tool_warn("%s", err.msg);
 }
 
@@ -270,6 +291,7 @@ close_all(struct serve *s)
 	http_close(s->http);
 	worker_free(s->worker);
 	api_free(s->api);
+	audit_close(s->audit);
 	metrics_free(s->metrics);
 	keys_free(s->keys);
 	for (int i = 0; i < s->models.n; i++)
@@ -285,7 +307,7 @@ main(int argc, char **argv)
 {
 	static struct serve s = { .host = "127.0.0.1", .port = 8080, .parallel = 16,
 	    .waiting = 256, .connections = 4096, .body = 16 << 20, .patience = 60, .grace = 30,
-	    .how = TEXTS_DEFAULTS };
+	    .how = TEXTS_DEFAULTS, .audit_to.unsure = -1, .hidden = "all" };
 	char **operand = tool_start(&tool, argc, argv, &s);
 	struct err err;
 	sigset_t set;
@@ -307,7 +329,7 @@ main(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	signal(SIGPIPE, SIG_IGN);
-	raise_files(&s.connections);
+	limit_connections(&s);
 	/* Threads inherit it: signals are this one's. */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	open_models(&s);

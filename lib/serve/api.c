@@ -244,6 +244,7 @@ static const struct route {
 	{ "/v1/completions", "POST", api_completions, false },
 	{ "/tokenize", "POST", api_tokenize, false },
 	{ "/detokenize", "POST", api_detokenize, false },
+	{ "/v1/feedback", "POST", api_feedback, false },
 	{ "/metrics", "GET", api_metrics, false },
 	{ "/slots", "GET", api_slots, false },
 };

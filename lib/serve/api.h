@@ -6,6 +6,7 @@
 #ifndef SERVE_API_H
 #define SERVE_API_H
 
+#include "serve/audit.h"
 #include "serve/http.h"
 #include "serve/keys.h"
 #include "serve/metrics.h"
@@ -18,6 +19,7 @@ struct api_options {
 	struct worker	*worker;
 	struct metrics	*metrics;
 	struct keys	*keys;		/* who may ask; NULL: all */
+	struct audit	*audit;		/* where answers are written down; NULL: nowhere */
 	/* Of each call that is over, a line; or NULL. */
 	void		(*log)(void *ctx, const char *line);
 	void		*log_ctx;

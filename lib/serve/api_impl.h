@@ -45,6 +45,7 @@ void api_completions(struct api *a, struct http_call *c);
 void api_models(struct api *a, struct http_call *c);
 void api_tokenize(struct api *a, struct http_call *c);
 void api_detokenize(struct api *a, struct http_call *c);
+void api_feedback(struct api *a, struct http_call *c);
 void api_metrics(struct api *a, struct http_call *c);
 void api_slots(struct api *a, struct http_call *c);
 

@@ -262,20 +262,19 @@ copy_job(const struct asked *q, const struct job *from, struct err *err)
 	return j;
 }
 
-/* The texts of prompts, to go first. */
+/* The texts of prompts: to go first, or as the model reads them. */
 static int
-keep_echo(struct asked *q, struct err *err)
+keep_prompts(const struct asked *q, bool special, struct buf **text, struct err *err)
 {
-	struct reply *r = q->reply;
-
-	if ((r->echo = calloc((size_t)q->prompts, sizeof(*r->echo))) == NULL)
+	if ((*text = calloc((size_t)q->prompts, sizeof(**text))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int i = 0; i < q->prompts; i++) {
-		struct decoder d = { .skip_special = true };
+		struct decoder d = { .skip_special = !special };
 		const struct ids *ids = &q->job[i]->ids;
+		struct buf *b = *text + i;
 
-		if (decode(q->model->tok, &d, ids->id, ids->n, &r->echo[i], err) < 0 ||
-		    decode_end(&d, &r->echo[i], err) < 0)
+		if (decode(q->model->tok, &d, ids->id, ids->n, b, err) < 0 ||
+		    decode_end(&d, b, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -299,7 +298,9 @@ make_reply(struct asked *q, struct err *err)
 	    str_of(q->model->name));
 	api_id(q->api, q->chat ? "chatcmpl-" : "cmpl-", r->id, sizeof(r->id));
 	if (read_stream(q, &r->stream, &r->usage, err) < 0 || read_flag(q, ECHO, &echo, err) < 0 ||
-	    (echo && !q->chat && keep_echo(q, err) < 0))
+	    (echo && !q->chat && keep_prompts(q, false, &r->echo, err) < 0))
+		return -1;
+	if (q->api->o.audit != NULL && keep_prompts(q, true, &r->prompt, err) < 0)
 		return -1;
 	if (echo && r->logprobs)
 		return err_set(err, ERR_FORMAT, "key 'echo': log-probabilities are those of "

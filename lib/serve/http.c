@@ -222,6 +222,12 @@ http_peer(const struct http_call *c)
 	return c->peer;
 }
 
+int
+http_status(const struct http_call *c)
+{
+	return c->status;
+}
+
 void
 http_note(struct http_call *c, void *note)
 {

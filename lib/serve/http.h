@@ -50,6 +50,9 @@ str http_header(const struct http_call *c, const char *name);
 str http_query(const struct http_call *c, const char *name);
 const char *http_peer(const struct http_call *c);	/* an address; "unix" */
 
+/* Of its answer; 0: there is none yet. */
+int http_status(const struct http_call *c);
+
 /* Something of the server's own that goes with a call; NULL at first. */
 void http_note(struct http_call *c, void *note);
 void *http_noted(const struct http_call *c);

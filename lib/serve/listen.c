@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -161,4 +162,20 @@ listener_peer(const struct sockaddr *a, char *to, size_t n)
 		p = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
 	if (p == NULL || inet_ntop(a->sa_family, p, to, (socklen_t)n) == NULL)
 		snprintf(to, n, "unix");
+}
+
+int64_t
+listener_room(int64_t connections)
+{
+	enum { OTHERS = 64 }; /* files */
+	rlim_t want = (rlim_t)connections + OTHERS;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < want) {
+		r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
+		return connections;
+	return (int64_t)(r.rlim_cur > (rlim_t)2 * OTHERS ? r.rlim_cur - OTHERS : r.rlim_cur / 2);
 }

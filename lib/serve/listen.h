@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -27,6 +28,9 @@ void listener_close(struct listener *l);
 
 /* Does a host name this machine alone? */
 bool listener_is_local(const char *host);
+
+/* How many connections may be open at once, of so many; raises the limit of files for it. */
+int64_t listener_room(int64_t connections);
 
 /* Write the address of a peer: "127.0.0.1", "::1", "unix". */
 void listener_peer(const struct sockaddr *a, char *to, size_t n);

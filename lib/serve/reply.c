@@ -19,10 +19,10 @@ put_head(struct buf *b, const struct reply *r, bool chunk)
 }
 
 /* "stop" too where nothing more may follow by its grammar. */
-static const char *
-finish_reason(const struct generation *g)
+const char *
+reply_finish(const struct choice *x)
 {
-	switch (g->report.end) {
+	switch (x->g->report.end) {
 	case TEXT_COUNT:
 	case TEXT_CONTEXT:
 		return "length";
@@ -192,7 +192,7 @@ put_choice(struct buf *b, const struct reply *r, int i)
 		json_quote(b, buf_str(&g->text));
 	}
 	put_logprobs(b, r, g, 0, g->n_token, before);
-	buf_fmt(b, ",\"finish_reason\":\"%s\"}", finish_reason(g));
+	buf_fmt(b, ",\"finish_reason\":\"%s\"}", reply_finish(x));
 	pthread_mutex_unlock(&g->lock);
 }
 
@@ -276,7 +276,7 @@ tell_choice(struct reply *r, int i)
 		if (g->report.end == TEXT_BROKEN_OFF)
 			put_failure(r, &(struct err){ ERR_STOP, "the server ends" });
 		else
-			put_chunk(r, i, S(""), g->n_token, finish_reason(g));
+			put_chunk(r, i, S(""), g->n_token, reply_finish(x));
 		x->over = true;
 	}
 	pthread_mutex_unlock(&g->lock);
@@ -422,6 +422,7 @@ reply_new(struct api *a, struct http_call *c, int n, struct err *err)
 	r->call = c;
 	r->n = n;
 	r->created = (int64_t)time(NULL);
+	r->start = progress_now();
 	return r;
 }
 
@@ -435,18 +436,27 @@ reply_wait(struct reply *r)
 		generation_watch(r->choice[i].g, &r->choice[i].watch, r->call);
 }
 
+static void
+free_texts(struct buf *text, int n)
+{
+	for (int i = 0; text != NULL && i < n; i++)
+		buf_free(&text[i]);
+	free(text);
+}
+
 void
 reply_drop(struct reply *r)
 {
 	if (r == NULL)
 		return;
+	if (r->prompt != NULL)
+		record_reply(r);
 	if (r->key != NULL)
 		release_key(r);
 	for (int i = 0; i < r->n; i++)
 		generation_release(r->choice[i].g);
-	for (int i = 0; r->echo != NULL && i < r->n / r->per_prompt; i++)
-		buf_free(&r->echo[i]);
-	free(r->echo);
+	free_texts(r->echo, r->n / r->per_prompt);
+	free_texts(r->prompt, r->n / r->per_prompt);
 	free(r->choice);
 	buf_free(&r->name);
 	buf_free(&r->out);

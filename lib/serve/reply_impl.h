@@ -34,6 +34,8 @@ struct reply {
 	bool		 done;
 	struct key	*key;		/* that it was admitted by, or NULL */
 	int64_t		 most;		/* tokens that were asked for */
+	double		 start;
+	struct buf	*prompt;	/* each, to be written down with its answers; or NULL */
 };
 
 struct reply *reply_new(struct api *a, struct http_call *c, int n, struct err *err);
@@ -41,7 +43,14 @@ struct reply *reply_new(struct api *a, struct http_call *c, int n, struct err *e
 /* From here on it lives as long as its call, which waits for it. */
 void reply_wait(struct reply *r);
 
-/* One that waits for nothing; NULL: nothing. */
+/* One that waits for nothing, and is written down; NULL: nothing. */
 void reply_drop(struct reply *r);
+
+/* Why a choice ended, as OpenAI has it. */
+const char *reply_finish(const struct choice *x);
+
+/* record.c: what is known of any call; a line for each choice of one. */
+void record_entry(struct audit_entry *e, const struct http_call *c);
+void record_reply(const struct reply *r);
 
 #endif
