@@ -84,7 +84,7 @@ classifier_logits(const struct classifier *c, const uint32_t *id, int64_t n, dou
 static void
 probabilities(const struct classifier *c, double *logit, float *p)
 {
-	double most = -INFINITY, sum = 0;
+	double most = -HUGE_VAL, sum = 0;
 
 	if (c->columns == 1) {
 		double x = 1 / (1 + exp(-(c->slope * logit[0] + c->shift)));

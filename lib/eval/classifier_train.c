@@ -79,7 +79,7 @@ update(struct cell *c, float gradient, float rate)
 static double
 errors(const struct trainer *t, int label)
 {
-	double most = -INFINITY, sum = 0;
+	double most = -HUGE_VAL, sum = 0;
 
 	if (t->columns == 1) {
 		double z = t->logit[0], p = 1 / (1 + exp(-z));
@@ -213,7 +213,7 @@ fit_at(const double *logit, const struct lessons *l, int columns, double slope, 
 	for (int64_t i = 0; i < l->n; i++) {
 		const double *z = logit + i * columns;
 		int label = lesson_at(l, i)->label;
-		double most = -INFINITY, sum = 0, mean = 0, square = 0;
+		double most = -HUGE_VAL, sum = 0, mean = 0, square = 0;
 
 		if (columns == 1) {
 			double x = slope * z[0] + shift, p = 1 / (1 + exp(-x));
