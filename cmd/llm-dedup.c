@@ -173,14 +173,6 @@ check_stage(const struct options *o)
 		tool_usage("-t %s has neither stages nor an index", o->method->name);
 }
 
-static int
-settle(void *ctx, struct team *team, struct err *err)
-{
-	struct dedup *d = ctx;
-
-	return d->method->settle(d, team, err);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -215,7 +207,7 @@ main(int argc, char **argv)
 	s.job.ctx = d;
 	d->clusters = o.io.side = filter_side(&o.io, o.clusters);
 	d->method = o.method;
-	staged = o.stage != NULL || o.index != NULL || stages_needed(&s, files);
+	staged = stages_plan(&s, files) || o.stage != NULL || o.index != NULL;
 	/* Stages never need more than --memory, so they do not spill. */
 	spill_init(&d->spill, tool_work(o.work), staged ? INT64_MAX : o.memory);
 	if (o.method->nahead > 0)
@@ -226,8 +218,8 @@ main(int argc, char **argv)
 	o.io.more_stats = add_stats;
 	o.io.ctx = d;
 	if (o.method->nahead > 0)
-		filter_ahead(&tool, &o.io, files, o.method->ahead, o.method->nahead, settle, d);
-	if (staged)
+		status = stages_ahead(&s, files);
+	else if (staged)
 		status = o.stage != NULL ? o.stage(&s, files) : stages_run(&s, files);
 	else
 		status = filter_main(&tool, &o.io, files, &s.job);

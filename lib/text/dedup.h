@@ -52,6 +52,9 @@ struct dedup_sign {
 	str		name;		/* p NULL: not asked for */
 };
 
+/* Take a piece of what a method knows. */
+typedef int dedup_put(void *ctx, str piece, struct err *err);
+
 struct dedup_method {
 	const char		*name;
 	const char *const	*takes;	/* options that not all methods have; NULL ends */
@@ -65,6 +68,13 @@ struct dedup_method {
 	const struct records_job *ahead;
 	int			 nahead;
 	int			(*settle)(struct dedup *d, struct team *team, struct err *err);
+	/*
+	 * All that was found by the first of these, or by all and settle(), in pieces; and
+	 * piece by piece back, of so many of these.
+	 */
+	int			(*save)(const struct dedup *d, dedup_put *put, void *ctx,
+				    struct err *err);
+	int			(*load)(struct dedup *d, int done, str piece, struct err *err);
 	/* Numbers of its own; may be NULL. */
 	void			(*stats)(const struct dedup *d, void *to,
 				    void (*put)(void *to, const char *name, double value));
@@ -83,7 +93,10 @@ struct dedup_method {
 	/* For how many records so much memory is room. */
 	int64_t			(*fits)(const struct dedup *d, int64_t memory);
 	int64_t			(*key_bytes)(const struct dedup *d);	/* of a sign that is kept */
-	/* Members of a JSON object, each after a comma: what signs depend on; may be NULL. */
+	/*
+	 * Members of a JSON object, each after a comma: what signs, or saved pieces, depend
+	 * on; may be NULL.
+	 */
 	void			(*settings)(const struct dedup *d, struct buf *b);
 	bool			 sets;	/* signs are doc, not hash */
 };

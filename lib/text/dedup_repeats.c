@@ -10,6 +10,8 @@
 
 struct state {
 	struct repeats	*repeats;
+	enum unit_kind	 kind;
+	int64_t		 length;
 	struct buf	 text;
 	int64_t		 spans, bytes, touched;	/* cut, or told */
 };
@@ -60,6 +62,32 @@ settle(struct dedup *d, struct team *team, struct err *err)
 	struct state *s = d->state;
 
 	return repeats_settle(s->repeats, team, err);
+}
+
+static int
+save(const struct dedup *d, dedup_put *put, void *ctx, struct err *err)
+{
+	const struct state *s = d->state;
+
+	return repeats_save(s->repeats, put, ctx, err);
+}
+
+static int
+load(struct dedup *d, int done, str piece, struct err *err)
+{
+	struct state *s = d->state;
+
+	return repeats_load(s->repeats, done == d->method->nahead, piece, err);
+}
+
+/* The size of the table of pass 1 depends on the memory. */
+static void
+add_settings(const struct dedup *d, struct buf *b)
+{
+	const struct state *s = d->state;
+
+	buf_fmt(b, ",\"unit\":%d,\"length\":%lld,\"memory\":%lld", (int)s->kind,
+	    (long long)s->length, (long long)d->spill.memory);
 }
 
 /* [[from,to],...] in characters, as jq and Python count them. */
@@ -124,6 +152,8 @@ open_units(struct dedup *d, enum unit_kind kind, int64_t length, struct err *err
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (d->length > 0)
 		length = d->length;
+	s->kind = kind;
+	s->length = length;
 	s->repeats = repeats_new(kind, length, d->spill.memory, d->bytes, d->spill.dir, err);
 	return s->repeats != NULL ? 0 : -1;
 }
@@ -192,6 +222,7 @@ static const struct records_job ahead[] = {
 		.takes = (const char *const []){ __VA_ARGS__, NULL },		\
 		.job = { .field = { "text", 4 }, .order = cut_record },		\
 		.ahead = ahead, .nahead = 2, .settle = settle,			\
+		.save = save, .load = load, .settings = add_settings,		\
 		.open = open_##which, .stats = add_stats, .close = close_units,	\
 	}
 

@@ -9,6 +9,7 @@
 #define AHEAD		8		/* items that memory is asked for before their turn */
 #define PLACES		2048		/* repeats that a thread gathers */
 #define RANGE_BITS	20		/* the least places of a range, as a power of two */
+#define PIECE		((int64_t)1 << 20)	/* bytes of cells that are saved at a time */
 
 struct hashes {
 	uint64_t	a, b;		/* both 0: empty */
@@ -310,6 +311,83 @@ struct repeats_stats
 repeats_stats(const struct repeats *x)
 {
 	return x->stats;
+}
+
+/* ---- what was found, to a file and back ---- */
+
+static int
+save_passages(const struct repeats *x, repeats_put *put, void *ctx, struct err *err)
+{
+	void *room = malloc((size_t)buckets_chunk(x->passages));
+	str piece = { (const char *)&x->stats, sizeof(x->stats) };
+	const void *items;
+	int64_t n = 1;
+	int ret = room != NULL ? put(ctx, piece, err) :
+	    err_set(err, ERR_NOMEM, "out of memory");
+
+	for (int64_t c = 0; ret == 0 &&
+	    (n = buckets_read(x->passages, 0, c, room, &items, err)) > 0; c++) {
+		piece = (str){ items, n * (int64_t)sizeof(struct passage) };
+		ret = put(ctx, piece, err);
+	}
+	free(room);
+	return n < 0 ? -1 : ret;
+}
+
+int
+repeats_save(const struct repeats *x, repeats_put *put, void *ctx, struct err *err)
+{
+	int64_t bytes = (int64_t)x->ncells / 4;
+
+	if (x->cells == NULL)
+		return save_passages(x, put, ctx, err);
+	for (int64_t at = 0; at < bytes; at += PIECE) {
+		int64_t n = bytes - at < PIECE ? bytes - at : PIECE;
+
+		if (put(ctx, (str){ (const char *)x->cells + at, n }, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+load_passages(struct repeats *x, str piece, struct err *err)
+{
+	if (x->loaded == 0) {
+		if (piece.n != sizeof(x->stats))
+			return err_set(err, ERR_FORMAT, "not what was found before");
+		memcpy(&x->stats, piece.p, sizeof(x->stats));
+		free(x->cells);
+		x->cells = NULL;
+		return 0;
+	}
+	for (ptrdiff_t at = 0; at < piece.n; at += (ptrdiff_t)sizeof(struct passage)) {
+		struct passage p;
+
+		if (piece.n - at < (ptrdiff_t)sizeof(p))
+			return err_set(err, ERR_FORMAT, "not whole passages");
+		memcpy(&p, piece.p + at, sizeof(p));
+		if (p.from >= p.to)
+			return err_set(err, ERR_FORMAT, "a passage that is none");
+		if (buckets_add(x->passages, 0, &p, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+repeats_load(struct repeats *x, bool settled, str piece, struct err *err)
+{
+	int ret = 0;
+
+	if (settled)
+		ret = load_passages(x, piece, err);
+	else if (piece.n > (int64_t)x->ncells / 4 - x->loaded)
+		ret = err_set(err, ERR_FORMAT, "more than was counted");
+	else
+		memcpy(x->cells + x->loaded, piece.p, (size_t)piece.n);
+	x->loaded += piece.n;
+	return ret;
 }
 
 /* ---- passages of a text ---- */

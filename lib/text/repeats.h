@@ -91,6 +91,14 @@ int repeats_settle(struct repeats *x, struct team *team, struct err *err);
 ptrdiff_t repeats_next(struct repeats *x, int64_t number, str text, struct span **span,
     struct err *err);
 
+/*
+ * What pass 1, or passes 1 to 3, found, in pieces; and piece by piece into one that
+ * was made with the same arguments.  settled: it is that of pass 3.
+ */
+typedef int repeats_put(void *ctx, str piece, struct err *err);
+int repeats_save(const struct repeats *x, repeats_put *put, void *ctx, struct err *err);
+int repeats_load(struct repeats *x, bool settled, str piece, struct err *err);
+
 /* For reports: windows read, candidates of pass 2, repeats, bytes written to files. */
 struct repeats_stats {
 	int64_t	windows, candidates, repeats, spilled;

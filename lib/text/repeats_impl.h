@@ -34,8 +34,9 @@ struct repeats {
 	const char	*dir;
 	uint64_t	 gram_out;	/* what takes the first unit out of a k-gram's hash */
 	uint64_t	 a_out, b_out;	/* ... and of a window's */
-	uint8_t		*cells;		/* pass 1: two bits each */
+	uint8_t		*cells;		/* pass 1: two bits each; NULL after pass 3 */
 	uint64_t	 ncells;
+	int64_t		 loaded;	/* bytes by repeats_load() */
 	struct buckets	*windows;	/* struct window, by hash */
 	struct buckets	*passed;	/* struct passed, one bucket */
 	struct buckets	*passages;	/* struct passage, one bucket */

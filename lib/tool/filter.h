@@ -79,12 +79,13 @@ bool filter_each_file(const struct filter_opts *o);
  * For verdicts that depend on all records.  filter_again() sees to it that the
  * inputs can be read more than once (tool/reread.h; work: --work, or NULL), and
  * returns their bytes.  Then filter_ahead() runs n jobs with sinks over all of them,
- * and settle() on the same threads; ctx is that of all.
+ * but for the first done ones, and after each after() on the same threads, which is
+ * told how many were run; ctx is that of all.
  */
 int64_t filter_again(char **files, const char *work);
 void filter_ahead(const struct tool *t, struct filter_opts *o, char **files,
-    const struct records_job *job, int n,
-    int (*settle)(void *ctx, struct team *team, struct err *err), void *ctx);
+    const struct records_job *job, int n, int done,
+    int (*after)(void *ctx, int done, struct team *team, struct err *err), void *ctx);
 
 /* What -z says, plain without; a codec that is none is a usage error. */
 struct codec_spec filter_codec(const struct filter_opts *o);

@@ -41,8 +41,8 @@ filter_again(char **files, const char *work)
 
 void
 filter_ahead(const struct tool *t, struct filter_opts *o, char **files,
-    const struct records_job *jobs, int n,
-    int (*settle)(void *ctx, struct team *team, struct err *err), void *ctx)
+    const struct records_job *jobs, int n, int done,
+    int (*after)(void *ctx, int done, struct team *team, struct err *err), void *ctx)
 {
 	struct ahead a = { .f = { .tool = t, .o = o } };
 	struct records_io io = { .progress = show_progress, .ctx = &a };
@@ -59,7 +59,7 @@ filter_ahead(const struct tool *t, struct filter_opts *o, char **files,
 		nfiles++;
 	if ((a.f.team = team_new(tool_threads(o->threads, 1), &err)) == NULL)
 		tool_fail(NULL, &err);
-	for (int i = 0; i < n; i++) {
+	for (int i = done; i < n; i++) {
 		struct records_job job = jobs[i];
 
 		job.ctx = ctx;
@@ -70,9 +70,9 @@ filter_ahead(const struct tool *t, struct filter_opts *o, char **files,
 		if (records_run(a.f.team, &job, &io, files, nfiles, NULL, &count, &err) < 0)
 			tool_fail(NULL, &err);
 		reread_stdin(start);
+		tool_progress(NULL, o->quiet, o->verbose);
+		if (after(ctx, i + 1, a.f.team, &err) < 0)
+			tool_fail(NULL, &err);
 	}
-	tool_progress(NULL, o->quiet, o->verbose);
-	if (settle(ctx, a.f.team, &err) < 0)
-		tool_fail(NULL, &err);
 	team_free(a.f.team);
 }

@@ -58,29 +58,31 @@ find_inputs(struct whole *w, char **files)
 		tool_die("out of memory");
 }
 
-/* The file of signs of an input as it is now: who finds it need not make it. */
-static char *
-signs_path(const struct whole *w, const char *input)
+char *
+stage_path(const struct stages *s, char *const *input, int n, const char *suffix)
 {
 	struct buf b = { 0 };
 	struct stat st;
 	struct err err;
 	char hex[33];
 
-	if (dedup_settings(w->s->d, &b, &err) < 0)
+	if (dedup_settings(s->d, &b, &err) < 0)
 		tool_fail(NULL, &err);
-	if (stat(input, &st) < 0) {
-		err_sys(&err, "%s: cannot open", input);
-		tool_fail(NULL, &err);
+	buf_fmt(&b, " %d %s", s->io->keep_going, VERSION);
+	for (int i = 0; i < n; i++) {
+		if (stat(input[i], &st) < 0) {
+			err_sys(&err, "%s: cannot open", input[i]);
+			tool_fail(NULL, &err);
+		}
+		buf_fmt(&b, " %lld %lld.%09ld %lld %s", (long long)st.st_size,
+		    (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ino,
+		    input[i]);
 	}
-	buf_fmt(&b, " %d %s %lld %lld.%09ld %lld %s", w->s->io->keep_going, VERSION,
-	    (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
-	    (long long)st.st_ino, input);
 	if (buf_ok(&b, &err) < 0)
 		tool_fail(NULL, &err);
 	hash128_hex(hash128_of(buf_str(&b)), hex);
 	buf_free(&b);
-	return make_path("%s/%s.signs", w->dir, hex);
+	return make_path("%s/%s.%s", s->work, hex, suffix);
 }
 
 static void
@@ -123,7 +125,7 @@ map_each(struct whole *w, struct team *team)
 	struct err err;
 
 	for (w->nsigns = 0; w->nsigns < w->n; w->nsigns++) {
-		char *path = signs_path(w, w->input[w->nsigns]);
+		char *path = stage_path(w->s, &w->input[w->nsigns], 1, "signs");
 
 		w->signs[w->nsigns] = path;
 		if (access(path, F_OK) != 0)
@@ -140,8 +142,8 @@ map_all(struct whole *w)
 
 	if (team == NULL)
 		tool_fail(NULL, &err);
-	w->s->d->named = w->s->work != NULL || w->s->d->clusters != NULL || w->s->index != NULL;
-	if (w->s->work != NULL) {
+	w->s->d->named = w->s->keep || w->s->d->clusters != NULL || w->s->index != NULL;
+	if (w->s->keep) {
 		map_each(w, team);
 	} else {
 		map(w, team, w->input, w->n, out_spill(w->dir, &w->hidden, &err), &err);
@@ -235,21 +237,24 @@ apply_all(struct whole *w)
 }
 
 bool
-stages_needed(const struct stages *s, char *const *files)
+stages_plan(struct stages *s, char *const *files)
 {
-	const struct dedup *d = s->d;
+	const struct dedup_method *m = s->d->method;
 	int64_t bytes = 0;
 	struct stat st;
 
-	if (files[0] == NULL || d->method->sign == NULL)
+	s->keep = false;
+	if (files[0] == NULL)
 		return false;
 	for (; *files != NULL; files++) {
 		if (stat(*files, &st) < 0 || !S_ISREG(st.st_mode))
 			return false;
 		bytes += st.st_size;
 	}
-	return s->work != NULL || (d->method->sets ? bytes > s->memory / 2 :
-	    bytes / 8 > s->memory);
+	s->keep = s->work != NULL;
+	if (m->sign == NULL)
+		return false;
+	return s->keep || (m->sets ? bytes > s->memory / 2 : bytes / 8 > s->memory);
 }
 
 int
@@ -260,7 +265,7 @@ stages_run(struct stages *s, char **files)
 	struct err err;
 	int status;
 
-	if (s->work != NULL && (w.lock = run_lock(s->work, &err)) == -1)
+	if (s->keep && (w.lock = run_lock(s->work, &err)) == -1)
 		tool_fail(NULL, &err);
 	if (s->index != NULL && index_open(&w.index, s->index, s->d, &err) < 0)
 		tool_fail(NULL, &err);
@@ -273,7 +278,7 @@ stages_run(struct stages *s, char **files)
 	    w.source, w.nsources, &err) < 0)
 		tool_fail(NULL, &err);
 	for (int i = 0; i < w.nsigns; i++) {
-		if (s->work != NULL)
+		if (s->keep)
 			unlink(w.signs[i]);
 		free(w.signs[i]);
 	}

@@ -20,7 +20,15 @@ struct stages {
 	const char	*index;		/* directory of an index, or NULL */
 	const char	*drop;		/* what to drop: a file or directory of stage_merge() */
 	int64_t		 memory;
+	bool		 keep;		/* of stages_plan(): what is done, in work */
 };
+
+/*
+ * Can what is done be kept for another run, which goes on after a kill?  Only when all
+ * files are such as it will find again.  Return whether they must be deduplicated in
+ * stages to keep to the memory.
+ */
+bool stages_plan(struct stages *s, char *const *files);
 
 /* Records to files of signs. */
 int stage_map(struct stages *s, char **files);
@@ -38,8 +46,8 @@ int stage_apply(struct stages *s, char **files);
 /* All of it. */
 int stages_run(struct stages *s, char **files);
 
-/* Must these files be deduplicated in stages to keep to the memory? */
-bool stages_needed(const struct stages *s, char *const *files);
+/* The same for a method that sees all of the input ahead: its passes, one by one. */
+int stages_ahead(struct stages *s, char **files);
 
 /* The type, field and similarity that a file of signs was made with, into d and *field. */
 const struct dedup_method *stages_settings(const char *path, struct dedup *d);

@@ -7,6 +7,12 @@
 #include "tool/merge.h"
 #include "tool/stages.h"
 
+/*
+ * stages.c: the file in work of what is done of these inputs as they are now: who finds
+ * it need not do it.  The caller's to free.
+ */
+char *stage_path(const struct stages *s, char *const *input, int n, const char *suffix);
+
 /* stage_map.c: a sink that writes signs.  The job's ctx is the dedup, whose user this is. */
 struct mapper {
 	struct stages	*s;

@@ -169,18 +169,63 @@ result 'the same file to file' $?
 llm-dedup -t substring -z zstd planted.jsonl >one.zst && llm-dedup -t substring one.zst | cmp -s - one
 result 'what was cut once has nothing more to cut' $?
 
-# Killed at any time, it leaves nothing, and the next run makes the same.
-mkdir work out.d
+# Killed at any time, the next run goes on, and makes the same.
+mkdir out.d
 for i in 1 2 3 4 5 6 7 8; do cat planted.jsonl; done >eight.jsonl
 llm-dedup -t substring eight.jsonl >whole
 for seconds in 0.05 0.2 0.4
 do
 	timeout -s KILL $seconds llm-dedup -t substring --memory 0 --work work -o out.d/file eight.jsonl
 done 2>/dev/null
-test "$(ls -A work out.d)" = "$(printf 'out.d:\n\nwork:')" || test -f out.d/file
-result 'a kill leaves nothing behind' $?
+test "$(ls -A out.d)" = '' || test "$(ls -A out.d)" = file
+result 'a kill leaves no half output' $?
 llm-dedup -t substring --memory 0 --work work -o out.d/file eight.jsonl && cmp -s out.d/file whole
 result 'and the same bytes are made after it' $?
+test "$(ls -A work)" = lock
+result 'nothing but the lock is left' $?
+
+# Killed when the last pass has begun, which writes to a pipe that nobody empties: what
+# the second run has read by then tells that it did not begin anew.
+mkfifo slow
+for t in substring line
+do
+	for i in 1 2
+	do
+		llm-dedup -t $t --memory 0 --work work -o slow eight.jsonl &
+		exec 3<slow
+		cp /proc/$!/io io || echo 'rchar: 1' >io
+		kill -KILL $!
+		wait $!
+		exec 3<&-
+	done 2>/dev/null
+	test "$(awk '/^rchar/ { print $2 }' io)" -lt "$(($(wc -c <eight.jsonl) * 3 / 2))"
+	result "$t: passes that were done are not done again" $?
+	llm-dedup -t $t eight.jsonl >whole
+	llm-dedup -t $t --memory 0 --work work -o out.d/file eight.jsonl && cmp -s out.d/file whole
+	result 'and the same bytes are made' $?
+	test "$(ls -A work)" = lock
+	result 'nothing but the lock is left' $?
+done
+llm-dedup -t line --memory 0 --work work -o slow eight.jsonl &
+exec 3<slow
+kill -KILL $!
+wait $! 2>/dev/null
+exec 3<&-
+set -- work/*.passes
+llm-dedup -t sentence --memory 0 --work work eight.jsonl >got
+test "$(ls work | wc -l)" -eq 2 && llm-dedup -t sentence eight.jsonl | cmp -s - got
+result 'what another command kept is left alone' $?
+perl -e 'open my $f, "+<", $ARGV[0]; seek $f, 300, 0; print $f "x"' "$1"
+exits 2 'a damaged file' llm-dedup -t line --memory 0 --work work -o out.d/file eight.jsonl
+grep -q "^llm-dedup: $1: byte [0-9]*: " err
+result 'file and byte are named' $?
+rm -r work
+head -20 planted.jsonl >few.jsonl
+for kind in malloc write
+do
+	faults $kind o.jsonl "no $kind is trusted" \
+	    llm-dedup -t line --memory 0 --work work -o o.jsonl few.jsonl
+done
 
 # ---- what every filter has ----
 

@@ -19,6 +19,7 @@
 
 static uint64_t draws;
 static struct team *team;
+static bool hand_over;		/* a new process after each pass */
 
 static int
 below(int n)
@@ -133,6 +134,44 @@ next_span(int t, int *at, int n, struct span *s)
 	return true;
 }
 
+/* Pieces, one after the other, each behind its length. */
+static int
+put_piece(void *ctx, str piece, struct err *err)
+{
+	buf_add(ctx, (str){ (const char *)&piece.n, sizeof(piece.n) });
+	buf_add(ctx, piece);
+	return buf_ok(ctx, err);
+}
+
+static int
+load_pieces(struct repeats *x, bool settled, const struct buf *b, struct err *err)
+{
+	for (ptrdiff_t at = 0, n; at < b->n; at += n) {
+		memcpy(&n, b->p + at, sizeof(n));
+		at += (ptrdiff_t)sizeof(n);
+		if (repeats_load(x, settled, (str){ b->p + at, n }, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What another process has of what x found. */
+static struct repeats *
+handed_over(struct repeats *x, bool settled, enum unit_kind kind, int n, int64_t bytes)
+{
+	struct repeats *y;
+	struct buf b = { 0 };
+	struct err err;
+
+	if (repeats_save(x, put_piece, &b, &err) < 0 ||
+	    (y = repeats_new(kind, n, 0, bytes, "/tmp", &err)) == NULL ||
+	    load_pieces(y, settled, &b, &err) < 0)
+		abort();
+	repeats_free(x);
+	buf_free(&b);
+	return y;
+}
+
 static struct repeats *
 run_passes(enum unit_kind kind, int n, int64_t bytes)
 {
@@ -146,6 +185,8 @@ run_passes(enum unit_kind kind, int n, int64_t bytes)
 	for (int i = 0; i < TEXTS; i++)
 		if (repeats_count(x, &scan, buf_str(&text[i]), &err) < 0)
 			abort();
+	if (hand_over)
+		x = handed_over(x, false, kind, n, bytes);
 	for (int i = 0; i < TEXTS; i++) {
 		struct repeats_found f;
 
@@ -158,7 +199,7 @@ run_passes(enum unit_kind kind, int n, int64_t bytes)
 		abort();
 	repeats_scan_free(&scan);
 	arena_free(&a);
-	return x;
+	return hand_over ? handed_over(x, true, kind, n, bytes) : x;
 }
 
 static bool
@@ -191,6 +232,7 @@ against_search(void)
 
 	for (int round = 0; round < 20; round++) {
 		make_texts(round % 2 == 0 ? 10 : 3);
+		hand_over = round % 4 < 2;
 		for (int kind = 0; kind < 5; kind++)
 			right[kind] &= agree((enum unit_kind)kind, length[below(7)],
 			    round % 3 == 0 ? 0 : 1 << 20);
@@ -215,6 +257,34 @@ changed(void)
 		repeats_next(x, 2 * i, S("a"), &span, &err);
 	ok(err.code == ERR_FORMAT, "a text that is another is told");
 	repeats_free(x);
+}
+
+static void
+wrong_pieces(void)
+{
+	static const char zeros[64 << 10];
+	struct repeats *x = run_passes(UNIT_BYTE, 5, 0);
+	struct repeats_stats was = repeats_stats(x), is;
+	struct err err = { 0 };
+	struct buf b = { 0 };
+
+	ok(repeats_save(x, put_piece, &b, &err) == 0 && b.n > 100, "what was found is saved");
+	repeats_free(x);
+	x = repeats_new(UNIT_BYTE, 5, 0, 0, "/tmp", &err);
+	ok(repeats_load(x, false, (str){ zeros, sizeof(zeros) }, &err) == -1 &&
+	    err.code == ERR_FORMAT, "more than a table holds is refused");
+	repeats_free(x);
+	x = repeats_new(UNIT_BYTE, 5, 0, 0, "/tmp", &err);
+	ok(repeats_load(x, true, (str){ b.p, 16 }, &err) == -1, "passages without their head are");
+	repeats_free(x);
+	x = repeats_new(UNIT_BYTE, 5, 0, 0, "/tmp", &err);
+	ok(load_pieces(x, true, &b, &err) == 0, "a whole one is not");
+	is = repeats_stats(x);
+	ok(memcmp(&was, &is, sizeof(was)) == 0, "and the numbers are the same");
+	ok(repeats_load(x, true, (str){ zeros, 16 }, &err) == -1 &&
+	    repeats_load(x, true, (str){ b.p, 9 }, &err) == -1, "passages that are none are refused");
+	repeats_free(x);
+	buf_free(&b);
 }
 
 /* ---- borders ---- */
@@ -308,6 +378,7 @@ main(void)
 	buckets();
 	against_search();
 	changed();
+	wrong_pieces();
 	borders();
 	cutting();
 	team_free(team);
