@@ -48,11 +48,13 @@ const speech = {
 		const rest = text.slice(this.said);
 		const part = whole ? rest : /^[^]*(?:[.!?]["')\]*]*\s|\n)/.exec(rest)?.[0] ?? "";
 		this.said += part.length;
-		const plain = part.replace(/[*_`#|~]+/g, "").trim();
-		if (!plain)
+		this.add(part.replace(/[*_`#|~]+/g, "").trim());
+	},
+	add(text) {
+		if (!text)
 			return;
 		const p = document.createElement("p");
-		p.textContent = plain;
+		p.textContent = text;
 		$("speech").append(p);
 	},
 };
@@ -333,12 +335,15 @@ function save(which = conversation) {
 // Let the server write an answer into the message, which is the last one.
 async function run(message) {
 	const of = conversation;
-	let saved = 0, frame = 0;
+	let saved = 0, frame = 0, told = false;
 	const update = () => {
 		frame = 0;
 		if (of !== conversation)
 			return;
 		views.at(-1).update();
+		if (it.notice && !told)
+			speech.add(it.notice);
+		told = it.notice !== "";
 		speech.say(it.answer.content, false);
 		follow.keep();
 	};
@@ -366,8 +371,7 @@ async function run(message) {
 		update();
 		drawState();
 		speech.say(it.answer.content, true);
-		if (failure)
-			speech.say(it.answer.content + "\n" + it.answer.error, true);
+		speech.add(it.answer.error);
 	}
 	if (failure?.status === 401)
 		askKey(failure.message);
