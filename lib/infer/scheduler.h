@@ -4,7 +4,8 @@
  * Each step computes one token of every text that is being written, and pieces
  * of the prompts of those that joined since, in the engine's passes; a text
  * that ends makes room for another.  What runs beside a text, and when it
- * joined, never changes it.
+ * joined, never changes it.  With engine_options.keep a text goes on from what
+ * others computed of its beginning, those that are beside it too.
  *
  * A text that fails ends alone.  One thread at a time uses a scheduler; but what
  * dropped points to is anyone's to set.

@@ -5,6 +5,7 @@
  */
 #include "infer/engine_impl.h"
 #include "infer/prefix.h"
+#include "model/adapters.h"
 #include "../lib/texts.h"
 
 /* ---- against a list ---- */
@@ -286,61 +287,110 @@ test_list(struct rig *g, uint64_t seed)
 
 /* ---- models of all kinds ---- */
 
-static const struct { const char *dir; bool none; } model[] = {
-	{ "llama", false }, { "gpt2", false }, { "deepseek-v2", false }, { "gemma2", false },
-	{ "mamba", true },
+/* Heads of whole blocks, for keys and values in 8 and 4 bits. */
+static const struct config wide = {
+	.arch = ARCH_LLAMA, .vocab = LETTERS, .width = 64, .layers = 2, .heads = 4, .kv_heads = 2,
+	.head_dim = 32, .ffn = 48, .context = 64, .norm = NORM_RMS, .pos = POS_ROPE,
+	.act = ACT_SILU, .gated = true, .norm_eps = 1e-5, .rope_theta = 10000,
+	.bos = -1, .eos = 0, .init_std = 0.3,
 };
 
-/* Two texts of one beginning: the second one finds it, in the midst of the first or after it. */
+struct pair {
+	struct engine	*keep, *bare;
+	struct seq	*first, *want;	/* of keep; of bare, computed */
+	int32_t		 token[56];
+	int64_t		 n, vocab;
+};
+
+/* The second text of the same beginning, in the midst of the first or after it. */
 static void
-test_model(const char *dir, bool none, dtype kv)
+second(struct pair *p, bool after, int adapter, int64_t found, const char *what)
 {
+	struct seq *both[2] = { p->first, seq_new(p->keep, &err) };
+	int64_t had;
+	char line[96];
+
+	must(both[1] != NULL, "sequence");
+	seq_adapt(both[1], adapter);
+	if (after)
+		seq_free(p->first);
+	had = seq_find(both[1], p->token, p->n, &err);
+	snprintf(line, sizeof(line), "%s: %lld tokens are found", what, (long long)had);
+	ok(had == found, line);
+	must(seq_push(both[1], p->token + had, p->n - had, &err) == 0 &&
+	    (after || seq_push(p->first, p->token, 1, &err) == 0) &&
+	    engine_run(p->keep, both + after, 2 - after, &err) == 0, "run");
+	ok((memcmp(seq_logits(both[1]), seq_logits(p->want),
+	    (size_t)p->vocab * sizeof(float)) == 0) == (adapter == p->want->adapter),
+	    "with the same bits");
+	seq_free(both[1]);
+}
+
+static void
+test_model(struct rig *g, const char *what, bool none, dtype kv, int adapter)
+{
+	struct pair p = { .n = 56, .vocab = g->m.config.vocab };
+	int64_t found;
+
+	p.n = g->m.config.context < p.n ? g->m.config.context : p.n;
+	for (int i = 0; i < p.n; i++)
+		p.token[i] = (int32_t)rng_below(3, 1, (uint64_t)i, (uint64_t)p.vocab);
+	p.keep = engine_new(&g->m, &(struct engine_options){ .pass = 20, .seqs = 2,
+	    .keep = true, .kv = kv }, &err);
+	p.bare = engine_new(&g->m, &(struct engine_options){ .pass = 64, .kv = kv }, &err);
+	must(p.keep != NULL && p.bare != NULL, "engines");
+	ok(engine_settings(p.keep)->keep == !none, what);
+	must((p.first = seq_new(p.keep, &err)) != NULL &&
+	    (p.want = seq_new(p.bare, &err)) != NULL, "sequences");
+	seq_adapt(p.first, adapter);
+	seq_adapt(p.want, adapter);
+	must(seq_push(p.first, p.token, p.n - 3, &err) == 0 &&
+	    seq_push(p.want, p.token, p.n, &err) == 0 &&
+	    engine_run(p.keep, &p.first, 1, &err) == 0 &&
+	    engine_run(p.bare, &p.want, 1, &err) == 0, "run");
+	found = none ? 0 : (p.n - 3) / CACHE_BLOCK * CACHE_BLOCK;
+	if (adapter > 0)
+		second(&p, false, 0, 0, "without its adapter");
+	second(&p, false, adapter, found, what);
+	second(&p, true, adapter, found, "and when it has ended");
+	seq_free(p.want);
+	engine_free(p.keep);
+	engine_free(p.bare);
+}
+
+static void
+test_models(void)
+{
+	static const struct { const char *dir; bool none; } model[] = {
+		{ "llama", false }, { "gpt2", false }, { "deepseek-v2", false },
+		{ "gemma2", false }, { "gemma3", false }, { "qwen3-moe", false },
+		{ "mamba", true }, { "jamba", true },
+	};
+	static const dtype kv[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_0 };
+	const struct adapter_named named[] = { { S("lora"), "tests/data/adapter/lora" } };
+	struct adapters *a;
 	struct rig g;
-	struct engine *e, *bare;
-	struct seq *a, *b, *both[2];
-	int32_t token[56];
-	int64_t n = 56, vocab, want;
-	char path[64];
 
-	snprintf(path, sizeof(path), "tests/data/model/%s", dir);
-	rig_open(&g, 1);
-	must(model_load(&g.m, path, g.dev, false, &err) == 0, path);
-	vocab = g.m.config.vocab;
-	n = g.m.config.context < n ? g.m.config.context : n;
-	for (int i = 0; i < n; i++)
-		token[i] = (int32_t)rng_below(3, 1, (uint64_t)i, (uint64_t)vocab);
-	e = engine_new(&g.m, &(struct engine_options){ .pass = 20, .seqs = 2, .keep = true,
-	    .kv = kv }, &err);
-	bare = engine_new(&g.m, &(struct engine_options){ .pass = 64, .kv = kv }, &err);
-	must(e != NULL && bare != NULL, "engines");
-	a = rig_seq(e, token, n - 3);
-	b = rig_seq(bare, token, n);
-	must(engine_run(e, &a, 1, &err) == 0 && engine_run(bare, &b, 1, &err) == 0, "run");
-	want = none ? 0 : (n - 1) / CACHE_BLOCK * CACHE_BLOCK;
-	want = want > (n - 3) / CACHE_BLOCK * CACHE_BLOCK ? (n - 3) / CACHE_BLOCK * CACHE_BLOCK :
-	    want;
-	for (int after = 0; after < 2; after++) {
-		int64_t had;
-		char what[64];
+	for (size_t i = 0; i < sizeof(model) / sizeof(model[0]); i++) {
+		char path[64];
 
-		both[0] = a;
-		must((both[1] = seq_new(e, &err)) != NULL, "sequence");
-		if (after)
-			seq_free(a);
-		had = seq_find(both[1], token, n, &err);
-		snprintf(what, sizeof(what), "%s: %lld tokens are found", dir, (long long)had);
-		ok(had == want && engine_settings(e)->keep == !none, what);
-		must(seq_push(both[1], token + had, n - had, &err) == 0 &&
-		    (after || seq_push(a, token, 1, &err) == 0) &&
-		    engine_run(e, both + after, 2 - after, &err) == 0, "run");
-		ok(memcmp(seq_logits(both[1]), seq_logits(b), (size_t)vocab * sizeof(float)) == 0,
-		    "with the same bits");
-		seq_free(both[1]);
+		snprintf(path, sizeof(path), "tests/data/model/%s", model[i].dir);
+		rig_open(&g, 1);
+		must(model_load(&g.m, path, g.dev, false, &err) == 0, path);
+		test_model(&g, model[i].dir, model[i].none, DTYPE_NONE, 0);
+		rig_close(&g);
 	}
-	seq_free(b);
-	engine_free(e);
-	engine_free(bare);
+	rig_open(&g, 1);
+	must(model_init(&g.m, &wide, g.dev, false, 3, &err) == 0, "wide");
+	for (size_t i = 0; i < sizeof(kv) / sizeof(kv[0]); i++)
+		test_model(&g, dtype_name(kv[i]), false, kv[i], 0);
 	rig_close(&g);
+	rig_open(&g, 1);
+	must((a = g.m.adapters = adapters_open(named, 1, &err)) != NULL &&
+	    model_load(&g.m, "tests/data/model/llama", g.dev, false, &err) == 0, "adapter");
+	test_model(&g, "an adapter", false, DTYPE_NONE, 1);
+	rig_close(&g);
+	adapters_free(a);
 }
 
 /* ---- roots, and blocks that are written to ---- */
@@ -467,9 +517,6 @@ main(void)
 	test_refused(&g);
 	rig_close(&g);
 	tokenizer_free(tok);
-	for (size_t i = 0; i < sizeof(model) / sizeof(model[0]); i++)
-		test_model(model[i].dir, model[i].none, DTYPE_NONE);
-	test_model("llama", false, DTYPE_F16);
-	test_model("llama", false, DTYPE_BF16);
+	test_models();
 	return tap_done();
 }
