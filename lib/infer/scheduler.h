@@ -137,7 +137,10 @@ int scheduler_waiting(const struct scheduler *s);
 int scheduler_step(struct scheduler *s, struct err *err);
 int scheduler_finish(struct scheduler *s, struct err *err);
 
-/* Break all off where they are.  0, or -1 with the first failure of what they call. */
+/*
+ * Break all off where they are: done() is called of each, also after a failure.  0, or
+ * -1 with the first failure of what they call.
+ */
 int scheduler_stop(struct scheduler *s, struct err *err);
 
 #endif

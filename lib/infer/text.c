@@ -83,9 +83,11 @@ text_finish(struct text *t, struct err *err)
 {
 	if (t->report.end != TEXT_STOP && t->report.end != TEXT_FAILED) {
 		int got = emit_end(&t->emit, err);
+		struct err more;
 
 		if (got < 0) {
-			t->over = true;
+			t->report.end = TEXT_BROKEN_OFF;
+			tell(t, &more);
 			return -1;
 		}
 		if (got > 0)

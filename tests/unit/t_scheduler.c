@@ -177,6 +177,36 @@ test_stop(void)
 	end(&x);
 }
 
+static int
+fail_write(void *ctx, str text, struct err *e)
+{
+	(void)ctx;
+	(void)text;
+	return err_set(e, ERR_IO, "no space");
+}
+
+/* What a function of a request fails of ends all; still each is told so once. */
+static void
+test_failure(void)
+{
+	struct served x = serve(&(struct engine_options){ .pass = 32, .seqs = 3 });
+	bool told_once = true;
+	int steps = 0;
+
+	told[1].r.write = fail_write;
+	for (int i = 0; i < TEXTS; i++)
+		submit(&x, i);
+	while (scheduler_step(x.s, &err) == 0)
+		steps++;
+	ok(err.code == ERR_IO && steps < 20, "a function that fails is a failure of the step");
+	ok(scheduler_stop(x.s, &err) == -1 && scheduler_running(x.s) == 0 &&
+	    scheduler_waiting(x.s) == 0, "and of breaking off");
+	for (int i = 0; i < TEXTS; i++)
+		told_once &= told[i].done == 1 && (i == 1 || told_same(&told[i], &alone[i]));
+	ok(told_once, "after which all were told, once");
+	end(&x);
+}
+
 int
 main(void)
 {
@@ -189,6 +219,7 @@ main(void)
 	test_no_room();
 	test_grammar();
 	test_stop();
+	test_failure();
 	tokenizer_free(tok);
 	rig_close(&rig);
 	return tap_done();
