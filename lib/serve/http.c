@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ struct link {
 	struct link	*next, **at;
 	int		 fd;
 	double		 since;		/* a request has to come; 0: one is being answered */
+	int		 unread;	/* bytes sent that the other side has not taken, */
+	double		 taken;		/* and when that was last another number */
 	struct http_call *call;
 };
 
@@ -116,7 +119,30 @@ is_full(const struct http *h)
 	return h->n_links >= h->o.connections;
 }
 
-/* While others wait for a connection, nobody keeps one for long without a request. */
+/*
+ * Does the other side keep us waiting?  What it sent and we had no time to read is not its
+ * delay but ours.  While others wait for a connection, nobody keeps one for long without a
+ * request.
+ */
+static bool
+is_late(struct link *l, double now)
+{
+	const struct http *h = l->h;
+	double patience = h->o.patience;
+	int n = 0;
+
+	if (l->since > 0) {
+		if (l->call == NULL && is_full(h) && patience > IDLE_FULL)
+			patience = IDLE_FULL;
+		return now - l->since > patience && ioctl(l->fd, FIONREAD, &n) == 0 && n == 0;
+	}
+	if (ioctl(l->fd, TIOCOUTQ, &n) < 0 || n == 0 || n != l->unread) {
+		l->unread = n;
+		l->taken = now;
+	}
+	return now - l->taken > patience;
+}
+
 static void
 look_at_links(struct http *h)
 {
@@ -124,8 +150,7 @@ look_at_links(struct http *h)
 
 	pthread_mutex_lock(&h->lock);
 	for (struct link *l = h->links; l != NULL; l = l->next)
-		if (l->since > 0 && now - l->since > (l->call == NULL && is_full(h) &&
-		    h->o.patience > IDLE_FULL ? IDLE_FULL : h->o.patience))
+		if (is_late(l, now))
 			shutdown(l->fd, SHUT_RDWR);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -423,6 +448,7 @@ whole(struct http_call *c)
 		pthread_mutex_lock(&h->lock);
 		c->whole = true;
 		c->link->since = 0;
+		c->link->unread = 0;
 		pthread_mutex_unlock(&h->lock);
 		c->start = progress_now();
 		h->o.handle(h->o.ctx, c);
@@ -554,7 +580,6 @@ start(struct http *h, struct err *err)
 	    MHD_OPTION_LISTEN_SOCKET, h->listener.fd,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->o.connections,
-	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(h->o.patience + 1),
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,

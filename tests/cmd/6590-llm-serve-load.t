@@ -28,8 +28,9 @@ loads () {
 	sed 's/^/# /' out
 }
 
-serve -m model --waiting 4096 --patience 3s
-loads '2,000 requests of all kinds, 64 at once,' -n 2000 -c 64 --patience 120s
+# A cache that is soon full, for it is memory that grows until then.
+serve -m model --waiting 4096 --patience 3s --cache 8192
+loads '2,000 requests of all kinds, 64 at once,' -n 2000 -c 64 --patience 120s --growth 0.25
 loads '500 more, 400 at once,' -n 500 -c 400 -s 2 --patience 120s --growth 0.5
 loads '200 streams that nobody reads' -n 0 --bad 0 --idle 200 --idle-memory 40M --patience 120s
 loads '50 requests that drip' -n 0 --bad 0 --drips 50 --drip-time 10s

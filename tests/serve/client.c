@@ -177,7 +177,7 @@ dial(struct client *c, struct exchange *e, const char **why)
 		return NULL;
 	}
 	setsockopt(k->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (e->sip != 0)
+	if (e->sip > 0)
 		setsockopt(k->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	*why = "connection refused";
 	if ((connect(k->fd, (const struct sockaddr *)&c->to, sizeof(c->to)) < 0 &&

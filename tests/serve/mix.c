@@ -266,8 +266,8 @@ mix_check(const struct task *t, struct answer *a, struct err *err)
 		/* Who closed its half may be taken for one that went away. */
 		if (t->kind == KIND_HALF || t->kind == KIND_SHUT)
 			return CUT;
-		err_set(err, ERR_FORMAT, "closed before its answer was whole, %td bytes of it",
-		    t->e.body.n);
+		err_set(err, ERR_FORMAT, "closed after %.1f s, before its answer was whole (%d, %td bytes)",
+		    t->e.over - t->e.began, t->e.status, t->e.body.n);
 		return WRONG;
 	case END_LATE:
 		if (t->kind == KIND_HALF)
