@@ -28,7 +28,7 @@ struct serve {
 	const char	*host, *socket, *port_file, *device, *cors, *key_file, *new_key;
 	const char	*names[NAMES + 1];
 	struct audit_options audit_to;
-	const char	*hidden;
+	const char	*hidden, *rules;
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
 	int64_t		 count, seed;
 	double		 patience, grace;
@@ -42,6 +42,7 @@ struct serve {
 	struct served	*served[MODELS_MAX];
 	struct keys	*keys;
 	struct audit	*audit;
+	struct guards	*guards;
 	struct metrics	*metrics;
 	struct worker	*worker;
 	struct api	*api;
@@ -90,6 +91,7 @@ static const struct opt opts[] = {
 	{ 0, "allow-host", OPT_CALL, AT(names), "NAME", "another name of this server",
 	    .call = add_name },
 	{ 0, "cors", OPT_STR, AT(cors), "ORIGIN", "pages from there may ask; *: all" },
+	{ 0, "guard", OPT_STR, AT(rules), "FILE", "rules for what goes in and comes out" },
 	{ 0, "audit", OPT_STR, AT(audit_to.log), "FILE", "append a line of JSON for each answer" },
 	{ 0, "feedback", OPT_STR, AT(audit_to.feedback), "FILE",
 	    "append answers that the model is unsure of, and what users say of answers" },
@@ -235,6 +237,7 @@ open_server(struct serve *s)
 		tool_fail(NULL, &err);
 	open_audit(s);
 	a.audit = s->audit;
+	a.guards = s->guards;
 	a.metrics = s->metrics;
 	a.worker = s->worker;
 	if ((s->api = api_new(&a, &err)) == NULL)
@@ -292,6 +295,7 @@ close_all(struct serve *s)
 	worker_free(s->worker);
 	api_free(s->api);
 	audit_close(s->audit);
+	guards_free(s->guards);
 	metrics_free(s->metrics);
 	keys_free(s->keys);
 	for (int i = 0; i < s->models.n; i++)
@@ -323,6 +327,8 @@ main(int argc, char **argv)
 		tool_usage("--host %s: others could ask without --api-key-file; --no-auth "
 		    "allows it", s.host);
 	if (s.key_file != NULL && (s.keys = keys_load(s.key_file, &err)) == NULL)
+		tool_fail(NULL, &err);
+	if (s.rules != NULL && (s.guards = guards_load(s.rules, &err)) == NULL)
 		tool_fail(NULL, &err);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);

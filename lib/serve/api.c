@@ -347,9 +347,14 @@ api_new(const struct api_options *o, struct err *err)
 	}
 	a->o = *o;
 	a->start = progress_now();
+	if (o->guards != NULL && (guards_hold(o->guards, GUARD_REQUEST) ||
+	    guards_hold(o->guards, GUARD_RESPONSE)) && (a->errands = errands_new(err)) == NULL) {
+		free(a);
+		return NULL;
+	}
 	if (getrandom(&a->run, sizeof(a->run), 0) < 0) {
 		err_sys(err, "random numbers");
-		free(a);
+		api_free(a);
 		return NULL;
 	}
 	return a;
@@ -358,6 +363,9 @@ api_new(const struct api_options *o, struct err *err)
 void
 api_free(struct api *a)
 {
+	if (a == NULL)
+		return;
+	errands_free(a->errands);
 	free(a);
 }
 

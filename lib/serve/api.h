@@ -7,6 +7,7 @@
 #define SERVE_API_H
 
 #include "serve/audit.h"
+#include "serve/guard.h"
 #include "serve/http.h"
 #include "serve/keys.h"
 #include "serve/metrics.h"
@@ -19,6 +20,7 @@ struct api_options {
 	struct worker	*worker;
 	struct metrics	*metrics;
 	struct keys	*keys;		/* who may ask; NULL: all */
+	struct guards	*guards;	/* what may go in and come out; NULL: all */
 	struct audit	*audit;		/* where answers are written down; NULL: nowhere */
 	/* Of each call that is over, a line; or NULL. */
 	void		(*log)(void *ctx, const char *line);

@@ -8,9 +8,11 @@
 
 #include "base/json.h"
 #include "serve/api.h"
+#include "serve/errand.h"
 
 struct api {
 	struct api_options o;
+	struct errands	*errands;	/* of a guard's programs, or NULL */
 	atomic_bool	 ending;
 	atomic_llong	 count;		/* of ids */
 	uint64_t	 run;		/* random: ids of one run are not another's */
@@ -38,6 +40,20 @@ int api_read_ids(const json_t *list, const struct tokenizer *tok, struct ids *id
 
 /* The key that a call came with; NULL where none is needed. */
 struct key *api_key(const struct http_call *c);
+
+/* A request for texts, as the guard left it. */
+struct text_asked {
+	struct api	*api;
+	struct http_call *call;
+	bool		 chat;
+	struct served	*model;
+	int		 adapter;
+	str		 body;
+	str		 verdict;	/* the guard's, raw JSON; empty: none */
+};
+
+/* Does a reply wait now?  If not, it was answered. */
+bool api_text(const struct text_asked *asked);
 
 /* The routes. */
 void api_chat(struct api *a, struct http_call *c);

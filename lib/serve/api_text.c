@@ -14,7 +14,7 @@ enum { CHOICES = 128, PROMPTS = 256, COMPLETION_TOKENS = 16 };
 
 /* Keys of both that the worker does not read alone. */
 #define KEY_LIST(X) \
-	X(MODEL, "model") X(N, "n") X(STREAM, "stream") X(STREAM_OPTIONS, "stream_options") \
+	X(N, "n") X(STREAM, "stream") X(STREAM_OPTIONS, "stream_options") \
 	X(SEED, "seed") X(LOGPROBS, "logprobs") X(MAX_TOKENS, "max_tokens") \
 	X(MAX_COMPLETION, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
 	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt")
@@ -39,6 +39,7 @@ struct asked {
 	struct served	*model;
 	int		 adapter;
 	bool		 chat;
+	str		 body, verdict;
 	int64_t		 n, most;
 	uint64_t	 salt;
 	struct reply	*reply;
@@ -209,7 +210,7 @@ read_messages(struct asked *q, struct err *err)
 	if (q->model->template == NULL)
 		return err_set(err, ERR_FORMAT, "model '%s' has no chat template: %s",
 		    q->model->name, q->model->no_template.msg);
-	if (json_scan(http_body(q->call), chat_keys, CHAT_KEYS, m, err) < 0 ||
+	if (json_scan(q->body, chat_keys, CHAT_KEYS, m, err) < 0 ||
 	    chat_read(m, &record, err) < 0)
 		return -1;
 	record.in.prompt = true;
@@ -242,7 +243,7 @@ fill_job(const struct asked *q, struct job *j, int i, struct err *err)
 	j->request.salt = q->salt;
 	j->most = q->most;
 	j->draws = !q->api->o.seeded && !is_there(q->m[SEED].value);
-	buf_add(&j->body, http_body(q->call));
+	buf_add(&j->body, q->body);
 	return buf_ok(&j->body, err);
 }
 
@@ -280,6 +281,21 @@ keep_prompts(const struct asked *q, bool special, struct buf **text, struct err 
 	return 0;
 }
 
+/* Answers pass the guard, which has no log-probabilities. */
+static int
+guard_choices(struct reply *r, struct err *err)
+{
+	struct api *a = r->api;
+
+	if (r->logprobs)
+		return err_set(err, ERR_FORMAT, "key 'logprobs': answers are filtered here, and "
+		    "have none");
+	for (int i = 0; i < r->n; i++)
+		if ((r->choice[i].check = check_new(a->o.guards, a->errands, r->call, err)) == NULL)
+			return -1;
+	return 0;
+}
+
 static int
 make_reply(struct asked *q, struct err *err)
 {
@@ -302,10 +318,14 @@ make_reply(struct asked *q, struct err *err)
 		return -1;
 	if (q->api->o.audit != NULL && keep_prompts(q, true, &r->prompt, err) < 0)
 		return -1;
+	buf_add(&r->verdict, q->verdict);
+	if (q->api->o.guards != NULL && guards_any(q->api->o.guards, GUARD_RESPONSE) &&
+	    guard_choices(r, err) < 0)
+		return -1;
 	if (echo && r->logprobs)
 		return err_set(err, ERR_FORMAT, "key 'echo': log-probabilities are those of "
 		    "what is written, not of the prompt");
-	return buf_ok(&r->name, err);
+	return buf_ok(&r->name, err) < 0 ? -1 : buf_ok(&r->verdict, err);
 }
 
 /* All of them, then their call waits; or none. */
@@ -384,23 +404,6 @@ read_asked(struct asked *q, struct err *err)
 	return q->chat ? read_messages(q, err) : read_completion(q, err);
 }
 
-/* Is there room for another one?  If not, it was answered. */
-static bool
-is_room(struct api *a, struct http_call *c)
-{
-	if (atomic_load(&a->ending)) {
-		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
-		return false;
-	}
-	if (worker_waiting(a->o.worker) < a->o.waiting)
-		return true;
-	metrics_rejected(a->o.metrics, "waiting");
-	http_set(c, "Retry-After", "1");
-	api_fail(c, 429, "rate_limit_exceeded", "queue_full", NULL,
-	    "%lld requests wait already", (long long)a->o.waiting);
-	return false;
-}
-
 /* May its key ask for so much now?  If not, it was answered. */
 static bool
 is_admitted(struct asked *q)
@@ -438,41 +441,26 @@ is_admitted(struct asked *q)
 	return false;
 }
 
-static void
-ask(struct api *a, struct http_call *c, bool chat)
+bool
+api_text(const struct text_asked *asked)
 {
-	struct asked q = { .api = a, .call = c, .chat = chat, .n = 1 };
+	struct asked q = { .api = asked->api, .call = asked->call, .model = asked->model,
+	    .adapter = asked->adapter, .chat = asked->chat, .body = asked->body,
+	    .verdict = asked->verdict, .n = 1 };
+	struct http_call *c = asked->call;
+	bool waits = false;
 	struct err err;
 
-	if (!is_room(a, c))
-		return;
-	if (json_scan(http_body(c), keys, KEYS, q.m, &err) < 0) {
+	if (json_scan(asked->body, keys, KEYS, q.m, &err) < 0 || read_asked(&q, &err) < 0 ||
+	    make_reply(&q, &err) < 0)
 		api_refuse(c, &err);
-		return;
+	else if (is_admitted(&q)) {
+		if (!(waits = give_jobs(&q, &err) == 0))
+			api_refuse(c, &err);
 	}
-	if ((q.model = api_model(a, c, q.m[MODEL].value, &q.adapter)) == NULL)
-		return;
-	if (read_asked(&q, &err) < 0 || make_reply(&q, &err) < 0) {
-		api_refuse(c, &err);
+	if (!waits)
 		reply_drop(q.reply);
-	} else if (!is_admitted(&q)) {
-		reply_drop(q.reply);
-	} else if (give_jobs(&q, &err) < 0) {
-		api_refuse(c, &err);
-		reply_drop(q.reply);
-	}
 	for (int i = 0; i < q.prompts; i++)
 		job_free(q.job[i]);
-}
-
-void
-api_chat(struct api *a, struct http_call *c)
-{
-	ask(a, c, true);
-}
-
-void
-api_completions(struct api *a, struct http_call *c)
-{
-	ask(a, c, false);
+	return waits;
 }

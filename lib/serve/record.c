@@ -7,13 +7,31 @@
 
 /* ---- answers ---- */
 
+/* What rules found in a request and in an answer, lists, as one; empty: nothing. */
+static void
+join_verdicts(struct buf *b, const struct reply *r, const struct choice *x)
+{
+	struct buf answer = { 0 };
+
+	if (x->check != NULL)
+		check_verdict(x->check, &answer);
+	if (answer.n > 2 && r->verdict.n > 0) {
+		buf_add(b, (str){ r->verdict.p, r->verdict.n - 1 });
+		buf_byte(b, ',');
+		buf_add(b, (str){ answer.p + 1, answer.n - 1 });
+	} else {
+		buf_add(b, buf_str(answer.n > 2 ? &answer : &r->verdict));
+	}
+	buf_free(&answer);
+}
+
 /* What generation and choice know; the lock is held. */
 static void
 note_text(struct audit_entry *e, const struct reply *r, const struct choice *x)
 {
 	const struct generation *g = x->g;
 
-	e->answer = buf_str(&g->text);
+	e->answer = reply_text(x);
 	if (g->state == GENERATION_NEW || g->state == GENERATION_REFUSED)
 		return;
 	e->prompt_tokens = g->report.prompt;
@@ -23,7 +41,9 @@ note_text(struct audit_entry *e, const struct reply *r, const struct choice *x)
 		e->first = g->first > r->start ? g->first - r->start : 0;
 	if (g->state == GENERATION_OVER && g->report.tokens > 0)
 		e->logp = g->report.logp;
-	if (g->state != GENERATION_OVER)
+	if (x->check != NULL && check_blocked(x->check))
+		e->end = str_of(reply_finish(x));
+	else if (g->state != GENERATION_OVER)
 		e->end = str_of(text_end_name(TEXT_BROKEN_OFF));
 	else if (g->report.end == TEXT_BROKEN_OFF || g->report.end == TEXT_FAILED)
 		e->end = str_of(text_end_name(g->report.end));
@@ -59,6 +79,7 @@ record_reply(const struct reply *r)
 	for (int i = 0; i < r->n; i++) {
 		const struct choice *x = &r->choice[i];
 		struct audit_entry one = e;
+		struct buf found = { 0 };
 
 		one.prompt = buf_str(&r->prompt[i / r->per_prompt]);
 		if (x->g != NULL) {
@@ -66,7 +87,11 @@ record_reply(const struct reply *r)
 			note_text(&one, r, x);
 			pthread_mutex_unlock(&x->g->lock);
 		}
+		join_verdicts(&found, r, x);
+		if (found.n > 0)
+			one.guard = buf_str(&found);
 		audit_write(r->api->o.audit, &one);
+		buf_free(&found);
 	}
 }
 

@@ -6,6 +6,52 @@
 
 #include "base/progress.h"
 
+/* ---- what may be told ---- */
+
+str
+reply_text(const struct choice *x)
+{
+	return x->check != NULL ? check_text(x->check) : buf_str(&x->g->text);
+}
+
+/* Let the guard see what came since.  Nobody waits for what it ends. */
+static void
+check_more(struct choice *x)
+{
+	struct generation *g = x->g;
+	struct buf more = { 0 };
+	bool last;
+
+	if (x->check == NULL || check_over(x->check))
+		return;
+	pthread_mutex_lock(&g->lock);
+	buf_add(&more, (str){ g->text.p + x->checked, g->text.n - x->checked });
+	last = g->state == GENERATION_OVER;
+	x->checked = g->text.n;
+	pthread_mutex_unlock(&g->lock);
+	check_add(x->check, buf_str(&more), last);
+	buf_free(&more);
+	if (check_blocked(x->check) && x->watch.call != NULL) {
+		generation_unwatch(g, &x->watch);
+		x->watch.call = NULL;
+	}
+}
+
+/* Will nothing more come? */
+static bool
+is_over(const struct choice *x)
+{
+	return x->check != NULL ? check_over(x->check) : x->g->state == GENERATION_OVER;
+}
+
+/* By the end of the server, not by the guard. */
+static bool
+is_broken(const struct choice *x)
+{
+	return x->g->state == GENERATION_OVER && x->g->report.end == TEXT_BROKEN_OFF &&
+	    (x->check == NULL || !check_blocked(x->check));
+}
+
 /* ---- parts ---- */
 
 static void
@@ -22,6 +68,8 @@ put_head(struct buf *b, const struct reply *r, bool chunk)
 const char *
 reply_finish(const struct choice *x)
 {
+	if (x->check != NULL && check_blocked(x->check))
+		return "content_filter";
 	switch (x->g->report.end) {
 	case TEXT_COUNT:
 	case TEXT_CONTEXT:
@@ -176,20 +224,20 @@ put_choice(struct buf *b, const struct reply *r, int i)
 	buf_fmt(b, i > 0 ? ",{\"index\":%d," : "{\"index\":%d,", i);
 	if (r->chat) {
 		buf_add(b, S("\"message\":{\"role\":\"assistant\",\"content\":"));
-		json_quote(b, buf_str(&g->text));
+		json_quote(b, reply_text(x));
 		buf_add(b, S(",\"refusal\":null}"));
 	} else if (r->echo != NULL) {
 		struct buf all = { 0 };
 
 		before = r->echo[i / r->per_prompt].n;
 		buf_add(&all, buf_str(&r->echo[i / r->per_prompt]));
-		buf_add(&all, buf_str(&g->text));
+		buf_add(&all, reply_text(x));
 		buf_add(b, S("\"text\":"));
 		json_quote(b, buf_str(&all));
 		buf_free(&all);
 	} else {
 		buf_add(b, S("\"text\":"));
-		json_quote(b, buf_str(&g->text));
+		json_quote(b, reply_text(x));
 	}
 	put_logprobs(b, r, g, 0, g->n_token, before);
 	buf_fmt(b, ",\"finish_reason\":\"%s\"}", reply_finish(x));
@@ -263,17 +311,19 @@ tell_choice(struct reply *r, int i)
 	struct generation *g = x->g;
 	str text;
 
+	check_more(x);
 	pthread_mutex_lock(&g->lock);
-	text = (str){ g->text.p + x->text, g->text.n - x->text };
+	text = reply_text(x);
+	text = (str){ text.p + x->text, text.n - x->text };
 	if (!x->begun && r->chat)
 		put_chunk(r, i, S(""), 0, NULL);
 	else if (!x->begun && r->echo != NULL)
 		put_chunk(r, i, buf_str(&r->echo[i / r->per_prompt]), 0, NULL);
 	if (text.n > 0)
 		put_chunk(r, i, text, g->n_token, NULL);
-	x->text = g->text.n;
-	if (g->state == GENERATION_OVER) {
-		if (g->report.end == TEXT_BROKEN_OFF)
+	x->text += text.n;
+	if (is_over(x)) {
+		if (is_broken(x))
 			put_failure(r, &(struct err){ ERR_STOP, "the server ends" });
 		else
 			put_chunk(r, i, S(""), g->n_token, reply_finish(x));
@@ -329,15 +379,19 @@ on_read(void *ctx, char *to, ptrdiff_t n)
 
 /* ---- its life ---- */
 
+/* What a choice is for its answer: over when all of it passed the guard. */
 static enum generation_state
-state_of(const struct choice *x, struct err *why, enum text_end *end)
+state_of(struct choice *x, struct err *why, bool *broken)
 {
 	enum generation_state state;
 
+	check_more(x);
 	pthread_mutex_lock(&x->g->lock);
 	state = x->g->state;
+	if (state >= GENERATION_ACCEPTED)
+		state = is_over(x) ? GENERATION_OVER : GENERATION_ACCEPTED;
 	*why = x->g->failure;
-	*end = x->g->report.end;
+	*broken = is_broken(x);
 	pthread_mutex_unlock(&x->g->lock);
 	return state;
 }
@@ -349,10 +403,10 @@ on_ready(void *ctx, struct http_call *c)
 	bool over = true;
 
 	for (int i = 0; i < r->n; i++) {
-		enum text_end end;
 		struct err why;
+		bool broken;
 
-		switch (state_of(&r->choice[i], &why, &end)) {
+		switch (state_of(&r->choice[i], &why, &broken)) {
 		case GENERATION_NEW:
 			return;
 		case GENERATION_REFUSED:
@@ -362,7 +416,7 @@ on_ready(void *ctx, struct http_call *c)
 			over = false;
 			break;
 		case GENERATION_OVER:
-			if (end == TEXT_BROKEN_OFF && !r->stream) {
+			if (broken && !r->stream) {
 				api_fail(c, 503, "unavailable_error", NULL, NULL,
 				    "the server ends");
 				return;
@@ -453,12 +507,15 @@ reply_drop(struct reply *r)
 		record_reply(r);
 	if (r->key != NULL)
 		release_key(r);
-	for (int i = 0; i < r->n; i++)
+	for (int i = 0; i < r->n; i++) {
 		generation_release(r->choice[i].g);
+		check_free(r->choice[i].check);
+	}
 	free_texts(r->echo, r->n / r->per_prompt);
 	free_texts(r->prompt, r->n / r->per_prompt);
 	free(r->choice);
 	buf_free(&r->name);
+	buf_free(&r->verdict);
 	buf_free(&r->out);
 	free(r);
 }

@@ -10,12 +10,15 @@
 #define SERVE_REPLY_IMPL_H
 
 #include "serve/api_impl.h"
+#include "serve/check.h"
 
 struct choice {
 	struct generation *g;
 	struct generation_watch watch;
 	int64_t		text, token;	/* told so far: bytes, tokens with log-probabilities */
 	bool		begun, over;	/* its first and its last chunk went out */
+	struct check	*check;		/* by the guard, or NULL */
+	int64_t		checked;	/* bytes of the generation's text that it has */
 };
 
 struct reply {
@@ -35,6 +38,7 @@ struct reply {
 	struct key	*key;		/* that it was admitted by, or NULL */
 	int64_t		 most;		/* tokens that were asked for */
 	double		 start;
+	struct buf	 verdict;	/* the guard's, of the request */
 	struct buf	*prompt;	/* each, to be written down with its answers; or NULL */
 };
 
@@ -45,6 +49,9 @@ void reply_wait(struct reply *r);
 
 /* One that waits for nothing, and is written down; NULL: nothing. */
 void reply_drop(struct reply *r);
+
+/* What may be told of a choice so far; its generation's lock is held. */
+str reply_text(const struct choice *x);
 
 /* Why a choice ended, as OpenAI has it. */
 const char *reply_finish(const struct choice *x);

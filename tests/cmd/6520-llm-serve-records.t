@@ -82,4 +82,91 @@ ask /v1/feedback "{\"id\":\"$id\",\"rating\":1}"
 says 404 'without a file' 'not kept'
 serve_end
 exits 2 'kinds that are none' llm-serve -m m --port 0 --audit audit --audit-redact planets
+
+# The guard
+cat >rules <<'!'
+request block pattern /forbidden/ ban
+request redact pii email
+!
+serve -m m --guard rules --audit watched
+ask /v1/chat/completions '{"messages":[{"role":"system","content":"be forbidden"},{"role":"user","content":"hi"}]}'
+says 400 'a message that is blocked' '"code":"content_filter"'
+ask /v1/chat/completions '{"messages":[{"role":"user","content":[{"type":"text","text":"for\u0062idden"}]}]}'
+says 400 'in parts, with escapes' '"code":"content_filter"'
+ids=$(curl -s -d '{"content":"so forbidden"}' "$url/tokenize" | sed 's/.*"tokens":\(\[[^]]*\]\).*/\1/')
+ask /v1/completions "{\"prompt\":[[264],$ids],\"max_tokens\":2}"
+says 400 'as tokens' '"code":"content_filter"'
+ask /v1/completions '{"prompt":["The","so forbidden"],"max_tokens":2,"stream":true}'
+says 400 'in a list' '"code":"content_filter"'
+ask /v1/completions '{"prompt":"From joe@example.org","max_tokens":2,"echo":true}'
+says 200 'what is redacted' '"text":"From <EMAIL>'
+ask /v1/completions '{"prompt":"The kernel","max_tokens":8,"temperature":0}'
+says 200 'what is not' '"completion_tokens":8'
+text=$(sed 's/.*"text":"\([^"]*\)".*/\1/' out)
+told watched 6
+test "$(grep -c '"status":400,.*"guard":\[{"rule":"ban","action":"block","count":1,"blocked":true}\]' watched)" -eq 4
+result 'is written down' $?
+grep -q '"guard":\[{"rule":"pii","action":"redact","count":1}\]' watched
+result 'and so is what was redacted' $?
+serve_end
+word=$(printf %s "$text" | grep -o '[a-z][a-z][a-z]' | tail -n 1)
+for action in block redact
+do
+	echo "response $action pattern /$word/ end" >rules
+	serve -m m --guard rules
+	for stream in false true
+	do
+		ask /v1/completions "{\"prompt\":\"The kernel\",\"max_tokens\":8,\"temperature\":0,\"stream\":$stream}"
+		got=$(sed -n 's/.*"text":"\([^"]*\)".*/\1/p' out | tr -d '\n')
+		case $action in
+		block)	want=${text%%"$word"*} reason=content_filter ;;
+		redact)	want=$(echo "$text" | sed "s/$word/<END>/g") reason=length ;;
+		esac
+		test "$got" = "$want" && grep -q "\"finish_reason\":\"$reason\"" out
+		result "$action in an answer, stream $stream" $?
+		test "$got" = "$want" || printf "# %s, not %s\n" "$got" "$want"
+	done
+	ask /v1/chat/completions '{"messages":[{"role":"user","content":"The"}],"logprobs":true}'
+	says 400 'log-probabilities of what is filtered' '"param":"logprobs"'
+	serve_end
+done
+
+# Programs: they are slow, and nobody else waits for them
+cat >judge <<'!'
+#!/bin/sh
+while read -r line
+do
+	sleep 0.5
+	case $line in
+	*forbidden*)	echo '{"action":"block"}' ;;
+	*response*)	echo '{"action":"replace","text":"another text"}' ;;
+	*)		echo '{"action":"pass"}' ;;
+	esac
+done
+!
+chmod +x judge
+echo "both redact program $tmp/judge" >rules
+serve -m m --guard rules
+{ ask /v1/completions '{"prompt":"The kernel","max_tokens":2}'; echo "$code" >code; } &
+asked=$!
+sleep 0.2
+start=$(date +%s%N)
+code=$(curl -s -o health -w '%{http_code}' "$url/health")
+test "$code" = 200 && test $(($(date +%s%N) - start)) -lt 300000000
+result 'others are answered while a program is asked' $?
+wait $asked
+code=$(cat code)
+says 200 'a text of a program' '"text":"another text"'
+ask /v1/completions '{"prompt":"The kernel","max_tokens":2,"stream":true}'
+says 200 'in a stream' '"text":"another text"'
+ask /v1/completions '{"prompt":"so forbidden","max_tokens":2}'
+says 400 'what a program blocks' '"code":"content_filter"'
+curl -s -m 0.2 -d '{"prompt":"The","max_tokens":2}' "$url/v1/completions"
+curl -s -m 0.7 -d '{"prompt":"The","max_tokens":2}' "$url/v1/completions"
+ask /v1/completions '{"prompt":"so forbidden","max_tokens":2}'
+says 400 'after some that went away' '"code":"content_filter"'
+serve_end
+result 'it ends with 0' $?
+echo 'request maul pii' >rules
+exits 2 'rules that are none' llm-serve -m m --port 0 --guard rules
 done_testing

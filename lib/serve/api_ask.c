@@ -1,0 +1,165 @@
+/* What happens to a request for texts before it is read: its place, its model, the guard. */
+#include <stdlib.h>
+
+#include "serve/check.h"
+#include "serve/reply_impl.h"
+
+/* A request at the guard. */
+struct screen {
+	struct errand	 errand;
+	struct text_asked asked;
+	struct buf	 body, verdict;
+	int		 found;		/* by check_body() */
+	struct err	 err;
+};
+
+/* Is there room for another one?  If not, it was answered. */
+static bool
+is_room(struct api *a, struct http_call *c)
+{
+	int waiting;
+
+	if (atomic_load(&a->ending)) {
+		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
+		return false;
+	}
+	waiting = worker_waiting(a->o.worker);
+	if (a->errands != NULL)
+		waiting += errands_waiting(a->errands);
+	if (waiting < a->o.waiting)
+		return true;
+	metrics_rejected(a->o.metrics, "waiting");
+	http_set(c, "Retry-After", "1");
+	api_fail(c, 429, "rate_limit_exceeded", "queue_full", NULL,
+	    "%lld requests wait already", (long long)a->o.waiting);
+	return false;
+}
+
+static void
+run(struct errand *e)
+{
+	struct screen *s = (struct screen *)e;
+
+	s->found = check_body(s->asked.api->o.guards, s->asked.model->tok,
+	    http_body(s->asked.call), &s->body, &s->verdict, &s->err);
+}
+
+static void
+drop(struct errand *e)
+{
+	struct screen *s = (struct screen *)e;
+
+	buf_free(&s->body);
+	buf_free(&s->verdict);
+	free(s);
+}
+
+static void
+refuse(struct screen *s)
+{
+	struct text_asked *q = &s->asked;
+	struct audit_entry e;
+
+	api_fail(q->call, 400, "invalid_request_error", "content_filter", NULL,
+	    "what was asked is not allowed here");
+	metrics_rejected(q->api->o.metrics, "guard");
+	if (q->api->o.audit == NULL)
+		return;
+	record_entry(&e, q->call);
+	e.model = str_of(q->model->name);
+	e.prompt = http_body(q->call);
+	e.guard = buf_str(&s->verdict);
+	audit_write(q->api->o.audit, &e);
+}
+
+/* The guard is done.  Does a reply wait now?  If not, it was answered. */
+static bool
+go_on(struct screen *s)
+{
+	struct text_asked *q = &s->asked;
+
+	q->body = buf_str(&s->body);
+	q->verdict = buf_str(&s->verdict);
+	if (s->found == 0)
+		return api_text(q);
+	if (s->found > 0)
+		refuse(s);
+	else
+		api_refuse(q->call, &s->err);
+	return false;
+}
+
+static void
+on_ready(void *ctx, struct http_call *c)
+{
+	struct screen *s = ctx;
+
+	(void)c;
+	if (errand_done(s->asked.api->errands, &s->errand) && go_on(s))
+		drop(&s->errand);
+}
+
+static void
+on_end(void *ctx, bool whole)
+{
+	struct screen *s = ctx;
+
+	(void)whole;
+	errand_leave(s->asked.api->errands, &s->errand);
+}
+
+static void
+screen(struct text_asked *q)
+{
+	static const struct http_waiter waiter = { .ready = on_ready, .end = on_end };
+	struct screen *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		api_refuse(q->call, &(struct err){ ERR_NOMEM, "out of memory" });
+		return;
+	}
+	s->errand = (struct errand){ .run = run, .drop = drop, .call = q->call };
+	s->asked = *q;
+	if (guards_hold(q->api->o.guards, GUARD_REQUEST)) {
+		http_wait(q->call, &waiter, s);
+		errand_give(q->api->errands, &s->errand);
+	} else {
+		run(&s->errand);
+		go_on(s);
+		drop(&s->errand);
+	}
+}
+
+static void
+ask(struct api *a, struct http_call *c, bool chat)
+{
+	struct text_asked q = { .api = a, .call = c, .chat = chat, .body = http_body(c) };
+	const str key[] = { S("model") };
+	struct json_member m;
+	struct err err;
+
+	if (!is_room(a, c))
+		return;
+	if (json_scan(q.body, key, 1, &m, &err) < 0) {
+		api_refuse(c, &err);
+		return;
+	}
+	if ((q.model = api_model(a, c, m.value, &q.adapter)) == NULL)
+		return;
+	if (a->o.guards != NULL && guards_any(a->o.guards, GUARD_REQUEST))
+		screen(&q);
+	else
+		api_text(&q);
+}
+
+void
+api_chat(struct api *a, struct http_call *c)
+{
+	ask(a, c, true);
+}
+
+void
+api_completions(struct api *a, struct http_call *c)
+{
+	ask(a, c, false);
+}
