@@ -327,7 +327,9 @@ api_over(void *ctx, struct http_call *c, int status, double seconds, bool whole)
 
 	/* Who goes away before there is an answer has none: nginx's number for it. */
 	metrics_request(a->o.metrics, r != NULL ? r->path : "other", status > 0 ? status : 499);
-	metrics_observe(a->o.metrics, METRIC_REQUEST, seconds);
+	/* How long texts take; those who look at counts would drown them. */
+	if (r != NULL && (r->call == api_chat || r->call == api_completions))
+		metrics_observe(a->o.metrics, METRIC_REQUEST, seconds);
 	if (a->o.log != NULL)
 		write_log(a, c, key, status > 0 ? status : 499, seconds, whole);
 	if (key != NULL)

@@ -713,6 +713,8 @@ def status(chrome, mock):
     ok(page.until("parseFloat(" + value.format("generated") + ") > 5"), "how fast", page.eval(value.format("generated")))
     ok(page.until("document.querySelector('[data-latency]').cells[1].textContent.includes('ms')"), "how soon",
        page.eval("document.querySelector('[data-latency]').textContent"))
+    ok("123" not in page.eval("document.querySelector('[data-tile=requests] .more').textContent"),
+       "who only looks is not counted")
     ok("%" in page.eval(value.format("hits")) and "%" in page.eval(value.format("cache")), "and how the cache is used")
     n = page.eval("document.querySelector('[data-tile=generated] .line').getAttribute('d').length")
     ok(page.until(f"document.querySelector('[data-tile=generated] .line').getAttribute('d').length > {n}"),
@@ -766,7 +768,7 @@ def served(chrome):
         return
     port = tmp("port")
     server = subprocess.Popen(["llm-serve", "-q", "-m", f"SmolLM2={model}", "--port", "0", "--port-file", port,
-                               "--context", "512"])
+                               "--context", "512", "--feedback", tmp("feedback.jsonl")])
     try:
         for _ in range(600):
             if os.path.exists(port) and open(port).read().endswith("\n"):
@@ -788,6 +790,13 @@ def served(chrome):
         ok(first, "it answers", first)
         figures = page.eval(LAST + ".querySelector('.figures').textContent")
         ok("token" in figures and "prompt" in figures, "and tells what it took", figures)
+        page.click("#log .assistant:last-child .down")
+        ok(page.until(LAST + ".querySelector('.down').getAttribute('aria-pressed') === 'true'"), "it takes a rating",
+           page.eval("document.querySelector('#notice').textContent"))
+        page.type("not in English")
+        page.press("Enter")
+        page.until("document.querySelector('#notice').textContent !== ''")
+        ok("not in English" in open(tmp("feedback.jsonl")).read(), "and what is said of it")
         page.click("#log .assistant:last-child .again")
         page.until(LAST + ".querySelector('.which').textContent === '2 of 2' && " + IDLE, 60)
         equal(page.eval(LAST + ".querySelector('.text').textContent"), first, "the same again, for it is greedy")

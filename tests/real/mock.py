@@ -144,7 +144,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def metrics(self):
         s = self.state
-        lines = [f"llm_requests_total{{code=\"200\"}} {s.total['requests']}",
+        lines = [f"llm_requests_total{{route=\"/v1/chat/completions\",code=\"200\"}} {s.total['requests']}",
+                 "llm_requests_total{route=\"/metrics\",code=\"200\"} 123456",
                  f"llm_requests_running {len(s.running)}", "llm_requests_waiting 0",
                  f"llm_prompt_tokens_total {s.total['prompt']}",
                  f"llm_cached_tokens_total {s.total['cached']}",

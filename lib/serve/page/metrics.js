@@ -1,12 +1,12 @@
 // Prometheus' text, and what can be told from two of them.
 
 // Samples by name, over all their labels but `le': a number, or for buckets a Map from
-// their upper bound to the count.
-export function parse(text) {
+// their upper bound to the count.  Those whose labels do not count() are left out.
+export function parse(text, count = () => true) {
 	const samples = new Map();
 	for (const line of text.split("\n")) {
 		const m = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/.exec(line);
-		if (!m)
+		if (!m || !count(m[2] ?? ""))
 			continue;
 		const [, name, labels, number] = m;
 		const value = number === "+Inf" ? Infinity : Number(number);

@@ -9,6 +9,9 @@ const WINDOW = 60;		// seconds that quantiles and shares are of
 const SMOOTH = 5;		// seconds that a rate is of
 const SVG = "http://www.w3.org/2000/svg";
 
+// Requests for texts; this page's own are none of them.
+const texts = labels => !/(?:^|,)route="(?!\/v1\/(?:chat\/)?completions")/.test(labels);
+
 const $ = id => document.getElementById(id);
 const samples = [];		// {time, values}, the newest last
 const lines = new Map();	// of numbers or null, by name
@@ -160,7 +163,7 @@ function state(name, text) {
 async function ask() {
 	try {
 		const [metrics, slots] = await Promise.all([request("metrics"), request("slots")]);
-		const values = parse(await metrics.text());
+		const values = parse(await metrics.text(), texts);
 		samples.push({ time: performance.now() / 1000, values });
 		if (samples.length > SHOWN)
 			samples.shift();
