@@ -11,14 +11,16 @@
 #define PUNCT	2u	/* taken off on both sides */
 #define SIGN	4u	/* cuts between digits */
 #define JOINT	8u	/* cuts between a letter or digit and a letter */
+#define INFIX	16u	/* may cut a piece inside */
 
 static const uint8_t sets[128] = {
-	['\''] = QUOTE, ['"'] = QUOTE, ['`'] = QUOTE, [','] = QUOTE | PUNCT,
-	[':'] = PUNCT | JOINT, [';'] = PUNCT, ['!'] = PUNCT, ['?'] = PUNCT, ['('] = PUNCT,
+	['\''] = QUOTE, ['"'] = QUOTE, ['`'] = QUOTE, [','] = QUOTE | PUNCT | INFIX,
+	[':'] = PUNCT | JOINT | INFIX, [';'] = PUNCT, ['!'] = PUNCT, ['?'] = PUNCT, ['('] = PUNCT,
 	[')'] = PUNCT, ['['] = PUNCT, [']'] = PUNCT, ['{'] = PUNCT, ['}'] = PUNCT,
-	['<'] = PUNCT | JOINT, ['>'] = PUNCT | JOINT, ['_'] = PUNCT, ['#'] = PUNCT,
-	['*'] = PUNCT | SIGN, ['&'] = PUNCT, ['+'] = SIGN, ['-'] = SIGN, ['^'] = SIGN,
-	['='] = JOINT, ['/'] = JOINT,
+	['<'] = PUNCT | JOINT | INFIX, ['>'] = PUNCT | JOINT | INFIX, ['_'] = PUNCT, ['#'] = PUNCT,
+	['*'] = PUNCT | SIGN | INFIX, ['&'] = PUNCT, ['+'] = SIGN | INFIX, ['-'] = SIGN | INFIX,
+	['^'] = SIGN | INFIX, ['='] = JOINT | INFIX, ['/'] = JOINT | INFIX, ['.'] = INFIX,
+	['~'] = INFIX,
 };
 #define IN(c, set) ((c) < 128 && (sets[c] & (set)) != 0)
 
@@ -246,21 +248,26 @@ hyphen(const char *p, const char *end, int32_t c, const char *next)
 	return 0;
 }
 
+/* The first byte at q or behind it that may be of an infix. */
+static const char *
+next_infix(const char *q, const char *end)
+{
+	while (q < end && (signed char)*q >= 0 && (sets[(unsigned char)*q] & INFIX) == 0)
+		q++;
+	return q;
+}
+
 const char *
 affix_infix(const char *p, const char *end, const char **at)
 {
-	int32_t before = char_before(p, *at);
+	const char *next;
 
-	for (const char *q = *at, *next; q < end; q = next) {
-		int32_t c, after;
+	for (const char *q = next_infix(*at, end); q < end; q = next_infix(next, end)) {
+		int32_t c, after, before = char_before(p, q);
 		ptrdiff_t n = 0;
 
 		next = q;
 		c = utf8_next(&next, end);
-		if (is_alpha(c) || is_digit(c)) {
-			before = c;
-			continue;
-		}
 		after = char_at(next, end);
 		if (c == '.') {
 			if (after == '.')
@@ -285,7 +292,6 @@ affix_infix(const char *p, const char *end, const char **at)
 			*at = q + n;
 			return q;
 		}
-		before = c;
 	}
 	return NULL;
 }

@@ -104,7 +104,7 @@ is_symbol(int32_t c)
 	case 0xff09: case 0x3002: case 0x2026: case 0x25ba: case 0xbb:
 		return true;
 	}
-	return c >= 0x589 && (uni_class(c) & UNI_TERMINAL) != 0;
+	return c >= 0x589 && (uni_class_of(c) & UNI_TERMINAL) != 0;
 }
 
 /* Short words, nearly all, are hashed whole and without a call. */
@@ -143,13 +143,53 @@ put(struct english_words *w, const char *text, const char *p, const char *end, p
 		};
 }
 
+/* The first byte at p or behind that is no ASCII letter: eight at a time. */
+static inline const char *
+skip_letters(const char *p, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+
+	while (end - p >= 8) {
+		uint64_t x, low, other;
+
+		memcpy(&x, p, 8);
+		low = (x | 0x20 * ones) & ~high;
+		other = (~(low + (0x80 - 'a') * ones) | (low + (0x7f - 'z') * ones) | x) & high;
+		if (other != 0 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+			return p + __builtin_ctzll(other) / 8;
+		if (other != 0)
+			break;
+		p += 8;
+	}
+	while (p < end && kind[(unsigned char)*p] == LETTER)
+		p++;
+	return p;
+}
+
 /* ASCII that is neither letter, digit nor punctuation: controls, space, $+<=>^`|~ and DEL. */
-static bool
+static inline bool
 is_no_punct(unsigned char b)
 {
 	static const uint64_t bits[2] = { 0x70000811ffffffffu, 0xd000000140000000u };
 
 	return (bits[b >> 6] >> (b & 63) & 1) != 0;
+}
+
+/* What a character leaves of a word's flags, or adds to them. */
+static unsigned
+flags_beyond_ascii(unsigned flags, int32_t c, bool alone)
+{
+	unsigned class = uni_class(c);
+
+	if ((class & UNI_LETTER) != 0)
+		flags |= WORD_ALPHA;
+	if ((class & UNI_PUNCT) == 0)
+		flags &= ~WORD_PUNCT;
+	if (!is_symbol(c))
+		flags &= ~WORD_SYMBOL;
+	if ((class & UNI_TERMINAL) != 0 && alone)
+		flags |= WORD_TERMINAL;
+	return flags;
 }
 
 static void
@@ -163,29 +203,25 @@ put_word(struct english_words *w, const char *text, const char *p, const char *e
 		unsigned char b = (unsigned char)*q;
 
 		chars++;
+		if (kind[b] == HIGH) {
+			int32_t c = utf8_next(&q, end);
+
+			flags = flags_beyond_ascii(flags, c, chars == 1 && q == end);
+			continue;
+		}
+		q++;
 		if (kind[b] == LETTER) {
+			const char *letters = q;
+
+			q = skip_letters(q, end);
+			chars += q - letters;
 			flags = (flags | WORD_ALPHA) & ~(WORD_SYMBOL | WORD_PUNCT);
-			q++;
 		} else if (kind[b] == DIGIT) {
 			flags &= ~(WORD_SYMBOL | WORD_PUNCT);
-			q++;
-		} else if (b < 0x80) {
+		} else {
 			if (is_no_punct(b))
 				flags &= ~WORD_PUNCT;
 			if ((b == '.' || b == '!' || b == '?') && end - p == 1)
-				flags |= WORD_TERMINAL;
-			q++;
-		} else {
-			int32_t c = utf8_next(&q, end);
-			unsigned class = uni_class(c);
-
-			if ((class & UNI_LETTER) != 0)
-				flags |= WORD_ALPHA;
-			if ((class & UNI_PUNCT) == 0)
-				flags &= ~WORD_PUNCT;
-			if (!is_symbol(c))
-				flags &= ~WORD_SYMBOL;
-			if ((class & UNI_TERMINAL) != 0 && chars == 1 && q == end)
 				flags |= WORD_TERMINAL;
 		}
 	}
@@ -351,29 +387,6 @@ high_space(const char *p, const char *end)
 	    (unsigned char)p[2] < 0xa8)
 		return 0;	/* dashes and quotes */
 	return (uni_class(utf8_next(&p, end)) & UNI_SPACE) == 0 ? 0 : c == 0xc2 ? 2 : 3;
-}
-
-/* The first byte at p or behind that is no ASCII letter: eight at a time. */
-static inline const char *
-skip_letters(const char *p, const char *end)
-{
-	const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
-
-	while (end - p >= 8) {
-		uint64_t x, low, other;
-
-		memcpy(&x, p, 8);
-		low = (x | 0x20 * ones) & ~high;
-		other = (~(low + (0x80 - 'a') * ones) | (low + (0x7f - 'z') * ones) | x) & high;
-		if (other != 0 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-			return p + __builtin_ctzll(other) / 8;
-		if (other != 0)
-			break;
-		p += 8;
-	}
-	while (p < end && kind[(unsigned char)*p] == LETTER)
-		p++;
-	return p;
 }
 
 /* A piece of text without white space. */
