@@ -5,6 +5,8 @@
 exec </dev/null
 on_cuda
 cd "$tmp" || exit 1
+# Each launch has its blocks, warps and lanes in another order.
+export CUDA_STANDIN_ORDER=shuffle
 
 for unit in dev kernels matmul blas qmatmul attention optim moe scan fakequant
 do

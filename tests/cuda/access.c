@@ -192,7 +192,9 @@ count(const struct warp *w, const struct insn *in, uint32_t mask, int space, int
 static int
 lane_at(const struct warp *w, int i)
 {
-	return w->b->l->order == 1 ? LANES - 1 - i : w->b->l->order == 2 ? (i * 13 + 5) % LANES : i;
+	const struct launch *l = w->b->l;
+
+	return l->order == 1 ? LANES - 1 - i : l->order == 2 ? (i * 13 + (int)l->epoch) % LANES : i;
 }
 
 /* A narrow number in a wider register keeps its sign. */

@@ -394,7 +394,10 @@ barrier_all(struct block *b)
 	return true;
 }
 
-/* Warps in the order asked for; a shuffle differs from round to round: 37 divides no count. */
+/*
+ * Warps in the order asked for; a shuffle differs from round to round, and from launch to
+ * launch: 37 divides no count.
+ */
 static int
 pick(const struct block *b, int i, uint32_t round)
 {
@@ -402,7 +405,8 @@ pick(const struct block *b, int i, uint32_t round)
 		return i;
 	if (b->l->order == 1)
 		return b->n_warps - 1 - i;
-	return (int)(((uint32_t)i * 37u + round * 11u + b->number) % (uint32_t)b->n_warps);
+	return (int)(((uint32_t)i * 37u + round * 11u + b->number + b->l->epoch) %
+	    (uint32_t)b->n_warps);
 }
 
 static void
@@ -490,7 +494,7 @@ order_block(const struct launch *l, uint32_t i)
 	if (l->order == 1)
 		return l->n_blocks - 1 - i;
 	/* A prime that divides no grid of sensible size. */
-	return (uint32_t)(((uint64_t)i * 2147483647u + 7) % l->n_blocks);
+	return (uint32_t)(((uint64_t)i * 2147483647u + l->epoch) % l->n_blocks);
 }
 
 static void *

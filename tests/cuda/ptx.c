@@ -56,7 +56,7 @@ slot_new(struct kernel *k, int width)
 static void
 strip_comments(char *p)
 {
-	for (; *p != '\0'; p++) {
+	for (; *(p += strcspn(p, "/\t\r")) != '\0'; p++) {
 		if (p[0] == '/' && p[1] == '/') {
 			while (*p != '\0' && *p != '\n')
 				*p++ = ' ';
@@ -609,7 +609,7 @@ skip_item(struct parse *c)
 {
 	int depth = 0;
 
-	for (; *c->p != '\0'; c->p++) {
+	for (; *(c->p += strcspn(c->p, depth > 0 ? "\n{}" : "\n{};")) != '\0'; c->p++) {
 		c->line += *c->p == '\n';
 		if (*c->p == '{')
 			depth++;

@@ -7,7 +7,8 @@
  * GPU is lenient: see find.h for what it reports.  Streams do nothing until
  * something waits for them.
  *
- * The environment:  CUDA_STANDIN_ORDER   forward, reverse or shuffle: blocks, warps, lanes;
+ * The environment:  CUDA_STANDIN_ORDER   forward, reverse or shuffle, each launch in another way:
+ *                                        blocks, warps, lanes;
  *                                        each: every launch in all three, which must agree
  *                   CUDA_STANDIN_THREADS host threads that run blocks
  *                   CUDA_STANDIN_SM      compute capability, as 80 (the default) or 120

@@ -32,6 +32,7 @@ struct kit {
 	struct dev	*ref;
 	struct dev	*gpu;		/* "cuda", or NULL: none here */
 	bool		 alone;		/* is it all? */
+	uint32_t	 cases[K_COUNT];	/* that it had */
 	struct team	*team;		/* its own */
 	uint64_t	 seed, drawn;
 	struct kit_buf	 buf[KIT_BUFS];
@@ -76,8 +77,8 @@ dtype kit_type_of(const struct kit *k, int i);
  * strict and not, with one thread and three.  Is every output within tol of
  * the reference (largest difference over largest magnitude; a buffer's type
  * adds its rounding, 2^-8 of BF16 and 2^-10 of F16), and the same bits for each
- * way on an instruction set?  Where the driver has a GPU, on that too, the same bits
- * twice; a kernel that it has not yet is left out.
+ * way on an instruction set?  Where the driver has a GPU, on that too, and of each
+ * kernel every third case again, with the same bits; a kernel that it has not yet is left out.
  */
 bool kit_agrees(struct kit *k, int kernel,
     void (*args)(struct kit *k, union dev_args *a), double tol);
