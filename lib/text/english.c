@@ -305,7 +305,10 @@ join_specials(const struct english *r, struct english_words *w, const char *text
 		const struct special *s = find_joined(r, w, text, i, &last);
 
 		if (s == NULL) {
-			w->word[to++] = w->word[i++];
+			if (to < i)
+				w->word[to] = w->word[i];
+			to++;
+			i++;
 			continue;
 		}
 		/* Its words are never more than those that they replace. */
@@ -389,6 +392,28 @@ high_space(const char *p, const char *end)
 	return (uni_class(utf8_next(&p, end)) & UNI_SPACE) == 0 ? 0 : c == 0xc2 ? 2 : 3;
 }
 
+/* The first byte at p or behind that is no ASCII above the space: eight at a time. */
+static inline const char *
+skip_solid(const char *p, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+
+	while (end - p >= 8) {
+		uint64_t x, other;
+
+		memcpy(&x, p, 8);
+		other = (~((x & ~high) + (0x7f - ' ') * ones) | x) & high;
+		if (other != 0 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+			return p + __builtin_ctzll(other) / 8;
+		if (other != 0)
+			break;
+		p += 8;
+	}
+	while (p < end && (signed char)*p > ' ')
+		p++;
+	return p;
+}
+
 /* A piece of text without white space. */
 struct piece {
 	const char *p, *end;
@@ -413,10 +438,10 @@ next_piece(const char **at, const char *end, struct piece *x)
 	}
 	x->gap = p - start > 1 || (p > start && *start != ' ');
 	x->letters = q = skip_letters(p, end);
-	while (q < end && kind[(unsigned char)*q] != BLANK) {
+	while ((q = skip_solid(q, end)) < end && kind[(unsigned char)*q] != BLANK) {
 		if (kind[(unsigned char)*q] == HIGH && high_space(q, end) > 0)
 			break;
-		q = skip_letters(q + 1, end);
+		q++;
 	}
 	x->p = p;
 	x->end = *at = q;

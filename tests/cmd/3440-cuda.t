@@ -5,12 +5,12 @@
 exec </dev/null
 on_cuda
 cd "$tmp" || exit 1
-# Each launch has its blocks, warps and lanes in another order.
-export CUDA_STANDIN_ORDER=shuffle
 
+# Each launch has its blocks, warps and lanes in another order.
 for unit in dev kernels matmul blas qmatmul attention optim moe scan fakequant
 do
-	(cd "${data%/tests/data}" && KIT_GPU=1 exec "$BUILD/tests/unit/t_$unit") >out 2>err
+	(cd "${data%/tests/data}" && CUDA_STANDIN_ORDER=shuffle KIT_GPU=1 \
+	    exec "$BUILD/tests/unit/t_$unit") >out 2>err
 	result "$unit: each kernel beside the CPU's, with no finding" $?
 	grep '^not ok' -A 2 out
 	head -n 3 err
