@@ -73,7 +73,7 @@ shares(struct blend *m, struct err *err)
 static double
 all_there_is(const struct blend *m)
 {
-	double all = INFINITY;
+	double all = HUGE_VAL;
 
 	for (int i = 0; i < m->n; i++)
 		if (m->source[i].asked > 0)
