@@ -22,18 +22,18 @@ static const char *const methods[] = { "tag", "mask", "pseudonym", "drop", "keep
 
 struct redact {
 	struct filter_opts io;
-	const char *names; /* -r */
-	const char *method_name; /* -t */
-	const char *key_file; /* --key */
-	const char *spans; /* --spans */
-	int64_t max_spans; /* --max-spans; -1: no limit */
-	bool list;
-	struct pii_rules rules; /* --local is in it */
-	str tag[PII_KINDS]; /* --tag */
-	enum method method;
-	struct pii_key key;
-	str field;
-	_Atomic int64_t found[PII_KINDS];
+	const char	*names;		/* -r */
+	const char	*method_name;	/* -t */
+	const char	*key_file;	/* --key */
+	const char	*spans;		/* --spans */
+	int64_t		 max_spans;	/* --max-spans; -1: no limit */
+	bool		 list;
+	struct pii_rules rules;		/* --local is in it */
+	str		 tag[PII_KINDS];	/* --tag */
+	enum method	 method;
+	struct pii_key	 key;
+	str		 field;
+	_Atomic int64_t	*found;		/* of each kind, by all threads */
 };
 
 /* A thread's: spans, the new text, and the value of --spans. */
@@ -59,55 +59,35 @@ set_tag(void *into, const char *arg, struct err *err)
 	return err_set(err, ERR_ARG, "no kind '%.*s'", STR_ARG(name));
 }
 
+#define AT(field) offsetof(struct redact, field)
+
 static const struct opt opts[] = {
-	{ .letter = 'r',
-	    .name = "rules",
-	    .type = OPT_STR,
-	    .at = offsetof(struct redact, names),
-	    .arg = "names",
-	    .help = "kinds, comma-separated; -name takes one back (all)" },
-	{ .letter = 't',
-	    .name = "type",
-	    .type = OPT_STR,
-	    .at = offsetof(struct redact, method_name),
-	    .arg = "tag|mask|pseudonym|drop|keep",
-	    .help = "what to write in their place (tag)" },
-	{ .name = "tag",
-	    .type = OPT_CALL,
-	    .arg = "kind=text",
-	    .call = set_tag,
-	    .help = "the tag of a kind (<KIND>)" },
-	{ .name = "key",
-	    .type = OPT_STR,
-	    .at = offsetof(struct redact, key_file),
-	    .arg = "file",
-	    .help = "secret key of the pseudonyms, 16 bytes or more" },
-	{ .name = "local",
-	    .type = OPT_FLAG,
-	    .at = offsetof(struct redact, rules.local),
-	    .help = "IP addresses of private and reserved networks too" },
-	{ .name = "spans",
-	    .type = OPT_STR,
-	    .at = offsetof(struct redact, spans),
-	    .arg = "key",
-	    .help = "record kind, start and end of each in this key" },
-	{ .name = "max-spans",
-	    .type = OPT_I64,
-	    .at = offsetof(struct redact, max_spans),
-	    .arg = "n",
-	    .help = "drop records with more than so many" },
-	{ .name = "list",
-	    .type = OPT_FLAG,
-	    .at = offsetof(struct redact, list),
-	    .help = "print the kinds and exit" },
-	FILTER_OPTIONS(struct redact, io), { 0 }
+	{ .letter = 'r', .name = "rules", .type = OPT_STR, .at = AT(names), .arg = "names",
+	  .help = "kinds, comma-separated; -name takes one back (all)" },
+	{ .letter = 't', .name = "type", .type = OPT_STR, .at = AT(method_name),
+	  .arg = "tag|mask|pseudonym|drop|keep",
+	  .help = "what to write in their place (tag)" },
+	{ .name = "tag", .type = OPT_CALL, .arg = "kind=text", .call = set_tag,
+	  .help = "the tag of a kind (<KIND>)" },
+	{ .name = "key", .type = OPT_STR, .at = AT(key_file), .arg = "file",
+	  .help = "secret key of the pseudonyms, 16 bytes or more" },
+	{ .name = "local", .type = OPT_FLAG, .at = AT(rules.local),
+	  .help = "IP addresses of private and reserved networks too" },
+	{ .name = "spans", .type = OPT_STR, .at = AT(spans), .arg = "key",
+	  .help = "record kind, start and end of each in this key" },
+	{ .name = "max-spans", .type = OPT_I64, .at = AT(max_spans), .arg = "n",
+	  .help = "drop records with more than so many" },
+	{ .name = "list", .type = OPT_FLAG, .at = AT(list),
+	  .help = "print the kinds and exit" },
+	FILTER_OPTIONS(struct redact, io),
+	{ 0 }
 };
 
 static const struct tool tool = {
-	.name = "llm-redact",
+	.name     = "llm-redact",
 	.synopsis = "[file ...]",
-	.summary = "hide personal data and secrets",
-	.opts = opts,
+	.summary  = "hide personal data and secrets",
+	.opts     = opts,
 };
 
 static int
@@ -143,8 +123,8 @@ span_at(const struct state *s, int64_t i)
 }
 
 static void
-put_instead(
-    const struct redact *r, enum method method, enum pii_kind kind, str value, struct buf *out)
+put_instead(const struct redact *r, enum method method, enum pii_kind kind, str value,
+    struct buf *out)
 {
 	switch (method) {
 	case TAG:
@@ -201,7 +181,7 @@ rewrite(const struct redact *r, struct state *s, str text, int64_t n, enum metho
 static int
 redact(const void *ctx, void *state, struct record *rec, struct err *err)
 {
-	struct redact *r = (struct redact *)(uintptr_t)ctx; /* for the counts */
+	const struct redact *r = ctx;
 	struct state *s = state;
 	int64_t n = find(r, s, rec->text);
 	bool over = r->max_spans >= 0 && n > r->max_spans;
@@ -233,12 +213,12 @@ state_free(void *state)
 static void
 more_stats(void *ctx, json_t *stats)
 {
-	struct redact *r = ctx;
+	const struct redact *r = ctx;
 	json_t *found = json_object();
 
 	for (int i = 0; i < PII_KINDS; i++)
-		json_object_set_new(
-		    found, pii_kinds[i].name, json_integer((json_int_t)r->found[i]));
+		json_object_set_new(found, pii_kinds[i].name,
+		    json_integer((json_int_t)r->found[i]));
 	json_object_set_new(stats, "found", found);
 }
 
@@ -264,11 +244,10 @@ read_key(struct redact *r)
 int
 main(int argc, char **argv)
 {
-	struct redact r = { .max_spans = -1 };
+	_Atomic int64_t found[PII_KINDS] = { 0 };
+	struct redact r = { .max_spans = -1, .found = found };
 	struct records_job job = {
-		.ctx = &r,
-		.map = redact,
-		.state_size = sizeof(struct state),
+		.ctx = &r, .map = redact, .state_size = sizeof(struct state),
 		.state_free = state_free,
 	};
 	struct err err = { 0 };
