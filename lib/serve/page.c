@@ -23,6 +23,7 @@
 	_(markdown_js, "markdown.js", "/markdown.js", JS)	\
 	_(run_js, "run.js", "/run.js", JS)			\
 	_(store_js, "store.js", "/store.js", JS)		\
+	_(storage_js, "storage.js", "/storage.js", JS)		\
 	_(icon_svg, "icon.svg", "/icon.svg", "image/svg+xml")
 
 #define BYTES(name, file, path, type)					\

@@ -1,19 +1,21 @@
 // The server: its key, requests, errors, and streams of events.
 
+import { local, session } from "./storage.js";
+
 const KEY = "llm.key";
 
 // The key of the server, if it asks for one.  It stays in this tab, or in this
 // browser when the reader wants that.
 export const key = {
-	get: () => sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "",
-	kept: () => localStorage.getItem(KEY) !== null,
+	get: () => session.getItem(KEY) ?? local.getItem(KEY) ?? "",
+	kept: () => local.getItem(KEY) !== null,
 	set(value, keep) {
 		this.forget();
-		(keep ? localStorage : sessionStorage).setItem(KEY, value);
+		(keep ? local : session).setItem(KEY, value);
 	},
 	forget() {
-		sessionStorage.removeItem(KEY);
-		localStorage.removeItem(KEY);
+		session.removeItem(KEY);
+		local.removeItem(KEY);
 	},
 };
 

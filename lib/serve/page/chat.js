@@ -3,6 +3,7 @@
 import { key, request } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { Run, chosen } from "./run.js";
+import { lasts, session } from "./storage.js";
 import * as store from "./store.js";
 
 const CURRENT = "llm.current";		// the conversation of this tab
@@ -396,7 +397,7 @@ function send(text) {
 	conversation.title ||= text.trim().split("\n")[0].slice(0, 80);
 	conversation.settings.model = $("model").value || conversation.settings.model;
 	conversation.updated = Date.now();
-	sessionStorage.setItem(CURRENT, conversation.id);
+	session.setItem(CURRENT, conversation.id);
 	save();
 	drawList();
 	notify("");
@@ -411,7 +412,7 @@ const deleted = new Set();
 
 function open(which) {
 	conversation = which;
-	sessionStorage.setItem(CURRENT, which.id);
+	session.setItem(CURRENT, which.id);
 	fillSettings();
 	speech.begin();
 	draw();
@@ -747,7 +748,9 @@ addEventListener("pagehide", () => {
 		save(which);
 });
 
-openStored(sessionStorage.getItem(CURRENT));
+openStored(session.getItem(CURRENT));
 if (!touch.matches)
 	$("prompt").focus();
-loadModels();
+await loadModels();
+if (!lasts)
+	notify("This browser stores nothing for pages: conversations end with this one.");

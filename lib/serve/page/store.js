@@ -9,6 +9,8 @@
 // that counts.  What is imported is untrusted: known members of the right type are
 // taken, the rest is left.
 
+import { local } from "./storage.js";
+
 const INDEX = "llm.index";
 const ENTRY = "llm.conversation.";
 const FORMAT = "llm-conversations";
@@ -71,13 +73,13 @@ function clean(x) {
 
 // The newest first: {id, title, updated}.
 export function list() {
-	const index = parsed(localStorage.getItem(INDEX));
+	const index = parsed(local.getItem(INDEX));
 	return Array.isArray(index) ? index.filter(isObject) : [];
 }
 
 function index(entries) {
 	entries.sort((a, b) => b.updated - a.updated);
-	localStorage.setItem(INDEX, JSON.stringify(entries));
+	local.setItem(INDEX, JSON.stringify(entries));
 }
 
 export function create(settings) {
@@ -86,14 +88,14 @@ export function create(settings) {
 }
 
 export function load(id) {
-	return clean(parsed(localStorage.getItem(ENTRY + id)));
+	return clean(parsed(local.getItem(ENTRY + id)));
 }
 
 // False when there is no room.
 export function save(conversation) {
 	const { id, title, updated } = conversation;
 	try {
-		localStorage.setItem(ENTRY + id, JSON.stringify(conversation));
+		local.setItem(ENTRY + id, JSON.stringify(conversation));
 		index([{ id, title, updated }, ...list().filter(e => e.id !== id)]);
 		return true;
 	} catch {
@@ -102,7 +104,7 @@ export function save(conversation) {
 }
 
 export function remove(id) {
-	localStorage.removeItem(ENTRY + id);
+	local.removeItem(ENTRY + id);
 	index(list().filter(e => e.id !== id));
 }
 

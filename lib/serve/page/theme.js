@@ -4,22 +4,33 @@
 (() => {
 	const KEY = "llm.theme";
 	const root = document.documentElement;
-	const apply = () => {
-		const theme = localStorage.getItem(KEY);
+	const apply = theme => {
 		if (theme === "light" || theme === "dark")
 			root.dataset.theme = theme;
 		else
 			delete root.dataset.theme;
 	};
 
-	apply();
-	addEventListener("storage", apply);
+	// Where the browser stores nothing, the choice is this page's alone.
+	const stored = access => {
+		try {
+			return access(localStorage);
+		} catch {
+			return null;
+		}
+	};
+
+	apply(stored(storage => storage.getItem(KEY)));
+	addEventListener("storage", e => {
+		if (e.key === KEY)
+			apply(e.newValue);
+	});
 	addEventListener("DOMContentLoaded", () => {
 		const choice = document.getElementById("theme");
 		choice.value = root.dataset.theme ?? "system";
 		choice.addEventListener("change", () => {
-			localStorage.setItem(KEY, choice.value);
-			apply();
+			apply(choice.value);
+			stored(storage => storage.setItem(KEY, choice.value));
 		});
 	});
 })();
