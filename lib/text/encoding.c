@@ -176,6 +176,22 @@ utf16_by_nuls(str s)
 	return NULL;
 }
 
+/* Are any of eight bytes controls other than those of spacing? */
+static inline bool
+has_controls(const char *p)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+	uint64_t x, low, from8, from14, from32, del;
+
+	memcpy(&x, p, 8);
+	low = x & ~high;
+	from8 = low + (0x80 - 8) * ones;
+	from14 = low + (0x80 - 14) * ones;
+	from32 = low + (0x80 - 32) * ones;
+	del = low + ones;
+	return ((~from8 | (from14 & ~from32) | del) & ~x & high) != 0;
+}
+
 /* Controls that text does not have, overstrikes and colours aside. */
 static bool
 is_noise(str s)
@@ -183,8 +199,13 @@ is_noise(str s)
 	int64_t n = 0, nul = 0;
 
 	for (ptrdiff_t i = 0; i < s.n; i++) {
-		uint8_t c = (uint8_t)s.p[i];
+		uint8_t c;
 
+		while (s.n - i >= 8 && !has_controls(s.p + i))
+			i += 8;
+		if (i == s.n)
+			break;
+		c = (uint8_t)s.p[i];
 		nul += c == 0;
 		n += c < 8 || (c > 13 && c < 32 && c != 27) || c == 127;
 	}
