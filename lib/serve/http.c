@@ -134,7 +134,9 @@ is_late(struct link *l, double now)
 	if (l->since > 0) {
 		if (l->call == NULL && is_full(h) && patience > IDLE_FULL)
 			patience = IDLE_FULL;
-		return now - l->since > patience && ioctl(l->fd, FIONREAD, &n) == 0 && n == 0;
+		/* Ours has an end, too: it may be that nothing will read it. */
+		return now - l->since > patience && (now - l->since > 4 * patience ||
+		    (ioctl(l->fd, FIONREAD, &n) == 0 && n == 0));
 	}
 	if (ioctl(l->fd, TIOCOUTQ, &n) < 0 || n == 0 || n != l->unread) {
 		l->unread = n;
