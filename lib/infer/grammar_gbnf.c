@@ -360,6 +360,28 @@ group(struct gbnf *g)
 	return eat(g, ')') ? e : fail(g, ERR_FORMAT, "')' expected");
 }
 
+/* %json {...}: an instance of a schema. */
+static const struct expr *
+schema(struct gbnf *g)
+{
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK;
+	const struct expr *e;
+	json_error_t why;
+	json_t *root;
+
+	if (!str_eq(read_name(g), S("json")))
+		return fail(g, ERR_FORMAT, "'%%json' expected");
+	skip(g, true);
+	if ((root = json_loadb(g->p, (size_t)(g->end - g->p), flags, &why)) == NULL)
+		return fail(g, ERR_FORMAT, "a schema expected after '%%json': %s", why.text);
+	g->p += why.position;
+	e = schema_expr(&g->b, root, &(struct schema_options){ 0 });
+	json_decref(root);
+	if (e == NULL)
+		g->p = g->end;
+	return e;
+}
+
 /* What a sequence is made of; NULL without an error: none begins here. */
 static const struct expr *
 item(struct gbnf *g)
@@ -372,6 +394,8 @@ item(struct gbnf *g)
 		return group(g);
 	if (eat(g, '.'))
 		return expr_chars(&g->b, chars_not(&g->b, chars_new(&g->b)));
+	if (eat(g, '%'))
+		return schema(g);
 	if (at(g, '<') || at(g, '!'))
 		return token(g, eat(g, '!'));
 	if (more(g) && is_name(*g->p))

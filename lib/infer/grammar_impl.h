@@ -9,6 +9,8 @@
 #ifndef INFER_GRAMMAR_IMPL_H
 #define INFER_GRAMMAR_IMPL_H
 
+#include <jansson.h>
+
 #include "base/arena.h"
 #include "infer/grammar.h"
 
@@ -162,6 +164,9 @@ struct regex_options {
 	bool	search, json;
 };
 const struct expr *regex_parse(struct builder *b, str source, struct regex_options o);
+
+/* Instances of a JSON schema, which is needed no longer. */
+const struct expr *schema_expr(struct builder *b, json_t *root, const struct schema_options *o);
 
 /* Characters as they are spelled inside a JSON string: see regex_options. */
 const struct expr *json_chars(struct builder *b, const struct chars *sorted);

@@ -21,7 +21,7 @@ schema_fail(struct schema *s, enum err_code code, const char *fmt, ...)
 	/* The end says more than the beginning. */
 	if (path.n > 90)
 		path = (str){ path.p + path.n - 90, 90 };
-	builder_fail(&s->b, code, "schema #%.*s: %s", STR_ARG(path), msg);
+	builder_fail(s->b, code, "schema #%.*s: %s", STR_ARG(path), msg);
 	return NULL;
 }
 
@@ -47,7 +47,7 @@ json_t *
 schema_keep(struct schema *s, json_t *v)
 {
 	if (v == NULL || json_array_append_new(s->kept, v) < 0)
-		builder_fail(&s->b, ERR_NOMEM, "out of memory");
+		builder_fail(s->b, ERR_NOMEM, "out of memory");
 	return v;
 }
 
@@ -57,7 +57,7 @@ schema_count(struct schema *s, json_t *flat, const char *key, int32_t without)
 	json_t *v = json_object_get(flat, key);
 	double x = json_number_value(v);
 
-	if (v == NULL || s->b.failed)
+	if (v == NULL || s->b->failed)
 		return without;
 	if (!json_is_number(v) || x < 0 || x != floor(x)) {
 		schema_fail(s, ERR_FORMAT, "'%s' is no count", key);
@@ -150,7 +150,7 @@ given(struct schema *s, json_t *v)
 		schema_fail(s, ERR_NOMEM, "a value cannot be written");
 		return NULL;
 	}
-	e = expr_text(&s->b, text);
+	e = expr_text(s->b, text);
 	free(text);
 	return e;
 }
@@ -158,13 +158,13 @@ given(struct schema *s, json_t *v)
 static const struct expr *
 enumerated(struct schema *s, json_t *flat, json_t *values)
 {
-	const struct expr *all = expr_none(&s->b);
+	const struct expr *all = expr_none(s->b);
 	json_t *v;
 	size_t i;
 
 	json_array_foreach(values, i, v)
 		if (is_instance(s, flat, v))
-			all = expr_alt(&s->b, all, given(s, v));
+			all = expr_alt(s->b, all, given(s, v));
 	return all;
 }
 
@@ -179,18 +179,18 @@ any_value(struct schema *s)
 	};
 
 	if (s->any < 0) {
-		const struct expr *all = expr_none(&s->b);
+		const struct expr *all = expr_none(s->b);
 
-		if ((s->any = builder_rule(&s->b, S("any value"), 0)) < 0)
+		if ((s->any = builder_rule(s->b, S("any value"), 0)) < 0)
 			return NULL;
 		for (int i = 0; i < 6; i++) {
 			json_t *one = schema_keep(s, json_pack("{s:s}", "type", types[i]));
 
-			all = expr_alt(&s->b, all, schema_value(s, one));
+			all = expr_alt(s->b, all, schema_value(s, one));
 		}
-		s->b.rule[s->any].body = all;
+		s->b->rule[s->any].body = all;
 	}
-	return expr_call(&s->b, s->any);
+	return expr_call(s->b, s->any);
 }
 
 static const struct expr *
@@ -207,16 +207,16 @@ of_type(struct schema *s, json_t *flat, int type)
 	case TYPE_INTEGER:
 		return schema_number(s, flat, type == TYPE_INTEGER);
 	case TYPE_NULL:
-		return expr_text(&s->b, "null");
+		return expr_text(s->b, "null");
 	default:
-		return expr_alt(&s->b, expr_text(&s->b, "true"), expr_text(&s->b, "false"));
+		return expr_alt(s->b, expr_text(s->b, "true"), expr_text(s->b, "false"));
 	}
 }
 
 static const struct expr *
 typed(struct schema *s, json_t *flat)
 {
-	const struct expr *all = expr_none(&s->b);
+	const struct expr *all = expr_none(s->b);
 	int types = schema_meant(flat);
 
 	if (types == TYPE_ALL && json_object_get(flat, "type") == NULL)
@@ -225,7 +225,7 @@ typed(struct schema *s, json_t *flat)
 		types &= ~TYPE_INTEGER;
 	for (int bit = 1; bit < TYPE_ALL; bit *= 2)
 		if ((types & bit) != 0)
-			all = expr_alt(&s->b, all, of_type(s, flat, bit));
+			all = expr_alt(s->b, all, of_type(s, flat, bit));
 	return all;
 }
 
@@ -243,7 +243,7 @@ check_one_of(struct schema *s, json_t *branches)
 			if (schema_apart(s, json_array_get(branches, i),
 			    json_array_get(branches, k), 0))
 				continue;
-			if (s->b.failed)
+			if (s->b->failed)
 				return false;
 			return schema_fail(s, ERR_ARG, "oneOf: a value may be an instance of both "
 			    "%zu and %zu, which is none of oneOf; use anyOf", k, i), false;
@@ -258,7 +258,7 @@ alternatives(struct schema *s, json_t *flat, const char *key)
 	json_t *groups = json_object_get(flat, key), *rest = schema_keep(s, json_copy(flat)), *v;
 	json_t *branches = schema_keep(s, json_array());
 	json_t *others = schema_keep(s, json_copy(groups));
-	const struct expr *all = expr_none(&s->b);
+	const struct expr *all = expr_none(s->b);
 	size_t i;
 
 	json_array_remove(others, 0);
@@ -283,7 +283,7 @@ alternatives(struct schema *s, json_t *flat, const char *key)
 		ptrdiff_t mark = schema_down(s, key, 0);
 
 		schema_down(s, NULL, i);
-		all = expr_alt(&s->b, all, value_of_flat(s, v));
+		all = expr_alt(s->b, all, value_of_flat(s, v));
 		schema_up(s, mark);
 	}
 	return all;
@@ -320,7 +320,7 @@ value_of_flat(struct schema *s, json_t *flat)
 	char *text;
 	int32_t rule;
 
-	if (s->b.failed || flat == NULL)
+	if (s->b->failed || flat == NULL)
 		return NULL;
 	if (s->nest == GRAMMAR_NEST_MAX || ++s->work > GRAMMAR_RULES_MAX * 4)
 		return schema_fail(s, ERR_LIMIT, "schemas in schemas without end");
@@ -330,17 +330,17 @@ value_of_flat(struct schema *s, json_t *flat)
 	} else if ((text = json_dumps(flat, JSON_COMPACT | JSON_ENCODE_ANY)) == NULL) {
 		e = schema_fail(s, ERR_NOMEM, "out of memory");
 	} else if ((known = json_object_get(s->rules, text)) != NULL) {
-		e = expr_call(&s->b, (int32_t)json_integer_value(known));
+		e = expr_call(s->b, (int32_t)json_integer_value(known));
 		free(text);
 	} else {
 		str path = buf_str(&s->path);
 
-		rule = builder_rule(&s->b, path.n > 0 ? path : S("/"), 0);
+		rule = builder_rule(s->b, path.n > 0 ? path : S("/"), 0);
 		json_object_set_new(s->rules, text, json_integer(rule));
 		free(text);
 		if (rule >= 0 && (e = body(s, flat)) != NULL)
-			s->b.rule[rule].body = e;
-		e = expr_call(&s->b, rule);
+			s->b->rule[rule].body = e;
+		e = expr_call(s->b, rule);
 	}
 	s->nest--;
 	return e;
@@ -358,7 +358,7 @@ schema_value(struct schema *s, json_t *schema)
 static void
 white_space(struct schema *s)
 {
-	struct builder *b = &s->b;
+	struct builder *b = s->b;
 	struct chars *indent = chars_new(b);
 
 	s->space = expr_empty(b);
@@ -375,42 +375,49 @@ white_space(struct schema *s)
 	s->comma = expr_seq(b, s->comma, s->space);
 }
 
-static struct grammar *
-compile(struct schema *s, struct err *err)
+const struct expr *
+schema_expr(struct builder *b, json_t *root, const struct schema_options *o)
 {
-	const struct expr *e;
+	struct schema s = { .b = b, .o = *o, .root = root, .any = -1, .path.limit = 1 << 20 };
+	const struct expr *e = NULL;
 
-	white_space(s);
-	if (builder_rule(&s->b, S("schema"), 0) != 0 || (e = schema_value(s, s->root)) == NULL)
-		return NULL;
-	s->b.rule[0].body = e;
-	return grammar_compile(&s->b, false, err);
+	s.kept = json_array();
+	s.rules = json_object();
+	if (s.kept == NULL || s.rules == NULL) {
+		builder_fail(b, ERR_NOMEM, "out of memory");
+	} else {
+		white_space(&s);
+		e = schema_value(&s, root);
+	}
+	json_decref(s.kept);
+	json_decref(s.rules);
+	buf_free(&s.path);
+	return e;
 }
 
 struct grammar *
 grammar_schema(str source, const struct schema_options *o, struct err *err)
 {
-	struct schema s = { .o = *o, .any = -1, .path.limit = 1 << 20 };
 	struct grammar *g = NULL;
+	struct builder b;
+	json_t *root;
 
 	if (source.n > GRAMMAR_TEXT_MAX) {
 		err_set(err, ERR_LIMIT, "a schema of more than %td bytes", GRAMMAR_TEXT_MAX);
 		return NULL;
 	}
-	if ((s.root = json_doc(source, err)) == NULL)
+	if ((root = json_doc(source, err)) == NULL)
 		return NULL;
-	if (builder_init(&s.b, err) == 0) {
-		s.kept = json_array();
-		s.rules = json_object();
-		if (s.kept == NULL || s.rules == NULL)
-			err_set(err, ERR_NOMEM, "out of memory");
-		else
-			g = compile(&s, err);
-		builder_free(&s.b);
+	if (builder_init(&b, err) == 0) {
+		const struct expr *e = builder_rule(&b, S("schema"), 0) == 0 ?
+		    schema_expr(&b, root, o) : NULL;
+
+		if (e != NULL) {
+			b.rule[0].body = e;
+			g = grammar_compile(&b, false, err);
+		}
+		builder_free(&b);
 	}
-	json_decref(s.kept);
-	json_decref(s.rules);
-	json_decref(s.root);
-	buf_free(&s.path);
+	json_decref(root);
 	return g;
 }

@@ -242,19 +242,19 @@ bool
 schema_matches(struct schema *s, const char *pattern, const char *text)
 {
 	struct rule rule = { 0 };
-	struct builder sub = { .rule = &rule, .n_rules = 1, .err = s->b.err };
+	struct builder sub = { .rule = &rule, .n_rules = 1, .err = s->b->err };
 	struct constraint *c = NULL;
 	struct grammar *g = NULL;
 	struct matcher m;
 	struct err err;
 	bool match = false;
 
-	rule.body = regex_parse(&s->b, str_of(pattern), (struct regex_options){ .search = true });
+	rule.body = regex_parse(s->b, str_of(pattern), (struct regex_options){ .search = true });
 	if (rule.body == NULL)
 		return false;
-	if ((g = grammar_compile(&sub, true, s->b.err)) == NULL ||
-	    (c = constraint_new(g, NULL, s->b.err)) == NULL) {
-		s->b.failed = true;
+	if ((g = grammar_compile(&sub, true, s->b->err)) == NULL ||
+	    (c = constraint_new(g, NULL, s->b->err)) == NULL) {
+		s->b->failed = true;
 	} else {
 		matcher_start(&m, c);
 		match = matcher_bytes(&m, str_of(text), &err) == 1 && matcher_done(&m);
@@ -402,7 +402,7 @@ schema_both(struct schema *s, json_t *a, json_t *b)
 		    "has alternatives, is not supported"), NULL;
 	if (json_object_size(a) == 0 || json_object_size(b) == 0)
 		return json_object_size(a) == 0 ? b : a;
-	for (int i = 0; i < 2 && !s->b.failed; i++)
+	for (int i = 0; i < 2 && !s->b->failed; i++)
 		json_object_foreach(side[i], key, v) {
 			json_t *other = json_object_get(side[1 - i], key);
 			bool pair = false;
@@ -415,7 +415,7 @@ schema_both(struct schema *s, json_t *a, json_t *b)
 		}
 	merge_object(s, to, a, b);
 	merge_items(s, to, a, b);
-	return s->b.failed ? NULL : to;
+	return s->b->failed ? NULL : to;
 }
 
 /* ---- flat ---- */
@@ -532,7 +532,7 @@ own_keys(struct schema *s, json_t *schema)
 	if (json_is_true(json_object_get(schema, "nullable")) &&
 	    (v = json_object_get(flat, "type")) != NULL)
 		json_object_set(flat, "type", type_of_bits(s, type_bits(v) | TYPE_NULL));
-	return s->b.failed ? NULL : flat;
+	return s->b->failed ? NULL : flat;
 }
 
 json_t *
@@ -562,7 +562,7 @@ schema_flat(struct schema *s, json_t *schema)
 	json_t *flat, *v, *ref = json_object_get(schema, "$ref");
 	size_t i;
 
-	if (s->b.failed)
+	if (s->b->failed)
 		return NULL;
 	if (json_is_boolean(schema))
 		return json_is_true(schema) ? schema_keep(s, json_object()) : nothing(s);

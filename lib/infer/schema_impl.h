@@ -14,7 +14,7 @@
 #include "infer/grammar_impl.h"
 
 struct schema {
-	struct builder	 b;
+	struct builder	*b;
 	struct schema_options o;
 	json_t		*root;
 	json_t		*kept;		/* all that was made on the way */

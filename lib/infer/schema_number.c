@@ -25,18 +25,18 @@ struct shape {
 static const struct expr *
 digits(struct schema *s, int lo, int hi, int32_t min, int32_t max)
 {
-	struct chars *c = chars_new(&s->b);
+	struct chars *c = chars_new(s->b);
 
 	if (lo > hi)
-		return expr_none(&s->b);
-	chars_add(&s->b, c, '0' + lo, '0' + hi);
-	return expr_repeat(&s->b, expr_chars(&s->b, c), min, max);
+		return expr_none(s->b);
+	chars_add(s->b, c, '0' + lo, '0' + hi);
+	return expr_repeat(s->b, expr_chars(s->b, c), min, max);
 }
 
 static const struct expr *
 seq(struct schema *s, const struct expr *a, const struct expr *b)
 {
-	return expr_seq(&s->b, a, b);
+	return expr_seq(s->b, a, b);
 }
 
 /* A point and digits, or nothing. */
@@ -44,21 +44,21 @@ static const struct expr *
 any_part(struct schema *s, struct shape f)
 {
 	if (f.part == 0)
-		return expr_empty(&s->b);
-	return expr_repeat(&s->b, seq(s, expr_text(&s->b, "."), digits(s, 0, 9, 1, f.part)), 0, 1);
+		return expr_empty(s->b);
+	return expr_repeat(s->b, seq(s, expr_text(s->b, "."), digits(s, 0, 9, 1, f.part)), 0, 1);
 }
 
 /* Whole numbers of min to max digits, without needless zeros. */
 static const struct expr *
 wholes(struct schema *s, int32_t min, int32_t max)
 {
-	const struct expr *zero = min <= 1 ? expr_text(&s->b, "0") : expr_none(&s->b);
+	const struct expr *zero = min <= 1 ? expr_text(s->b, "0") : expr_none(s->b);
 
 	if (max < min)
-		return expr_none(&s->b);
+		return expr_none(s->b);
 	if (min < 1)
 		min = 1;
-	return expr_alt(&s->b, zero, seq(s, digits(s, 1, 9, 1, 1),
+	return expr_alt(s->b, zero, seq(s, digits(s, 1, 9, 1, 1),
 	    digits(s, 0, 9, min - 1, max - 1)));
 }
 
@@ -66,10 +66,10 @@ wholes(struct schema *s, int32_t min, int32_t max)
 static const struct expr *
 positive_part(struct schema *s, int32_t n)
 {
-	const struct expr *all = expr_none(&s->b);
+	const struct expr *all = expr_none(s->b);
 
 	for (int32_t i = 0; i < n; i++)
-		all = expr_alt(&s->b, all, seq(s, digits(s, 0, 0, i, i), seq(s,
+		all = expr_alt(s->b, all, seq(s, digits(s, 0, 0, i, i), seq(s,
 		    digits(s, 1, 9, 1, 1), digits(s, 0, 9, 0, n - 1 - i))));
 	return all;
 }
@@ -79,23 +79,23 @@ static const struct expr *
 part_beyond(struct schema *s, const struct bound *b, struct shape f, bool above)
 {
 	int32_t n = (int32_t)strlen(b->part), left = f.part - n;
-	const struct expr *all = expr_none(&s->b), *same = expr_text(&s->b, "."), *end;
+	const struct expr *all = expr_none(s->b), *same = expr_text(s->b, "."), *end;
 
 	if (above && n == 0 && !b->strict)
 		return any_part(s, f);
 	if (!above && (n > 0 || !b->strict))
-		all = expr_empty(&s->b);
+		all = expr_empty(s->b);
 	for (int32_t i = 0; i < n && f.part > 0; i++) {
 		int d = b->part[i] - '0';
 		const struct expr *other = above ? digits(s, d + 1, 9, 1, 1) :
 		    digits(s, 0, d - 1, 1, 1);
 
-		all = expr_alt(&s->b, all, seq(s, same, seq(s, other,
+		all = expr_alt(s->b, all, seq(s, same, seq(s, other,
 		    digits(s, 0, 9, 0, f.part - 1 - i))));
 		same = seq(s, same, digits(s, d, d, 1, 1));
 		/* A fraction cut short is one with zeros. */
 		if (!above && i + 1 < n)
-			all = expr_alt(&s->b, all, same);
+			all = expr_alt(s->b, all, same);
 	}
 	if (f.part == 0)
 		return all;
@@ -105,7 +105,7 @@ part_beyond(struct schema *s, const struct bound *b, struct shape f, bool above)
 		return all;
 	else
 		end = digits(s, 0, 0, n == 0 ? 1 : 0, left);
-	return expr_alt(&s->b, all, seq(s, same, end));
+	return expr_alt(s->b, all, seq(s, same, end));
 }
 
 /* Numbers without a sign that are above the bound, or below. */
@@ -114,7 +114,7 @@ beyond(struct schema *s, const struct bound *b, struct shape f, bool above)
 {
 	int32_t n = (int32_t)strlen(b->whole);
 	const struct expr *all = seq(s, above ? wholes(s, n + 1, f.whole) : wholes(s, 1, n - 1),
-	    any_part(s, f)), *same = expr_empty(&s->b);
+	    any_part(s, f)), *same = expr_empty(s->b);
 
 	for (int32_t i = 0; i < n; i++) {
 		int d = b->whole[i] - '0', least = i == 0 && n > 1;
@@ -123,10 +123,10 @@ beyond(struct schema *s, const struct bound *b, struct shape f, bool above)
 
 		other = seq(s, other, digits(s, 0, 9, n - 1 - i, n - 1 - i));
 		other = seq(s, other, any_part(s, f));
-		all = expr_alt(&s->b, all, seq(s, same, other));
+		all = expr_alt(s->b, all, seq(s, same, other));
 		same = seq(s, same, digits(s, d, d, 1, 1));
 	}
-	return expr_alt(&s->b, all, seq(s, same, part_beyond(s, b, f, above)));
+	return expr_alt(s->b, all, seq(s, same, part_beyond(s, b, f, above)));
 }
 
 /* ---- bounds ---- */
@@ -210,7 +210,7 @@ within(struct schema *s, const struct bound *least, const struct bound *most, st
 		return seq(s, wholes(s, 1, f.whole), any_part(s, f));
 	a = least == NULL ? NULL : beyond(s, least, f, true);
 	b = most == NULL ? NULL : beyond(s, most, f, false);
-	return a == NULL ? b : b == NULL ? a : expr_and(&s->b, a, b);
+	return a == NULL ? b : b == NULL ? a : expr_and(s->b, a, b);
 }
 
 /* Bounds of what stands behind a minus sign, and of what has none. */
@@ -218,14 +218,14 @@ static const struct expr *
 bounded(struct schema *s, const struct bound *lo, const struct bound *hi, struct shape f)
 {
 	const struct bound zero = { .there = true, .strict = true, .whole = "0" };
-	const struct expr *plus = expr_none(&s->b), *minus = expr_none(&s->b);
+	const struct expr *plus = expr_none(s->b), *minus = expr_none(s->b);
 
 	if (!hi->there || !hi->negative)
 		plus = within(s, lo->there && !lo->negative ? lo : NULL, hi->there ? hi : NULL, f);
 	if (!lo->there || lo->negative)
 		minus = within(s, hi->there && hi->negative ? hi : &zero,
 		    lo->there ? lo : NULL, f);
-	return expr_alt(&s->b, plus, seq(s, expr_text(&s->b, "-"), minus));
+	return expr_alt(s->b, plus, seq(s, expr_text(s->b, "-"), minus));
 }
 
 static const struct expr *
@@ -239,8 +239,8 @@ multiples(struct schema *s, json_t *v, const struct expr *e)
 		    MULTIPLE_MAX);
 	if (of == 1 || e == NULL)
 		return e;
-	any = expr_multiple(&s->b, (int32_t)of);
-	return expr_and(&s->b, e, seq(s, expr_repeat(&s->b, expr_text(&s->b, "-"), 0, 1), any));
+	any = expr_multiple(s->b, (int32_t)of);
+	return expr_and(s->b, e, seq(s, expr_repeat(s->b, expr_text(s->b, "-"), 0, 1), any));
 }
 
 const struct expr *
@@ -250,7 +250,7 @@ schema_number(struct schema *s, json_t *flat, bool integer)
 	struct shape f = { DIGITS, 0 };
 	json_t *multiple = json_object_get(flat, "multipleOf");
 	const struct expr *e, *exponent;
-	struct chars *sign = chars_new(&s->b);
+	struct chars *sign = chars_new(s->b);
 
 	if (read_bound(s, flat, "minimum", "exclusiveMinimum", 1, &lo) < 0 ||
 	    read_bound(s, flat, "maximum", "exclusiveMaximum", -1, &hi) < 0)
@@ -268,7 +268,7 @@ schema_number(struct schema *s, json_t *flat, bool integer)
 	}
 	if (!integer && multiple == NULL && !lo.there && !hi.there) {
 		f = (struct shape){ DIGITS, DIGITS };
-		e = seq(s, expr_repeat(&s->b, expr_text(&s->b, "-"), 0, 1),
+		e = seq(s, expr_repeat(s->b, expr_text(s->b, "-"), 0, 1),
 		    within(s, NULL, NULL, f));
 	} else {
 		e = bounded(s, &lo, &hi, f);
@@ -277,9 +277,9 @@ schema_number(struct schema *s, json_t *flat, bool integer)
 		return multiples(s, multiple, e);
 	if (integer || lo.there || hi.there)
 		return e;
-	chars_add(&s->b, sign, '+', '+');
-	chars_add(&s->b, sign, '-', '-');
-	exponent = seq(s, expr_alt(&s->b, expr_text(&s->b, "e"), expr_text(&s->b, "E")),
-	    seq(s, expr_repeat(&s->b, expr_chars(&s->b, sign), 0, 1), digits(s, 0, 9, 1, 2)));
-	return seq(s, e, expr_repeat(&s->b, exponent, 0, 1));
+	chars_add(s->b, sign, '+', '+');
+	chars_add(s->b, sign, '-', '-');
+	exponent = seq(s, expr_alt(s->b, expr_text(s->b, "e"), expr_text(s->b, "E")),
+	    seq(s, expr_repeat(s->b, expr_chars(s->b, sign), 0, 1), digits(s, 0, 9, 1, 2)));
+	return seq(s, e, expr_repeat(s->b, exponent, 0, 1));
 }

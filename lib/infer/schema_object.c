@@ -5,7 +5,7 @@
 static const struct expr *
 seq(struct schema *s, const struct expr *a, const struct expr *b)
 {
-	return expr_seq(&s->b, a, b);
+	return expr_seq(s->b, a, b);
 }
 
 static const struct expr *
@@ -13,14 +13,14 @@ enclosed(struct schema *s, const char *open, const struct expr *e, const char *e
 {
 	const struct expr *inside = seq(s, seq(s, s->space, e), s->space);
 
-	return seq(s, seq(s, expr_text(&s->b, open), inside), expr_text(&s->b, end));
+	return seq(s, seq(s, expr_text(s->b, open), inside), expr_text(s->b, end));
 }
 
 /* e, a comma before each, min to max times. */
 static const struct expr *
 more(struct schema *s, const struct expr *e, int32_t min, int32_t max)
 {
-	return expr_repeat(&s->b, seq(s, s->comma, e), min, max);
+	return expr_repeat(s->b, seq(s, s->comma, e), min, max);
 }
 
 /* ---- properties ---- */
@@ -101,7 +101,7 @@ member(struct schema *s, const char *name, json_t *value)
 
 	schema_down(s, name, 0);
 	json_quote(&key, str_of(name));
-	e = seq(s, seq(s, expr_bytes(&s->b, buf_str(&key)), s->colon), schema_value(s, value));
+	e = seq(s, seq(s, expr_bytes(s->b, buf_str(&key)), s->colon), schema_value(s, value));
 	buf_free(&key);
 	schema_up(s, mark);
 	return e;
@@ -119,17 +119,17 @@ read_properties(struct schema *s, json_t *flat, struct object *o)
 	json_array_foreach(json_object_get(flat, "required"), i, v)
 		if (json_object_get(names, json_string_value(v)) == NULL)
 			json_object_set_new(names, json_string_value(v), json_true());
-	o->property = arena_new(&s->b.arena, struct property,
-	    (ptrdiff_t)json_object_size(names), s->b.err);
+	o->property = arena_new(&s->b->arena, struct property,
+	    (ptrdiff_t)json_object_size(names), s->b->err);
 	if (o->property == NULL) {
-		s->b.failed = true;
+		s->b->failed = true;
 		return -1;
 	}
 	json_object_foreach(names, name, v) {
 		struct property p = { .required = is_required(flat, name) };
 
 		p.member = name_is_good(s, flat, name) ?
-		    member(s, name, schema_of(s, flat, name)) : expr_none(&s->b);
+		    member(s, name, schema_of(s, flat, name)) : expr_none(s->b);
 		if (p.member == NULL)
 			return -1;
 		/* One that cannot be: it is left out, or there is no object. */
@@ -148,27 +148,27 @@ read_properties(struct schema *s, json_t *flat, struct object *o)
 static const struct expr *
 key_text(struct schema *s)
 {
-	struct chars *not = chars_new(&s->b);
+	struct chars *not = chars_new(s->b);
 
-	chars_add(&s->b, not, 0, 0x1f);
-	chars_add(&s->b, not, '"', '"');
-	chars_add(&s->b, not, '\\', '\\');
-	chars_add(&s->b, not, 0x7f, 0x9f);
-	chars_add(&s->b, not, 0x2028, 0x2029);
+	chars_add(s->b, not, 0, 0x1f);
+	chars_add(s->b, not, '"', '"');
+	chars_add(s->b, not, '\\', '\\');
+	chars_add(s->b, not, 0x7f, 0x9f);
+	chars_add(s->b, not, 0x2028, 0x2029);
 	chars_sort(not);
-	return expr_repeat(&s->b, expr_chars(&s->b, chars_not(&s->b, not)), 1, REPEAT_INF);
+	return expr_repeat(s->b, expr_chars(s->b, chars_not(s->b, not)), 1, REPEAT_INF);
 }
 
 /* A key and its closing quote as a rule, which so ends in one place. */
 static const struct expr *
 key_rule(struct schema *s, const struct expr *e)
 {
-	int32_t rule = builder_rule(&s->b, S("key"), 0);
+	int32_t rule = builder_rule(s->b, S("key"), 0);
 
 	if (rule < 0 || e == NULL)
 		return NULL;
-	s->b.rule[rule].body = seq(s, e, expr_text(&s->b, "\""));
-	return expr_call(&s->b, rule);
+	s->b->rule[rule].body = seq(s, e, expr_text(s->b, "\""));
+	return expr_call(s->b, rule);
 }
 
 static const struct expr *
@@ -186,7 +186,7 @@ other_key(struct schema *s, json_t *flat, const char *in)
 	json_t *named = schema_keep(s, json_object()), *v;
 	json_t *patterns = json_object_get(flat, "patternProperties");
 	json_t *names = json_object_get(flat, "propertyNames");
-	const struct expr *e, *not = expr_none(&s->b);
+	const struct expr *e, *not = expr_none(s->b);
 	const char *name;
 	struct buf key = { 0 };
 	size_t i;
@@ -200,22 +200,22 @@ other_key(struct schema *s, json_t *flat, const char *in)
 	json_object_foreach(named, name, v) {
 		buf_reset(&key);
 		json_quote(&key, str_of(name));
-		not = expr_alt(&s->b, not, expr_bytes(&s->b, (str){ key.p + 1, key.n - 2 }));
+		not = expr_alt(s->b, not, expr_bytes(s->b, (str){ key.p + 1, key.n - 2 }));
 	}
 	buf_free(&key);
 	json_object_foreach(patterns, name, v)
 		if (in == NULL || strcmp(name, in) != 0)
-			not = expr_alt(&s->b, not, schema_pattern(s, name));
+			not = expr_alt(s->b, not, schema_pattern(s, name));
 	if (in != NULL)
-		e = expr_and(&s->b, e, schema_pattern(s, in));
+		e = expr_and(s->b, e, schema_pattern(s, in));
 	if (names != NULL && (names = schema_flat(s, names)) != NULL) {
 		/* The keys as strings, less their quotes: a rule has no place in a product. */
 		json_array_foreach(json_object_get(names, "pattern"), i, v)
-			e = expr_and(&s->b, e, schema_pattern(s, json_string_value(v)));
+			e = expr_and(s->b, e, schema_pattern(s, json_string_value(v)));
 	}
 	if (not == NULL || e == NULL)
 		return NULL;
-	return key_rule(s, not->op == EXPR_NONE ? e : expr_minus(&s->b, e, not));
+	return key_rule(s, not->op == EXPR_NONE ? e : expr_minus(s->b, e, not));
 }
 
 static const struct expr *
@@ -227,7 +227,7 @@ other_member(struct schema *s, json_t *flat, const char *in, json_t *value)
 
 	if (in != NULL)
 		schema_down(s, in, 0);
-	e = seq(s, seq(s, expr_text(&s->b, "\""), other_key(s, flat, in)), s->colon);
+	e = seq(s, seq(s, expr_text(s->b, "\""), other_key(s, flat, in)), s->colon);
 	e = seq(s, e, schema_value(s, value));
 	schema_up(s, mark);
 	return e;
@@ -261,7 +261,7 @@ static int
 read_others(struct schema *s, json_t *flat, struct object *o)
 {
 	json_t *rest = json_object_get(flat, "additionalProperties"), *v, *names, *values;
-	const struct expr *all = expr_none(&s->b);
+	const struct expr *all = expr_none(s->b);
 	const char *pattern;
 	size_t i;
 
@@ -275,16 +275,16 @@ read_others(struct schema *s, json_t *flat, struct object *o)
 
 		if (name != NULL && !is_required(flat, name) &&
 		    json_object_get(json_object_get(flat, "properties"), name) == NULL)
-			all = expr_alt(&s->b, all, member(s, name, schema_of(s, flat, name)));
+			all = expr_alt(s->b, all, member(s, name, schema_of(s, flat, name)));
 	}
 	if (values == NULL) {
 		json_object_foreach(json_object_get(flat, "patternProperties"), pattern, v)
 			if (!json_is_false(v))
-				all = expr_alt(&s->b, all, other_member(s, flat, pattern, v));
+				all = expr_alt(s->b, all, other_member(s, flat, pattern, v));
 		if (rest == NULL)
 			rest = schema_keep(s, s->o.closed ? json_false() : json_true());
 		if (!json_is_false(rest))
-			all = expr_alt(&s->b, all, other_member(s, flat, NULL, rest));
+			all = expr_alt(s->b, all, other_member(s, flat, NULL, rest));
 	}
 	if (all == NULL)
 		return -1;
@@ -319,12 +319,12 @@ read_counts(struct schema *s, json_t *flat, struct object *o)
 static const struct expr *
 as_rule(struct schema *s, const struct expr *e)
 {
-	int32_t rule = builder_rule(&s->b, S("rest of an object"), 0);
+	int32_t rule = builder_rule(s->b, S("rest of an object"), 0);
 
 	if (rule < 0 || e == NULL)
 		return NULL;
-	s->b.rule[rule].body = e;
-	return expr_call(&s->b, rule);
+	s->b->rule[rule].body = e;
+	return expr_call(s->b, rule);
 }
 
 /*
@@ -335,17 +335,17 @@ as_rule(struct schema *s, const struct expr *e)
 static const struct expr *
 members(struct schema *s, const struct object *o)
 {
-	const struct expr *after = expr_empty(&s->b), *first, *others;
+	const struct expr *after = expr_empty(s->b), *first, *others;
 	int32_t rules = 0;
 
 	while (rules < o->n && !o->property[rules].required)
 		rules++;
-	first = o->some ? expr_none(&s->b) : expr_empty(&s->b);
+	first = o->some ? expr_none(s->b) : expr_empty(s->b);
 	if (o->other != NULL) {
 		int32_t left = o->most_others == REPEAT_INF ? REPEAT_INF : o->most_others - 1;
 
 		others = seq(s, o->other, more(s, o->other, 0, left));
-		first = expr_alt(&s->b, others, first);
+		first = expr_alt(s->b, others, first);
 		after = more(s, o->other, 0, o->most_others);
 	}
 	if (rules > 0 && o->other != NULL)
@@ -354,8 +354,8 @@ members(struct schema *s, const struct object *o)
 		const struct property *p = &o->property[i];
 		const struct expr *here = seq(s, p->member, after);
 
-		first = p->required ? here : expr_alt(&s->b, here, first);
-		after = seq(s, expr_repeat(&s->b, seq(s, s->comma, p->member), p->required, 1),
+		first = p->required ? here : expr_alt(s->b, here, first);
+		after = seq(s, expr_repeat(s->b, seq(s, s->comma, p->member), p->required, 1),
 		    after);
 		if (i > 0 && i <= rules)
 			after = as_rule(s, after);
@@ -381,12 +381,12 @@ static const struct expr *
 tuple(struct schema *s, json_t *prefix, const struct expr *rest, int32_t min, int32_t max)
 {
 	int32_t n = (int32_t)json_array_size(prefix);
-	const struct expr *e = expr_empty(&s->b);
+	const struct expr *e = expr_empty(s->b);
 
 	if (rest != NULL && rest->op != EXPR_NONE && (max == REPEAT_INF || max > n))
 		e = more(s, rest, min > n ? min - n : 0, max == REPEAT_INF ? max : max - n);
 	else if (min > n)
-		return expr_none(&s->b);
+		return expr_none(s->b);
 	for (int32_t i = n - 1; i >= 0; i--) {
 		ptrdiff_t mark = schema_down(s, "prefixItems", 0);
 		const struct expr *item;
@@ -398,7 +398,7 @@ tuple(struct schema *s, json_t *prefix, const struct expr *rest, int32_t min, in
 			continue;
 		e = seq(s, i > 0 ? seq(s, s->comma, item) : item, e);
 		if (i >= min)
-			e = expr_repeat(&s->b, e, 0, 1);
+			e = expr_repeat(s->b, e, 0, 1);
 	}
 	return e;
 }
@@ -418,15 +418,15 @@ schema_array(struct schema *s, json_t *flat)
 	item = schema_value(s, items);
 	schema_up(s, mark);
 	if (max != REPEAT_INF && max < min)
-		return expr_none(&s->b);
+		return expr_none(s->b);
 	if (json_array_size(prefix) > 0) {
 		e = tuple(s, prefix, item, min, max);
 	} else if (max == 0 || (item != NULL && item->op == EXPR_NONE)) {
-		e = min > 0 ? expr_none(&s->b) : expr_empty(&s->b);
+		e = min > 0 ? expr_none(s->b) : expr_empty(s->b);
 	} else {
 		e = seq(s, item, more(s, item, min > 0 ? min - 1 : 0,
 		    max == REPEAT_INF ? max : max - 1));
-		e = min == 0 ? expr_repeat(&s->b, e, 0, 1) : e;
+		e = min == 0 ? expr_repeat(s->b, e, 0, 1) : e;
 	}
 	return enclosed(s, "[", e, "]");
 }

@@ -40,15 +40,15 @@ static const struct { const char *name, *pattern; } formats[] = {
 const struct expr *
 schema_pattern(struct schema *s, const char *pattern)
 {
-	const struct expr *e = regex_parse(&s->b, str_of(pattern),
+	const struct expr *e = regex_parse(s->b, str_of(pattern),
 	    (struct regex_options){ .search = true, .json = true });
 	char why[300];
 
-	if (e == NULL && s->b.failed && strncmp(s->b.err->msg, "schema", 6) != 0) {
-		memcpy(why, s->b.err->msg, sizeof(why) - 1);
+	if (e == NULL && s->b->failed && strncmp(s->b->err->msg, "schema", 6) != 0) {
+		memcpy(why, s->b->err->msg, sizeof(why) - 1);
 		why[sizeof(why) - 1] = '\0';
-		s->b.failed = false;
-		schema_fail(s, s->b.err->code, "pattern '%.60s': %s", pattern, why);
+		s->b->failed = false;
+		schema_fail(s, s->b->err->code, "pattern '%.60s': %s", pattern, why);
 	}
 	return e;
 }
@@ -62,7 +62,7 @@ format(struct schema *s, const char *name)
 			continue;
 		if (formats[i].pattern == NULL)
 			return schema_fail(s, ERR_ARG, "format '%s' is not supported", name);
-		return regex_parse(&s->b, str_of(formats[i].pattern),
+		return regex_parse(s->b, str_of(formats[i].pattern),
 		    (struct regex_options){ .json = true });
 	}
 	return NULL;
@@ -72,21 +72,21 @@ format(struct schema *s, const char *name)
 static const struct expr *
 plain_char(struct schema *s)
 {
-	return json_chars(&s->b, chars_not(&s->b, chars_new(&s->b)));
+	return json_chars(s->b, chars_not(s->b, chars_new(s->b)));
 }
 
 /* Four digits that are a high, low or no surrogate, and not zero. */
 static const struct expr *
 hex4(struct schema *s, const char *pattern)
 {
-	return regex_parse(&s->b, str_of(pattern), (struct regex_options){ 0 });
+	return regex_parse(s->b, str_of(pattern), (struct regex_options){ 0 });
 }
 
 /* A character however it is spelled. */
 static const struct expr *
 any_char(struct schema *s)
 {
-	struct builder *b = &s->b;
+	struct builder *b = s->b;
 	struct chars *not = chars_new(b);
 	const struct expr *raw, *code, *pair, *letter;
 
@@ -125,16 +125,16 @@ with_length(struct schema *s, const struct expr *e, int32_t min, int32_t max)
 		if (max == REPEAT_INF || (e->max != REPEAT_INF && e->max < max))
 			max = e->max;
 		if (max != REPEAT_INF && max < min)
-			return expr_none(&s->b);
-		return expr_repeat(&s->b, e->a, min, max);
+			return expr_none(s->b);
+		return expr_repeat(s->b, e->a, min, max);
 	}
-	return expr_and(&s->b, e, expr_repeat(&s->b, plain_char(s), min, max));
+	return expr_and(s->b, e, expr_repeat(s->b, plain_char(s), min, max));
 }
 
 static const struct expr *
 quoted(struct schema *s, const struct expr *e)
 {
-	return expr_seq(&s->b, expr_seq(&s->b, expr_text(&s->b, "\""), e), expr_text(&s->b, "\""));
+	return expr_seq(s->b, expr_seq(s->b, expr_text(s->b, "\""), e), expr_text(s->b, "\""));
 }
 
 const struct expr *
@@ -150,13 +150,13 @@ schema_string(struct schema *s, json_t *flat)
 	json_array_foreach(patterns, i, v) {
 		if ((one = schema_pattern(s, json_string_value(v))) == NULL)
 			return NULL;
-		e = e == NULL ? one : expr_and(&s->b, e, one);
+		e = e == NULL ? one : expr_and(s->b, e, one);
 	}
-	if (s->b.failed)
+	if (s->b->failed)
 		return NULL;
 	if (max != REPEAT_INF && max < min)
-		return expr_none(&s->b);
+		return expr_none(s->b);
 	if (e != NULL)
 		return quoted(s, with_length(s, e, min, max));
-	return quoted(s, expr_repeat(&s->b, any_char(s), min, max));
+	return quoted(s, expr_repeat(s->b, any_char(s), min, max));
 }

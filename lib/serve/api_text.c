@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/progress.h"
 #include "infer/request.h"
+#include "serve/calls_grammar.h"
 #include "serve/reply_impl.h"
 #include "token/chat.h"
 
@@ -17,7 +18,8 @@ enum { CHOICES = 128, PROMPTS = 256, COMPLETION_TOKENS = 16 };
 	X(N, "n") X(STREAM, "stream") X(STREAM_OPTIONS, "stream_options") \
 	X(SEED, "seed") X(LOGPROBS, "logprobs") X(MAX_TOKENS, "max_tokens") \
 	X(MAX_COMPLETION, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
-	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt")
+	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt") X(TOOLS, "tools") \
+	X(TOOL_CHOICE, "tool_choice") X(PARALLEL, "parallel_tool_calls")
 
 enum {
 #define X(id, name) id,
@@ -42,6 +44,9 @@ struct asked {
 	str		 body, verdict;
 	int64_t		 n, most;
 	uint64_t	 salt;
+	struct calls_asked calls;
+	struct buf	 grammar;		/* of them, or empty */
+	bool		 thinking;		/* the prompt begins thoughts */
 	struct reply	*reply;
 	struct job	*job[PROMPTS];		/* one a prompt: others are copies */
 	int		 prompts;
@@ -172,24 +177,24 @@ read_prompts(struct asked *q, struct err *err)
 	return ret < 0 ? err_wrap(err, "key 'prompt'") : 0;
 }
 
-/* Templates print whatever is there; who asks is told of what cannot be meant. */
+/* The messages and tools as the template wants them. */
 static int
-check_messages(const json_t *messages, struct err *err)
+read_chat(struct asked *q, struct chat_record *record, struct err *err)
 {
-	const json_t *message;
-	size_t i;
+	const struct served *s = q->model;
+	struct json_member m[CHAT_KEYS];
 
-	if (json_array_size(messages) == 0)
+	if (calls_ask(&q->calls, q->m[TOOLS].value, q->m[TOOL_CHOICE].value,
+	    q->m[PARALLEL].value, err) < 0 ||
+	    json_scan(q->body, chat_keys, CHAT_KEYS, m, err) < 0 ||
+	    chat_read(m, record, err) < 0)
+		return -1;
+	if (json_array_size(record->messages) == 0)
 		return err_set(err, ERR_FORMAT, "key 'messages': there is none");
-	json_array_foreach(messages, i, message) {
-		const json_t *content = json_object_get(message, "content");
-
-		if (content != NULL && !json_is_string(content) && !json_is_array(content) &&
-		    !json_is_null(content))
-			return err_set(err, ERR_FORMAT, "key 'messages': the content of the one at "
-			    "index %zu is neither a text nor an array of parts", i);
-	}
-	return 0;
+	record->in.tools = s->knows_tools ? q->calls.tools : NULL;
+	if (calls_messages(record->messages, s->calls, err) < 0)
+		return -1;
+	return s->knows_tools ? 0 : calls_describe(record->messages, q->calls.tools, err);
 }
 
 static int
@@ -197,9 +202,8 @@ read_messages(struct asked *q, struct err *err)
 {
 	const struct chat chat = { .template = q->model->template, .tok = q->model->tok };
 	struct chat_tokens out = { 0 };
-	struct chat_record record;
-	struct encoder *e;
-	struct json_member m[CHAT_KEYS];
+	struct chat_record record = { 0 };
+	struct encoder *e = NULL;
 	struct job *j = add_job(q, err);
 	time_t now = time(NULL);
 	struct tm utc;
@@ -210,15 +214,17 @@ read_messages(struct asked *q, struct err *err)
 	if (q->model->template == NULL)
 		return err_set(err, ERR_FORMAT, "model '%s' has no chat template: %s",
 		    q->model->name, q->model->no_template.msg);
-	if (json_scan(q->body, chat_keys, CHAT_KEYS, m, err) < 0 ||
-	    chat_read(m, &record, err) < 0)
-		return -1;
-	record.in.prompt = true;
-	record.in.now = gmtime_r(&now, &utc);
-	e = NULL;
-	if (check_messages(record.in.messages, err) == 0 &&
-	    (e = encoder_new(q->model->tok, err)) != NULL &&
-	    chat_encode(&chat, e, &record.in, &out, err) == 0) {
+	if (read_chat(q, &record, err) == 0 && (e = encoder_new(q->model->tok, err)) != NULL) {
+		record.in.prompt = true;
+		record.in.now = gmtime_r(&now, &utc);
+		ret = chat_encode(&chat, e, &record.in, &out, err);
+	}
+	if (ret == 0) {
+		q->thinking = calls_begins_thinking(buf_str(&out.text));
+		ret = calls_grammar(q->model->calls, q->model->tok, &q->calls, q->thinking,
+		    &q->grammar, err);
+	}
+	if (ret >= 0) {
 		ret = out.ids.n > 0 ? 0 : err_set(err, ERR_FORMAT,
 		    "the template makes nothing of the messages");
 		j->ids = out.ids;
@@ -242,9 +248,12 @@ fill_job(const struct asked *q, struct job *j, int i, struct err *err)
 	j->request.top = -1;
 	j->request.salt = q->salt;
 	j->most = q->most;
+	j->request.special = q->calls.tools != NULL && q->model->special;
 	j->draws = !q->api->o.seeded && !is_there(q->m[SEED].value);
 	buf_add(&j->body, q->body);
-	return buf_ok(&j->body, err);
+	buf_add(&j->calls, buf_str(&q->grammar));
+	j->called = q->calls.required;
+	return buf_ok(&j->body, err) < 0 ? -1 : buf_ok(&j->calls, err);
 }
 
 static struct job *
@@ -305,6 +314,9 @@ make_reply(struct asked *q, struct err *err)
 	if (r == NULL)
 		return -1;
 	q->reply = r;
+	r->tools = json_incref(q->calls.tools);
+	r->single = q->calls.single;
+	r->thinking = q->thinking;
 	r->model = q->model;
 	r->chat = q->chat;
 	r->per_prompt = (int)q->n;
@@ -462,5 +474,7 @@ api_text(const struct text_asked *asked)
 		reply_drop(q.reply);
 	for (int i = 0; i < q.prompts; i++)
 		job_free(q.job[i]);
+	calls_asked_free(&q.calls);
+	buf_free(&q.grammar);
 	return waits;
 }

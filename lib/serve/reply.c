@@ -75,7 +75,7 @@ reply_finish(const struct choice *x)
 	case TEXT_CONTEXT:
 		return "length";
 	default:
-		return "stop";
+		return x->calls.n > 0 ? "tool_calls" : "stop";
 	}
 }
 
@@ -223,8 +223,9 @@ put_choice(struct buf *b, const struct reply *r, int i)
 	pthread_mutex_lock(&g->lock);
 	buf_fmt(b, i > 0 ? ",{\"index\":%d," : "{\"index\":%d,", i);
 	if (r->chat) {
-		buf_add(b, S("\"message\":{\"role\":\"assistant\",\"content\":"));
-		json_quote(b, reply_text(x));
+		said_whole(r, i);
+		buf_add(b, S("\"message\":{\"role\":\"assistant\","));
+		buf_add(b, buf_str(&x->said));
 		buf_add(b, S(",\"refusal\":null}"));
 	} else if (r->echo != NULL) {
 		struct buf all = { 0 };
@@ -260,9 +261,8 @@ answer_whole(struct reply *r)
 
 /* ---- a stream ---- */
 
-/* One chunk: text, or the reason of its end, or both. */
-static void
-put_chunk(struct reply *r, int i, str text, int64_t tokens, const char *reason)
+void
+reply_chunk(struct reply *r, int i, str said, int64_t tokens, const char *reason)
 {
 	struct buf *b = &r->out;
 	struct choice *x = &r->choice[i];
@@ -272,16 +272,11 @@ put_chunk(struct reply *r, int i, str text, int64_t tokens, const char *reason)
 	buf_fmt(b, "{\"index\":%d,", i);
 	if (r->chat) {
 		buf_add(b, S("\"delta\":{"));
-		if (!x->begun)
-			buf_add(b, S("\"role\":\"assistant\""));
-		if (!x->begun || text.n > 0) {
-			buf_add(b, x->begun ? S("\"content\":") : S(",\"content\":"));
-			json_quote(b, text);
-		}
+		buf_add(b, said);
 		buf_byte(b, '}');
 	} else {
 		buf_add(b, S("\"text\":"));
-		json_quote(b, text);
+		json_quote(b, said);
 	}
 	put_logprobs(b, r, x->g, x->token, tokens, 0);
 	if (reason != NULL)
@@ -309,24 +304,28 @@ tell_choice(struct reply *r, int i)
 {
 	struct choice *x = &r->choice[i];
 	struct generation *g = x->g;
+	bool over;
 	str text;
 
 	check_more(x);
 	pthread_mutex_lock(&g->lock);
 	text = reply_text(x);
 	text = (str){ text.p + x->text, text.n - x->text };
+	over = is_over(x);
 	if (!x->begun && r->chat)
-		put_chunk(r, i, S(""), 0, NULL);
+		reply_chunk(r, i, S("\"role\":\"assistant\",\"content\":\"\""), 0, NULL);
 	else if (!x->begun && r->echo != NULL)
-		put_chunk(r, i, buf_str(&r->echo[i / r->per_prompt]), 0, NULL);
-	if (text.n > 0)
-		put_chunk(r, i, text, g->n_token, NULL);
+		reply_chunk(r, i, buf_str(&r->echo[i / r->per_prompt]), 0, NULL);
+	if (r->chat)
+		said_more(r, i, text, over);
+	else if (text.n > 0)
+		reply_chunk(r, i, text, g->n_token, NULL);
 	x->text += text.n;
-	if (is_over(x)) {
+	if (over) {
 		if (is_broken(x))
 			put_failure(r, &(struct err){ ERR_STOP, "the server ends" });
 		else
-			put_chunk(r, i, S(""), g->n_token, reply_finish(x));
+			reply_chunk(r, i, S(""), g->n_token, reply_finish(x));
 		x->over = true;
 	}
 	pthread_mutex_unlock(&g->lock);
@@ -510,7 +509,10 @@ reply_drop(struct reply *r)
 	for (int i = 0; i < r->n; i++) {
 		generation_release(r->choice[i].g);
 		check_free(r->choice[i].check);
+		calls_free(&r->choice[i].calls);
+		buf_free(&r->choice[i].said);
 	}
+	json_decref(r->tools);
 	free_texts(r->echo, r->n / r->per_prompt);
 	free_texts(r->prompt, r->n / r->per_prompt);
 	free(r->choice);

@@ -11,6 +11,7 @@
 
 #include "serve/api_impl.h"
 #include "serve/check.h"
+#include "serve/calls.h"
 
 struct choice {
 	struct generation *g;
@@ -19,6 +20,9 @@ struct choice {
 	bool		begun, over;	/* its first and its last chunk went out */
 	struct check	*check;		/* by the guard, or NULL */
 	int64_t		checked;	/* bytes of the generation's text that it has */
+	/* Of a chat: what its text says, and that as members of a message or a delta. */
+	struct calls	calls;
+	struct buf	said;
 };
 
 struct reply {
@@ -40,6 +44,9 @@ struct reply {
 	double		 start;
 	struct buf	 verdict;	/* the guard's, of the request */
 	struct buf	*prompt;	/* each, to be written down with its answers; or NULL */
+	json_t		*tools;		/* that may be called, or NULL */
+	bool		 single;	/* one call at most */
+	bool		 thinking;	/* its text begins with thoughts */
 };
 
 struct reply *reply_new(struct api *a, struct http_call *c, int n, struct err *err);
@@ -59,5 +66,15 @@ const char *reply_finish(const struct choice *x);
 /* record.c: what is known of any call; a line for each choice of one. */
 void record_entry(struct audit_entry *e, const struct http_call *c);
 void record_reply(const struct reply *r);
+
+/* A chunk: the text, or of a chat what its delta has; the reason of its end, or NULL. */
+void reply_chunk(struct reply *r, int i, str said, int64_t tokens, const char *reason);
+
+/*
+ * reply_said.c, of a chat and under the generation's lock: choice.said is what all of
+ * the text says; or chunks of what more of it says.
+ */
+void said_whole(const struct reply *r, int i);
+void said_more(struct reply *r, int i, str text, bool last);
 
 #endif

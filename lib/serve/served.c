@@ -28,6 +28,17 @@ open_engine(struct served *s, const struct served_options *o, struct err *err)
 	return 0;
 }
 
+/* What the template says of calls.  A model that was not taught them is told. */
+static void
+read_template(struct served *s)
+{
+	str source = template_source(s->template);
+
+	s->knows_tools = memmem(source.p, (size_t)source.n, "tools", 5) != NULL;
+	s->calls = s->knows_tools ? calls_format(source) : CALLS_JSON;
+	s->special = calls_special(s->calls, s->tok);
+}
+
 static int
 open_all(struct served *s, const char *path, struct dev *dev, const struct served_options *o,
     struct err *err)
@@ -39,7 +50,8 @@ open_all(struct served *s, const char *path, struct dev *dev, const struct serve
 	if (tokenizer_vocab(s->tok) > s->m.config.vocab)
 		return err_set(err, ERR_FORMAT, "%s: the tokenizer has %d tokens, the model %lld",
 		    path, tokenizer_vocab(s->tok), (long long)s->m.config.vocab);
-	s->template = template_load(path, NULL, &s->no_template);
+	if ((s->template = template_load(path, NULL, &s->no_template)) != NULL)
+		read_template(s);
 	return open_engine(s, o, err);
 }
 

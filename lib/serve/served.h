@@ -9,6 +9,7 @@
 
 #include "infer/grammars.h"
 #include "infer/scheduler.h"
+#include "serve/calls.h"
 #include "token/template.h"
 
 struct served_options {
@@ -26,6 +27,9 @@ struct served {
 	struct tokenizer *tok;
 	struct template	*template;		/* NULL: it has none, and no chat */
 	struct err	 no_template;		/* why not */
+	enum calls_format calls;		/* how it writes calls of tools */
+	bool		 knows_tools;		/* its template does */
+	bool		 special;		/* marks of calls are special tokens */
 	struct request	 defaults;		/* the caller's: what requests begin with */
 	int64_t		 context;
 	int64_t		 created;		/* seconds of the epoch: when it was loaded */

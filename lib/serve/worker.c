@@ -49,6 +49,7 @@ job_free(struct job *j)
 	generation_release(j->g);
 	ids_free(&j->ids);
 	buf_free(&j->body);
+	buf_free(&j->calls);
 	arena_free(&j->arena);
 	free(j);
 }
@@ -107,6 +108,22 @@ on_done(void *ctx, const struct text_report *r, struct err *err)
 	return 0;
 }
 
+/* Its calls as a constraint, instead of a format where one has to be. */
+static int
+hold_calls(struct job *j, struct err *err)
+{
+	struct request *r = &j->request;
+	struct constraint *c;
+
+	if (j->calls.n == 0 || (r->constraint != NULL && !j->called))
+		return 0;
+	if ((c = grammars_hold(r->grammars, GRAMMAR_GBNF, buf_str(&j->calls), err)) == NULL)
+		return err_wrap(err, "key 'tools'");
+	grammars_release(r->grammars, r->held);
+	r->constraint = r->held = c;
+	return 0;
+}
+
 /* What its object asks for. */
 static int
 read_job(struct job *j, struct err *err)
@@ -137,7 +154,7 @@ read_job(struct job *j, struct err *err)
 		    "context of %lld", (long long)r->n, (long long)j->model->context);
 	if (r->max_tokens > j->model->context - r->n)
 		r->max_tokens = j->model->context - r->n;
-	return 0;
+	return hold_calls(j, err);
 }
 
 /* ---- the thread ---- */

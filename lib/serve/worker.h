@@ -17,6 +17,8 @@ struct job {
 	struct request	 request;	/* as options and the caller have it; prompt is ids' */
 	struct ids	 ids;		/* of the prompt, the job's */
 	struct buf	 body;		/* the object whose keys change the request, the job's */
+	struct buf	 calls;		/* GBNF of the calls it may write, the job's; or empty */
+	bool		 called;	/* it has to call: no other format counts */
 	int64_t		 most;		/* tokens, where the object names none */
 	bool		 draws;		/* it draws anew where the object has no seed */
 	struct generation *g;		/* held by the job */

@@ -296,7 +296,8 @@ chat_read(const struct json_member *member, struct chat_record *r, struct err *e
 		goto fail;
 	if (chat_check(r->value[MESSAGES], err) < 0)
 		goto fail;
-	r->in = (struct template_input){ .messages = r->value[MESSAGES], .tools = r->value[TOOLS],
+	r->messages = r->value[MESSAGES];
+	r->in = (struct template_input){ .messages = r->messages, .tools = r->value[TOOLS],
 	    .documents = r->value[DOCUMENTS], .more = r->value[MORE] };
 	return 0;
 fail:

@@ -53,6 +53,7 @@ extern const str chat_keys[CHAT_KEYS];
 
 struct chat_record {
 	json_t			*value[CHAT_KEYS];
+	json_t			*messages;	/* those of in, which may be changed */
 	struct template_input	 in;
 };
 int chat_read(const struct json_member *member, struct chat_record *r, struct err *err);

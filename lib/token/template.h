@@ -87,6 +87,9 @@ int template_render(const struct template *t, const struct template_input *in, s
 /* Does it mark what the assistant says? */
 bool template_marks(const struct template *t);
 
+/* Its source, as long as it is. */
+str template_source(const struct template *t);
+
 /* A hash of its source. */
 uint64_t template_fingerprint(const struct template *t);
 

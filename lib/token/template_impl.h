@@ -81,6 +81,7 @@ struct template {
 	struct arena	 arena;
 	struct node	*body;
 	bool		 marks;		/* {% generation %} is there */
+	str		 source;
 	uint64_t	 hash;
 };
 

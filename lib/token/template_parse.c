@@ -388,6 +388,7 @@ template_parse(str source, struct err *err)
 	else if (arena_init(&t->arena, 65536 + 512 * source.n, err) == 0) {
 		p.a = &t->arena;
 		if ((p.tok = tpl_lex(p.a, source, err)) != NULL &&
+		    (t->source = arena_str(p.a, source, err)).p != NULL &&
 		    statements(&p, &t->body, NULL) == 0) {
 			t->marks = p.marks;
 			t->hash = hash64(source);
@@ -413,6 +414,12 @@ bool
 template_marks(const struct template *t)
 {
 	return t->marks;
+}
+
+str
+template_source(const struct template *t)
+{
+	return t->source;
 }
 
 uint64_t

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
+#include "infer/grammars.h"
 #include "infer/scheduler.h"
-#include "serve/calls.h"
+#include "serve/calls_grammar.h"
 #include "../lib/toytok.h"
 #include "../tap.h"
 
@@ -177,6 +178,8 @@ struct told {
 	struct buf	 b;
 	int		 last;
 	bool		 torn, skipped;	/* characters, indices of calls */
+	bool		 content, invalid;	/* arguments that are no object */
+	struct buf	 arguments;
 	int		 n;
 };
 
@@ -189,6 +192,13 @@ note(void *ctx, enum calls_event e, int index, str text, struct err *err)
 	t->torn |= utf8_bad(text) >= 0 || (more && text.n == 0);
 	t->skipped |= e > CALLS_THOUGHT && index != t->n;
 	t->n += e == CALLS_END || e == CALLS_BROKEN;
+	t->content |= e == CALLS_CONTENT;
+	if (e == CALLS_BEGIN)
+		buf_reset(&t->arguments);
+	else if (e == CALLS_ARGUMENTS)
+		buf_add(&t->arguments, text);
+	else if (e == CALLS_END)
+		t->invalid |= json_scan(buf_str(&t->arguments), NULL, 0, NULL, err) < 0;
 	if (!more || t->last != (int)e) {
 		if (t->b.n > 0)
 			buf_byte(&t->b, '\n');
@@ -229,12 +239,13 @@ reads(const struct text_case *k, const json_t *tools, bool pieces, uint64_t cuts
 		text.n -= n;
 	}
 	good = good && calls_end(&c, &err) == 0 && str_eq(buf_str(&told.b), str_of(want)) &&
-	    !told.torn && !told.skipped;
+	    !told.torn && !told.skipped && !told.invalid;
 	if (!good)
 		printf("# pieces %d, cuts %d:\n# %.*s\n# and not\n# %s\n", pieces, (int)cuts,
 		    STR_ARG(buf_str(&told.b)), want);
 	calls_free(&c);
 	buf_free(&told.b);
+	buf_free(&told.arguments);
 	return good;
 }
 
@@ -307,43 +318,303 @@ written(struct scheduler *s, int32_t id, bool special, struct buf *text)
 		printf("Bail out! %s\n", err.msg);
 }
 
-static void
-test_special(void)
-{
-	struct tokenizer *tok = toytok();
-	struct err err;
-	struct config c = { .arch = ARCH_LLAMA, .vocab = tokenizer_vocab(tok), .width = 8,
-	    .layers = 1, .heads = 1, .kv_heads = 1, .head_dim = 8, .ffn = 8, .context = 16,
-	    .norm = NORM_RMS, .pos = POS_ROPE, .act = ACT_SILU, .gated = true, .tied = true,
-	    .norm_eps = 1e-5, .rope_theta = 10000, .bos = -1, .eos = tokenizer_vocab(tok) - 1,
-	    .init_std = 0.3 };
-	struct team *team = team_new(1, &err);
-	struct dev *dev = team == NULL ? NULL : dev_open("cpu", team, 0, &err);
-	struct engine *e = NULL;
-	struct scheduler *s = NULL;
-	struct buf text = { 0 };
-	struct model m = { 0 };
+struct rig {
+	struct tokenizer *tok;
+	struct team	*team;
+	struct dev	*dev;
+	struct model	 m;
+	struct engine	*e;
+	struct scheduler *s;
+	struct grammars	*g;
+};
 
-	if (dev == NULL || model_init(&m, &c, dev, false, 1, &err) < 0 ||
-	    (e = engine_new(&m, &(struct engine_options){ .seqs = 1, .kv = DTYPE_F16 },
-		&err)) == NULL || (s = scheduler_new(e, tok, &err)) == NULL) {
+static void
+rig_up(struct rig *r)
+{
+	struct err err;
+	struct config c = { .arch = ARCH_LLAMA, .width = 8, .layers = 1, .heads = 1,
+	    .kv_heads = 1, .head_dim = 8, .ffn = 8, .context = 512, .norm = NORM_RMS,
+	    .pos = POS_ROPE, .act = ACT_SILU, .gated = true, .tied = true, .norm_eps = 1e-5,
+	    .rope_theta = 10000, .bos = -1, .init_std = 0.3 };
+
+	*r = (struct rig){ .tok = toytok() };
+	c.vocab = tokenizer_vocab(r->tok);
+	c.eos = (int32_t)c.vocab - 1;
+	if ((r->team = team_new(1, &err)) == NULL ||
+	    (r->dev = dev_open("cpu", r->team, 0, &err)) == NULL ||
+	    model_init(&r->m, &c, r->dev, false, 1, &err) < 0 ||
+	    (r->e = engine_new(&r->m, &(struct engine_options){ .seqs = 1, .kv = DTYPE_F16 },
+		&err)) == NULL || (r->s = scheduler_new(r->e, r->tok, &err)) == NULL ||
+	    (r->g = grammars_new(r->tok, &c, &err)) == NULL) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);
 	}
-	written(s, tokenizer_id(tok, S("<think>")), false, &text);
+}
+
+static void
+rig_down(struct rig *r)
+{
+	grammars_free(r->g);
+	scheduler_free(r->s);
+	engine_free(r->e);
+	model_free(&r->m);
+	dev_close(r->dev);
+	team_free(r->team);
+	tokenizer_free(r->tok);
+}
+
+static void
+test_special(void)
+{
+	struct buf text = { 0 };
+	struct rig r;
+
+	rig_up(&r);
+	written(r.s, tokenizer_id(r.tok, S("<think>")), false, &text);
 	ok(text.n == 0, "special tokens are no text");
-	written(s, tokenizer_id(tok, S("<think>")), true, &text);
+	written(r.s, tokenizer_id(r.tok, S("<think>")), true, &text);
 	ok(str_eq(buf_str(&text), S("<think><think>")), "but when they are asked for");
-	written(s, c.eos, true, &text);
+	written(r.s, r.m.config.eos, true, &text);
 	ok(text.n == 0, "an end of text never is");
-	ok(!calls_special(CALLS_HERMES, tok), "marks that are plain text");
+	ok(!calls_special(CALLS_HERMES, r.tok), "marks that are plain text");
 	buf_free(&text);
-	scheduler_free(s);
-	engine_free(e);
-	model_free(&m);
-	dev_close(dev);
-	team_free(team);
+	rig_down(&r);
+}
+
+/* ---- forced calls ---- */
+
+#define TOOLS	"[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{" \
+    "\"properties\":{\"on\":{\"type\":\"boolean\"}},\"required\":[\"on\"]}}}," \
+    "{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{" \
+    "\"type\":\"object\",\"properties\":{\"at\":{\"enum\":[\"} \\\"x\",\"y\"]}}}}}]"
+
+/* A text that the grammar allows, of a model that knows nothing. */
+static bool
+force(struct rig *rig, str gbnf, uint64_t seed, struct buf *text)
+{
+	const struct token_bias bias[] = { { rig->m.config.eos, 20 },
+	    { tokenizer_id(rig->tok, S("</think>")), 3 } };
+	const int32_t prompt = 'a';
+	struct request r = { .prompt = &prompt, .n = 1, .max_tokens = 500, .special = true,
+	    .sampler = { SAMPLER_DEFAULTS, .bias = bias, .n_bias = 2 }, .top = -1,
+	    .write = collect, .ctx = text };
+	struct err err;
+	bool good;
+
+	r.sampler.seed = seed;
+	buf_reset(text);
+	if ((r.constraint = grammars_hold(rig->g, GRAMMAR_GBNF, gbnf, &err)) == NULL) {
+		printf("# %s\n%.*s\n", err.msg, STR_ARG(gbnf));
+		return false;
+	}
+	good = scheduler_add(rig->s, &r, &err) == 1 && scheduler_finish(rig->s, &err) == 0;
+	grammars_release(rig->g, r.constraint);
+	return good;
+}
+
+static void
+test_forced(void)
+{
+	struct buf gbnf = { 0 }, text = { 0 };
+	struct rig rig;
+
+	rig_up(&rig);
+	for (int k = 0; k < 4 * CALLS_FORMATS; k++) {
+		enum calls_format f = k / 4;
+		bool thinking = (k & 2) != 0, good = true;
+		struct calls_asked asked;
+		struct err err = { 0 };
+		char what[80];
+
+		buf_reset(&gbnf);
+		good = calls_ask(&asked, S(TOOLS), S("\"required\""), (k & 1) != 0 ?
+		    S("false") : S("true"), &err) == 0 &&
+		    calls_grammar(f, rig.tok, &asked, thinking, &gbnf, &err) == 1;
+		for (uint64_t seed = 0; seed < 6 && good; seed++) {
+			struct told told = { .last = -1 };
+			struct calls c = { .format = f, .tools = asked.tools, .pieces = true,
+			    .thoughts = true, .thinking = thinking, .tell = note, .ctx = &told };
+
+			good = force(&rig, buf_str(&gbnf), seed, &text) &&
+			    calls_feed(&c, buf_str(&text), &err) == 0 && calls_end(&c, &err) == 0 &&
+			    !told.content && !told.invalid && (c.n == 1 || ((k & 1) == 0 && c.n > 1));
+			if (!good)
+				printf("# %s\n# %.*s\n# %.*s\n%.*s\n", err.msg, STR_ARG(buf_str(&text)),
+				    STR_ARG(buf_str(&told.b)), STR_ARG(buf_str(&gbnf)));
+			calls_free(&c);
+			buf_free(&told.b);
+			buf_free(&told.arguments);
+		}
+		calls_asked_free(&asked);
+		snprintf(what, sizeof(what), "%s: forced%s%s", calls_format_name(f),
+		    (k & 1) != 0 ? ", one" : "", thinking ? ", after thoughts" : "");
+		ok(good, what);
+	}
+	buf_free(&gbnf);
+	buf_free(&text);
+	rig_down(&rig);
+}
+
+/* Is it a text of the grammar, whole? */
+static bool
+is_text(const struct grammar *g, const char *text)
+{
+	struct err err;
+	struct constraint *c = constraint_new(g, NULL, &err);
+	struct matcher m;
+	bool good;
+
+	if (c == NULL)
+		return false;
+	matcher_start(&m, c);
+	good = matcher_bytes(&m, str_of(text), &err) > 0 && matcher_done(&m);
+	matcher_end(&m);
+	constraint_free(c);
+	return good;
+}
+
+static void
+test_strict(void)
+{
+	struct tokenizer *tok = toytok();
+	struct calls_asked asked;
+	struct buf b = { 0 };
+	struct err err = { 0 };
+	struct grammar *g = NULL;
+
+	ok(calls_ask(&asked, S("[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true,"
+	    "\"parameters\":{\"properties\":{\"n\":{\"type\":\"integer\"}},\"required\":[\"n\"]}}}]"),
+	    S("\"auto\""), S("null"), &err) == 0 &&
+	    calls_grammar(CALLS_HERMES, tok, &asked, false, &b, &err) == 1 &&
+	    (g = grammar_gbnf(buf_str(&b), tok, &err)) != NULL, "a strict tool is a grammar");
+	ok(g != NULL && is_text(g, "") && is_text(g, "Hi, <b>: <<tool_ca <tool_call") &&
+	    is_text(g, "So: <tool_call>\n{\"name\": \"f\", \"arguments\": {\"n\": 5}}\n</tool_call>"),
+	    "of any text, then calls");
+	ok(g != NULL && !is_text(g, "<tool_call>") &&
+	    !is_text(g, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"n\": \"\"}}\n</tool_call>") &&
+	    !is_text(g, "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>") &&
+	    !is_text(g, "<tool_call>\n{\"name\": \"g\", \"arguments\": {\"n\": 5}}\n</tool_call>"),
+	    "whose arguments are the schema's");
+	ok(calls_grammar(CALLS_LLAMA, tok, &asked, false, &b, &err) == 0,
+	    "where nothing marks them, any text");
+	grammar_free(g);
+	calls_asked_free(&asked);
+	buf_reset(&b);
+	ok(calls_ask(&asked, S("[{\"function\":{\"name\":\"f\",\"strict\":true,\"parameters\":"
+	    "{\"properties\":{\"n\":{\"uniqueItems\":true,\"type\":\"array\"}}}}}]"), S("null"),
+	    S("null"), &err) == 0 &&
+	    calls_grammar(CALLS_HERMES, tok, &asked, false, &b, &err) < 0 &&
+	    strstr(err.msg, "key 'tools': 'f': schema #/properties/n: 'uniqueItems'") != NULL,
+	    "a strict schema that cannot be held is an error");
+	calls_asked_free(&asked);
+	buf_free(&b);
 	tokenizer_free(tok);
+}
+
+/* ---- what is asked ---- */
+
+static bool
+refuses(const char *tools, const char *choice, const char *parallel, const char *why)
+{
+	struct calls_asked a;
+	struct err err = { 0 };
+	bool good = calls_ask(&a, str_of(tools), str_of(choice), str_of(parallel), &err) < 0 &&
+	    a.tools == NULL && strstr(err.msg, why) != NULL;
+
+	if (!good)
+		printf("# %s, not %s\n", err.msg, why);
+	return good;
+}
+
+static void
+test_asked(void)
+{
+	struct calls_asked a;
+	struct err err;
+
+	ok(calls_ask(&a, S(TOOLS), S("{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"),
+	    S("true"), &err) == 0 && json_array_size(a.tools) == 1 && a.required && a.single,
+	    "one tool is chosen");
+	calls_asked_free(&a);
+	ok(calls_ask(&a, S(TOOLS), S("\"none\""), S("false"), &err) == 0 && a.tools == NULL &&
+	    calls_ask(&a, S("[]"), S("\"auto\""), S("null"), &err) == 0 && a.tools == NULL,
+	    "no tools");
+	ok(refuses("{}", "null", "null", "key 'tools': no array") &&
+	    refuses("[5]", "null", "null", "key 'tools': tool 1 is no function with a name") &&
+	    refuses("[{\"function\":{\"name\":\"f\",\"parameters\":7}}]", "null", "null",
+		"key 'tools': tool 1 has parameters that are no schema") &&
+	    refuses(TOOLS, "\"any\"", "null", "key 'tool_choice': not none, auto, required") &&
+	    refuses(TOOLS, "{\"function\":{\"name\":\"g\"}}", "null",
+		"key 'tool_choice': no tool has this name") &&
+	    refuses("null", "\"required\"", "null", "key 'tool_choice': there are no tools") &&
+	    refuses(TOOLS, "null", "1", "key 'parallel_tool_calls': neither true nor false"),
+	    "what is refused names its key");
+}
+
+/* The messages as a template gets them; their error. */
+static bool
+becomes(enum calls_format f, bool plain, const char *given, const char *want)
+{
+	json_t *messages = json_loads(given, 0, NULL), *tools = json_loads(plain ?
+	    "[{\"function\":{\"name\":\"f\"}}]" : "[]", 0, NULL);
+	struct err err = { 0 };
+	char *text = NULL;
+	bool good;
+
+	if (calls_messages(messages, f, &err) == 0 &&
+	    (!plain || calls_describe(messages, tools, &err) == 0))
+		text = json_dumps(messages, JSON_COMPACT);
+	good = strcmp(text != NULL ? text : err.msg, want) == 0;
+	if (!good)
+		printf("# %s\n# and not\n# %s\n", text != NULL ? text : err.msg, want);
+	free(text);
+	json_decref(messages);
+	json_decref(tools);
+	return good;
+}
+
+static void
+test_messages(void)
+{
+	ok(becomes(CALLS_HERMES, false, "[{\"role\":\"developer\",\"content\":[{\"type\":\"text\","
+	    "\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"user\",\"content\":\"\"}]",
+	    "[{\"role\":\"system\",\"content\":\"a\\nb\"},{\"role\":\"user\",\"content\":\"\"}]"),
+	    "parts become a text, a developer the system");
+	ok(becomes(CALLS_HERMES, false, "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{"
+	    "\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
+	    "\"{\\\"a\\\":1}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_1\",\"content\":\"5\"}]",
+	    "[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"call_1\",\"type\":"
+	    "\"function\",\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]},{\"role\":\"tool\","
+	    "\"tool_call_id\":\"call_1\",\"content\":\"5\",\"name\":\"f\"}]"),
+	    "arguments are objects, results have names");
+	ok(becomes(CALLS_MISTRAL, false, "[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"123456789\","
+	    "\"function\":{\"name\":\"f\",\"arguments\":\"\"}},{\"id\":\"call_1\",\"function\":{"
+	    "\"name\":\"f\",\"arguments\":\"{\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_1\","
+	    "\"content\":\"\"}]", "[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"123456789\","
+	    "\"function\":{\"name\":\"f\",\"arguments\":{}}},{\"id\":\"COAmd84Y4\",\"function\":{"
+	    "\"name\":\"f\",\"arguments\":\"{\"}}],\"content\":\"\"},{\"role\":\"tool\","
+	    "\"tool_call_id\":\"COAmd84Y4\",\"content\":\"\",\"name\":\"f\"}]"),
+	    "identifiers as Mistral's templates take them");
+	ok(becomes(CALLS_JSON, true, "[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"assistant\","
+	    "\"tool_calls\":[{\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":"
+	    "\"tool\",\"tool_call_id\":\"1\",\"content\":\"5\"},{\"role\":\"user\",\"content\":\"y\"}]",
+	    "[{\"role\":\"system\",\"content\":\"You can call these functions:\\n{\\\"name\\\":\\\"f\\\"}\\n"
+	    "To call one, answer with JSON and nothing else: {\\\"name\\\": the function's name, "
+	    "\\\"arguments\\\": an object of its parameters}. To call several, answer with an array of "
+	    "these. Otherwise answer in plain text.\"},{\"role\":\"user\",\"content\":\"x\"},{\"role\":"
+	    "\"assistant\",\"content\":\"{\\\"name\\\": \\\"f\\\", \\\"arguments\\\": {}}\"},{\"role\":"
+	    "\"user\",\"tool_call_id\":\"1\",\"content\":\"Result of f:\\n5\\ny\",\"name\":\"f\"}]"),
+	    "calls as texts, for a template without tools");
+	ok(becomes(CALLS_JSON, false, "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]",
+	    "key 'messages': part 1 of message 1 is no text: 'image_url' is not read") &&
+	    becomes(CALLS_JSON, false, "[{\"role\":\"user\",\"content\":\"\"},{\"role\":\"user\"}]",
+	    "key 'messages': message 2 has no content") &&
+	    becomes(CALLS_JSON, false, "[{\"role\":\"user\",\"content\":5}]",
+	    "key 'messages': message 1 has content that is neither text nor parts") &&
+	    becomes(CALLS_JSON, false, "[{\"role\":\"assistant\",\"tool_calls\":[{}]}]",
+	    "key 'messages': call 1 of message 1 has no function with a name") &&
+	    becomes(CALLS_JSON, false, "[{}]", "key 'messages': message 1 has no role"),
+	    "what is wrong is named");
 }
 
 int
@@ -352,5 +623,9 @@ main(void)
 	test_texts();
 	test_formats();
 	test_special();
+	test_forced();
+	test_strict();
+	test_asked();
+	test_messages();
 	return tap_done();
 }

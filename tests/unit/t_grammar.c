@@ -66,6 +66,10 @@ static const struct grammar_case cases[] = {
 	{ GBNF, "dots are characters, not bytes", "root ::= ... \"abc\" ...",
 	    { "abcabcabc", "aaaabcccc", "\xf0\x9f\x94\xb5\xe2\x9c\x85xabc\xe2\x9d\x8cyz" },
 	    { "aaabcccc", "aaaaabcccc", "aaaabccc", "\xe2\x9c\x85""abc\xe2\x9c\x85" } },
+	{ GBNF, "schemas among texts", "root ::= (\"<\" %json {\"type\": \"object\", \"properties\": {\"a\":\n"
+	    "  {\"$ref\": \"#/$defs/n\"}}, \"required\": [\"a\"], \"additionalProperties\": false,\n"
+	    "  \"$defs\": {\"n\": {\"enum\": [1, 2]}}} \">\")+ | %json { \"enum\": [\"#\"] } # either\n",
+	    { "<{\"a\":1}>", "<{\"a\": 2}><{\"a\":1}>", "\"#\"" }, { "", "<{}>", "<{\"a\":3}>", "{\"a\":1}" } },
 	{ GBNF, "star", "root ::= \"a\"*", { "", "a", "aaaaaaaaaaaaaaaaaaaaaa" }, { "b", "ab", "ba" } },
 	{ GBNF, "plus", "root ::= \"a\"+", { "a", "aaaaa" }, { "", "b", "aab" } },
 	{ GBNF, "maybe", "root ::= \"a\"?", { "", "a" }, { "b", "ab", "aa" } },
@@ -169,6 +173,10 @@ static const struct {
 	{ GBNF, "no root", "rot ::= \"a\"", "no rule 'root'" },
 	{ GBNF, "an empty source", "", "no rule 'root'" },
 	{ GBNF, "a rule that is not there", "root ::= a\na ::= b", "no rule 'b'" },
+	{ GBNF, "no schema", "root ::=\n%json [5", "line 2: a schema expected after '%json': " },
+	{ GBNF, "another word", "root ::= %jsn {}", "line 1: '%json' expected" },
+	{ GBNF, "a schema that is not held", "root ::= %json {\"uniqueItems\": true}",
+	    "schema #: 'uniqueItems' is not supported" },
 	{ GBNF, "a rule twice", "root ::= \"a\"\nroot ::= \"b\"", "line 2: rule 'root' is there twice" },
 	{ GBNF, "left recursion", "root ::= \"a\" | root \"a\"", "begins with itself" },
 	{ GBNF, "left recursion further down", "root ::= x\nx ::= \"a\" | x \"a\"", "'x' begins with itself" },

@@ -1,0 +1,99 @@
+#!/bin/sh
+# Chats: framing of what is streamed, calls of tools, messages that templates want mended.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../samples.sh"
+. "$(dirname "$0")/../serve.sh"
+cd "$tmp" || exit 1
+if ! command -v curl >/dev/null
+then
+	echo '1..0 # SKIP no curl'
+	exit
+fi
+prose 1 40 | awk '{ printf "{\"text\":\"%s\"}\n", $0 }' >train.jsonl
+exits 0 'a tokenizer' llm-vocab -n 400 -o tok train.jsonl
+exits 0 'a model' llm-init -a llama -m tok --layers 1 --width 32 --heads 2 --kv-heads 1 \
+    --context 1024 -o model
+cat >model/chat_template.jinja <<'EOF'
+{% for t in tools or [] %}{{ t.function | tojson }}
+{% endfor %}{% for m in messages %}[{{ m.role }}] {{ m.content }}
+{%- for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments.city }}</tool_call>{% endfor %}
+{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}
+EOF
+cp -r model plain
+cat >plain/chat_template.jinja <<'EOF'
+{% for m in messages %}[{{ m.role }}] {{ m.content }}
+{% endfor %}
+EOF
+serve -m tiny=model -m plain=plain
+
+tools='"tools":[{"type":"function","function":{"name":"weather","parameters":{"properties":
+    {"city":{"enum":["Rome","Oslo"]}},"required":["city"]}}}]'
+
+# chat REST: a request of it and a message; curl's output is in out, the status in code
+chat () {
+	code=$(curl -s -N -o out -w '%{http_code}' "$url/v1/chat/completions" \
+	    -d "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"seed\":3,\"max_tokens\":150,$1}")
+}
+
+# says CODE DESCRIPTION PATTERN...: all are in out
+says () {
+	want=$1 what=$2 good=0
+	shift 2
+	test "$code" = "$want" || good=1
+	for pattern
+	do
+		grep -q -- "$pattern" out || good=1
+	done
+	result "$what" $good
+	test $good -eq 0 || { sed "s/^/# $code /" out; echo; }
+}
+
+chat '"max_tokens":4,"temperature":0'
+says 200 'a chat' '"object":"chat.completion"' \
+    '"message":{"role":"assistant","content":"[^"]*","refusal":null},"logprobs":null'
+text=$(sed 's/.*"content":"\(.*\)","refusal.*/\1/' out)
+chat '"max_tokens":4,"temperature":0,"stream":true,"stream_options":{"include_usage":true}'
+says 200 'a stream' '^data: {"id":"chatcmpl-.*"delta":{"role":"assistant","content":""}' \
+    '"delta":{},"logprobs":null,"finish_reason":"length"}],"usage":null}$' \
+    '"choices":\[\],"usage":{"prompt_tokens":[0-9]*,"completion_tokens":4,' '^data: \[DONE\]$'
+test "$(sed -n 's/^data: .*"delta":{"content":"\(.*\)"},"log.*/\1/p' out | tr -d '\n')" = "$text"
+result 'has the same text' $?
+test "$(grep -c '^data: ' out)" -eq "$(grep -c '^$' out)" && ! grep -qv '^data: ' out |
+    grep -q .
+result 'each event is one line and an empty one' $?
+
+chat "$tools"',"tool_choice":"required","parallel_tool_calls":false'
+says 200 'a call that has to be' '"content":null,"tool_calls":\[{"id":"[0-9A-Za-z]\{9\}","type":"function","function":{"name":"weather","arguments":"{[^}]*\\"city\\":.*}"}}\],"refusal":null' \
+    '"finish_reason":"tool_calls"'
+id=$(sed 's/.*"tool_calls":\[{"id":"\([^"]*\)".*/\1/' out)
+arguments=$(sed 's/.*"arguments":\("{.*}"\)}}\].*/\1/' out)
+chat "$tools"',"tool_choice":{"type":"function","function":{"name":"weather"}},"stream":true'
+says 200 'streamed' \
+    '"delta":{"tool_calls":\[{"index":0,"id":"[0-9A-Za-z]\{9\}","type":"function","function":{"name":"weather","arguments":""}}\]}' \
+    '"delta":{"tool_calls":\[{"index":0,"function":{"arguments":"' '"delta":{},.*"finish_reason":"tool_calls"'
+test "\"$(sed -n 's/^data: .*{"index":0,"function":{"arguments":"\(.*\)"}}\]}.*/\1/p' out | tr -d '\n')\"" = "$arguments"
+result 'has the same arguments' $?
+test "$(grep -c '"name":"weather"' out)" -eq 1
+result 'and the name once' $?
+chat "$tools"',"tool_choice":"required","model":"plain","parallel_tool_calls":false'
+says 200 'of a template without tools' '"name":"weather","arguments":"{' '"finish_reason":"tool_calls"'
+code=$(curl -s -o out -w '%{http_code}' "$url/v1/chat/completions" -d "{$tools,\"max_tokens\":1,\"messages\":[
+    {\"role\":\"developer\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}]},{\"role\":\"user\",\"content\":\"b\"},
+    {\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"$id\",\"type\":\"function\",
+    \"function\":{\"name\":\"weather\",\"arguments\":$arguments}}]},
+    {\"role\":\"tool\",\"tool_call_id\":\"$id\",\"content\":\"5\"}]}")
+says 200 'the call and its result go back' '"role":"assistant"'
+
+chat "$tools"',"tool_choice":"any"'
+says 400 'a choice that is none' '"param":"tool_choice"'
+chat '"tool_choice":"required"'
+says 400 'calls without tools' '"param":"tool_choice"'
+chat '"tools":[{"type":"function"}]'
+says 400 'a tool without a name' '"param":"tools"'
+chat '"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"uniqueItems":true}}}],"tool_choice":"required"'
+says 400 'a strict schema that is not held' '"param":"tools"' uniqueItems
+chat '"messages":[{"role":"user","content":[{"type":"image_url"}]}]'
+says 400 'a part that is not read' '"param":"messages"' 'message 1' image_url
+serve_end
+result 'it ends with 0' $?
+done_testing
