@@ -283,7 +283,8 @@ def mixed_load(rate, seconds, mark):
             if at > seconds:
                 break
             i += 1
-            r = request(words(length, i), count, at=at, **{'class': kind})
+            # None begins like another one, whose prefix would be found.
+            r = request(words(length, i * 2 + (count == 16)), count, at=at, **{'class': kind})
             r.update(mark(kind))
             ask.append(r)
     return sorted(ask, key=lambda r: r['at'])
