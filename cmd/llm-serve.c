@@ -16,8 +16,9 @@
 
 #include "base/progress.h"
 #include "base/stream.h"
-#include "serve/api.h"
 #include "serve/listen.h"
+#include "serve/server.h"
+#include "tool/cache.h"
 #include "tool/models.h"
 #include "tool/texts.h"
 
@@ -32,21 +33,16 @@ struct serve {
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
 	int64_t		 count, seed;
 	double		 patience, grace;
-	bool		 no_auth, quiet, verbose;
+	bool		 no_auth, quiet, verbose, dry_run;
 	atomic_bool	 failed;
 	struct texts_opts how;
+	struct cache_opts kept;
 	/* what is open */
 	struct arena	 arena;
 	struct team	*team;
 	struct dev	*dev;
 	struct served	*served[MODELS_MAX];
-	struct keys	*keys;
-	struct audit	*audit;
-	struct guards	*guards;
-	struct metrics	*metrics;
-	struct worker	*worker;
-	struct api	*api;
-	struct http	*http;
+	struct server	*server;
 };
 
 #define AT(field) offsetof(struct serve, field)
@@ -76,6 +72,7 @@ static const struct opt opts[] = {
 	{ 0, "parallel", OPT_I64, AT(parallel), "N", "texts at once (16)", .min = 1, .max = 1024 },
 	{ 0, "cache", OPT_I64, AT(cache), "N", "tokens of the cache of each model",
 	    .min = 16, .max = 1e12 },
+	CACHE_OPTIONS(struct serve, kept),
 	{ 0, "pass", OPT_I64, AT(pass), "N", "tokens computed at once (512)", .min = 16,
 	    .max = 65536 },
 	{ 0, "waiting", OPT_I64, AT(waiting), "N", "requests that may wait (256)", .min = 1,
@@ -107,6 +104,7 @@ static const struct opt opts[] = {
 	    .max = 86400 },
 	{ 0, "grace", OPT_TIME, AT(grace), "TIME", "for what runs, when asked to end (30s)",
 	    .min = 0, .max = 86400 },
+	{ 0, "dry-run", OPT_FLAG, AT(dry_run), .help = "tell what it would take, and end" },
 	{ 'd', "device", OPT_STR, AT(device), "NAME", "cpu, cpu:avx2, cuda ... (cpu)" },
 	{ 'j', "threads", OPT_I64, AT(threads), "N", "threads (all processors)", .min = 1,
 	    .max = TEAM_MAX },
@@ -125,12 +123,11 @@ static int
 make_key(const struct serve *s)
 {
 	struct buf secret = { 0 };
-	str rest = str_of(s->new_key), name = str_cut(&rest, ' ');
 	struct err err;
 
 	if (s->key_file == NULL)
 		tool_usage("--new-key: no --api-key-file to add it to");
-	if (keys_add(s->key_file, name, rest.p != NULL ? rest : S(""), &secret, &err) < 0)
+	if (keys_add(s->key_file, str_of(s->new_key), &secret, &err) < 0)
 		tool_fail("--new-key", &err);
 	printf("%.*s\n", STR_ARG(buf_str(&secret)));
 	buf_free(&secret);
@@ -143,7 +140,7 @@ static void
 open_models(struct serve *s)
 {
 	struct served_options o = { .context = s->context, .parallel = s->parallel,
-	    .cache = s->cache, .pass = s->pass };
+	    .cache = s->cache, .pass = s->pass, .kv = s->kept.kv };
 	struct err err;
 
 	if ((s->team = team_new(tool_threads(s->threads, 0), &err)) == NULL ||
@@ -152,13 +149,15 @@ open_models(struct serve *s)
 		tool_fail(NULL, &err);
 	for (int i = 0; i < s->models.n; i++) {
 		const struct models_one *m = &s->models.one[i];
-		struct adapters *a = NULL;
 
-		if ((m->adapters > 0 &&
-		    (a = adapters_open(m->adapter, m->adapters, &err)) == NULL) ||
-		    (s->served[i] = served_open(m->name, m->path, s->dev, a, &o, &err)) == NULL)
+		o.vectors = m->vectors;
+		o.adapter = m->adapter;
+		o.n_adapters = m->adapters;
+		if ((s->served[i] = served_open(m->name, m->path, s->dev, &o, &err)) == NULL)
 			tool_fail(NULL, &err);
-		texts_request(&s->how, s->served[i]->tok, &s->arena, &s->served[i]->defaults);
+		if (!m->vectors)
+			texts_request(&s->how, s->served[i]->tok, &s->arena,
+			    &s->served[i]->defaults);
 	}
 }
 
@@ -192,80 +191,49 @@ log_line(void *ctx, const char *line)
 }
 
 static void
-open_audit(struct serve *s)
-{
-	struct err err;
-
-	if (s->audit_to.log == NULL && s->audit_to.feedback == NULL)
-		return;
-	if (strcmp(s->hidden, "none") != 0 &&
-	    pii_select(&s->audit_to.pii, str_of(s->hidden), &err) < 0)
-		tool_fail("--audit-redact", &err);
-	s->audit_to.warn = log_line;
-	s->audit_to.metrics = s->metrics;
-	if ((s->audit = audit_open(&s->audit_to, &err)) == NULL)
-		tool_fail(NULL, &err);
-}
-
-static void
-write_port(const struct serve *s)
-{
-	struct err err;
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d\n", http_port(s->http));
-	if (file_write(s->port_file, str_of(text), &err) < 0)
-		tool_fail(NULL, &err);
-}
-
-static void
 open_server(struct serve *s)
 {
-	struct http_options h = { .host = s->host, .port = (int)s->port, .path = s->socket,
-	    .connections = s->connections, .body = s->body, .patience = s->patience,
-	    .handle = api_handle, .over = api_over };
-	struct api_options a = { .model = s->served, .n_models = s->models.n, .host = s->host,
-	    .seeded = tool_given("seed"), .names = s->names, .cors = s->cors,
-	    .waiting = s->waiting, .count = s->count, .keys = s->keys,
-	    .log = s->verbose ? log_line : NULL,
-	    .local = s->socket == NULL && listener_is_local(s->host) };
+	struct server_options o = { .key_file = s->key_file, .rules = s->rules,
+	    .device = tool_device(s->device), .audit = s->audit_to, .failed = device_failed,
+	    .ctx = s,
+	    .http = { .host = s->host, .port = (int)s->port, .path = s->socket,
+		.connections = s->connections, .body = s->body, .patience = s->patience },
+	    .api = { .model = s->served, .n_models = s->models.n, .host = s->host,
+		.seeded = tool_given("seed"), .names = s->names, .cors = s->cors,
+		.waiting = s->waiting, .count = s->count,
+		.log = s->verbose ? log_line : NULL,
+		.local = s->socket == NULL && listener_is_local(s->host) } };
 	struct err err;
+	char port[16];
 
-	if ((s->metrics = metrics_new(VERSION, s->models.one[0].name, tool_device(s->device),
-	    &err)) == NULL || (s->worker = worker_new(s->served, s->models.n, s->metrics,
-	    device_failed, s, &err)) == NULL)
+	o.audit.warn = log_line;
+	if (strcmp(s->hidden, "none") != 0 &&
+	    pii_select(&o.audit.pii, str_of(s->hidden), &err) < 0)
+		tool_fail("--audit-redact", &err);
+	if ((s->server = server_open(&o, &err)) == NULL)
 		tool_fail(NULL, &err);
-	open_audit(s);
-	a.audit = s->audit;
-	a.guards = s->guards;
-	a.metrics = s->metrics;
-	a.worker = s->worker;
-	if ((s->api = api_new(&a, &err)) == NULL)
+	snprintf(port, sizeof(port), "%d\n", server_port(s->server));
+	if (s->port_file != NULL && file_write(s->port_file, str_of(port), &err) < 0)
 		tool_fail(NULL, &err);
-	h.ctx = s->api;
-	if ((s->http = http_open(&h, &err)) == NULL)
-		tool_fail(NULL, &err);
-	if (s->port_file != NULL)
-		write_port(s);
-	if (!s->quiet) {
-		if (s->socket != NULL)
-			tool_warn("listening on %s", s->socket);
-		else
-			tool_warn(strchr(s->host, ':') != NULL ? "listening on http://[%s]:%d" :
-			    "listening on http://%s:%d", s->host, http_port(s->http));
-	}
+	if (!s->quiet && s->socket != NULL)
+		tool_warn("listening on %s", s->socket);
+	else if (!s->quiet)
+		tool_warn(strchr(s->host, ':') != NULL ? "listening on http://[%s]:%.*s" :
+		    "listening on http://%s:%.*s", s->host, (int)strlen(port) - 1, port);
 }
 
-/* SIGHUP: what is wrong in the files leaves all as it was. */
-static void
-reread(struct serve *s)
+static int
+describe(const struct serve *s)
 {
+	struct buf b = { 0 };
 	struct err err;
 
-	if (s->keys != NULL && keys_reload(s->keys, &err) < 0)
-		tool_warn("%s", err.msg);
-	if (s->audit != NULL && audit_reopen(s->audit, &err) < 0)
-		tool_warn("%s", err.msg);
+	for (int i = 0; i < s->models.n; i++)
+		if (served_describe(s->served[i], &b, &err) < 0)
+			tool_fail(s->models.one[i].name, &err);
+	printf("%.*s", STR_ARG(buf_str(&b)));
+	buf_free(&b);
+	return tool_finish(0);
 }
 
 /* ---- end ---- */
@@ -277,27 +245,19 @@ finish(struct serve *s, const sigset_t *set)
 	double until = progress_now() + s->grace;
 	struct timespec tick = { .tv_nsec = 20000000 };
 
-	api_end(s->api);
-	http_refuse(s->http);
+	server_refuse(s->server);
 	do {
-		if ((worker_jobs(s->worker) == 0 && http_answering(s->http) == 0) ||
-		    atomic_load(&s->failed))
+		if (server_left(s->server) == 0 || atomic_load(&s->failed))
 			return;
 	} while (progress_now() < until && sigtimedwait(set, NULL, &tick) < 0);
 	if (!s->quiet)
-		tool_warn("%d requests are broken off", http_answering(s->http));
+		tool_warn("%d requests are broken off", server_left(s->server));
 }
 
 static void
 close_all(struct serve *s)
 {
-	http_close(s->http);
-	worker_free(s->worker);
-	api_free(s->api);
-	audit_close(s->audit);
-	guards_free(s->guards);
-	metrics_free(s->metrics);
-	keys_free(s->keys);
+	server_close(s->server);
 	for (int i = 0; i < s->models.n; i++)
 		served_close(s->served[i]);
 	models_end(&s->models);
@@ -322,14 +282,10 @@ main(int argc, char **argv)
 	if (s.new_key != NULL)
 		return make_key(&s);
 	if (s.models.n == 0)
-		tool_usage("no -m PATH");
+		tool_usage("no -m PATH or --embed PATH");
 	if (s.socket == NULL && s.key_file == NULL && !s.no_auth && !listener_is_local(s.host))
 		tool_usage("--host %s: others could ask without --api-key-file; --no-auth "
 		    "allows it", s.host);
-	if (s.key_file != NULL && (s.keys = keys_load(s.key_file, &err)) == NULL)
-		tool_fail(NULL, &err);
-	if (s.rules != NULL && (s.guards = guards_load(s.rules, &err)) == NULL)
-		tool_fail(NULL, &err);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -339,9 +295,12 @@ main(int argc, char **argv)
 	/* Threads inherit it: signals are this one's. */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	open_models(&s);
+	if (s.dry_run)
+		return describe(&s);
 	open_server(&s);
 	while ((got = sigwaitinfo(&set, NULL)) == SIGHUP || (got < 0 && errno == EINTR))
-		reread(&s);
+		if (got > 0 && server_reread(s.server, &err) < 0)
+			tool_warn("%s", err.msg);
 	finish(&s, &set);
 	close_all(&s);
 	return s.failed ? TOOL_FAIL : 0;

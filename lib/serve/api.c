@@ -81,39 +81,59 @@ api_id(struct api *a, const char *prefix, char *id, size_t n)
 
 /* ---- models ---- */
 
-/* The model or adapter of a name, if the key may use it. */
+/* The model or adapter of a name, if the key may use it; without a name the first of its kind. */
 static struct served *
-find_model(struct api *a, const struct key *key, str name, int *adapter)
+find_model(struct api *a, const struct key *key, str name, bool vectors, int *adapter)
 {
-	if (key != NULL && !key_may_use(key, name))
-		return NULL;
 	for (int i = 0; i < a->o.n_models; i++) {
 		struct served *s = a->o.model[i];
+		bool is = name.p == NULL ? (s->embedder != NULL) == vectors :
+		    str_eq(name, str_of(s->name));
 
-		if (str_eq(name, str_of(s->name)) || (s->adapters != NULL &&
-		    (*adapter = adapters_find(s->adapters, name)) > 0))
+		if ((is || (name.p != NULL && s->adapters != NULL &&
+		    (*adapter = adapters_find(s->adapters, name)) > 0)) &&
+		    (key == NULL || key_may_use(key, name.p != NULL ? name : str_of(s->name))))
 			return s;
 	}
 	return NULL;
 }
 
 struct served *
-api_model(struct api *a, struct http_call *c, str value, int *adapter)
+api_model(struct api *a, struct http_call *c, str value, bool vectors, int *adapter)
 {
 	struct buf b = { 0 };
 	struct served *found = NULL;
 	struct err err;
-	str name = str_of(a->o.model[0]->name);
+	str name = { NULL, 0 };
 
 	*adapter = 0;
-	if (value.p != NULL && !str_eq(value, S("null")) &&
-	    json_text(value, &b, &name, &err) < 0)
+	if (api_given(value) && json_text(value, &b, &name, &err) < 0) {
 		api_fail(c, 400, "invalid_request_error", NULL, "model", "key 'model': no text");
-	else if ((found = find_model(a, api_key(c), name, adapter)) == NULL)
+	} else if ((found = find_model(a, api_key(c), name, vectors, adapter)) == NULL) {
+		if (name.p == NULL)
+			name = vectors ? S("for vectors") : S("for texts");
 		api_fail(c, 404, "invalid_request_error", "model_not_found", "model",
 		    "no model is named '%.*s'", (int)(name.n < 200 ? name.n : 200), name.p);
+	} else if ((found->embedder != NULL) != vectors) {
+		api_fail(c, 400, "invalid_request_error", NULL, "model",
+		    vectors ? "'%s' writes texts, and makes no vectors" :
+		    "'%s' makes vectors, and writes no texts", found->name);
+		found = NULL;
+	}
 	buf_free(&b);
 	return found;
+}
+
+const struct tokenizer *
+api_tokens(struct api *a, struct http_call *c, str value, int64_t *context)
+{
+	int adapter;
+	struct served *s = api_model(a, c, value, a->o.model[0]->embedder != NULL, &adapter);
+
+	if (s == NULL)
+		return NULL;
+	*context = s->context;
+	return s->embedder != NULL ? embed_tokenizer(s->embedder) : s->tok;
 }
 
 /* ---- who may ask ---- */
@@ -221,6 +241,26 @@ has_key(struct api *a, struct http_call *c)
 	return true;
 }
 
+bool
+api_room(struct api *a, struct http_call *c)
+{
+	int waiting = worker_waiting(a->o.worker);
+
+	if (atomic_load(&a->ending)) {
+		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
+		return false;
+	}
+	if (a->errands != NULL)
+		waiting += errands_waiting(a->errands);
+	if (waiting < a->o.waiting)
+		return true;
+	metrics_rejected(a->o.metrics, "waiting");
+	http_set(c, "Retry-After", "1");
+	api_fail(c, 429, "rate_limit_exceeded", "queue_full", NULL,
+	    "%lld requests wait already", (long long)a->o.waiting);
+	return false;
+}
+
 /* ---- routes ---- */
 
 static void
@@ -242,6 +282,7 @@ static const struct route {
 	{ "/v1/models", "GET", api_models, false },
 	{ "/v1/chat/completions", "POST", api_chat, false },
 	{ "/v1/completions", "POST", api_completions, false },
+	{ "/v1/embeddings", "POST", api_embeddings, false },
 	{ "/tokenize", "POST", api_tokenize, false },
 	{ "/detokenize", "POST", api_detokenize, false },
 	{ "/v1/feedback", "POST", api_feedback, false },

@@ -13,28 +13,6 @@ struct screen {
 	struct err	 err;
 };
 
-/* Is there room for another one?  If not, it was answered. */
-static bool
-is_room(struct api *a, struct http_call *c)
-{
-	int waiting;
-
-	if (atomic_load(&a->ending)) {
-		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");
-		return false;
-	}
-	waiting = worker_waiting(a->o.worker);
-	if (a->errands != NULL)
-		waiting += errands_waiting(a->errands);
-	if (waiting < a->o.waiting)
-		return true;
-	metrics_rejected(a->o.metrics, "waiting");
-	http_set(c, "Retry-After", "1");
-	api_fail(c, 429, "rate_limit_exceeded", "queue_full", NULL,
-	    "%lld requests wait already", (long long)a->o.waiting);
-	return false;
-}
-
 static void
 run(struct errand *e)
 {
@@ -138,13 +116,13 @@ ask(struct api *a, struct http_call *c, bool chat)
 	struct json_member m;
 	struct err err;
 
-	if (!is_room(a, c))
+	if (!api_room(a, c))
 		return;
 	if (json_scan(q.body, key, 1, &m, &err) < 0) {
 		api_refuse(c, &err);
 		return;
 	}
-	if ((q.model = api_model(a, c, m.value, &q.adapter)) == NULL)
+	if ((q.model = api_model(a, c, m.value, false, &q.adapter)) == NULL)
 		return;
 	if (a->o.guards != NULL && guards_any(a->o.guards, GUARD_REQUEST))
 		screen(&q);

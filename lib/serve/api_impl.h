@@ -29,14 +29,31 @@ void api_error_body(struct buf *b, const char *type, const char *code, const cha
     const char *message);
 void api_ok(struct http_call *c, struct buf *json);	/* which it frees */
 
-/* The model of a raw JSON value: p NULL names none.  NULL, and it was answered: there is none. */
-struct served *api_model(struct api *a, struct http_call *c, str value, int *adapter);
+/*
+ * The model of a raw JSON value, of those that write texts or make vectors: p NULL
+ * names the first.  NULL, and it was answered: there is none.
+ */
+struct served *api_model(struct api *a, struct http_call *c, str value, bool vectors,
+    int *adapter);
+/* Of the two functions of tokens: any. */
+const struct tokenizer *api_tokens(struct api *a, struct http_call *c, str value,
+    int64_t *context);
 
 /* "chatcmpl-", a number of this run: at least 40 bytes. */
 void api_id(struct api *a, const char *prefix, char *id, size_t n);
 
+/* Does a request say so: is a raw value there, and not null? */
+static inline bool
+api_given(str value)
+{
+	return value.p != NULL && !str_eq(value, S("null"));
+}
+
 /* Append the ids of an array of numbers. */
 int api_read_ids(const json_t *list, const struct tokenizer *tok, struct ids *ids, struct err *err);
+
+/* Is there room for another request?  If not, it was answered. */
+bool api_room(struct api *a, struct http_call *c);
 
 /* The key that a call came with; NULL where none is needed. */
 struct key *api_key(const struct http_call *c);
@@ -58,6 +75,7 @@ bool api_text(const struct text_asked *asked);
 /* The routes. */
 void api_chat(struct api *a, struct http_call *c);
 void api_completions(struct api *a, struct http_call *c);
+void api_embeddings(struct api *a, struct http_call *c);
 void api_models(struct api *a, struct http_call *c);
 void api_tokenize(struct api *a, struct http_call *c);
 void api_detokenize(struct api *a, struct http_call *c);

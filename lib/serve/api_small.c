@@ -62,16 +62,16 @@ api_tokenize(struct api *a, struct http_call *c)
 	struct buf text = { 0 }, b = { 0 };
 	struct encoder *e = NULL;
 	struct ids ids = { 0 };
-	struct served *s;
+	const struct tokenizer *tok;
+	int64_t context;
 	struct err err;
-	int adapter;
 	str t;
 
 	if (json_scan(http_body(c), key, 5, m, &err) < 0) {
 		api_refuse(c, &err);
 		return;
 	}
-	if ((s = api_model(a, c, m[0].value, &adapter)) == NULL)
+	if ((tok = api_tokens(a, c, m[0].value, &context)) == NULL)
 		return;
 	if (m[1].value.p == NULL)
 		m[1] = m[2];
@@ -79,17 +79,17 @@ api_tokenize(struct api *a, struct http_call *c)
 		api_fail(c, 400, "invalid_request_error", NULL, "content", "no text in 'content'");
 		return;
 	}
-	if (str_eq(m[3].value, S("true")) && tokenizer_bos(s->tok) >= 0 &&
+	if (str_eq(m[3].value, S("true")) && tokenizer_bos(tok) >= 0 &&
 	    ids_room(&ids, 1, &err) == 0)
-		ids.id[ids.n++] = tokenizer_bos(s->tok);
-	if ((e = encoder_new(s->tok, &err)) == NULL || encode(e, t,
+		ids.id[ids.n++] = tokenizer_bos(tok);
+	if ((e = encoder_new(tok, &err)) == NULL || encode(e, t,
 	    str_eq(m[4].value, S("false")) ? 0 : ENCODE_SPECIAL, &ids, &err) < 0) {
 		api_refuse(c, &err);
 	} else {
 		buf_add(&b, S("{\"tokens\":"));
 		put_ids(&b, &ids);
 		buf_fmt(&b, ",\"count\":%lld,\"max_model_len\":%lld}", (long long)ids.n,
-		    (long long)s->context);
+		    (long long)context);
 		api_ok(c, &b);
 	}
 	encoder_free(e);
@@ -124,15 +124,15 @@ api_detokenize(struct api *a, struct http_call *c)
 	struct decoder d = { 0 };
 	struct ids ids = { 0 };
 	json_t *list = NULL;
-	struct served *s;
+	const struct tokenizer *tok;
+	int64_t context;
 	struct err err;
-	int adapter;
 
 	if (json_scan(http_body(c), key, 2, m, &err) < 0) {
 		api_refuse(c, &err);
 		return;
 	}
-	if ((s = api_model(a, c, m[0].value, &adapter)) == NULL)
+	if ((tok = api_tokens(a, c, m[0].value, &context)) == NULL)
 		return;
 	if (m[1].value.p == NULL || m[1].value.p[0] != '[' ||
 	    (list = json_doc(m[1].value, &err)) == NULL) {
@@ -140,8 +140,8 @@ api_detokenize(struct api *a, struct http_call *c)
 		    "'tokens' is no array of numbers");
 		return;
 	}
-	if (api_read_ids(list, s->tok, &ids, &err) < 0 ||
-	    decode(s->tok, &d, ids.id, ids.n, &text, &err) < 0 ||
+	if (api_read_ids(list, tok, &ids, &err) < 0 ||
+	    decode(tok, &d, ids.id, ids.n, &text, &err) < 0 ||
 	    decode_end(&d, &text, &err) < 0) {
 		api_refuse(c, &err);
 	} else {

@@ -19,7 +19,8 @@ enum { CHOICES = 128, PROMPTS = 256, COMPLETION_TOKENS = 16 };
 	X(SEED, "seed") X(LOGPROBS, "logprobs") X(MAX_TOKENS, "max_tokens") \
 	X(MAX_COMPLETION, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
 	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt") X(TOOLS, "tools") \
-	X(TOOL_CHOICE, "tool_choice") X(PARALLEL, "parallel_tool_calls")
+	X(TOOL_CHOICE, "tool_choice") X(PARALLEL, "parallel_tool_calls") \
+	X(PRIORITY, "priority") X(DEADLINE, "deadline") X(TIER, "service_tier")
 
 enum {
 #define X(id, name) id,
@@ -47,16 +48,11 @@ struct asked {
 	struct calls_asked calls;
 	struct buf	 grammar;		/* of them, or empty */
 	bool		 thinking;		/* the prompt begins thoughts */
+	struct request	 urgency;	/* class, priority and deadline of it */
 	struct reply	*reply;
 	struct job	*job[PROMPTS];		/* one a prompt: others are copies */
 	int		 prompts;
 };
-
-static bool
-is_there(str value)
-{
-	return value.p != NULL && !str_eq(value, S("null"));
-}
 
 static int
 read_flag(const struct asked *q, int key, bool *flag, struct err *err)
@@ -64,7 +60,7 @@ read_flag(const struct asked *q, int key, bool *flag, struct err *err)
 	str v = q->m[key].value;
 
 	*flag = false;
-	if (!is_there(v))
+	if (!api_given(v))
 		return 0;
 	*flag = str_eq(v, S("true"));
 	if (!*flag && !str_eq(v, S("false")))
@@ -80,7 +76,7 @@ read_count(const struct asked *q, int key, int64_t least, int64_t most, int64_t 
 	str v = q->m[key].value;
 	double x;
 
-	if (!is_there(v))
+	if (!api_given(v))
 		return 0;
 	if (json_number(v, &x, err) < 0)
 		return err_wrap(err, "key '%.*s'", STR_ARG(keys[key]));
@@ -101,7 +97,7 @@ read_stream(struct asked *q, bool *stream, bool *usage, struct err *err)
 	*usage = false;
 	if (read_flag(q, STREAM, stream, err) < 0)
 		return -1;
-	if (!*stream || !is_there(v))
+	if (!*stream || !api_given(v))
 		return 0;
 	if (json_scan(v, key, 1, &m, err) < 0)
 		return err_wrap(err, "key 'stream_options'");
@@ -153,7 +149,7 @@ read_prompts(struct asked *q, struct err *err)
 	int ret = 0;
 	size_t i;
 
-	if (!is_there(v))
+	if (!api_given(v))
 		return err_set(err, ERR_FORMAT, "key 'prompt': there is none");
 	buf_fmt(&one, "[%.*s]", STR_ARG(v));
 	if (buf_ok(&one, err) < 0 || (all = json_doc(buf_str(&one), err)) == NULL) {
@@ -247,9 +243,12 @@ fill_job(const struct asked *q, struct job *j, int i, struct err *err)
 	j->request.stream = (uint64_t)i;
 	j->request.top = -1;
 	j->request.salt = q->salt;
+	j->request.class = q->urgency.class;
+	j->request.priority = q->urgency.priority;
+	j->request.deadline = q->urgency.deadline;
 	j->most = q->most;
 	j->request.special = q->calls.tools != NULL && q->model->special;
-	j->draws = !q->api->o.seeded && !is_there(q->m[SEED].value);
+	j->draws = !q->api->o.seeded && !api_given(q->m[SEED].value);
 	buf_add(&j->body, q->body);
 	buf_add(&j->calls, buf_str(&q->grammar));
 	j->called = q->calls.required;
@@ -320,7 +319,7 @@ make_reply(struct asked *q, struct err *err)
 	r->model = q->model;
 	r->chat = q->chat;
 	r->per_prompt = (int)q->n;
-	r->logprobs = is_there(q->m[LOGPROBS].value) &&
+	r->logprobs = api_given(q->m[LOGPROBS].value) &&
 	    !str_eq(q->m[LOGPROBS].value, S("false"));
 	buf_add(&r->name, q->adapter > 0 ? adapters_name(q->model->adapters, q->adapter) :
 	    str_of(q->model->name));
@@ -377,7 +376,7 @@ read_completion(struct asked *q, struct err *err)
 {
 	int64_t best = q->n;
 
-	if (is_there(q->m[SUFFIX].value) && !str_eq(q->m[SUFFIX].value, S("\"\"")))
+	if (api_given(q->m[SUFFIX].value) && !str_eq(q->m[SUFFIX].value, S("\"\"")))
 		return err_set(err, ERR_FORMAT, "key 'suffix': texts are not filled in");
 	if (read_count(q, BEST_OF, 1, CHOICES, &best, err) < 0)
 		return -1;
@@ -394,12 +393,37 @@ read_salt(struct asked *q, struct err *err)
 	struct buf b = { 0 };
 	str salt = S("");
 
-	if (is_there(q->m[SALT].value) && json_text(q->m[SALT].value, &b, &salt, err) < 0)
+	if (api_given(q->m[SALT].value) && json_text(q->m[SALT].value, &b, &salt, err) < 0)
 		return err_wrap(err, "key 'cache_salt'");
 	q->salt = key != NULL ? key->salt : 0;
 	if (salt.n > 0)
 		q->salt = hash64_seed(salt, q->salt + 1);
 	buf_free(&b);
+	return 0;
+}
+
+/*
+ * OpenAI's "flex" may wait, as all may of a key of batches; priorities are vLLM's, of
+ * which the lower comes first; a deadline is seconds from now to the first token.
+ */
+static int
+read_urgency(struct asked *q, struct err *err)
+{
+	const struct key *key = api_key(q->call);
+	int64_t priority = 0;
+	double seconds = 0;
+	str tier = q->m[TIER].value;
+
+	if (read_count(q, PRIORITY, -1000000, 1000000, &priority, err) < 0)
+		return -1;
+	if (api_given(q->m[DEADLINE].value) && (json_number(q->m[DEADLINE].value, &seconds,
+	    err) < 0 || !(seconds > 0 && seconds < 1e6)))
+		return err_set(err, ERR_FORMAT, "key 'deadline': no seconds from now");
+	if (str_eq(tier, S("\"flex\"")) || (key != NULL && key->class == KEY_BATCH))
+		q->urgency.class = CLASS_BATCH;
+	q->urgency.priority = (int)-priority + (key != NULL ? (int)key->priority : 0);
+	if (seconds > 0)
+		q->urgency.deadline = progress_now() + seconds;
 	return 0;
 }
 
@@ -409,7 +433,7 @@ read_asked(struct asked *q, struct err *err)
 	if (read_count(q, N, 1, CHOICES, &q->n, err) < 0 ||
 	    read_count(q, MAX_COMPLETION, 1, INT32_MAX, &q->most, err) < 0 ||
 	    read_count(q, MAX_TOKENS, 1, INT32_MAX, &q->most, err) < 0 ||
-	    read_salt(q, err) < 0)
+	    read_salt(q, err) < 0 || read_urgency(q, err) < 0)
 		return -1;
 	if (q->most == 0 && (q->most = q->api->o.count) == 0)
 		q->most = q->chat ? INT32_MAX : COMPLETION_TOKENS;

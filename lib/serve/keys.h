@@ -110,10 +110,11 @@ void key_release(struct keys *k, struct key *key, int64_t unused, double now);
 int keys_new_line(str name, str settings, struct buf *secret, struct buf *line, struct err *err);
 
 /*
- * The same, and add the line to a file, which need not exist: it is its owner's.  What would
+ * The same for "NAME" or "NAME SETTING ...", and add its line to a file, which need not
+ * exist: it is its owner's.  What would
  * make the file wrong, such as a name that it has, is not added.
  */
-int keys_add(const char *path, str name, str settings, struct buf *secret, struct err *err);
+int keys_add(const char *path, str settings, struct buf *secret, struct err *err);
 
 /* The words of a file, whose name is for messages: for tests.  As keys_load(). */
 struct keys *keys_parse(str file, const char *name, struct err *err);

@@ -49,9 +49,10 @@ append(const char *path, str line, struct err *err)
 }
 
 int
-keys_add(const char *path, str name, str settings, struct buf *secret, struct err *err)
+keys_add(const char *path, str settings, struct buf *secret, struct err *err)
 {
 	struct buf line = { 0 };
+	str name = str_cut(&settings, ' ');
 	bool open_end = false;
 	int ret = keys_new_line(name, settings, secret, &line, err);
 

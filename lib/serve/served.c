@@ -43,6 +43,9 @@ static int
 open_all(struct served *s, const char *path, struct dev *dev, const struct served_options *o,
     struct err *err)
 {
+	if (o->n_adapters > 0 &&
+	    (s->adapters = adapters_open(o->adapter, o->n_adapters, err)) == NULL)
+		return -1;
 	s->m.adapters = s->adapters;
 	if (model_load(&s->m, path, dev, false, err) < 0 ||
 	    (s->tok = model_tokenizer(path, err)) == NULL)
@@ -55,25 +58,68 @@ open_all(struct served *s, const char *path, struct dev *dev, const struct serve
 	return open_engine(s, o, err);
 }
 
+static int
+open_embedder(struct served *s, const char *path, struct dev *dev, struct err *err)
+{
+	const struct embed_options o = { .pooling = POOL_AUTO, .normalize = -1 };
+
+	if ((s->embedder = embed_open(path, dev, &o, err)) == NULL)
+		return -1;
+	s->context = embed_settings(s->embedder)->most;
+	return 0;
+}
+
 struct served *
-served_open(const char *name, const char *path, struct dev *dev, struct adapters *adapters,
+served_open(const char *name, const char *path, struct dev *dev,
     const struct served_options *o, struct err *err)
 {
 	struct served *s = calloc(1, sizeof(*s));
 
 	if (s == NULL) {
-		adapters_free(adapters);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
 	s->name = name;
-	s->adapters = adapters;
 	s->created = (int64_t)time(NULL);
-	if (open_all(s, path, dev, o, err) < 0) {
+	if ((o->vectors ? open_embedder(s, path, dev, err) :
+	    open_all(s, path, dev, o, err)) < 0) {
 		served_close(s);
 		return NULL;
 	}
 	return s;
+}
+
+static int64_t
+weight_bytes(const struct params *ps)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < ps->n; i++)
+		sum += dtype_bytes(ps->p[i].type, ps->p[i].n);
+	return sum;
+}
+
+int
+served_describe(struct served *s, struct buf *b, struct err *err)
+{
+	struct engine_options o;
+	int64_t bytes, cache, whole;
+
+	buf_fmt(b, "model\t%s\n", s->name);
+	if (s->embedder == NULL) {
+		o = *engine_settings(s->engine);
+		cache = engine_cache(s->engine);
+		whole = cache / s->context < o.seqs ? cache / s->context : o.seqs;
+		if ((bytes = engine_bytes(&s->m, &o, err)) < 0)
+			return -1;
+		buf_fmt(b, "weights\t%lld\tbytes\nengine\t%lld\tbytes\n",
+		    (long long)weight_bytes(&s->m.params), (long long)bytes);
+		buf_fmt(b, "cache\t%lld\ttokens\ntexts\t%lld\tat once\n"
+		    "full\t%lld\ttexts of the whole context at once\n", (long long)cache,
+		    (long long)o.seqs, (long long)whole);
+	}
+	buf_fmt(b, "context\t%lld\ttokens\n", (long long)s->context);
+	return buf_ok(b, err);
 }
 
 void
@@ -81,6 +127,7 @@ served_close(struct served *s)
 {
 	if (s == NULL)
 		return;
+	embed_close(s->embedder);
 	grammars_free(s->grammars);
 	scheduler_free(s->scheduler);
 	engine_free(s->engine);

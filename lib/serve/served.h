@@ -1,18 +1,23 @@
 /*
- * served - a model as it is served: weights, tokenizer, template, engine
+ * served - a model as it is served: it writes texts, or makes vectors of them
  *
- * All but the scheduler and its grammars, which are the engine's thread's, may be
+ * All but the embedder, the scheduler and its grammars, which are the engine's thread's, may be
  * read by any.
  */
 #ifndef SERVE_SERVED_H
 #define SERVE_SERVED_H
 
+#include "infer/embed.h"
 #include "infer/grammars.h"
 #include "infer/scheduler.h"
+#include "model/adapters.h"
 #include "serve/calls.h"
 #include "token/template.h"
 
 struct served_options {
+	bool	vectors;	/* it makes vectors, and all else is not looked at */
+	const struct adapter_named *adapter;	/* n_adapters of them */
+	int	n_adapters;
 	int64_t	context;	/* tokens of a text, prompt and answer; 0: the model's */
 	int64_t	parallel;	/* texts at once */
 	int64_t	cache;		/* tokens in all; 0: served_cache() */
@@ -22,6 +27,9 @@ struct served_options {
 
 struct served {
 	const char	*name;			/* the caller's */
+	int64_t		 context;
+	int64_t		 created;		/* seconds of the epoch: when it was loaded */
+	struct embedder	*embedder;		/* of vectors; then there is nothing below */
 	struct model	 m;
 	struct adapters	*adapters;		/* NULL: none */
 	struct tokenizer *tok;
@@ -31,19 +39,17 @@ struct served {
 	bool		 knows_tools;		/* its template does */
 	bool		 special;		/* marks of calls are special tokens */
 	struct request	 defaults;		/* the caller's: what requests begin with */
-	int64_t		 context;
-	int64_t		 created;		/* seconds of the epoch: when it was loaded */
 	struct engine	*engine;
 	struct scheduler *scheduler;
 	struct grammars	*grammars;
 };
 
-/*
- * path is a model directory, checkpoint or GGUF.  adapters are the struct's from
- * here on, also when it fails.
- */
+/* path is a model directory, checkpoint or GGUF; of vectors what llm-embed takes. */
 struct served *served_open(const char *name, const char *path, struct dev *dev,
-    struct adapters *adapters, const struct served_options *o, struct err *err);
+    const struct served_options *o, struct err *err);
+
+/* Append what it takes, and how much goes in there: lines of names, values and units. */
+int served_describe(struct served *s, struct buf *b, struct err *err);
 void served_close(struct served *s);
 
 /* What the cache holds when nothing says it: tokens. */

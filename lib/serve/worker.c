@@ -18,7 +18,7 @@ struct worker {
 	pthread_mutex_t	 lock;			/* of what follows */
 	pthread_cond_t	 some;
 	struct job	*given, **given_last;	/* not looked at yet */
-	struct job	*taken;			/* the scheduler's */
+	struct job	*taken;			/* begun, or in a scheduler's line */
 	int		 jobs, waiting;
 	uint64_t	 number;
 	bool		 stop;
@@ -51,6 +51,7 @@ job_free(struct job *j)
 	buf_free(&j->body);
 	buf_free(&j->calls);
 	arena_free(&j->arena);
+	free(j->cu);
 	free(j);
 }
 
@@ -164,9 +165,13 @@ static void
 begin(struct worker *w, struct job *j)
 {
 	struct err err;
-	int ret = read_job(j, &err);
+	int ret;
 
-	if (ret == 0) {
+	if (j->model->embedder != NULL) {
+		generation_accept(j->g);
+		return;
+	}
+	if ((ret = read_job(j, &err)) == 0) {
 		/* It may begin, and be over, from here on. */
 		generation_accept(j->g);
 		ret = scheduler_submit(j->model->scheduler, &j->request, &err);
@@ -209,17 +214,67 @@ take(struct worker *w, bool idle)
 	return !stop;
 }
 
+/* Vectors of as many texts as a pass has; of the last ones, it is over. */
+static int
+embed(struct worker *w, struct job *j, struct err *err)
+{
+	int64_t width = embed_width(j->model->embedder), from = j->made, to = from;
+	struct text_report r = { .end = TEXT_EOS, .prompt = j->ids.n };
+	float *out;
+	int ret;
+
+	while (to < j->texts && to - from < EMBED_SEQS &&
+	    (to == from || j->cu[to + 1] - j->cu[from] <= EMBED_PASS))
+		to++;
+	if ((out = malloc((size_t)((to - from) * width) * sizeof(*out))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if ((ret = embed_run(j->model->embedder, j->ids.id, j->cu + from, to - from, out,
+	    err)) == 0)
+		ret = generation_text(j->g, (str){ (char *)out,
+		    (to - from) * width * (ptrdiff_t)sizeof(*out) }, err);
+	free(out);
+	j->made = to;
+	if (ret == 0 && (j->made == j->texts || atomic_load(&j->g->dropped))) {
+		metrics_add(w->metrics, METRIC_PROMPT_TOKENS, j->ids.n);
+		generation_end(j->g, &r);
+		leave(w, j);
+	}
+	return ret;
+}
+
+/* How many make vectors; *first is the one that came first. */
+static int
+embeddings(struct worker *w, struct job **first)
+{
+	int n = 0;
+
+	*first = NULL;
+	for (struct job *j = w->taken; j != NULL; j = j->next)
+		if (j->model->embedder != NULL) {
+			*first = j;
+			n++;
+		}
+	return n;
+}
+
 /* A step of each model that has something to do.  false: a device failed. */
 static bool
 step(struct worker *w, bool *idle)
 {
 	int waiting = 0, running = 0;
 	int64_t used = 0;
+	struct job *j;
 	struct err err;
 
+	if (embeddings(w, &j) > 0 && embed(w, j, &err) < 0) {
+		w->failed(w->ctx, &err);
+		return false;
+	}
 	for (int i = 0; i < w->n; i++) {
 		struct scheduler *s = w->model[i]->scheduler;
 
+		if (s == NULL)
+			continue;
 		if (scheduler_running(s) + scheduler_waiting(s) > 0 &&
 		    scheduler_step(s, &err) < 0) {
 			w->failed(w->ctx, &err);
@@ -229,6 +284,7 @@ step(struct worker *w, bool *idle)
 		running += scheduler_running(s);
 		used += engine_cache(w->model[i]->engine) - engine_unused(w->model[i]->engine);
 	}
+	waiting += embeddings(w, &j);
 	*idle = running + waiting == 0;
 	pthread_mutex_lock(&w->lock);
 	w->waiting = waiting;
@@ -269,7 +325,7 @@ worker_new(struct served *const *model, int n, struct metrics *metrics,
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->some, NULL);
 	for (int i = 0; i < n; i++)
-		cache += engine_cache(model[i]->engine);
+		cache += model[i]->engine != NULL ? engine_cache(model[i]->engine) : 0;
 	metrics_set(metrics, METRIC_CACHE_TOKENS, cache);
 	if (pthread_create(&w->thread, NULL, run, w) != 0) {
 		worker_free(w);
@@ -339,7 +395,10 @@ worker_free(struct worker *w)
 		pthread_mutex_unlock(&w->lock);
 		pthread_join(w->thread, NULL);
 		for (int i = 0; i < w->n; i++)
-			scheduler_stop(w->model[i]->scheduler, &err);
+			if (w->model[i]->scheduler != NULL)
+				scheduler_stop(w->model[i]->scheduler, &err);
+		while (w->taken != NULL)
+			leave(w, w->taken);
 	}
 	for (struct job *j = w->given, *next; j != NULL; j = next) {
 		next = j->next;

@@ -22,6 +22,12 @@ struct job {
 	int64_t		 most;		/* tokens, where the object names none */
 	bool		 draws;		/* it draws anew where the object has no seed */
 	struct generation *g;		/* held by the job */
+	/*
+	 * Where the model makes vectors: of texts whose ids are [cu[i], cu[i + 1]), and
+	 * the generation's text are their floats.
+	 */
+	int32_t		*cu;		/* the job's */
+	int64_t		 texts, made;
 	/* the worker's */
 	struct worker	*worker;
 	uint64_t	 number;	/* of the worker's jobs */

@@ -43,13 +43,24 @@ add_model(void *into, const char *arg, struct err *err)
 }
 
 static int
+add_embedder(void *into, const char *arg, struct err *err)
+{
+	struct models_opts *o = into;
+
+	if (add_model(into, arg, err) < 0)
+		return -1;
+	o->one[o->n - 1].vectors = true;
+	return 0;
+}
+
+static int
 add_lora(void *into, const char *arg, struct err *err)
 {
 	struct models_opts *o = into;
 	const char *eq = tool_name_end(arg);
-	struct models_one *m = &o->one[o->n - 1];
+	struct models_one *m = o->n > 0 ? &o->one[o->n - 1] : NULL;
 
-	if (o->n == 0)
+	if (m == NULL || m->vectors)
 		return err_set(err, ERR_ARG, "it stands behind the -m that it is for");
 	if (eq == NULL || eq == arg || eq[1] == '\0')
 		return err_set(err, ERR_ARG, "'%s' is not NAME=DIR", arg);
@@ -64,6 +75,8 @@ const struct opt models_options[] = {
 	    .call = add_model },
 	{ 0, "lora", OPT_CALL, 0, "NAME=DIR", "adapter of the model before it, by its name",
 	    .call = add_lora },
+	{ 0, "embed", OPT_CALL, 0, "[NAME=]PATH", "model to make vectors; several may be given",
+	    .call = add_embedder },
 	{ 0 }
 };
 

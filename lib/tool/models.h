@@ -13,6 +13,7 @@ struct models_opts {
 	struct models_one {
 		char		*name;
 		const char	*path;
+		bool		 vectors;	/* --embed, not -m */
 		struct adapter_named adapter[ADAPTERS_MAX];
 		int		 adapters;
 	}		 one[MODELS_MAX];

@@ -61,6 +61,10 @@ ask /v1/completions '{"max_tokens":5}'
 says 400 'no prompt' '"param":"prompt"'
 ask /v1/completions '{"prompt":"The","model":"other"}'
 says 404 'another model' '"code":"model_not_found"'
+ask /v1/completions '{"prompt":"The","max_tokens":1,"service_tier":"flex","priority":3,"deadline":5}'
+says 200 'how urgent it is' '"choices"'
+ask /v1/completions '{"prompt":"The","deadline":-1}'
+says 400 'a deadline before now' '"param":"deadline"'
 ask /v1/completions 'The kernel'
 says 400 'no JSON' 'not a JSON object'
 ask /v1/completions "{\"prompt\":\"$(llm-generate -m run/latest -p The -T 1 -n 60 | tr -cd 'a-z ' | head -c 4000) $(seq -s ' ' 1 100)\"}"
@@ -101,6 +105,25 @@ says 200 'with a salt' '"cached_tokens":0'
 serve_end
 result 'it ends with 0' $?
 
+# Vectors
+serve -m run/latest --embed v=run/latest
+ask /v1/embeddings '{"input":["The kernel","a page"]}'
+says 200 'vectors' '"index":1,"embedding":\[.*"usage":{"prompt_tokens":[1-9]'
+printf '{"text":"The kernel"}\n' | llm-embed -m run/latest -q - |
+    sed 's/.*"embedding":\[//; s/,.*//' >first
+sed 's/.*"index":0,"embedding":\[//; s/,.*//' out | awk -v x="$(cat first)" \
+    '{ exit !($1 - x < 1e-6 && x - $1 < 1e-6) }'
+result 'are those of llm-embed' $?
+ask /v1/embeddings '{"input":"The kernel","encoding_format":"base64"}'
+says 200 'as base64' '"embedding":"[A-Za-z0-9+/]*=*"'
+ask /v1/embeddings '{"input":"The kernel","model":"latest"}'
+says 400 'none of a model of texts' 'makes no vectors'
+ask /v1/completions '{"prompt":"The","model":"v"}'
+says 400 'nor texts of one of vectors' 'writes no texts'
+ask /v1/embeddings '{"input":[]}'
+says 400 'nothing' '"param":"input"'
+serve_end
+
 # Keys
 key=$(llm-serve --api-key-file keys --new-key 'alice requests=3/m')
 result 'a key' $?
@@ -131,6 +154,9 @@ says 200 'a key that came later' '"id":"latest"'
 serve_end
 result 'it ends with 0, too' $?
 
+exits 0 'a dry run' llm-serve -m tiny=run/latest --parallel 3 --context 32 --kv bf16 --dry-run
+printf 'model\ttiny\n' | cmp -s - "$(head -n 1 out >line; echo line)" && grep -q '^texts	3	at once$' out
+result 'tells of a model and what goes in' $?
 exits 2 'for others, without keys' llm-serve -m run/latest --host 0.0.0.0 --port 0
 exits 2 'no model' llm-serve --port 0
 exits 2 'an adapter of none' llm-serve --lora a=b
