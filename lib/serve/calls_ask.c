@@ -292,8 +292,6 @@ mend_message(json_t *m, size_t at, enum calls_format f, json_t *names, struct er
 
 	if (strcmp(role, "assistant") == 0)
 		return mend_content(m, at, true, err) < 0 ? -1 : mend_calls(m, at, f, names, err);
-	if (strcmp(role, "developer") == 0 && set_text(m, "role", "system", err) < 0)
-		return -1;
 	if (strcmp(role, "tool") == 0 && json_is_string(id)) {
 		json_t *name = json_object_get(names, json_string_value(id));
 
@@ -302,6 +300,9 @@ mend_message(json_t *m, size_t at, enum calls_format f, json_t *names, struct er
 		if (mend_id(m, "tool_call_id", f, err) < 0)
 			return -1;
 	}
+	/* Here, for the role is no text any more then. */
+	if (strcmp(role, "developer") == 0 && set_text(m, "role", "system", err) < 0)
+		return -1;
 	return mend_content(m, at, false, err);
 }
 
