@@ -144,15 +144,15 @@ read_job(struct job *j, struct err *err)
 	r->done = on_done;
 	r->ctx = j;
 	r->dropped = &j->g->dropped;
+	if (r->n >= j->model->context)
+		return err_set(err, ERR_LIMIT, "%lld tokens of prompt leave no room in the "
+		    "context of %lld", (long long)r->n, (long long)j->model->context);
 	if (json_scan(buf_str(&j->body), request_keys, REQUEST_KEYS, member, err) < 0)
 		return -1;
 	if (j->draws && getrandom(&r->sampler.seed, sizeof(r->sampler.seed), 0) < 0)
 		return err_sys(err, "random numbers");
 	if (request_read(r, member, j->model->tok, &j->arena, err) < 0)
 		return -1;
-	if (r->n >= j->model->context)
-		return err_set(err, ERR_LIMIT, "%lld tokens of prompt leave no room in the "
-		    "context of %lld", (long long)r->n, (long long)j->model->context);
 	if (r->max_tokens > j->model->context - r->n)
 		r->max_tokens = j->model->context - r->n;
 	return hold_calls(j, err);
@@ -175,8 +175,8 @@ begin(struct worker *w, struct job *j)
 		/* It may begin, and be over, from here on. */
 		generation_accept(j->g);
 		ret = scheduler_submit(j->model->scheduler, &j->request, &err);
-		grammars_release(j->model->grammars, j->request.held);
 	}
+	grammars_release(j->model->grammars, j->request.held);
 	if (ret < 0) {
 		generation_refuse(j->g, &err);
 		leave(w, j);
