@@ -30,6 +30,8 @@ struct serve {
 	const char	*names[NAMES + 1];
 	struct audit_options audit_to;
 	const char	*hidden, *rules;
+	int64_t		 keep_answers;
+	double		 keep_for;
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
 	int64_t		 count, seed;
 	double		 patience, grace;
@@ -89,6 +91,11 @@ static const struct opt opts[] = {
 	    .call = add_name },
 	{ 0, "cors", OPT_STR, AT(cors), "ORIGIN", "pages from there may ask; *: all" },
 	{ 0, "guard", OPT_STR, AT(rules), "FILE", "rules for what goes in and comes out" },
+	{ 0, "keep-answers", OPT_BYTES, AT(keep_answers), "SIZE",
+	    "give the same answer to the same request, from so much memory", .min = 0,
+	    .max = 1e15 },
+	{ 0, "keep-for", OPT_TIME, AT(keep_for), "TIME", "no longer than this (1h)", .min = 1,
+	    .max = 1e9 },
 	{ 0, "audit", OPT_STR, AT(audit_to.log), "FILE", "append a line of JSON for each answer" },
 	{ 0, "feedback", OPT_STR, AT(audit_to.feedback), "FILE",
 	    "append answers that the model is unsure of, and what users say of answers" },
@@ -194,6 +201,7 @@ static void
 open_server(struct serve *s)
 {
 	struct server_options o = { .key_file = s->key_file, .rules = s->rules,
+	    .keep_answers = s->keep_answers, .keep_for = s->keep_for,
 	    .device = tool_device(s->device), .audit = s->audit_to, .failed = device_failed,
 	    .ctx = s,
 	    .http = { .host = s->host, .port = (int)s->port, .path = s->socket,
@@ -271,7 +279,7 @@ main(int argc, char **argv)
 {
 	static struct serve s = { .host = "127.0.0.1", .port = 8080, .parallel = 16,
 	    .waiting = 256, .connections = 4096, .body = 16 << 20, .patience = 60, .grace = 30,
-	    .how = TEXTS_DEFAULTS, .audit_to.unsure = -1, .hidden = "all" };
+	    .keep_for = 3600, .how = TEXTS_DEFAULTS, .audit_to.unsure = -1, .hidden = "all" };
 	char **operand = tool_start(&tool, argc, argv, &s);
 	struct err err;
 	sigset_t set;

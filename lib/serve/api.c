@@ -390,17 +390,19 @@ api_new(const struct api_options *o, struct err *err)
 	}
 	a->o = *o;
 	a->start = progress_now();
-	if (o->guards != NULL && (guards_hold(o->guards, GUARD_REQUEST) ||
-	    guards_hold(o->guards, GUARD_RESPONSE)) && (a->errands = errands_new(err)) == NULL) {
-		free(a);
-		return NULL;
-	}
 	if (getrandom(&a->run, sizeof(a->run), 0) < 0) {
 		err_sys(err, "random numbers");
-		api_free(a);
-		return NULL;
+		goto fail;
 	}
+	if ((a->flights = flights_new(o->kept, err)) == NULL)
+		goto fail;
+	if (o->guards != NULL && (guards_hold(o->guards, GUARD_REQUEST) ||
+	    guards_hold(o->guards, GUARD_RESPONSE)) && (a->errands = errands_new(err)) == NULL)
+		goto fail;
 	return a;
+fail:
+	api_free(a);
+	return NULL;
 }
 
 void
@@ -409,6 +411,7 @@ api_free(struct api *a)
 	if (a == NULL)
 		return;
 	errands_free(a->errands);
+	flights_free(a->flights);
 	free(a);
 }
 

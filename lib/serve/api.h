@@ -9,6 +9,7 @@
 #include "serve/audit.h"
 #include "serve/guard.h"
 #include "serve/http.h"
+#include "serve/kept.h"
 #include "serve/keys.h"
 #include "serve/metrics.h"
 #include "serve/served.h"
@@ -21,6 +22,7 @@ struct api_options {
 	struct metrics	*metrics;
 	struct keys	*keys;		/* who may ask; NULL: all */
 	struct guards	*guards;	/* what may go in and come out; NULL: all */
+	struct kept	*kept;		/* answers to be given again; NULL: none */
 	struct audit	*audit;		/* where answers are written down; NULL: nowhere */
 	/* Of each call that is over, a line; or NULL. */
 	void		(*log)(void *ctx, const char *line);

@@ -9,9 +9,11 @@
 #include "base/json.h"
 #include "serve/api.h"
 #include "serve/errand.h"
+#include "serve/flight.h"
 
 struct api {
 	struct api_options o;
+	struct flights	*flights;		/* what is being written */
 	struct errands	*errands;	/* of a guard's programs, or NULL */
 	atomic_bool	 ending;
 	atomic_llong	 count;		/* of ids */

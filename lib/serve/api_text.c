@@ -15,8 +15,8 @@ enum { CHOICES = 128, PROMPTS = 256, COMPLETION_TOKENS = 16 };
 
 /* Keys of both that the worker does not read alone. */
 #define KEY_LIST(X) \
-	X(N, "n") X(STREAM, "stream") X(STREAM_OPTIONS, "stream_options") \
-	X(SEED, "seed") X(LOGPROBS, "logprobs") X(MAX_TOKENS, "max_tokens") \
+	X(N, "n") X(STREAM, "stream") X(STREAM_OPTIONS, "stream_options") X(SEED, "seed") \
+	X(TEMPERATURE, "temperature") X(LOGPROBS, "logprobs") X(MAX_TOKENS, "max_tokens") \
 	X(MAX_COMPLETION, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
 	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt") X(TOOLS, "tools") \
 	X(TOOL_CHOICE, "tool_choice") X(PARALLEL, "parallel_tool_calls") \
@@ -339,32 +339,102 @@ make_reply(struct asked *q, struct err *err)
 	return buf_ok(&r->name, err) < 0 ? -1 : buf_ok(&r->verdict, err);
 }
 
+/* Does the same request have the same text, whenever it comes? */
+static bool
+is_function(const struct asked *q)
+{
+	double t = q->model->defaults.sampler.temperature;
+	struct err err;
+
+	if (q->api->o.seeded || api_given(q->m[SEED].value))
+		return true;
+	return (!api_given(q->m[TEMPERATURE].value) ||
+	    json_number(q->m[TEMPERATURE].value, &t, &err) == 0) && t == 0;
+}
+
+/* All that the text of a choice is a function of. */
+static int
+put_key(const struct asked *q, int i, str parameters, struct buf *key, struct err *err)
+{
+	const struct ids *ids = &q->job[i / q->reply->per_prompt]->ids;
+	int64_t more[] = { q->adapter, i % q->reply->per_prompt, q->most };
+
+	buf_reset(key);
+	buf_add(key, (str){ (const char *)more, sizeof(more) });
+	kept_key(key, str_of(q->model->name), ids->id, ids->n, parameters, q->salt);
+	return buf_ok(key, err);
+}
+
+/* Another one's generation, or what was kept of one.  false: there is none. */
+static bool
+join(const struct asked *q, struct choice *x, str key)
+{
+	struct reply *r = q->reply;
+
+	if ((x->g = flights_find(q->api->flights, key, &x->flight)) == NULL)
+		return false;
+	r->kept += x->flight == NULL;
+	metrics_add(q->api->o.metrics, x->flight == NULL ? METRIC_KEPT : METRIC_JOINED, 1);
+	return true;
+}
+
+/* The job of choice i, unless somebody has it already: then *j is NULL. */
+static int
+make_job(struct asked *q, int i, str key, struct job **j, struct err *err)
+{
+	struct reply *r = q->reply;
+	struct choice *x = &r->choice[i];
+	struct job *first = q->job[i / r->per_prompt];
+
+	*j = NULL;
+	if (key.n > 0 && join(q, x, key))
+		return 0;
+	if ((*j = i % r->per_prompt == 0 ? first : copy_job(q, first, err)) == NULL ||
+	    fill_job(q, *j, i % r->per_prompt, err) < 0)
+		return -1;
+	x->g = generation_hold((*j)->g);
+	if (key.n > 0 && (x->flight = flights_add(q->api->flights, key, x->g, err)) == NULL)
+		return -1;
+	return 0;
+}
+
+static int
+make_jobs(struct asked *q, struct job **job, struct err *err)
+{
+	struct buf parameters = { 0 }, key = { 0 };
+	bool function = is_function(q);
+	int ret = function ? flights_parameters(q->body, &parameters, err) : 0;
+
+	for (int i = 0; i < q->reply->n && ret == 0; i++) {
+		if (function)
+			ret = put_key(q, i, buf_str(&parameters), &key, err);
+		if (ret == 0)
+			ret = make_job(q, i, buf_str(&key), &job[i], err);
+	}
+	buf_free(&parameters);
+	buf_free(&key);
+	return ret;
+}
+
 /* All of them, then their call waits; or none. */
 static int
 give_jobs(struct asked *q, struct err *err)
 {
 	struct reply *r = q->reply;
 	struct job **job = calloc((size_t)r->n, sizeof(struct job *));
-	int ret = job == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+	int ret = job == NULL ? err_set(err, ERR_NOMEM, "out of memory") : make_jobs(q, job, err);
 
-	for (int i = 0; i < r->n && ret == 0; i++) {
-		struct job *first = q->job[i / r->per_prompt];
-
-		job[i] = i % r->per_prompt == 0 ? first : copy_job(q, first, err);
-		if (job[i] == NULL)
-			ret = -1;
-		else if ((ret = fill_job(q, job[i], i % r->per_prompt, err)) == 0)
-			r->choice[i].g = generation_hold(job[i]->g);
-	}
-	if (ret == 0) {
+	if (ret == 0)
 		reply_wait(r);
-		for (int i = 0; i < r->n; i++)
+	for (int i = 0; job != NULL && i < r->n; i++) {
+		if (job[i] == NULL)
+			continue;
+		if (ret == 0)
 			worker_give(q->api->o.worker, job[i]);
-		q->prompts = 0;
-	} else {
-		for (int i = 0; job != NULL && i < r->n; i++)
-			if (job[i] != NULL && i % r->per_prompt != 0)
-				job_free(job[i]);
+		if (ret == 0 && i % r->per_prompt == 0)
+			q->job[i / r->per_prompt] = NULL;
+		if (ret < 0 && i % r->per_prompt != 0)
+			job_free(job[i]);
 	}
 	free(job);
 	return ret;
@@ -497,7 +567,8 @@ api_text(const struct text_asked *asked)
 	if (!waits)
 		reply_drop(q.reply);
 	for (int i = 0; i < q.prompts; i++)
-		job_free(q.job[i]);
+		if (q.job[i] != NULL)
+			job_free(q.job[i]);
 	calls_asked_free(&q.calls);
 	buf_free(&q.grammar);
 	return waits;

@@ -23,6 +23,8 @@ enum metric {
 	METRIC_CACHED_TOKENS,
 	METRIC_GENERATED_TOKENS,
 	METRIC_PREEMPTIONS,
+	METRIC_JOINED,		/* answers that others computed at the same time */
+	METRIC_KEPT,		/* answers that were kept */
 	METRIC_AUDIT_LOST,	/* lines of the audit log that could not be written */
 	/* gauges, for metrics_set() and metrics_add() */
 	METRIC_RUNNING,

@@ -487,6 +487,10 @@ reply_wait(struct reply *r)
 	http_wait(r->call, &waiter, r);
 	for (int i = 0; i < r->n; i++)
 		generation_watch(r->choice[i].g, &r->choice[i].watch, r->call);
+	if (r->kept == r->n)
+		http_set(r->call, "X-Cache", "hit");
+	/* Some of it may be there already. */
+	http_wake(r->call);
 }
 
 static void
@@ -507,6 +511,7 @@ reply_drop(struct reply *r)
 	if (r->key != NULL)
 		release_key(r);
 	for (int i = 0; i < r->n; i++) {
+		flights_leave(r->api->flights, r->choice[i].flight);
 		generation_release(r->choice[i].g);
 		check_free(r->choice[i].check);
 		calls_free(&r->choice[i].calls);

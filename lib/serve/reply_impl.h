@@ -18,6 +18,7 @@ struct choice {
 	struct generation_watch watch;
 	int64_t		text, token;	/* told so far: bytes, tokens with log-probabilities */
 	bool		begun, over;	/* its first and its last chunk went out */
+	struct flight	*flight;	/* its part in g; or NULL */
 	struct check	*check;		/* by the guard, or NULL */
 	int64_t		checked;	/* bytes of the generation's text that it has */
 	/* Of a chat: what its text says, and that as members of a message or a delta. */
@@ -34,6 +35,7 @@ struct reply {
 	char		 id[48];
 	int64_t		 created;
 	int		 n, per_prompt;	/* choices; of each prompt */
+	int		 kept;		/* of them, those that were computed before */
 	struct choice	*choice;
 	struct buf	*echo;		/* of each prompt, its text, which goes first; or NULL */
 	struct buf	 out;		/* of a stream, not yet read */

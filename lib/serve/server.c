@@ -6,6 +6,7 @@ struct server {
 	struct keys	*keys;
 	struct metrics	*metrics;
 	struct guards	*guards;
+	struct kept	*kept;
 	struct audit	*audit;
 	struct worker	*worker;
 	struct api	*api;
@@ -33,12 +34,15 @@ open_all(struct server *s, const struct server_options *o, struct err *err)
 	    (o->rules != NULL && (s->guards = guards_load(o->rules, err)) == NULL) ||
 	    (s->metrics = metrics_new(VERSION, a.model[0]->name, o->device, err)) == NULL ||
 	    open_records(s, o, err) < 0 ||
+	    (o->keep_answers > 0 &&
+	    (s->kept = kept_new(o->keep_answers, o->keep_for, err)) == NULL) ||
 	    (s->worker = worker_new(a.model, a.n_models, s->metrics, o->failed, o->ctx,
 	    err)) == NULL)
 		return -1;
 	a.keys = s->keys;
 	a.metrics = s->metrics;
 	a.guards = s->guards;
+	a.kept = s->kept;
 	a.audit = s->audit;
 	a.worker = s->worker;
 	if ((s->api = api_new(&a, err)) == NULL)
@@ -107,6 +111,7 @@ server_close(struct server *s)
 	api_free(s->api);
 	audit_close(s->audit);
 	guards_free(s->guards);
+	kept_free(s->kept);
 	metrics_free(s->metrics);
 	keys_free(s->keys);
 	free(s);

@@ -13,6 +13,8 @@ struct server_options {
 	struct audit_options audit;	/* nothing is written down without a path */
 	const char	*key_file;	/* NULL: none are needed */
 	const char	*rules;		/* of guards (guard.h); NULL: none */
+	int64_t		 keep_answers;	/* bytes of answers that are given again; 0: none are */
+	double		 keep_for;	/* seconds */
 	const char	*device;	/* as it is told in counts */
 	/* A device failed, told once from the engine's thread: it is to be closed. */
 	void		(*failed)(void *ctx, const struct err *err);

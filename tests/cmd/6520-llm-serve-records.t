@@ -131,6 +131,55 @@ do
 	serve_end
 done
 
+# The same at once, and again
+# count METRIC: its value
+count () {
+	curl -s "$url/metrics" | sed -n "s/^$1 //p"
+}
+one='{"prompt":"The small kernel","max_tokens":24,"temperature":0}'
+serve -m m --keep-answers 1M
+ask /v1/completions "$one"
+says 200 'a text' '"completion_tokens":24'
+cut -d , -f 5- out >first
+test "$(count llm_generated_tokens_total)" -eq 24
+result 'is computed' $?
+ask /v1/completions '{"temperature":0, "max_tokens":24,"stream":false,"prompt":"The small kernel"}' -D head
+cut -d , -f 5- out | cmp -s - first
+result 'the same again is given' $?
+grep -qi '^x-cache: hit' head && test "$(count llm_generated_tokens_total)" -eq 24
+result 'and not computed' $?
+ask /v1/completions '{"prompt":"The small kernel","max_tokens":24,"temperature":0,"stream":true}'
+test "$(sed -n 's/^data: .*"text":"\([^"]*\)".*/\1/p' out | tr -d '\n')" = \
+    "$(sed 's/.*"text":"\([^"]*\)".*/\1/' first)"
+result 'as a stream, too' $?
+ask /v1/completions '{"prompt":"The small kernel","max_tokens":24,"temperature":0,"cache_salt":"x"}' -D head
+! grep -qi '^x-cache' head
+result 'not to who has another salt' $?
+ask /v1/completions '{"prompt":"The small kernel","max_tokens":24,"temperature":0,"presence_penalty":1}' -D head
+! grep -qi '^x-cache' head
+result 'nor with another parameter' $?
+ask /v1/completions '{"prompt":["A","A"],"max_tokens":8,"temperature":1}'
+was=$(count llm_generated_tokens_total)
+ask /v1/completions '{"prompt":["A","A"],"max_tokens":8,"temperature":1}' -D head
+! grep -qi '^x-cache' head && test "$(count llm_generated_tokens_total)" -eq $((was + 16))
+result 'what is drawn is drawn anew' $?
+ask /v1/completions '{"prompt":["A","A"],"max_tokens":8,"temperature":1,"seed":7,"n":2,"ignore_eos":true}'
+says 200 'two equal prompts' '"completion_tokens":32'
+test "$(count llm_generated_tokens_total)" -eq $((was + 32)) &&
+    test "$(count llm_joined_answers_total)" -eq 2
+result 'are computed once' $?
+serve_end
+result 'it ends with 0' $?
+serve -m m
+curl -s -d "$one" "$url/v1/completions" -o a &
+first=$!
+curl -s -d "$one" "$url/v1/completions" -o b &
+wait $first $!
+test "$(sed 's/.*choices"//; s/"usage.*//' a)" = "$(sed 's/.*choices"//; s/"usage.*//' b)" &&
+    grep -q '"completion_tokens":24' a
+result 'two at once have the same answer' $?
+serve_end
+
 # Programs: they are slow, and nobody else waits for them
 cat >judge <<'!'
 #!/bin/sh
@@ -159,6 +208,17 @@ code=$(cat code)
 says 200 'a text of a program' '"text":"another text"'
 ask /v1/completions '{"prompt":"The kernel","max_tokens":2,"stream":true}'
 says 200 'in a stream' '"text":"another text"'
+was=$(count llm_generated_tokens_total)
+for i in 1 2
+do
+	curl -s -d '{"prompt":"The same","max_tokens":6,"temperature":0,"ignore_eos":true}' \
+	    -o same$i "$url/v1/completions" &
+	eval "asked$i=\$!"
+done
+wait $asked1 $asked2
+test $(($(count llm_generated_tokens_total) - was)) -eq 6 &&
+    grep -q another same1 && grep -q another same2
+result 'two requests at once are computed once' $?
 ask /v1/completions '{"prompt":"so forbidden","max_tokens":2}'
 says 400 'what a program blocks' '"code":"content_filter"'
 curl -s -m 0.2 -d '{"prompt":"The","max_tokens":2}' "$url/v1/completions"
