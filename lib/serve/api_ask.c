@@ -8,6 +8,7 @@
 struct screen {
 	struct errand	 errand;
 	struct text_asked asked;
+	struct buf	 came;		/* the body, which may outlive its call */
 	struct buf	 body, verdict;
 	int		 found;		/* by check_body() */
 	struct err	 err;
@@ -19,7 +20,7 @@ run(struct errand *e)
 	struct screen *s = (struct screen *)e;
 
 	s->found = check_body(s->asked.api->o.guards, s->asked.model->tok,
-	    http_body(s->asked.call), &s->body, &s->verdict, &s->err);
+	    buf_str(&s->came), &s->body, &s->verdict, &s->err);
 }
 
 static void
@@ -27,6 +28,7 @@ drop(struct errand *e)
 {
 	struct screen *s = (struct screen *)e;
 
+	buf_free(&s->came);
 	buf_free(&s->body);
 	buf_free(&s->verdict);
 	free(s);
@@ -98,6 +100,7 @@ screen(struct text_asked *q)
 	}
 	s->errand = (struct errand){ .run = run, .drop = drop, .call = q->call };
 	s->asked = *q;
+	buf_add(&s->came, q->body);
 	if (guards_hold(q->api->o.guards, GUARD_REQUEST)) {
 		http_wait(q->call, &waiter, s);
 		errand_give(q->api->errands, &s->errand);
