@@ -74,7 +74,7 @@ is_negation(str word)
 static int
 names_chrome(str value)
 {
-	const char *p = value.p, *end = value.p + value.n;
+	const char *p = value.p, *end = value.n > 0 ? p + value.n : p;
 	bool negated = false;
 	int rank = -1, got;
 

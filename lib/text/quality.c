@@ -466,7 +466,7 @@ quality_signals(const struct quality *q, struct quality_state *s, str text,
 
 	start(&run, text);
 	for (int i = 0; i < QUALITY_RULES; i++)
-		value[i] = NAN;
+		value[i] = (double)NAN;
 	for (int i = 0; i < q->nfamilies; i++)
 		if (quality_edits(q->family[i])) {
 			if (judge_family(&run, q->family[i], err) < 0)

@@ -137,7 +137,7 @@ static void
 take_line(struct quality_run *run, struct lines *l, struct buf *out, str line)
 {
 	const double *limit = run->q->limit;
-	int64_t longest, words = quality_white_words(line, INFINITY, 0, &longest), left = words;
+	int64_t longest, words = quality_white_words(line, HUGE_VAL, 0, &longest), left = words;
 	int because = judge_line(run, line, words);
 
 	l->words += words;
@@ -147,7 +147,7 @@ take_line(struct quality_run *run, struct lines *l, struct buf *out, str line)
 
 		if (n > 0) {
 			run->removed[LINES_PHRASES] += n;
-			left = quality_white_words(rest, INFINITY, 0, &longest);
+			left = quality_white_words(rest, HUGE_VAL, 0, &longest);
 			line = rest;
 		}
 	}

@@ -133,6 +133,6 @@ quality_nemo(struct quality_run *run, struct err *err)
 	}
 	if (!wanted(run, NEMO_WORD_CHARS))
 		return 0;
-	quality_white_words(run->text, INFINITY, 0, &longest);
+	quality_white_words(run->text, (double)INFINITY, 0, &longest);
 	return fails(run, NEMO_WORD_CHARS, (double)longest);
 }

@@ -217,7 +217,7 @@ signals_read(const struct quality *q, str json, str text, unsigned families,
 	int next = 0;
 
 	for (int i = 0; i < QUALITY_RULES; i++)
-		value[i] = NAN;
+		value[i] = (double)NAN;
 	if (json.n == 0 || json.p[0] != '{' || !edits_first(q))
 		return 0;
 	while (json_next(json, &at, &m, &err) == 1) {

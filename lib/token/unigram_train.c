@@ -75,11 +75,11 @@ first_tokens(struct unigram_model *m, const struct unigram_opts *o, struct err *
 	char name[8];
 
 	for (int i = 0; i < o->nspecial; i++)
-		if (add_token(m, o->special[i], NAN, err) < 0)
+		if (add_token(m, o->special[i], (double)NAN, err) < 0)
 			return -1;
 	m->unknown = m->n;
 	m->fallback = o->fallback;
-	if (add_token(m, S("<unk>"), NAN, err) < 0)
+	if (add_token(m, S("<unk>"), (double)NAN, err) < 0)
 		return -1;
 	for (int i = 0; o->fallback && i < 256; i++) {
 		static const char hex[] = "0123456789ABCDEF";

@@ -513,7 +513,7 @@ static int
 index_pieces(struct reader *r, bool odd, struct err *err)
 {
 	struct tokenizer *t = r->t;
-	double *score = malloc((size_t)t->n * sizeof(*score)), least = INFINITY;
+	double *score = malloc((size_t)t->n * sizeof(*score)), least = (double)INFINITY;
 	str *piece = calloc((size_t)t->n, sizeof(*piece));
 	int32_t unknown = t->unigram.unknown;
 	int ret;
@@ -524,7 +524,7 @@ index_pieces(struct reader *r, bool odd, struct err *err)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	}
 	for (int32_t i = 0; i < t->n; i++)
-		score[i] = NAN;
+		score[i] = (double)NAN;
 	for (int64_t i = 0; i < r->n; i++) {
 		const struct item *it = &r->item[i];
 
