@@ -7,6 +7,7 @@
  * keys and values of a stated size, and what answers are not yet read.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -299,6 +300,8 @@ main(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	signal(SIGPIPE, SIG_IGN);
+	/* Large buffers go back to the system when they are freed. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	limit_connections(&s);
 	/* Threads inherit it: signals are this one's. */
 	sigprocmask(SIG_BLOCK, &set, NULL);

@@ -9,26 +9,31 @@
 /* ---- tokens ---- */
 
 int
-prompt_tokens(const struct tokenizer *tok, str prompt, struct ids *ids, struct err *err)
+prompt_encode(struct encoder *e, const struct tokenizer *tok, str prompt, struct ids *ids,
+    struct err *err)
 {
-	struct encoder *enc = encoder_new(tok, err);
 	int32_t first = tokenizer_bos(tok);
-	int ret = -1;
 
-	if (enc == NULL)
-		return -1;
 	if (!tokenizer_adds_bos(tok) && prompt.n > 0)
 		first = -1;
 	else if (first < 0 && prompt.n == 0)
 		first = tokenizer_eos(tok);
 	if (first < 0 && prompt.n == 0)
-		err_set(err, ERR_ARG, "an empty prompt, and the model has no BOS or EOS");
-	else if (ids_room(ids, 1, err) == 0) {
-		if (first >= 0)
-			ids->id[ids->n++] = first;
-		ret = encode(enc, prompt, 0, ids, err);
-	}
-	encoder_free(enc);
+		return err_set(err, ERR_ARG, "an empty prompt, and the model has no BOS or EOS");
+	if (ids_room(ids, 1, err) < 0)
+		return -1;
+	if (first >= 0)
+		ids->id[ids->n++] = first;
+	return encode(e, prompt, 0, ids, err);
+}
+
+int
+prompt_tokens(const struct tokenizer *tok, str prompt, struct ids *ids, struct err *err)
+{
+	struct encoder *e = encoder_new(tok, err);
+	int ret = e != NULL ? prompt_encode(e, tok, prompt, ids, err) : -1;
+
+	encoder_free(e);
 	return ret;
 }
 

@@ -19,6 +19,9 @@ enum { REQUEST_STOPS = 64, REQUEST_BIASES = 1024 };
  * tokenizer puts one there.  An empty one is the end of the text before.
  */
 int prompt_tokens(const struct tokenizer *tok, str prompt, struct ids *ids, struct err *err);
+/* The same by an encoder of that tokenizer, for who has many prompts. */
+int prompt_encode(struct encoder *e, const struct tokenizer *tok, str prompt, struct ids *ids,
+    struct err *err);
 
 /* The id that a text names: a decimal number is one, another text has to be one token. */
 int token_named(const struct tokenizer *tok, str name, int32_t *id, struct err *err);

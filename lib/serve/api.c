@@ -125,14 +125,14 @@ api_model(struct api *a, struct http_call *c, str value, bool vectors, int *adap
 }
 
 const struct tokenizer *
-api_tokens(struct api *a, struct http_call *c, str value, int64_t *context)
+api_tokens(struct api *a, struct http_call *c, str value, struct served **of)
 {
 	int adapter;
 	struct served *s = api_model(a, c, value, a->o.model[0]->embedder != NULL, &adapter);
 
 	if (s == NULL)
 		return NULL;
-	*context = s->context;
+	*of = s;
 	return s->embedder != NULL ? embed_tokenizer(s->embedder) : s->tok;
 }
 

@@ -91,14 +91,14 @@ on_end(void *ctx, bool whole)
 
 /* One more text, as text or tokens. */
 static int
-add_text(struct job *j, struct encoder *e, const json_t *x, struct err *err)
+add_text(struct job *j, const json_t *x, struct err *err)
 {
 	const struct embedder *m = j->model->embedder;
 	int64_t before = j->ids.n;
 	int ret;
 
 	if (json_is_string(x))
-		ret = embed_ids(m, e, (str){ json_string_value(x),
+		ret = embed_ids(m, j->model->encoder, (str){ json_string_value(x),
 		    (ptrdiff_t)json_string_length(x) }, &j->ids, err);
 	else if (json_is_array(x))
 		ret = api_read_ids(x, embed_tokenizer(m), &j->ids, err);
@@ -114,9 +114,8 @@ add_text(struct job *j, struct encoder *e, const json_t *x, struct err *err)
 static int
 add_texts(struct job *j, const json_t *all, struct err *err)
 {
-	struct encoder *e = encoder_new(embed_tokenizer(j->model->embedder), err);
 	const json_t *x;
-	int ret = e == NULL ? -1 : 0;
+	int ret = 0;
 	size_t i;
 
 	if (json_array_size(all) == 0 || json_array_size(all) > TEXTS)
@@ -125,8 +124,7 @@ add_texts(struct job *j, const json_t *all, struct err *err)
 		ret = err_set(err, ERR_NOMEM, "out of memory");
 	json_array_foreach(all, i, x)
 		if (ret == 0)
-			ret = add_text(j, e, x, err);
-	encoder_free(e);
+			ret = add_text(j, x, err);
 	return ret;
 }
 

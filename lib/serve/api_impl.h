@@ -39,7 +39,7 @@ struct served *api_model(struct api *a, struct http_call *c, str value, bool vec
     int *adapter);
 /* Of the two functions of tokens: any. */
 const struct tokenizer *api_tokens(struct api *a, struct http_call *c, str value,
-    int64_t *context);
+    struct served **of);
 
 /* "chatcmpl-", a number of this run: at least 40 bytes. */
 void api_id(struct api *a, const char *prefix, char *id, size_t n);

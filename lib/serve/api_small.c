@@ -60,10 +60,9 @@ api_tokenize(struct api *a, struct http_call *c)
 	    S("parse_special") };
 	struct json_member m[5];
 	struct buf text = { 0 }, b = { 0 };
-	struct encoder *e = NULL;
 	struct ids ids = { 0 };
 	const struct tokenizer *tok;
-	int64_t context;
+	struct served *of;
 	struct err err;
 	str t;
 
@@ -71,7 +70,7 @@ api_tokenize(struct api *a, struct http_call *c)
 		api_refuse(c, &err);
 		return;
 	}
-	if ((tok = api_tokens(a, c, m[0].value, &context)) == NULL)
+	if ((tok = api_tokens(a, c, m[0].value, &of)) == NULL)
 		return;
 	if (m[1].value.p == NULL)
 		m[1] = m[2];
@@ -82,17 +81,16 @@ api_tokenize(struct api *a, struct http_call *c)
 	if (str_eq(m[3].value, S("true")) && tokenizer_bos(tok) >= 0 &&
 	    ids_room(&ids, 1, &err) == 0)
 		ids.id[ids.n++] = tokenizer_bos(tok);
-	if ((e = encoder_new(tok, &err)) == NULL || encode(e, t,
-	    str_eq(m[4].value, S("false")) ? 0 : ENCODE_SPECIAL, &ids, &err) < 0) {
+	if (encode(of->encoder, t, str_eq(m[4].value, S("false")) ? 0 : ENCODE_SPECIAL, &ids,
+	    &err) < 0) {
 		api_refuse(c, &err);
 	} else {
 		buf_add(&b, S("{\"tokens\":"));
 		put_ids(&b, &ids);
 		buf_fmt(&b, ",\"count\":%lld,\"max_model_len\":%lld}", (long long)ids.n,
-		    (long long)context);
+		    (long long)of->context);
 		api_ok(c, &b);
 	}
-	encoder_free(e);
 	ids_free(&ids);
 	buf_free(&text);
 }
@@ -125,14 +123,14 @@ api_detokenize(struct api *a, struct http_call *c)
 	struct ids ids = { 0 };
 	json_t *list = NULL;
 	const struct tokenizer *tok;
-	int64_t context;
+	struct served *of;
 	struct err err;
 
 	if (json_scan(http_body(c), key, 2, m, &err) < 0) {
 		api_refuse(c, &err);
 		return;
 	}
-	if ((tok = api_tokens(a, c, m[0].value, &context)) == NULL)
+	if ((tok = api_tokens(a, c, m[0].value, &of)) == NULL)
 		return;
 	if (m[1].value.p == NULL || m[1].value.p[0] != '[' ||
 	    (list = json_doc(m[1].value, &err)) == NULL) {

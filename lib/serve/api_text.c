@@ -131,7 +131,7 @@ add_prompt(struct asked *q, const json_t *x, struct err *err)
 	if (j == NULL)
 		return -1;
 	if (json_is_string(x))
-		return prompt_tokens(q->model->tok, (str){ json_string_value(x),
+		return prompt_encode(q->model->encoder, q->model->tok, (str){ json_string_value(x),
 		    (ptrdiff_t)json_string_length(x) }, &j->ids, err);
 	if (json_array_size(x) == 0)
 		return err_set(err, ERR_FORMAT, "neither a text nor tokens");
@@ -199,7 +199,6 @@ read_messages(struct asked *q, struct err *err)
 	const struct chat chat = { .template = q->model->template, .tok = q->model->tok };
 	struct chat_tokens out = { 0 };
 	struct chat_record record = { 0 };
-	struct encoder *e = NULL;
 	struct job *j = add_job(q, err);
 	time_t now = time(NULL);
 	struct tm utc;
@@ -210,10 +209,10 @@ read_messages(struct asked *q, struct err *err)
 	if (q->model->template == NULL)
 		return err_set(err, ERR_FORMAT, "model '%s' has no chat template: %s",
 		    q->model->name, q->model->no_template.msg);
-	if (read_chat(q, &record, err) == 0 && (e = encoder_new(q->model->tok, err)) != NULL) {
+	if (read_chat(q, &record, err) == 0) {
 		record.in.prompt = true;
 		record.in.now = gmtime_r(&now, &utc);
-		ret = chat_encode(&chat, e, &record.in, &out, err);
+		ret = chat_encode(&chat, q->model->encoder, &record.in, &out, err);
 	}
 	if (ret == 0) {
 		q->thinking = calls_begins_thinking(buf_str(&out.text));
@@ -226,7 +225,6 @@ read_messages(struct asked *q, struct err *err)
 		j->ids = out.ids;
 		out.ids = (struct ids){ 0 };
 	}
-	encoder_free(e);
 	chat_tokens_free(&out);
 	chat_record_free(&record);
 	return ret;

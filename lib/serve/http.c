@@ -320,8 +320,14 @@ read_stream(void *ctx, uint64_t pos, char *to, size_t n)
 	for (;;) {
 		ptrdiff_t got;
 
-		if (is_gone(c))
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+		/*
+		 * libmicrohttpd 0.9.75 forgets a connection whose reader tells of an
+		 * error, with its descriptor: what it writes shall fail instead.
+		 */
+		if (is_gone(c)) {
+			shutdown(c->link->fd, SHUT_RDWR);
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		}
 		if ((got = c->w->read(c->ctx, to, (ptrdiff_t)n)) > 0)
 			return got;
 		if (got < 0)

@@ -48,7 +48,8 @@ open_all(struct served *s, const char *path, struct dev *dev, const struct serve
 		return -1;
 	s->m.adapters = s->adapters;
 	if (model_load(&s->m, path, dev, false, err) < 0 ||
-	    (s->tok = model_tokenizer(path, err)) == NULL)
+	    (s->tok = model_tokenizer(path, err)) == NULL ||
+	    (s->encoder = encoder_new(s->tok, err)) == NULL)
 		return -1;
 	if (tokenizer_vocab(s->tok) > s->m.config.vocab)
 		return err_set(err, ERR_FORMAT, "%s: the tokenizer has %d tokens, the model %lld",
@@ -66,7 +67,8 @@ open_embedder(struct served *s, const char *path, struct dev *dev, struct err *e
 	if ((s->embedder = embed_open(path, dev, &o, err)) == NULL)
 		return -1;
 	s->context = embed_settings(s->embedder)->most;
-	return 0;
+	s->encoder = encoder_new(embed_tokenizer(s->embedder), err);
+	return s->encoder == NULL ? -1 : 0;
 }
 
 struct served *
@@ -127,6 +129,7 @@ served_close(struct served *s)
 {
 	if (s == NULL)
 		return;
+	encoder_free(s->encoder);
 	embed_close(s->embedder);
 	grammars_free(s->grammars);
 	scheduler_free(s->scheduler);

@@ -1,8 +1,8 @@
 /*
  * served - a model as it is served: it writes texts, or makes vectors of them
  *
- * All but the embedder, the scheduler and its grammars, which are the engine's thread's, may be
- * read by any.
+ * All may be read by any thread but the embedder, the scheduler and its grammars, which
+ * are the engine's, and the encoder.
  */
 #ifndef SERVE_SERVED_H
 #define SERVE_SERVED_H
@@ -29,6 +29,7 @@ struct served {
 	const char	*name;			/* the caller's */
 	int64_t		 context;
 	int64_t		 created;		/* seconds of the epoch: when it was loaded */
+	struct encoder	*encoder;		/* of the thread that reads requests */
 	struct embedder	*embedder;		/* of vectors; then there is nothing below */
 	struct model	 m;
 	struct adapters	*adapters;		/* NULL: none */
