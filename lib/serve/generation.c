@@ -172,6 +172,11 @@ generation_end(struct generation *g, const struct text_report *r)
 {
 	pthread_mutex_lock(&g->lock);
 	g->report = *r;
+	g->report.failed = NULL;
+	if (r->failed != NULL)
+		g->failure = *r->failed;
+	else if (r->end == TEXT_BROKEN_OFF)
+		err_set(&g->failure, ERR_STOP, "the server ends");
 	g->last = progress_now();
 	g->state = GENERATION_OVER;
 	wake_all(g);

@@ -35,7 +35,7 @@ struct generation {
 	struct token_logp *top;
 	int64_t		n_top, cap_top;
 	struct text_report report;		/* its counts grow; all of it once it is over */
-	struct err	failure;		/* REFUSED, or OVER with TEXT_FAILED */
+	struct err	failure;		/* REFUSED, or OVER by failure or broken off */
 	double		asked, first, last;	/* by progress_now(): asked for; tokens came; 0 */
 	struct generation_watch *watch;
 	atomic_bool	dropped;		/* not under the lock */

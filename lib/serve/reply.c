@@ -44,11 +44,11 @@ is_over(const struct choice *x)
 	return x->check != NULL ? check_over(x->check) : x->g->state == GENERATION_OVER;
 }
 
-/* By the end of the server, not by the guard. */
+/* By a failure or the end of the server, which it tells, and not by the guard. */
 static bool
 is_broken(const struct choice *x)
 {
-	return x->g->state == GENERATION_OVER && x->g->report.end == TEXT_BROKEN_OFF &&
+	return x->g->state == GENERATION_OVER && x->g->failure.code != ERR_NONE &&
 	    (x->check == NULL || !check_blocked(x->check));
 }
 
@@ -323,7 +323,7 @@ tell_choice(struct reply *r, int i)
 	x->text += text.n;
 	if (over) {
 		if (is_broken(x))
-			put_failure(r, &(struct err){ ERR_STOP, "the server ends" });
+			put_failure(r, &g->failure);
 		else
 			reply_chunk(r, i, S(""), g->n_token, reply_finish(x));
 		x->over = true;
@@ -416,8 +416,8 @@ on_ready(void *ctx, struct http_call *c)
 			break;
 		case GENERATION_OVER:
 			if (broken && !r->stream) {
-				api_fail(c, 503, "unavailable_error", NULL, NULL,
-				    "the server ends");
+				api_fail(c, why.code == ERR_STOP ? 503 : 500, "server_error",
+				    NULL, NULL, "%s", why.msg);
 				return;
 			}
 		}

@@ -171,13 +171,12 @@ begin(struct worker *w, struct job *j)
 		generation_accept(j->g);
 		return;
 	}
-	if ((ret = read_job(j, &err)) == 0) {
-		/* It may begin, and be over, from here on. */
-		generation_accept(j->g);
+	if ((ret = read_job(j, &err)) == 0)
 		ret = scheduler_submit(j->model->scheduler, &j->request, &err);
-	}
 	grammars_release(j->model->grammars, j->request.held);
-	if (ret < 0) {
+	if (ret == 0) {
+		generation_accept(j->g);
+	} else {
 		generation_refuse(j->g, &err);
 		leave(w, j);
 	}
