@@ -34,7 +34,7 @@ struct serve {
 	int64_t		 keep_answers;
 	double		 keep_for;
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
-	int64_t		 count, seed;
+	int64_t		 count, seed, lookup;
 	double		 patience, grace;
 	bool		 no_auth, quiet, verbose, dry_run;
 	atomic_bool	 failed;
@@ -78,6 +78,9 @@ static const struct opt opts[] = {
 	CACHE_OPTIONS(struct serve, kept),
 	{ 0, "pass", OPT_I64, AT(pass), "N", "tokens computed at once (512)", .min = 16,
 	    .max = 65536 },
+	{ 0, "lookup", OPT_I64, AT(lookup), "N",
+	    "guess up to N tokens from a text's own, while it is alone", .min = 0,
+	    .max = DRAFT_MAX },
 	{ 0, "waiting", OPT_I64, AT(waiting), "N", "requests that may wait (256)", .min = 1,
 	    .max = 1e6 },
 	{ 'n', "count", OPT_I64, AT(count), "N", "most tokens of a request that does not say",
@@ -148,7 +151,8 @@ static void
 open_models(struct serve *s)
 {
 	struct served_options o = { .context = s->context, .parallel = s->parallel,
-	    .cache = s->cache, .pass = s->pass, .kv = s->kept.kv };
+	    .cache = s->cache, .pass = s->pass, .kv = s->kept.kv,
+	    .lookup = s->lookup };
 	struct err err;
 
 	if ((s->team = team_new(tool_threads(s->threads, 0), &err)) == NULL ||

@@ -19,12 +19,19 @@ open_engine(struct served *s, const struct served_options *o, struct err *err)
 	    .keep = true };
 	int64_t most = s->m.config.context;
 
+	if (o->lookup > 0)
+		e.rows = o->parallel + DRAFT_MAX;
 	s->context = o->context > 0 && o->context < most ? o->context : most;
 	e.cache = o->cache > 0 ? o->cache : served_cache(s->context, o->parallel);
 	if ((s->engine = engine_new(&s->m, &e, err)) == NULL ||
 	    (s->scheduler = scheduler_new(s->engine, s->tok, err)) == NULL ||
 	    (s->grammars = grammars_new(s->tok, &s->m.config, err)) == NULL)
 		return -1;
+	if (o->lookup > 0) {
+		if ((s->draft = draft_lookup(o->lookup, err)) == NULL)
+			return -1;
+		scheduler_guess(s->scheduler, s->draft);
+	}
 	return 0;
 }
 
@@ -133,6 +140,7 @@ served_close(struct served *s)
 	embed_close(s->embedder);
 	grammars_free(s->grammars);
 	scheduler_free(s->scheduler);
+	draft_free(s->draft);
 	engine_free(s->engine);
 	template_free(s->template);
 	tokenizer_free(s->tok);

@@ -7,6 +7,7 @@
 #ifndef SERVE_SERVED_H
 #define SERVE_SERVED_H
 
+#include "infer/draft.h"
 #include "infer/embed.h"
 #include "infer/grammars.h"
 #include "infer/scheduler.h"
@@ -22,6 +23,7 @@ struct served_options {
 	int64_t	parallel;	/* texts at once */
 	int64_t	cache;		/* tokens in all; 0: served_cache() */
 	int64_t	pass;		/* tokens of a pass; 0: the engine's */
+	int64_t	lookup;		/* most tokens that are guessed for a text alone; 0: none */
 	dtype	kv;		/* type of the cache; NONE: of activations */
 };
 
@@ -41,6 +43,7 @@ struct served {
 	bool		 special;		/* marks of calls are special tokens */
 	struct request	 defaults;		/* the caller's: what requests begin with */
 	struct engine	*engine;
+	struct draft	*draft;			/* NULL: nothing is guessed */
 	struct scheduler *scheduler;
 	struct grammars	*grammars;
 };

@@ -106,7 +106,11 @@ serve_end
 result 'it ends with 0' $?
 
 # Vectors
-serve -m run/latest --embed v=run/latest
+serve -m run/latest --lookup 8 --embed v=run/latest
+text=$(llm-generate -m run/latest -p 'The kernel' -n 40 -T 0)
+ask /v1/completions '{"prompt":"The kernel","max_tokens":40,"temperature":0}'
+test "$code" = 200 && grep -qF "\"text\":\"$text\"" out
+result 'what is guessed changes no text' $?
 ask /v1/embeddings '{"input":["The kernel","a page"]}'
 says 200 'vectors' '"index":1,"embedding":\[.*"usage":{"prompt_tokens":[1-9]'
 printf '{"text":"The kernel"}\n' | llm-embed -m run/latest -q - |
