@@ -47,6 +47,7 @@ struct http_call {
 	double		 start;
 	/* under http.lock */
 	bool		 asleep, woken, gone;
+	double		 slept;		/* since when */
 };
 
 struct http {
@@ -93,6 +94,7 @@ was_woken(struct http_call *c)
 	c->woken = false;
 	if (!woken) {
 		c->asleep = true;
+		c->slept = progress_now();
 		MHD_suspend_connection(c->c);
 	}
 	pthread_mutex_unlock(&c->link->h->lock);
@@ -151,9 +153,15 @@ look_at_links(struct http *h)
 	double now = progress_now();
 
 	pthread_mutex_lock(&h->lock);
-	for (struct link *l = h->links; l != NULL; l = l->next)
+	for (struct link *l = h->links; l != NULL; l = l->next) {
+		struct http_call *c = l->call;
+
 		if (is_late(l, now))
 			shutdown(l->fd, SHUT_RDWR);
+		else if (c != NULL && c->response != NULL && c->asleep &&
+		    now - c->slept > HTTP_SILENCE)
+			wake(c);
+	}
 	pthread_mutex_unlock(&h->lock);
 }
 

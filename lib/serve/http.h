@@ -19,6 +19,8 @@
 struct http;
 struct http_call;
 
+#define HTTP_SILENCE 15.0
+
 struct http_options {
 	const char	*host;		/* address or name to listen on */
 	int		 port;		/* 0: a free one */
@@ -61,7 +63,10 @@ void *http_noted(const struct http_call *c);
 struct http_waiter {
 	/* It was woken: answer it, or leave it waiting. */
 	void		(*ready)(void *ctx, struct http_call *c);
-	/* Of a stream: bytes written to, at most n; 0: none yet; -1: its end. */
+	/*
+	 * Of a stream: bytes written to, at most n; 0: none yet; -1: its end.  It is asked
+	 * each HTTP_SILENCE seconds at least, for what keeps proxies from giving up.
+	 */
 	ptrdiff_t	(*read)(void *ctx, char *to, ptrdiff_t n);
 	/* All went out, or not; called once, and ctx is not used again. */
 	void		(*end)(void *ctx, bool whole);

@@ -365,8 +365,12 @@ on_read(void *ctx, char *to, ptrdiff_t n)
 		if (r->done)
 			return -1;
 		tell(r);
+		if (r->out.n == 0 && progress_now() - r->spoke > HTTP_SILENCE - 1)
+			buf_add(&r->out, S(": still here\n\n"));
 		if (r->out.failed)
 			return -1;
+		if (r->out.n > 0)
+			r->spoke = progress_now();
 	}
 	if (n > r->out.n - r->sent)
 		n = r->out.n - r->sent;
@@ -423,6 +427,7 @@ on_ready(void *ctx, struct http_call *c)
 		}
 	}
 	if (r->stream) {
+		r->spoke = progress_now();
 		http_set(c, "Cache-Control", "no-cache");
 		http_stream(c, 200, "text/event-stream");
 	} else if (over) {

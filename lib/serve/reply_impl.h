@@ -43,6 +43,7 @@ struct reply {
 	bool		 done;
 	struct key	*key;		/* that it was admitted by, or NULL */
 	int64_t		 most;		/* tokens that were asked for */
+	double		 spoke;		/* a stream, last */
 	double		 start;
 	struct buf	 verdict;	/* the guard's, of the request */
 	struct buf	*prompt;	/* each, to be written down with its answers; or NULL */
