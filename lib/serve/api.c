@@ -98,6 +98,13 @@ find_model(struct api *a, const struct key *key, str name, bool vectors, int *ad
 	return NULL;
 }
 
+static void
+no_model(struct http_call *c, str name)
+{
+	api_fail(c, 404, "invalid_request_error", "model_not_found", "model",
+	    "no model is named '%.*s'", (int)(name.n < 200 ? name.n : 200), name.p);
+}
+
 struct served *
 api_model(struct api *a, struct http_call *c, str value, bool vectors, int *adapter)
 {
@@ -112,8 +119,7 @@ api_model(struct api *a, struct http_call *c, str value, bool vectors, int *adap
 	} else if ((found = find_model(a, api_key(c), name, vectors, adapter)) == NULL) {
 		if (name.p == NULL)
 			name = vectors ? S("for vectors") : S("for texts");
-		api_fail(c, 404, "invalid_request_error", "model_not_found", "model",
-		    "no model is named '%.*s'", (int)(name.n < 200 ? name.n : 200), name.p);
+		no_model(c, name);
 	} else if ((found->embedder != NULL) != vectors) {
 		api_fail(c, 400, "invalid_request_error", NULL, "model",
 		    vectors ? "'%s' writes texts, and makes no vectors" :
@@ -272,6 +278,23 @@ health(struct api *a, struct http_call *c)
 		http_answer(c, 200, "application/json", S("{\"status\":\"ok\"}"));
 }
 
+/* One of them: its name ends the path. */
+static void
+one_model(struct api *a, struct http_call *c)
+{
+	str name = http_path(c);
+	const struct served *s;
+	int adapter = 0;
+
+	name.p += strlen("/v1/models/");
+	name.n -= (ptrdiff_t)strlen("/v1/models/");
+	if ((s = find_model(a, api_key(c), name, false, &adapter)) == NULL)
+		no_model(c, name);
+	else
+		api_model_told(c, s, adapter);
+}
+
+/* What ends in '/' is all below it. */
 static const struct route {
 	const char	*path, *method;
 	void		(*call)(struct api *a, struct http_call *c);
@@ -280,6 +303,7 @@ static const struct route {
 	{ "/health", "GET", health, true },
 	{ "/v1/health", "GET", health, true },
 	{ "/v1/models", "GET", api_models, false },
+	{ "/v1/models/", "GET", one_model, false },
 	{ "/v1/chat/completions", "POST", api_chat, false },
 	{ "/v1/completions", "POST", api_completions, false },
 	{ "/v1/embeddings", "POST", api_embeddings, false },
@@ -321,9 +345,13 @@ route(struct api *a, struct http_call *c, const struct route *r)
 static const struct route *
 route_of(const struct http_call *c)
 {
-	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
-		if (str_eq(http_path(c), str_of(routes[i].path)))
+	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
+		str path = str_of(routes[i].path);
+
+		if (str_ends(path, S("/")) ? str_starts(http_path(c), path) :
+		    str_eq(http_path(c), path))
 			return &routes[i];
+	}
 	return NULL;
 }
 

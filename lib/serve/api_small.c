@@ -10,7 +10,7 @@
 static void
 put_model(struct buf *b, const struct served *s, str id, bool adapter)
 {
-	buf_add(b, b->p[b->n - 1] == '[' ? S("{\"id\":") : S(",{\"id\":"));
+	buf_add(b, b->n == 0 || b->p[b->n - 1] == '[' ? S("{\"id\":") : S(",{\"id\":"));
 	json_quote(b, id);
 	buf_fmt(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"llm\","
 	    "\"max_model_len\":%lld,\"parent\":", (long long)s->created, (long long)s->context);
@@ -19,6 +19,16 @@ put_model(struct buf *b, const struct served *s, str id, bool adapter)
 	else
 		buf_add(b, S("null"));
 	buf_byte(b, '}');
+}
+
+void
+api_model_told(struct http_call *c, const struct served *s, int adapter)
+{
+	struct buf b = { 0 };
+
+	put_model(&b, s, adapter > 0 ? adapters_name(s->adapters, adapter) : str_of(s->name),
+	    adapter > 0);
+	api_ok(c, &b);
 }
 
 void

@@ -36,6 +36,10 @@ ask /health
 says 200 'it is ready' '^{"status":"ok"}$'
 ask /v1/models
 says 200 'models are told' '"id":"tiny","object":"model"'
+ask /v1/models/tiny
+says 200 'or one of them' '^{"id":"tiny"'
+ask /v1/models/other
+says 404 'if it is there' '"code":"model_not_found"'
 ask /v1/completions '{"prompt":"The kernel","max_tokens":8,"temperature":0}'
 says 200 'a completion' '"finish_reason":"length"}\],"usage":{"prompt_tokens":2,"completion_tokens":8,'
 text=$(llm-generate -m run/latest -p 'The kernel' -n 8 -T 0)
