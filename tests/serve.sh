@@ -1,4 +1,13 @@
-# tests/serve.sh - a server for tests; source it after lib.sh
+# tests/serve.sh - a server for tests, and questions to it; source it after lib.sh
+
+# need_curl: what asks by it is skipped without it
+need_curl () {
+	if ! command -v curl >/dev/null
+	then
+		echo '1..0 # SKIP no curl'
+		exit 0
+	fi
+}
 
 # serve OPTION...: start one on a free port; $url is where, $server its process
 serve () {
@@ -18,4 +27,23 @@ serve () {
 serve_end () {
 	kill "$server"
 	wait "$server"
+}
+
+# ask PATH [BODY [OPTION...]]: curl's output is in out, the status in code
+ask () {
+	at=$1
+	shift
+	if test $# -gt 0
+	then
+		set -- -d "$@"
+	fi
+	code=$(curl -s -N -o out -w '%{http_code}' "$@" "$url$at")
+}
+
+# says CODE DESCRIPTION PATTERN [FILE]: the status, and what is in out or the file
+says () {
+	test "$code" = "$1" && grep -q -- "$3" "${4:-out}"
+	good=$?
+	result "$2" $good
+	test $good -eq 0 || sed "s/^/# $code /" "${4:-out}"
 }

@@ -33,6 +33,13 @@ struct json_member {
  */
 int json_scan(str object, const str *key, int n, struct json_member *member, struct err *err);
 
+/* Is a raw value there, and not null? */
+static inline bool
+json_given(str value)
+{
+	return value.p != NULL && !str_eq(value, S("null"));
+}
+
 /* Walk all members: *at starts at 0.  Return 1, 0 at the end, -1. */
 int json_next(str object, ptrdiff_t *at, struct json_member *m, struct err *err);
 

@@ -94,4 +94,17 @@ str_cut(str *rest, char sep)
 	return head;
 }
 
+/* Cut the next word off *rest, up to a blank or control character of ASCII; n is 0 at the end. */
+static inline str
+str_word(str *rest)
+{
+	str s = str_trim(*rest);
+	ptrdiff_t n = 0;
+
+	while (n < s.n && (unsigned char)s.p[n] > ' ')
+		n++;
+	*rest = (str){ s.p + n, s.n - n };
+	return (str){ s.p, n };
+}
+
 #endif

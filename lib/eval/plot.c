@@ -106,7 +106,7 @@ value(str key, str raw, double *x, struct err *err)
 {
 	struct err why;
 
-	if (raw.p == NULL || str_eq(raw, S("null")))
+	if (!json_given(raw))
 		return 0;
 	if (json_number(raw, x, &why) < 0 || !(fabs(*x) < HUGEST))
 		return err_set(err, ERR_FORMAT, "'%.*s' is no number", STR_ARG(key));

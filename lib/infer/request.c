@@ -362,7 +362,7 @@ read_structure(struct request *r, str value, struct err *err)
 	if (json_scan(value, of, 4, m, err) < 0)
 		return -1;
 	for (int i = 0; i < 4; i++)
-		if (m[i].value.p != NULL && !str_eq(m[i].value, S("null"))) {
+		if (json_given(m[i].value)) {
 			at = i;
 			n++;
 		}
@@ -405,7 +405,7 @@ request_read(struct request *r, const struct json_member member[REQUEST_KEYS],
 	for (int i = 0; i < REQUEST_KEYS; i++) {
 		str value = member[i].value;
 
-		if (value.p == NULL || str_eq(value, S("null")))
+		if (!json_given(value))
 			continue;
 		if (read_key(r, &keys[i], value, tok, a, err) < 0) {
 			grammars_release(r->grammars, r->held);

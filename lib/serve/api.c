@@ -114,7 +114,7 @@ api_model(struct api *a, struct http_call *c, str value, bool vectors, int *adap
 	str name = { NULL, 0 };
 
 	*adapter = 0;
-	if (api_given(value) && json_text(value, &b, &name, &err) < 0) {
+	if (json_given(value) && json_text(value, &b, &name, &err) < 0) {
 		api_fail(c, 400, "invalid_request_error", NULL, "model", "key 'model': no text");
 	} else if ((found = find_model(a, api_key(c), name, vectors, adapter)) == NULL) {
 		if (name.p == NULL)
@@ -417,7 +417,6 @@ api_new(const struct api_options *o, struct err *err)
 		return NULL;
 	}
 	a->o = *o;
-	a->start = progress_now();
 	if (getrandom(&a->run, sizeof(a->run), 0) < 0) {
 		err_sys(err, "random numbers");
 		goto fail;

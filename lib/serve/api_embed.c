@@ -137,7 +137,7 @@ read_input(struct job *j, str value, struct err *err)
 	const json_t *texts;
 	int ret = -1;
 
-	if (!api_given(value))
+	if (!json_given(value))
 		return err_set(err, ERR_FORMAT, "key 'input': there is none");
 	buf_fmt(&one, "[%.*s]", STR_ARG(value));
 	if (buf_ok(&one, err) == 0 && (all = json_doc(buf_str(&one), err)) != NULL) {
@@ -157,10 +157,10 @@ read_format(const struct served *model, str format, str dimensions, bool *base64
 {
 	double n = 0;
 
-	*base64 = api_given(format) && str_eq(format, S("\"base64\""));
-	if (api_given(format) && !*base64 && !str_eq(format, S("\"float\"")))
+	*base64 = json_given(format) && str_eq(format, S("\"base64\""));
+	if (json_given(format) && !*base64 && !str_eq(format, S("\"float\"")))
 		return err_set(err, ERR_FORMAT, "key 'encoding_format': neither float nor base64");
-	if (api_given(dimensions) && (json_number(dimensions, &n, err) < 0 ||
+	if (json_given(dimensions) && (json_number(dimensions, &n, err) < 0 ||
 	    n != (double)embed_width(model->embedder)))
 		return err_set(err, ERR_FORMAT, "key 'dimensions': the model has %lld",
 		    (long long)embed_width(model->embedder));

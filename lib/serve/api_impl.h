@@ -18,7 +18,6 @@ struct api {
 	atomic_bool	 ending;
 	atomic_llong	 count;		/* of ids */
 	uint64_t	 run;		/* random: ids of one run are not another's */
-	double		 start;
 };
 
 /* Errors as OpenAI has them; param is the key that is wrong, or NULL. */
@@ -43,13 +42,6 @@ const struct tokenizer *api_tokens(struct api *a, struct http_call *c, str value
 
 /* "chatcmpl-", a number of this run: at least 40 bytes. */
 void api_id(struct api *a, const char *prefix, char *id, size_t n);
-
-/* Does a request say so: is a raw value there, and not null? */
-static inline bool
-api_given(str value)
-{
-	return value.p != NULL && !str_eq(value, S("null"));
-}
 
 /* Append the ids of an array of numbers. */
 int api_read_ids(const json_t *list, const struct tokenizer *tok, struct ids *ids, struct err *err);

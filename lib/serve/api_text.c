@@ -60,7 +60,7 @@ read_flag(const struct asked *q, int key, bool *flag, struct err *err)
 	str v = q->m[key].value;
 
 	*flag = false;
-	if (!api_given(v))
+	if (!json_given(v))
 		return 0;
 	*flag = str_eq(v, S("true"));
 	if (!*flag && !str_eq(v, S("false")))
@@ -76,7 +76,7 @@ read_count(const struct asked *q, int key, int64_t least, int64_t most, int64_t 
 	str v = q->m[key].value;
 	double x;
 
-	if (!api_given(v))
+	if (!json_given(v))
 		return 0;
 	if (json_number(v, &x, err) < 0)
 		return err_wrap(err, "key '%.*s'", STR_ARG(keys[key]));
@@ -97,7 +97,7 @@ read_stream(struct asked *q, bool *stream, bool *usage, struct err *err)
 	*usage = false;
 	if (read_flag(q, STREAM, stream, err) < 0)
 		return -1;
-	if (!*stream || !api_given(v))
+	if (!*stream || !json_given(v))
 		return 0;
 	if (json_scan(v, key, 1, &m, err) < 0)
 		return err_wrap(err, "key 'stream_options'");
@@ -149,7 +149,7 @@ read_prompts(struct asked *q, struct err *err)
 	int ret = 0;
 	size_t i;
 
-	if (!api_given(v))
+	if (!json_given(v))
 		return err_set(err, ERR_FORMAT, "key 'prompt': there is none");
 	buf_fmt(&one, "[%.*s]", STR_ARG(v));
 	if (buf_ok(&one, err) < 0 || (all = json_doc(buf_str(&one), err)) == NULL) {
@@ -246,7 +246,7 @@ fill_job(const struct asked *q, struct job *j, int i, struct err *err)
 	j->request.deadline = q->urgency.deadline;
 	j->most = q->most;
 	j->request.special = q->calls.tools != NULL && q->model->special;
-	j->draws = !q->api->o.seeded && !api_given(q->m[SEED].value);
+	j->draws = !q->api->o.seeded && !json_given(q->m[SEED].value);
 	buf_add(&j->body, q->body);
 	buf_add(&j->calls, buf_str(&q->grammar));
 	j->called = q->calls.required;
@@ -317,7 +317,7 @@ make_reply(struct asked *q, struct err *err)
 	r->model = q->model;
 	r->chat = q->chat;
 	r->per_prompt = (int)q->n;
-	r->logprobs = api_given(q->m[LOGPROBS].value) &&
+	r->logprobs = json_given(q->m[LOGPROBS].value) &&
 	    !str_eq(q->m[LOGPROBS].value, S("false"));
 	buf_add(&r->name, q->adapter > 0 ? adapters_name(q->model->adapters, q->adapter) :
 	    str_of(q->model->name));
@@ -344,9 +344,9 @@ is_function(const struct asked *q)
 	double t = q->model->defaults.sampler.temperature;
 	struct err err;
 
-	if (q->api->o.seeded || api_given(q->m[SEED].value))
+	if (q->api->o.seeded || json_given(q->m[SEED].value))
 		return true;
-	return (!api_given(q->m[TEMPERATURE].value) ||
+	return (!json_given(q->m[TEMPERATURE].value) ||
 	    json_number(q->m[TEMPERATURE].value, &t, &err) == 0) && t == 0;
 }
 
@@ -444,7 +444,7 @@ read_completion(struct asked *q, struct err *err)
 {
 	int64_t best = q->n;
 
-	if (api_given(q->m[SUFFIX].value) && !str_eq(q->m[SUFFIX].value, S("\"\"")))
+	if (json_given(q->m[SUFFIX].value) && !str_eq(q->m[SUFFIX].value, S("\"\"")))
 		return err_set(err, ERR_FORMAT, "key 'suffix': texts are not filled in");
 	if (read_count(q, BEST_OF, 1, CHOICES, &best, err) < 0)
 		return -1;
@@ -461,7 +461,7 @@ read_salt(struct asked *q, struct err *err)
 	struct buf b = { 0 };
 	str salt = S("");
 
-	if (api_given(q->m[SALT].value) && json_text(q->m[SALT].value, &b, &salt, err) < 0)
+	if (json_given(q->m[SALT].value) && json_text(q->m[SALT].value, &b, &salt, err) < 0)
 		return err_wrap(err, "key 'cache_salt'");
 	q->salt = key != NULL ? key->salt : 0;
 	if (salt.n > 0)
@@ -484,7 +484,7 @@ read_urgency(struct asked *q, struct err *err)
 
 	if (read_count(q, PRIORITY, -1000000, 1000000, &priority, err) < 0)
 		return -1;
-	if (api_given(q->m[DEADLINE].value) && (json_number(q->m[DEADLINE].value, &seconds,
+	if (json_given(q->m[DEADLINE].value) && (json_number(q->m[DEADLINE].value, &seconds,
 	    err) < 0 || !(seconds > 0 && seconds < 1e6)))
 		return err_set(err, ERR_FORMAT, "key 'deadline': no seconds from now");
 	if (str_eq(tier, S("\"flex\"")) || (key != NULL && key->class == KEY_BATCH))

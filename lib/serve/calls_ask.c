@@ -120,19 +120,13 @@ read_choice(struct calls_asked *a, str choice, struct err *err)
 	return 0;
 }
 
-static bool
-is_there(str value)
-{
-	return value.p != NULL && !str_eq(value, S("null"));
-}
-
 int
 calls_ask(struct calls_asked *a, str tools, str choice, str parallel, struct err *err)
 {
 	*a = (struct calls_asked){ 0 };
-	if (is_there(tools) && read_tools(a, tools, err) < 0)
+	if (json_given(tools) && read_tools(a, tools, err) < 0)
 		goto fail;
-	if (is_there(parallel)) {
+	if (json_given(parallel)) {
 		a->single = str_eq(parallel, S("false"));
 		if (!a->single && !str_eq(parallel, S("true"))) {
 			err_set(err, ERR_FORMAT,
@@ -141,7 +135,7 @@ calls_ask(struct calls_asked *a, str tools, str choice, str parallel, struct err
 			goto fail;
 		}
 	}
-	if (is_there(choice) && read_choice(a, choice, err) < 0)
+	if (json_given(choice) && read_choice(a, choice, err) < 0)
 		goto fail;
 	if (json_array_size(a->tools) == 0)
 		calls_asked_free(a);

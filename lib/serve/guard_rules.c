@@ -12,18 +12,6 @@
 #define ARGUMENTS	64			/* of a program */
 #define SECONDS		10			/* that a program has */
 
-static str
-next_word(str *rest)
-{
-	str s = str_trim(*rest);
-	ptrdiff_t n = 0;
-
-	while (n < s.n && (unsigned char)s.p[n] > ' ')
-		n++;
-	*rest = (str){ s.p + n, s.n - n };
-	return (str){ s.p, n };
-}
-
 /* The index of s among n names, or -1. */
 static int
 choice(str s, const char *const *name, int n)
@@ -62,7 +50,7 @@ set_name(struct guard_rule *r, str name, struct err *err)
 static int
 nothing_more(str rest, struct err *err)
 {
-	str word = next_word(&rest);
+	str word = str_word(&rest);
 
 	return word.n == 0 ? 0 :
 	    err_set(err, ERR_FORMAT, "'%.*s' is too much", STR_ARG(word));
@@ -88,7 +76,7 @@ parse_pattern(struct guard_rule *r, str rest, struct err *err)
 	if (s.n == 0 || s.p[0] != '/' || n >= s.n)
 		return err_set(err, ERR_FORMAT, "a pattern stands between slashes");
 	rest = (str){ s.p + n + 1, s.n - n - 1 };
-	word = rest.n > 0 && (unsigned char)rest.p[0] > ' ' ? next_word(&rest) : (str){ "", 0 };
+	word = rest.n > 0 && (unsigned char)rest.p[0] > ' ' ? str_word(&rest) : (str){ "", 0 };
 	for (ptrdiff_t i = 0; i < word.n; i++) {
 		size_t k = 0;
 
@@ -99,7 +87,7 @@ parse_pattern(struct guard_rule *r, str rest, struct err *err)
 			    STR_ARG(word));
 		options |= flags[k].option;
 	}
-	word = next_word(&rest);
+	word = str_word(&rest);
 	if ((word.n > 0 && set_name(r, word, err) < 0) || nothing_more(rest, err) < 0)
 		return -1;
 	r->code = guard_compile((str){ s.p + 1, n - 1 }, options, err);
@@ -109,7 +97,7 @@ parse_pattern(struct guard_rule *r, str rest, struct err *err)
 static int
 parse_pii(struct guard_rule *r, str rest, struct err *err)
 {
-	str names = next_word(&rest);
+	str names = str_word(&rest);
 
 	if (pii_select(&r->pii, names.n > 0 ? names : S("all"), err) < 0 ||
 	    set_name(r, S("pii"), err) < 0)
@@ -120,7 +108,7 @@ parse_pii(struct guard_rule *r, str rest, struct err *err)
 static int
 parse_words(struct guard_rule *r, str rest, struct err *err)
 {
-	str file = next_word(&rest);
+	str file = str_word(&rest);
 
 	if (file.n == 0)
 		return err_set(err, ERR_FORMAT, "the file of words is missing");
@@ -138,7 +126,7 @@ parse_program(struct guard_rule *r, str rest, struct err *err)
 	bool pass = false;
 	int n = 0;
 
-	while ((word[n] = next_word(&rest)).n > 0) {
+	while ((word[n] = str_word(&rest)).n > 0) {
 		if (n == 0 && str_starts(word[n], S("timeout="))) {
 			str value = { word[n].p + 8, word[n].n - 8 };
 
@@ -179,17 +167,17 @@ parse_line(struct guard_rule *r, str line, struct err *err)
 	static int (*const parse[])(struct guard_rule *, str, struct err *) = {
 		parse_pattern, parse_pii, parse_words, parse_program,
 	};
-	str word = next_word(&line);
+	str word = str_word(&line);
 	int side = choice(word, sides, 3), action, kind;
 
 	if (side < 0)
 		return err_set(err, ERR_FORMAT, "'%.*s' is none of request, response, both",
 		    STR_ARG(word));
-	word = next_word(&line);
+	word = str_word(&line);
 	if ((action = choice(word, guard_action_name, 3)) < 0)
 		return err_set(err, ERR_FORMAT, "'%.*s' is none of block, redact, flag",
 		    STR_ARG(word));
-	word = next_word(&line);
+	word = str_word(&line);
 	if ((kind = choice(word, kinds, 4)) < 0)
 		return err_set(err, ERR_FORMAT, "'%.*s' is none of pattern, pii, words, program",
 		    STR_ARG(word));

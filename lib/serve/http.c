@@ -22,6 +22,7 @@ enum { HEADERS = 8 };
 struct link {
 	struct http	*h;
 	struct link	*next, **at;
+	uint64_t	 number;	/* no other one's, ever */
 	int		 fd;
 	double		 since;		/* a request has to come; 0: one is being answered */
 	int		 unread;	/* bytes sent that the other side has not taken, */
@@ -56,6 +57,7 @@ struct http {
 	struct listener	 listener;
 	pthread_mutex_t	 lock;		/* of links, and of what wakes calls */
 	struct link	*links;
+	uint64_t	 number;	/* of the last link; the first is 1 */
 	int64_t		 n_links;
 	pthread_t	 watch;
 	int		 epoll, stop[2];	/* stop: a pipe that ends the watch */
@@ -165,13 +167,13 @@ look_at_links(struct http *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* By number: it may have ended since, and its memory be another's. */
 static void
-say_gone(struct http *h, const struct link *which)
+say_gone(struct http *h, uint64_t number)
 {
 	pthread_mutex_lock(&h->lock);
-	/* It may have ended since, and its memory be another's. */
 	for (struct link *l = h->links; l != NULL; l = l->next)
-		if (l == which && l->call != NULL && l->call->whole) {
+		if (l->number == number && l->call != NULL && l->call->whole) {
 			l->call->gone = true;
 			wake(l->call);
 		}
@@ -189,9 +191,9 @@ watch(void *ctx)
 		int n = epoll_wait(h->epoll, ev, 64, 1000);
 
 		for (int i = 0; i < n; i++) {
-			if (ev[i].data.ptr == h)
+			if (ev[i].data.u64 == 0)
 				return NULL;
-			say_gone(h, ev[i].data.ptr);
+			say_gone(h, ev[i].data.u64);
 		}
 		if (progress_now() - looked > 0.5) {
 			look_at_links(h);
@@ -204,7 +206,8 @@ watch(void *ctx)
 static void
 watch_for_end(struct http_call *c)
 {
-	struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c->link };
+	struct epoll_event ev = { .events = EPOLLRDHUP | EPOLLONESHOT,
+	    .data.u64 = c->link->number };
 	int e = c->link->h->epoll, fd = c->link->fd;
 
 	if (epoll_ctl(e, EPOLL_CTL_MOD, fd, &ev) < 0 && errno == ENOENT)
@@ -231,24 +234,12 @@ http_body(const struct http_call *c)
 	return buf_str(&c->body);
 }
 
-static str
-look_up(const struct http_call *c, enum MHD_ValueKind kind, const char *name)
-{
-	const char *s = MHD_lookup_connection_value(c->c, kind, name);
-
-	return s == NULL ? (str){ NULL, 0 } : str_of(s);
-}
-
 str
 http_header(const struct http_call *c, const char *name)
 {
-	return look_up(c, MHD_HEADER_KIND, name);
-}
+	const char *s = MHD_lookup_connection_value(c->c, MHD_HEADER_KIND, name);
 
-str
-http_query(const struct http_call *c, const char *name)
-{
-	return look_up(c, MHD_GET_ARGUMENT_KIND, name);
+	return s == NULL ? (str){ NULL, 0 } : str_of(s);
 }
 
 const char *
@@ -539,6 +530,7 @@ on_connection(void *ctx, struct MHD_Connection *mc, void **at,
 			return;
 		*l = (struct link){ .h = h, .fd = info->connect_fd, .since = progress_now() };
 		pthread_mutex_lock(&h->lock);
+		l->number = ++h->number;
 		l->next = h->links;
 		l->at = &h->links;
 		if (l->next != NULL)
@@ -573,7 +565,7 @@ no_log(void *ctx, const char *fmt, va_list ap)
 static int
 start_watch(struct http *h, struct err *err)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = h };
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = 0 };
 
 	if ((h->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 || pipe(h->stop) < 0 ||
 	    epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->stop[0], &ev) < 0)

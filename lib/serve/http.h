@@ -49,7 +49,6 @@ str http_method(const struct http_call *c);
 str http_path(const struct http_call *c);
 str http_body(const struct http_call *c);
 str http_header(const struct http_call *c, const char *name);
-str http_query(const struct http_call *c, const char *name);
 const char *http_peer(const struct http_call *c);	/* an address; "unix" */
 
 /* Of its answer; 0: there is none yet. */

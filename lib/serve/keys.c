@@ -182,32 +182,20 @@ salt_of(const unsigned char hash[KEY_HASH])
 	return salt != 0 ? salt : 1;
 }
 
-static str
-next_word(str *rest)
-{
-	str s = str_trim(*rest);
-	ptrdiff_t n = 0;
-
-	while (n < s.n && (unsigned char)s.p[n] > ' ')
-		n++;
-	*rest = (str){ s.p + n, s.n - n };
-	return (str){ s.p, n };
-}
-
 static int
 parse_line(struct key *key, str line, struct err *err)
 {
-	str name = next_word(&line), word;
+	str name = str_word(&line), word;
 	unsigned seen = 0;
 
 	if (!is_name(name))
 		return err_set(err, ERR_FORMAT, "a name is 1 to %d letters, digits and . _ -",
 		    KEY_NAME_MAX);
 	memcpy(key->name, name.p, (size_t)name.n);
-	if (parse_hash(next_word(&line), key->hash, err) < 0)
+	if (parse_hash(str_word(&line), key->hash, err) < 0)
 		return -1;
 	key->salt = salt_of(key->hash);
-	while ((word = next_word(&line)).n > 0)
+	while ((word = str_word(&line)).n > 0)
 		if (parse_setting(key, word, &seen, err) < 0)
 			return -1;
 	return 0;

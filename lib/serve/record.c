@@ -104,7 +104,7 @@ static int
 read_text(str value, const char *name, struct buf *b, str *text, struct err *err)
 {
 	*text = (str){ NULL, 0 };
-	if (value.p == NULL || str_eq(value, S("null")))
+	if (!json_given(value))
 		return 0;
 	return json_text(value, b, text, err) < 0 ? err_wrap(err, "key '%s'", name) : 0;
 }

@@ -6,12 +6,6 @@
 #include "model/adapters.h"
 #include "model/chat.h"
 
-int64_t
-served_cache(int64_t context, int64_t parallel)
-{
-	return parallel * 2048 > context ? parallel * 2048 : context;
-}
-
 static int
 open_engine(struct served *s, const struct served_options *o, struct err *err)
 {
@@ -22,7 +16,8 @@ open_engine(struct served *s, const struct served_options *o, struct err *err)
 	if (o->lookup > 0)
 		e.rows = o->parallel + DRAFT_MAX;
 	s->context = o->context > 0 && o->context < most ? o->context : most;
-	e.cache = o->cache > 0 ? o->cache : served_cache(s->context, o->parallel);
+	e.cache = o->cache > 0 ? o->cache :
+	    o->parallel * 2048 > s->context ? o->parallel * 2048 : s->context;
 	if ((s->engine = engine_new(&s->m, &e, err)) == NULL ||
 	    (s->scheduler = scheduler_new(s->engine, s->tok, err)) == NULL ||
 	    (s->grammars = grammars_new(s->tok, &s->m.config, err)) == NULL)

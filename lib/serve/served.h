@@ -21,7 +21,7 @@ struct served_options {
 	int	n_adapters;
 	int64_t	context;	/* tokens of a text, prompt and answer; 0: the model's */
 	int64_t	parallel;	/* texts at once */
-	int64_t	cache;		/* tokens in all; 0: served_cache() */
+	int64_t	cache;		/* tokens in all; 0: 2048 a text, at least a context */
 	int64_t	pass;		/* tokens of a pass; 0: the engine's */
 	int64_t	lookup;		/* most tokens that are guessed for a text alone; 0: none */
 	dtype	kv;		/* type of the cache; NONE: of activations */
@@ -55,8 +55,5 @@ struct served *served_open(const char *name, const char *path, struct dev *dev,
 /* Append what it takes, and how much goes in there: lines of names, values and units. */
 int served_describe(struct served *s, struct buf *b, struct err *err);
 void served_close(struct served *s);
-
-/* What the cache holds when nothing says it: tokens. */
-int64_t served_cache(int64_t context, int64_t parallel);
 
 #endif

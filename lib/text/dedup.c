@@ -56,7 +56,7 @@ dedup_name(const struct record *r, struct err *err)
 	str id = r->member[0].value;
 	char hex[35];
 
-	if (id.p == NULL || str_eq(id, S("null"))) {
+	if (!json_given(id)) {
 		hex[0] = '"';
 		hash128_hex(hash128_of(r->text), hex + 1);
 		hex[33] = '"';

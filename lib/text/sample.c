@@ -9,7 +9,7 @@
 int
 sample_id(str value, struct buf *b, str *id, struct err *err)
 {
-	if (value.p == NULL || str_eq(value, S("null")) || str_eq(value, S("\"\"")))
+	if (!json_given(value) || str_eq(value, S("\"\"")))
 		return 0;
 	if (value.p[0] == '"')
 		return json_text(value, b, id, err) < 0 ? -1 : 1;

@@ -282,7 +282,7 @@ chat_read(const struct json_member *member, struct chat_record *r, struct err *e
 	for (int i = 0; i < CHAT_KEYS; i++) {
 		str s = member[i].value;
 
-		if (s.p == NULL || str_eq(s, S("null")))
+		if (!json_given(s))
 			continue;
 		if ((r->value[i] = read_value(i, s, err)) == NULL)
 			goto fail;

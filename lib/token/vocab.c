@@ -196,7 +196,7 @@ read_added(struct reader *r, str list, struct err *err)
 	double id;
 	str token;
 
-	if (list.p == NULL || str_eq(list, S("null")))
+	if (!json_given(list))
 		return 0;
 	if (list.p[0] != '[')
 		return err_set(err, ERR_FORMAT, "added_tokens is not an array");

@@ -9,7 +9,7 @@ vocab_has(const struct model *model, int member)
 	double x;
 	struct err ignored;
 
-	return v.p != NULL && !str_eq(v, S("null")) && !str_eq(v, S("false")) &&
+	return json_given(v) && !str_eq(v, S("false")) &&
 	    !str_eq(v, S("\"\"")) && !(json_number(v, &x, &ignored) == 0 && x == 0);
 }
 
@@ -132,8 +132,7 @@ read_unigram(struct tokenizer *t, const struct model *model, struct err *err)
 {
 	double id = -1;
 
-	if (model->m[MODEL_UNK_ID].value.p != NULL &&
-	    !str_eq(model->m[MODEL_UNK_ID].value, S("null")) &&
+	if (json_given(model->m[MODEL_UNK_ID].value) &&
 	    (json_number(model->m[MODEL_UNK_ID].value, &id, err) < 0 ||
 	    !(id >= 0 && id < IDS_MAX) || id != (double)(int32_t)id))
 		return err_set(err, ERR_FORMAT, "unk_id of Unigram is no number of a token");

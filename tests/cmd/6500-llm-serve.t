@@ -4,33 +4,9 @@
 . "$(dirname "$0")/../samples.sh"
 . "$(dirname "$0")/../serve.sh"
 cd "$tmp" || exit 1
-if ! command -v curl >/dev/null
-then
-	echo '1..0 # SKIP no curl'
-	exit
-fi
+need_curl
 make_samples
 serve -m tiny=run/latest
-
-# ask PATH [BODY]: curl's output is in out, the status in code
-ask () {
-	if test $# -eq 1
-	then
-		set -- "$1" -X GET
-	else
-		set -- "$1" -d "$2"
-	fi
-	at=$1
-	shift
-	code=$(curl -s -N -o out -w '%{http_code}' "$@" "$url$at")
-}
-
-# says CODE DESCRIPTION PATTERN
-says () {
-	test "$code" = "$1" && grep -q -- "$3" out
-	result "$2" $?
-	test "$code" = "$1" && grep -q -- "$3" out || sed "s/^/# $code /" out
-}
 
 ask /health
 says 200 'it is ready' '^{"status":"ok"}$'

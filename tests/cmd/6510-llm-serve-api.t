@@ -4,11 +4,7 @@
 . "$(dirname "$0")/../samples.sh"
 . "$(dirname "$0")/../serve.sh"
 cd "$tmp" || exit 1
-if ! command -v curl >/dev/null
-then
-	echo '1..0 # SKIP no curl'
-	exit
-fi
+need_curl
 prose 1 40 | awk '{ printf "{\"text\":\"%s\"}\n", $0 }' >train.jsonl
 exits 0 'a tokenizer' llm-vocab -n 400 -o tok train.jsonl
 exits 0 'a model' llm-init -a llama -m tok --layers 1 --width 32 --heads 2 --kv-heads 1 \

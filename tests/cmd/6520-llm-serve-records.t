@@ -4,30 +4,11 @@
 . "$(dirname "$0")/../samples.sh"
 . "$(dirname "$0")/../serve.sh"
 cd "$tmp" || exit 1
-if ! command -v curl >/dev/null
-then
-	echo '1..0 # SKIP no curl'
-	exit
-fi
+need_curl
 make_samples
 cp -rL run/latest m
 echo '{% for m in messages %}{{ m.role }}: {{ m.content }}
 {% endfor %}' >m/chat_template.jinja
-
-# ask PATH BODY [OPTION...]: curl's output is in out, the status in code
-ask () {
-	at=$1
-	body=$2
-	shift 2
-	code=$(curl -s -N -o out -w '%{http_code}' -d "$body" "$@" "$url$at")
-}
-
-# says CODE DESCRIPTION PATTERN [FILE]
-says () {
-	test "$code" = "$1" && grep -q -- "$3" "${4:-out}"
-	result "$2" $?
-	test "$code" = "$1" && grep -q -- "$3" "${4:-out}" || sed "s/^/# $code /" "${4:-out}"
-}
 
 # told FILE N: wait until it has so many lines
 told () {
