@@ -34,6 +34,8 @@ struct serve {
 	int64_t		 keep_answers;
 	double		 keep_for;
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
+	int64_t		 memory;
+	double		 unload_after;
 	int64_t		 count, seed, lookup;
 	double		 patience, grace;
 	bool		 no_auth, quiet, verbose, dry_run;
@@ -43,7 +45,6 @@ struct serve {
 	/* what is open */
 	struct arena	 arena;
 	struct team	*team;
-	struct dev	*dev;
 	struct served	*served[MODELS_MAX];
 	struct server	*server;
 };
@@ -76,6 +77,11 @@ static const struct opt opts[] = {
 	{ 0, "cache", OPT_I64, AT(cache), "N", "tokens of the cache of each model",
 	    .min = 16, .max = 1e12 },
 	CACHE_OPTIONS(struct serve, kept),
+	{ 0, "memory", OPT_BYTES, AT(memory), "SIZE",
+	    "load models when they are asked for, and keep as many as go in here", .min = 1,
+	    .max = 1e15 },
+	{ 0, "unload-after", OPT_TIME, AT(unload_after), "TIME",
+	    "unload a model that was idle for so long", .min = 0.001, .max = 1e9 },
 	{ 0, "pass", OPT_I64, AT(pass), "N", "tokens computed at once (512)", .min = 16,
 	    .max = 65536 },
 	{ 0, "lookup", OPT_I64, AT(lookup), "N",
@@ -152,20 +158,24 @@ open_models(struct serve *s)
 {
 	struct served_options o = { .context = s->context, .parallel = s->parallel,
 	    .cache = s->cache, .pass = s->pass, .kv = s->kept.kv,
-	    .lookup = s->lookup };
+	    .lookup = s->lookup, .device = tool_device(s->device) };
+	struct dev *dev;
 	struct err err;
 
+	/* Each model has a device of its own; is there one? */
 	if ((s->team = team_new(tool_threads(s->threads, 0), &err)) == NULL ||
-	    (s->dev = dev_open(tool_device(s->device), s->team, 0, &err)) == NULL ||
+	    (dev = dev_open(o.device, s->team, 0, &err)) == NULL ||
 	    arena_init(&s->arena, (ptrdiff_t)1 << 24, &err) < 0)
 		tool_fail(NULL, &err);
+	dev_close(dev);
+	o.team = s->team;
 	for (int i = 0; i < s->models.n; i++) {
 		const struct models_one *m = &s->models.one[i];
 
 		o.vectors = m->vectors;
 		o.adapter = m->adapter;
 		o.n_adapters = m->adapters;
-		if ((s->served[i] = served_open(m->name, m->path, s->dev, &o, &err)) == NULL)
+		if ((s->served[i] = served_open(m->name, m->path, &o, &err)) == NULL)
 			tool_fail(NULL, &err);
 		if (!m->vectors)
 			texts_request(&s->how, s->served[i]->tok, &s->arena,
@@ -209,6 +219,8 @@ open_server(struct serve *s)
 	    .keep_answers = s->keep_answers, .keep_for = s->keep_for,
 	    .device = tool_device(s->device), .audit = s->audit_to, .failed = device_failed,
 	    .ctx = s,
+	    .house = { .memory = s->memory, .unload_after = s->unload_after,
+		.log = s->verbose ? log_line : NULL, .warn = log_line },
 	    .http = { .host = s->host, .port = (int)s->port, .path = s->socket,
 		.connections = s->connections, .body = s->body, .patience = s->patience },
 	    .api = { .model = s->served, .n_models = s->models.n, .host = s->host,
@@ -244,6 +256,8 @@ describe(const struct serve *s)
 	for (int i = 0; i < s->models.n; i++)
 		if (served_describe(s->served[i], &b, &err) < 0)
 			tool_fail(s->models.one[i].name, &err);
+	if (house_describe(s->served, s->models.n, s->memory, &b, &err) < 0)
+		tool_fail(NULL, &err);
 	printf("%.*s", STR_ARG(buf_str(&b)));
 	buf_free(&b);
 	return tool_finish(0);
@@ -275,7 +289,6 @@ close_all(struct serve *s)
 		served_close(s->served[i]);
 	models_end(&s->models);
 	arena_free(&s->arena);
-	dev_close(s->dev);
 	team_free(s->team);
 }
 

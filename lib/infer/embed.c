@@ -10,6 +10,8 @@
 
 struct embedder {
 	struct embed_options o;
+	char		*path;
+	bool		 is_table;
 	struct tokenizer *tok;
 	int64_t		 width, before, after;	/* ids around a text */
 	double		*sum;			/* (width) */
@@ -26,9 +28,9 @@ struct embedder {
 };
 
 static int
-settle(struct embedder *e, const char *path, int64_t context, struct err *err)
+settle(struct embedder *e, int64_t context, struct err *err)
 {
-	struct pooled beside = pooling_of(path);
+	struct pooled beside = pooling_of(e->path);
 	int64_t most = beside.most;
 
 	if (e->o.pooling == POOL_AUTO)
@@ -40,8 +42,8 @@ settle(struct embedder *e, const char *path, int64_t context, struct err *err)
 	if (e->o.most == 0)
 		e->o.most = most;
 	if (e->o.most > context)
-		return err_set(err, ERR_ARG, "%s: texts of %lld tokens in a context of %lld", path,
-		    (long long)e->o.most, (long long)context);
+		return err_set(err, ERR_ARG, "%s: texts of %lld tokens in a context of %lld",
+		    e->path, (long long)e->o.most, (long long)context);
 	if (e->o.most <= e->before + e->after)
 		return err_set(err, ERR_ARG, "texts of %lld tokens have no room for words",
 		    (long long)e->o.most);
@@ -79,9 +81,9 @@ readable(dtype type)
 }
 
 static int
-open_table(struct embedder *e, const char *path, struct err *err)
+open_table(struct embedder *e, struct err *err)
 {
-	const int64_t context = 512;	/* what model2vec looks at */
+	const char *path = e->path;
 	int64_t n = tokenizer_vocab(e->tok);
 
 	if ((e->file = st_open(path, err)) == NULL)
@@ -99,13 +101,23 @@ open_table(struct embedder *e, const char *path, struct err *err)
 	    (e->map != NULL && e->map->type != DTYPE_I64))
 		return err_set(err, ERR_FORMAT, "%s: weights or mapping are not of %lld tokens",
 		    path, (long long)n);
+	return 0;
+}
+
+static int
+declare_table(struct embedder *e, struct err *err)
+{
+	const int64_t context = 512;	/* what model2vec looks at */
+
+	if (open_table(e, err) < 0)
+		return -1;
 	e->width = e->table->shape[1];
 	if (e->o.pooling != POOL_AUTO && e->o.pooling != POOL_MEAN && e->o.pooling != POOL_NONE)
 		return err_set(err, ERR_ARG, "%s: a table has no first or last token that knows "
-		    "the text: mean or none", path);
+		    "the text: mean or none", e->path);
 	if (e->o.most == 0)
 		e->o.most = context;
-	return settle(e, path, INT32_MAX, err);
+	return settle(e, INT32_MAX, err);
 }
 
 /* The vector of one token. */
@@ -144,25 +156,41 @@ look_up(const struct embedder *e, int32_t id, float *to, struct err *err)
 /* ---- models ---- */
 
 static int
-open_model(struct embedder *e, const char *path, struct dev *dev, struct err *err)
+declare_model(struct embedder *e, const struct model *m, struct err *err)
 {
-	struct model *m = &e->model;
-
-	if (model_load(m, path, dev, false, err) < 0 ||
-	    settle(e, path, m->config.context, err) < 0)
+	if (settle(e, m->config.context, err) < 0)
 		return -1;
 	if (tokenizer_vocab(e->tok) > m->config.vocab)
 		return err_set(err, ERR_FORMAT, "%s: the tokenizer has %d tokens, the model %lld",
-		    path, tokenizer_vocab(e->tok), (long long)m->config.vocab);
+		    e->path, tokenizer_vocab(e->tok), (long long)m->config.vocab);
 	e->width = m->config.width;
 	e->pass = e->o.most > EMBED_PASS ? e->o.most : EMBED_PASS;
+	return 0;
+}
+
+/* dev NULL: to be laid out only. */
+static int
+record(struct embedder *e, struct model *m, struct dev *dev, struct err *err)
+{
+	e->tape = tape_new(dev, e->pass, EMBED_SEQS, params_tape(&m->params), err);
+	return e->tape == NULL ? -1 : model_record_hidden(m, e->tape, &e->io, err);
+}
+
+static int
+load_model(struct embedder *e, struct dev *dev, struct err *err)
+{
+	struct model *m = &e->model;
+
 	e->pos = calloc((size_t)e->pass, sizeof(*e->pos));
 	e->cu = calloc(EMBED_SEQS + 1, sizeof(*e->cu));
 	e->hidden = calloc((size_t)(e->pass * e->width), sizeof(*e->hidden));
 	if (e->pos == NULL || e->cu == NULL || e->hidden == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if ((e->tape = tape_new(dev, e->pass, EMBED_SEQS, params_tape(&m->params), err)) == NULL ||
-	    model_record_hidden(m, e->tape, &e->io, err) < 0 || tape_plan(e->tape, err) < 0)
+	if (model_load(m, e->path, dev, false, err) < 0)
+		return -1;
+	if (m->config.width != e->width || m->config.vocab < tokenizer_vocab(e->tok))
+		return err_set(err, ERR_FORMAT, "%s: it is another model now", e->path);
+	if (record(e, m, dev, err) < 0 || tape_plan(e->tape, err) < 0)
 		return -1;
 	if (e->io.segment != NULL)	/* all zeros still */
 		tape_upload(e->tape, e->io.segment, e->pos, e->pass);
@@ -306,7 +334,7 @@ embed_ids(const struct embedder *e, struct encoder *enc, str text, struct ids *i
 	if (encode(enc, text, 0, ids, err) < 0 || ids_room(ids, 1, err) < 0)
 		return -1;
 	/* A table has nothing to say about words that it does not know. */
-	if (e->table != NULL) {
+	if (e->is_table) {
 		int64_t to = n;
 
 		for (int64_t i = n; i < ids->n; i++)
@@ -321,22 +349,37 @@ embed_ids(const struct embedder *e, struct encoder *enc, str text, struct ids *i
 	return 0;
 }
 
+/* Its sizes, by what is there; of a model nothing stays open. */
+static int
+look(struct embedder *e, struct err *err)
+{
+	struct model m = { 0 };
+	int ret;
+
+	if (e->is_table)
+		return declare_table(e, err);
+	ret = model_open(&m, e->path, err) < 0 ? -1 : declare_model(e, &m, err);
+	model_free(&m);
+	return ret;
+}
+
 struct embedder *
-embed_open(const char *path, struct dev *dev, const struct embed_options *o, struct err *err)
+embed_declare(const char *path, const struct embed_options *o, struct err *err)
 {
 	struct embedder *e = calloc(1, sizeof(*e));
-	bool table = embed_is_table(path);
 
-	if (e == NULL) {
+	if (e == NULL || (e->path = strdup(path)) == NULL) {
+		free(e);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
+	e->is_table = embed_is_table(path);
 	e->o = *o;
 	if ((e->tok = model_tokenizer(path, err)) == NULL)
 		goto fail;
-	e->before = !table && tokenizer_adds_bos(e->tok);
-	e->after = !table && tokenizer_adds_eos(e->tok);
-	if ((table ? open_table(e, path, err) : open_model(e, path, dev, err)) < 0)
+	e->before = !e->is_table && tokenizer_adds_bos(e->tok);
+	e->after = !e->is_table && tokenizer_adds_eos(e->tok);
+	if (look(e, err) < 0)
 		goto fail;
 	if ((e->sum = calloc((size_t)e->width, sizeof(*e->sum))) != NULL)
 		return e;
@@ -346,18 +389,78 @@ fail:
 	return NULL;
 }
 
+int
+embed_load(struct embedder *e, struct dev *dev, struct err *err)
+{
+	if (!e->is_table)
+		return load_model(e, dev, err);
+	return e->file != NULL ? 0 : open_table(e, err);
+}
+
+void
+embed_unload(struct embedder *e)
+{
+	tape_free(e->tape);
+	model_free(&e->model);
+	st_close(e->file);
+	free(e->pos);
+	free(e->cu);
+	free(e->hidden);
+	e->file = NULL;
+	e->table = e->scale = e->map = NULL;
+	e->tape = NULL;
+	e->pos = e->cu = NULL;
+	e->hidden = NULL;
+}
+
+void
+embed_touch(const struct embedder *e, const atomic_bool *stop)
+{
+	model_touch(&e->model, stop);
+}
+
+int64_t
+embed_bytes(const struct embedder *e, struct err *err)
+{
+	struct embedder laid = *e;
+	struct model m = { 0 };
+	struct tape_cost cost;
+	int64_t bytes = -1;
+
+	if (e->is_table)
+		return e->table != NULL ? e->table->bytes : 0;
+	laid.tape = NULL;
+	if (model_open(&m, e->path, err) == 0 && (bytes = model_weights(&m, err)) >= 0 &&
+	    record(&laid, &m, NULL, err) == 0 && tape_layout(laid.tape, err) == 0) {
+		tape_cost(laid.tape, &cost);
+		bytes += cost.memory + cost.records + e->pass * e->width * (int64_t)sizeof(float);
+	} else {
+		bytes = -1;
+	}
+	tape_free(laid.tape);
+	model_free(&m);
+	return bytes;
+}
+
+struct embedder *
+embed_open(const char *path, struct dev *dev, const struct embed_options *o, struct err *err)
+{
+	struct embedder *e = embed_declare(path, o, err);
+
+	if (e != NULL && embed_load(e, dev, err) == 0)
+		return e;
+	embed_close(e);
+	return NULL;
+}
+
 void
 embed_close(struct embedder *e)
 {
 	if (e == NULL)
 		return;
-	tape_free(e->tape);
-	model_free(&e->model);
-	st_close(e->file);
+	embed_unload(e);
 	tokenizer_free(e->tok);
-	free(e->pos);
-	free(e->cu);
-	free(e->hidden);
+	free(e->path);
 	free(e->sum);
 	free(e);
 }

@@ -32,7 +32,19 @@ bool embed_is_table(const char *path);
 struct embedder;
 struct embedder *embed_open(const char *path, struct dev *dev, const struct embed_options *o,
     struct err *err);
-void embed_close(struct embedder *e);
+void embed_close(struct embedder *e);		/* NULL: nothing */
+
+/*
+ * Its two halves: what is asked of it below but embed_run(), and the weights, which come
+ * and go.  embed_bytes() is what these take, with what a pass needs, of one that was declared
+ * and not loaded; -1: a failure.
+ */
+struct embedder *embed_declare(const char *path, const struct embed_options *o,
+    struct err *err);
+int64_t embed_bytes(const struct embedder *e, struct err *err);
+int embed_load(struct embedder *e, struct dev *dev, struct err *err);
+void embed_unload(struct embedder *e);		/* also after a failure */
+void embed_touch(const struct embedder *e, const atomic_bool *stop);	/* model_touch() */
 
 int64_t embed_width(const struct embedder *e);
 const struct embed_options *embed_settings(const struct embedder *e);	/* what was said or found */

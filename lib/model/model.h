@@ -9,6 +9,8 @@
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
+#include <stdatomic.h>
+
 #include "base/json.h"
 #include "nn/moe.h"
 
@@ -183,6 +185,16 @@ int model_reload(struct model *m, const char *path, struct err *err);
 
 /* Declared, with its files mapped and no weight in memory: to be read and saved only. */
 int model_open(struct model *m, const char *path, struct err *err);
+/*
+ * Bytes of the weights of an opened model as model_load() without grads would have them,
+ * those that stay in the files too; their types are settled by this.  -1: a failure.
+ */
+int64_t model_weights(struct model *m, struct err *err);
+/*
+ * Read each page of the weights that a loaded model has in its files, so that whoever
+ * computes does not wait for them.  It ends early when *stop is set.
+ */
+void model_touch(const struct model *m, const atomic_bool *stop);
 /* All elements of a weight as they lie in its parameter, from device or files. */
 int model_read(struct model *m, int weight, float *y, struct err *err);
 /*

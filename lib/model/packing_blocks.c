@@ -114,10 +114,11 @@ packing_blocks(const struct packed *w, dtype *type, void **blocks, struct err *e
 		return 0;
 	choose_type(&b);
 	got = b.type == DTYPE_NONE ? 0 : take_scales(&b, err);
-	if (got > 0)
+	if (got > 0 && blocks != NULL)
 		got = put_blocks(&b, err);
 	free(b.scale);
 	*type = b.type;
-	*blocks = b.to;
+	if (blocks != NULL)
+		*blocks = b.to;
 	return got;
 }

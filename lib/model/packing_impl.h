@@ -68,7 +68,8 @@ int packing_decode(const struct packed *w, float *y, struct err *err);
 /*
  * The same numbers as blocks that kernels read: Q4_0, Q5_0 where zeros differ, or
  * Q8_0.  1, with *blocks the caller's to free; 0 when they have no such form, for
- * columns out of order, scales that fp16 does not have, or FP8; or -1.
+ * columns out of order, scales that fp16 does not have, or FP8; or -1.  blocks NULL:
+ * only their type is asked for.
  */
 int packing_blocks(const struct packed *w, dtype *type, void **blocks, struct err *err);
 

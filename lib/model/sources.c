@@ -197,11 +197,13 @@ sources_blocks(struct sources *f, int weight, dtype *type, const void **data, st
 	int got;
 
 	*type = s->type;
-	*data = s->data;
+	if (data != NULL)
+		*data = s->data;
 	if (s->form != FORM_PACKED)
 		return s->form == FORM_SAME && (dtype_block(s->type) > 1 ||
 		    (uintptr_t)s->data % (uintptr_t)dtype_size(s->type) == 0);
-	if ((got = packing_blocks(s->packed, type, &blocks, err)) > 0)
+	if ((got = packing_blocks(s->packed, type, data != NULL ? &blocks : NULL, err)) > 0 &&
+	    data != NULL)
 		*data = f->blocks[f->n_blocks++] = blocks;
 	return got;
 }

@@ -55,7 +55,10 @@ int gguf_match(struct sources *f, struct model *m, struct err *err);
 /* Is it quantized where it lies? */
 bool source_quantized(const struct source *s);
 
-/* What a weight is in memory, where kernels can read it so: 1, 0 when they cannot, or -1. */
+/*
+ * What a weight is in memory, where kernels can read it so: 1, 0 when they cannot, or -1.
+ * data NULL: only its type is asked for.
+ */
 int sources_blocks(struct sources *f, int weight, dtype *type, const void **data,
     struct err *err);
 

@@ -84,7 +84,10 @@ may_map(const struct model *m, const struct param *p, bool grads, dtype type)
 	return m->adapter == NULL || m->adapter->type != ADAPTER_DORA || dtype_block(type) == 1;
 }
 
-/* 1 when it stays where the files have it, or as blocks of what they pack; 0, or -1. */
+/*
+ * 1 when it stays where the files have it, or as blocks of what they pack; 0, or -1.
+ * Without a device only its type is settled.
+ */
 static int
 map_weight(struct model *m, struct sources *f, int i, struct dev *dev, bool grads,
     struct err *err)
@@ -97,7 +100,12 @@ map_weight(struct model *m, struct sources *f, int i, struct dev *dev, bool grad
 	/* Blocks of 32 are all alike in this. */
 	if (!is_read(&m->params, p, type) || !may_map(m, p, grads, type))
 		return 0;
-	if ((got = sources_blocks(f, i, &type, &data, err)) > 0)
+	got = sources_blocks(f, i, &type, dev != NULL ? &data : NULL, err);
+	if (got > 0 && dev == NULL) {
+		p->type = type;
+		p->mapped = true;
+		p->trainable = false;
+	} else if (got > 0)
 		got = param_map(&m->params, p, dev, data, type, err) < 0 ? -1 : 1;
 	return got;
 }
@@ -187,6 +195,38 @@ model_load(struct model *m, const char *path, struct dev *dev, bool grads, struc
 	if (m->adapter != NULL && adapter_fill(m, err) < 0)
 		return -1;
 	return m->adapters != NULL ? adapters_fill(m, err) : 0;
+}
+
+/* ---- what they take ---- */
+
+int64_t
+model_weights(struct model *m, struct err *err)
+{
+	int64_t bytes;
+
+	if (map_weights(m, m->files, NULL, false, err) < 0 || params_seal(&m->params, err) < 0)
+		return -1;
+	bytes = params_bytes(&m->params, false);
+	for (int i = 0; i < m->params.n; i++)
+		if (m->params.p[i].mapped)
+			bytes += dtype_bytes(m->params.p[i].type, m->params.p[i].n);
+	return bytes;
+}
+
+void
+model_touch(const struct model *m, const atomic_bool *stop)
+{
+	const int64_t page = 4096;
+
+	for (int i = 0; m->files != NULL && i < m->n_weights; i++) {
+		const struct source *s = &m->files->source[i];
+		const volatile char *at = s->data;
+		int64_t n = m->params.p[m->weight[i].param].mapped && s->form != FORM_PACKED ?
+		    dtype_bytes(s->type, m->weight[i].n) : 0;
+
+		for (int64_t k = 0; k < n && !atomic_load(stop); k += page)
+			(void)at[k];
+	}
 }
 
 /* ---- a parameter in another model of the same shape ---- */

@@ -50,9 +50,11 @@ api_refuse(struct http_call *c, const struct err *why)
 {
 	char param[64];
 
-	if (why->code == ERR_NOMEM)
+	/* No fault of the request, which may come again. */
+	if (why->code == ERR_NOMEM || why->code == ERR_IO || why->code == ERR_STOP) {
+		http_set(c, "Retry-After", "1");
 		api_fail(c, 503, "server_error", NULL, NULL, "%s", why->msg);
-	else if (sscanf(why->msg, "key '%63[^']'", param) == 1)
+	} else if (sscanf(why->msg, "key '%63[^']'", param) == 1)
 		api_fail(c, 400, "invalid_request_error", NULL, param, "%s", why->msg);
 	else
 		api_fail(c, 400, "invalid_request_error",
@@ -90,8 +92,7 @@ find_model(struct api *a, const struct key *key, str name, bool vectors, int *ad
 		bool is = name.p == NULL ? (s->embedder != NULL) == vectors :
 		    str_eq(name, str_of(s->name));
 
-		if ((is || (name.p != NULL && s->adapters != NULL &&
-		    (*adapter = adapters_find(s->adapters, name)) > 0)) &&
+		if ((is || (name.p != NULL && (*adapter = served_adapter(s, name)) > 0)) &&
 		    (key == NULL || key_may_use(key, name.p != NULL ? name : str_of(s->name))))
 			return s;
 	}
@@ -291,7 +292,7 @@ one_model(struct api *a, struct http_call *c)
 	if ((s = find_model(a, api_key(c), name, false, &adapter)) == NULL)
 		no_model(c, name);
 	else
-		api_model_told(c, s, adapter);
+		api_model_told(a, c, s, adapter);
 }
 
 /* What ends in '/' is all below it. */

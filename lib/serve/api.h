@@ -18,6 +18,7 @@
 struct api_options {
 	struct served	*const *model;	/* the first one answers who names none */
 	int		 n_models;
+	struct house	*house;		/* of the models */
 	struct worker	*worker;
 	struct metrics	*metrics;
 	struct keys	*keys;		/* who may ask; NULL: all */

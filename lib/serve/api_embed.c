@@ -62,13 +62,17 @@ on_ready(void *ctx, struct http_call *c)
 {
 	const struct vectors *v = ctx;
 	enum generation_state state;
+	struct err why;
 	int64_t bytes;
 
 	pthread_mutex_lock(&v->g->lock);
 	state = v->g->state;
+	why = v->g->failure;
 	bytes = v->g->text.n;
 	pthread_mutex_unlock(&v->g->lock);
-	if (state != GENERATION_OVER && state != GENERATION_REFUSED)
+	if (state == GENERATION_REFUSED)
+		api_refuse(c, &why);
+	if (state != GENERATION_OVER)
 		return;
 	if (bytes < v->texts * embed_width(v->model->embedder) * (int64_t)sizeof(float))
 		api_fail(c, 503, "unavailable_error", NULL, NULL, "the server ends");

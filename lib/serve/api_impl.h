@@ -71,7 +71,7 @@ void api_chat(struct api *a, struct http_call *c);
 void api_completions(struct api *a, struct http_call *c);
 void api_embeddings(struct api *a, struct http_call *c);
 void api_models(struct api *a, struct http_call *c);
-void api_model_told(struct http_call *c, const struct served *s, int adapter);
+void api_model_told(struct api *a, struct http_call *c, const struct served *s, int adapter);
 void api_tokenize(struct api *a, struct http_call *c);
 void api_detokenize(struct api *a, struct http_call *c);
 void api_feedback(struct api *a, struct http_call *c);

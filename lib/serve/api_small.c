@@ -8,13 +8,14 @@
 /* ---- models ---- */
 
 static void
-put_model(struct buf *b, const struct served *s, str id, bool adapter)
+put_model(struct api *a, struct buf *b, const struct served *s, int adapter)
 {
 	buf_add(b, b->n == 0 || b->p[b->n - 1] == '[' ? S("{\"id\":") : S(",{\"id\":"));
-	json_quote(b, id);
+	json_quote(b, adapter > 0 ? served_adapter_name(s, adapter) : str_of(s->name));
 	buf_fmt(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"llm\","
-	    "\"max_model_len\":%lld,\"parent\":", (long long)s->created, (long long)s->context);
-	if (adapter)
+	    "\"max_model_len\":%lld,\"loaded\":%s,\"parent\":", (long long)s->created,
+	    (long long)s->context, house_has(a->o.house, s) ? "true" : "false");
+	if (adapter > 0)
 		json_quote(b, str_of(s->name));
 	else
 		buf_add(b, S("null"));
@@ -22,12 +23,11 @@ put_model(struct buf *b, const struct served *s, str id, bool adapter)
 }
 
 void
-api_model_told(struct http_call *c, const struct served *s, int adapter)
+api_model_told(struct api *a, struct http_call *c, const struct served *s, int adapter)
 {
 	struct buf b = { 0 };
 
-	put_model(&b, s, adapter > 0 ? adapters_name(s->adapters, adapter) : str_of(s->name),
-	    adapter > 0);
+	put_model(a, &b, s, adapter);
 	api_ok(c, &b);
 }
 
@@ -41,11 +41,11 @@ api_models(struct api *a, struct http_call *c)
 		const struct served *s = a->o.model[i];
 
 		if (api_key(c) == NULL || key_may_use(api_key(c), str_of(s->name)))
-			put_model(&b, s, str_of(s->name), false);
-		for (int k = 1; k <= (s->adapters != NULL ? adapters_count(s->adapters) : 0); k++)
+			put_model(a, &b, s, 0);
+		for (int k = 1; k <= s->o.n_adapters; k++)
 			if (api_key(c) == NULL ||
-			    key_may_use(api_key(c), adapters_name(s->adapters, k)))
-				put_model(&b, s, adapters_name(s->adapters, k), true);
+			    key_may_use(api_key(c), served_adapter_name(s, k)))
+				put_model(a, &b, s, k);
 	}
 	buf_add(&b, S("]}"));
 	api_ok(c, &b);

@@ -319,7 +319,7 @@ make_reply(struct asked *q, struct err *err)
 	r->per_prompt = (int)q->n;
 	r->logprobs = json_given(q->m[LOGPROBS].value) &&
 	    !str_eq(q->m[LOGPROBS].value, S("false"));
-	buf_add(&r->name, q->adapter > 0 ? adapters_name(q->model->adapters, q->adapter) :
+	buf_add(&r->name, q->adapter > 0 ? served_adapter_name(q->model, q->adapter) :
 	    str_of(q->model->name));
 	api_id(q->api, q->chat ? "chatcmpl-" : "cmpl-", r->id, sizeof(r->id));
 	if (read_stream(q, &r->stream, &r->usage, err) < 0 || read_flag(q, ECHO, &echo, err) < 0 ||
@@ -355,7 +355,8 @@ static int
 put_key(const struct asked *q, int i, str parameters, struct buf *key, struct err *err)
 {
 	const struct ids *ids = &q->job[i / q->reply->per_prompt]->ids;
-	int64_t more[] = { q->adapter, i % q->reply->per_prompt, q->most };
+	int64_t more[] = { q->adapter, atomic_load(&q->model->version),
+	    i % q->reply->per_prompt, q->most };
 
 	buf_reset(key);
 	buf_add(key, (str){ (const char *)more, sizeof(more) });

@@ -28,11 +28,17 @@ static const struct {
 	    "Answers that were computed before and kept." },
 	[METRIC_AUDIT_LOST] = { "llm_audit_lost_lines_total", "counter",
 	    "Lines of the audit log that could not be written." },
+	[METRIC_LOADS] = { "llm_model_loads_total", "counter", "Models that were loaded." },
+	[METRIC_EVICTIONS] = { "llm_model_evictions_total", "counter",
+	    "Models that were unloaded." },
 	[METRIC_RUNNING] = { "llm_requests_running", "gauge", "Requests that are computed." },
 	[METRIC_WAITING] = { "llm_requests_waiting", "gauge", "Requests that wait." },
 	[METRIC_CACHE_TOKENS] = { "llm_cache_tokens", "gauge",
 	    "Tokens that the cache has room for." },
 	[METRIC_CACHE_USED] = { "llm_cache_tokens_used", "gauge", "Tokens in the cache." },
+	[METRIC_MODELS] = { "llm_models_loaded", "gauge", "Models in memory." },
+	[METRIC_MODEL_BYTES] = { "llm_model_bytes", "gauge",
+	    "Memory of the loaded models: weights, cache and working memory." },
 };
 
 static const struct {
@@ -51,6 +57,8 @@ static const struct {
 	[METRIC_PROMPT] = { "llm_prompt_tokens", "Tokens of a prompt.", 17,
 	    { 1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072,
 	    262144, 1048576 } },
+	[METRIC_LOAD] = { "llm_model_load_seconds", "Seconds that the loading of a model took.", 14,
+	    { .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300 } },
 };
 
 struct histogram {

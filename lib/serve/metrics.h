@@ -26,11 +26,15 @@ enum metric {
 	METRIC_JOINED,		/* answers that others computed at the same time */
 	METRIC_KEPT,		/* answers that were kept */
 	METRIC_AUDIT_LOST,	/* lines of the audit log that could not be written */
+	METRIC_LOADS,		/* models that were loaded, */
+	METRIC_EVICTIONS,	/* and unloaded */
 	/* gauges, for metrics_set() and metrics_add() */
 	METRIC_RUNNING,
 	METRIC_WAITING,
 	METRIC_CACHE_TOKENS,
 	METRIC_CACHE_USED,
+	METRIC_MODELS,		/* that are loaded */
+	METRIC_MODEL_BYTES,	/* that they take */
 	METRICS
 };
 
@@ -39,6 +43,7 @@ enum metric_histogram {
 	METRIC_PER_TOKEN,	/* seconds from one token to the next */
 	METRIC_REQUEST,		/* seconds */
 	METRIC_PROMPT,		/* tokens */
+	METRIC_LOAD,		/* seconds that a model's loading took */
 	METRIC_HISTOGRAMS
 };
 

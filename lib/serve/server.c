@@ -8,6 +8,7 @@ struct server {
 	struct guards	*guards;
 	struct kept	*kept;
 	struct audit	*audit;
+	struct house	*house;
 	struct worker	*worker;
 	struct api	*api;
 	struct http	*http;
@@ -25,6 +26,17 @@ open_records(struct server *s, const struct server_options *o, struct err *err)
 }
 
 static int
+open_house(struct server *s, const struct server_options *o, struct err *err)
+{
+	struct house_options h = o->house;
+
+	h.model = o->api.model;
+	h.n_models = o->api.n_models;
+	h.metrics = s->metrics;
+	return (s->house = house_new(&h, err)) == NULL ? -1 : 0;
+}
+
+static int
 open_all(struct server *s, const struct server_options *o, struct err *err)
 {
 	struct http_options h = o->http;
@@ -36,14 +48,16 @@ open_all(struct server *s, const struct server_options *o, struct err *err)
 	    open_records(s, o, err) < 0 ||
 	    (o->keep_answers > 0 &&
 	    (s->kept = kept_new(o->keep_answers, o->keep_for, err)) == NULL) ||
-	    (s->worker = worker_new(a.model, a.n_models, s->metrics, o->failed, o->ctx,
-	    err)) == NULL)
+	    open_house(s, o, err) < 0 ||
+	    (s->worker = worker_new(a.model, a.n_models, s->house, s->metrics, o->failed,
+	    o->ctx, err)) == NULL)
 		return -1;
 	a.keys = s->keys;
 	a.metrics = s->metrics;
 	a.guards = s->guards;
 	a.kept = s->kept;
 	a.audit = s->audit;
+	a.house = s->house;
 	a.worker = s->worker;
 	if ((s->api = api_new(&a, err)) == NULL)
 		return -1;
@@ -80,6 +94,8 @@ server_reread(struct server *s, struct err *err)
 {
 	int ret = s->keys != NULL ? keys_reload(s->keys, err) : 0;
 
+	if (house_reread(s->house, err) < 0)
+		ret = -1;
 	if (s->audit != NULL && audit_reopen(s->audit, err) < 0)
 		ret = -1;
 	return ret;
@@ -108,6 +124,7 @@ server_close(struct server *s)
 	/* Who waits for an answer goes before what answers. */
 	http_close(s->http);
 	worker_free(s->worker);
+	house_free(s->house);
 	api_free(s->api);
 	audit_close(s->audit);
 	guards_free(s->guards);

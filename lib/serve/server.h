@@ -10,6 +10,7 @@
 struct server_options {
 	struct http_options http;	/* but for its functions */
 	struct api_options api;		/* models and how they are asked; its parts are ours */
+	struct house_options house;	/* but for its models and metrics: ours */
 	struct audit_options audit;	/* nothing is written down without a path */
 	const char	*key_file;	/* NULL: none are needed */
 	const char	*rules;		/* of guards (guard.h); NULL: none */
@@ -27,7 +28,10 @@ struct server;
 struct server *server_open(const struct server_options *o, struct err *err);
 int server_port(const struct server *s);
 
-/* Read keys again, reopen logs.  Return 0; or -1, and what is wrong is as it was. */
+/*
+ * Read keys again, and models and adapters that changed; reopen logs.  Return 0; or -1,
+ * and what is wrong is as it was.
+ */
 int server_reread(struct server *s, struct err *err);
 
 /* No new requests; how many are not over. */

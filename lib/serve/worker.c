@@ -2,14 +2,27 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "base/json.h"
+#include "base/progress.h"
 
 enum { ARENA = 1 << 20 };	/* bytes of stops, biases and the like of a job */
 
+#define TICK 0.1	/* seconds between looks at who waits for a model still */
+
+/* A model as the worker knows it: jobs that are in it, and those of them that are over. */
+struct desk {
+	struct served	*model;
+	int		 in, over;
+};
+
 struct worker {
-	struct served	*const *model;
+	struct desk	*desk;
 	int		 n;
+	struct house	*house;
+	int		 outside;	/* jobs that are taken, and wait for their models */
+	double		 looked;	/* when those were looked at */
 	struct metrics	*metrics;
 	void		(*failed)(void *ctx, const struct err *err);
 	void		*ctx;
@@ -18,7 +31,8 @@ struct worker {
 	pthread_mutex_t	 lock;			/* of what follows */
 	pthread_cond_t	 some;
 	struct job	*given, **given_last;	/* not looked at yet */
-	struct job	*taken;			/* begun, or in a scheduler's line */
+	struct job	*taken, **taken_last;	/* begun, in a scheduler's line, or outside */
+	bool		 moved;			/* models came or went */
 	int		 jobs, waiting;
 	uint64_t	 number;
 	bool		 stop;
@@ -71,16 +85,46 @@ on_token(void *ctx, const struct text_token *t, struct err *err)
 	return generation_token(j->g, t, err);
 }
 
+static struct desk *
+desk_of(struct worker *w, const struct job *j)
+{
+	struct desk *d = w->desk;
+
+	while (d->model != j->model)
+		d++;
+	return d;
+}
+
 /* It is over, one way or the other. */
 static void
 leave(struct worker *w, struct job *j)
 {
+	if (j->in)
+		desk_of(w, j)->over++;
+	else if (j->waits)
+		w->outside--;
 	pthread_mutex_lock(&w->lock);
 	w->jobs--;
-	if (j->at != NULL && (*j->at = j->next) != NULL)
+	if ((*j->at = j->next) != NULL)
 		j->next->at = j->at;
+	else
+		w->taken_last = j->at;
 	pthread_mutex_unlock(&w->lock);
 	job_free(j);
+}
+
+/* Jobs that are over leave their models when these are not being used: they may go then. */
+static void
+let_out(struct worker *w)
+{
+	for (int i = 0; i < w->n; i++) {
+		struct desk *d = &w->desk[i];
+
+		if (d->over > 0)
+			house_leave(w->house, d->model, d->over);
+		d->in -= d->over;
+		d->over = 0;
+	}
 }
 
 static void
@@ -167,6 +211,7 @@ begin(struct worker *w, struct job *j)
 	struct err err;
 	int ret;
 
+	desk_of(w, j)->in++;
 	if (j->model->embedder != NULL) {
 		generation_accept(j->g);
 		return;
@@ -182,34 +227,105 @@ begin(struct worker *w, struct job *j)
 	}
 }
 
-/* What was given since; with nothing to do, wait for some.  false: stop. */
+static void
+refuse(struct worker *w, struct job *j, const struct err *why)
+{
+	generation_refuse(j->g, why);
+	leave(w, j);
+}
+
+/* Into its model, if that is there; or it waits outside, until nobody wants it any more. */
+static void
+enter(struct worker *w, struct job *j)
+{
+	double deadline = j->request.deadline;
+	struct err err;
+
+	switch (house_enter(w->house, j->model, j->waits, &err)) {
+	case HOUSE_IN:
+		w->outside -= j->waits;
+		j->waits = false;
+		j->in = true;
+		begin(w, j);
+		return;
+	case HOUSE_FAILED:
+		refuse(w, j, &err);
+		return;
+	case HOUSE_WAITS:
+		w->outside += !j->waits;
+		j->waits = true;
+	}
+	if (atomic_load(&j->g->dropped))
+		err_set(&err, ERR_STOP, "nobody waits for it");
+	else if (deadline > 0 && deadline <= w->looked)
+		err_set(&err, ERR_STOP, "there was no room for model '%s' before the deadline",
+		    j->model->name);
+	else
+		return;
+	house_give_up(w->house, j->model);
+	refuse(w, j, &err);
+}
+
+/* All that are not in their models, in the order that they came in. */
+static void
+enter_all(struct worker *w)
+{
+	struct job *next;
+
+	w->looked = progress_now();
+	for (struct job *j = w->taken; j != NULL; j = next) {
+		next = j->next;
+		if (!j->in)
+			enter(w, j);
+	}
+}
+
+/* With nothing to do, wait for something; under the lock. */
+static void
+await(struct worker *w)
+{
+	struct timespec at;
+
+	if (w->outside == 0) {
+		pthread_cond_wait(&w->some, &w->lock);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &at);
+	if ((at.tv_nsec += (long)(TICK * 1e9)) >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	pthread_cond_timedwait(&w->some, &w->lock, &at);
+}
+
+/* What was given since.  false: stop. */
 static bool
 take(struct worker *w, bool idle)
 {
-	struct job *j, *next;
-	bool stop;
+	bool stop, look;
 
 	pthread_mutex_lock(&w->lock);
-	while (idle && w->given == NULL && !w->stop)
-		pthread_cond_wait(&w->some, &w->lock);
+	if (idle && w->given == NULL && !w->moved && !w->stop)
+		await(w);
 	stop = w->stop;
-	j = stop ? NULL : w->given;
-	if (!stop) {
+	look = w->moved || w->given != NULL ||
+	    (w->outside > 0 && progress_now() - w->looked >= TICK);
+	w->moved = false;
+	if (!stop && w->given != NULL) {
+		w->given->at = w->taken_last;
+		*w->taken_last = w->given;
+		for (struct job *j = w->given; j != NULL; j = j->next) {
+			j->worker = w;
+			if (j->next != NULL)
+				j->next->at = &j->next;
+		}
+		w->taken_last = w->given_last;
 		w->given = NULL;
 		w->given_last = &w->given;
 	}
 	pthread_mutex_unlock(&w->lock);
-	for (; j != NULL; j = next) {
-		next = j->next;
-		j->worker = w;
-		pthread_mutex_lock(&w->lock);
-		if ((j->next = w->taken) != NULL)
-			j->next->at = &j->next;
-		j->at = &w->taken;
-		w->taken = j;
-		pthread_mutex_unlock(&w->lock);
-		begin(w, j);
-	}
+	if (!stop && look)
+		enter_all(w);
 	return !stop;
 }
 
@@ -249,10 +365,8 @@ embeddings(struct worker *w, struct job **first)
 
 	*first = NULL;
 	for (struct job *j = w->taken; j != NULL; j = j->next)
-		if (j->model->embedder != NULL) {
+		if (j->in && j->model->embedder != NULL && n++ == 0)
 			*first = j;
-			n++;
-		}
 	return n;
 }
 
@@ -270,9 +384,11 @@ step(struct worker *w, bool *idle)
 		return false;
 	}
 	for (int i = 0; i < w->n; i++) {
-		struct scheduler *s = w->model[i]->scheduler;
+		const struct desk *d = &w->desk[i];
+		struct scheduler *s;
 
-		if (s == NULL)
+		/* Of others it is the house's. */
+		if (d->in == 0 || (s = d->model->scheduler) == NULL)
 			continue;
 		if (scheduler_running(s) + scheduler_waiting(s) > 0 &&
 		    scheduler_step(s, &err) < 0) {
@@ -281,10 +397,12 @@ step(struct worker *w, bool *idle)
 		}
 		waiting += scheduler_waiting(s);
 		running += scheduler_running(s);
-		used += engine_cache(w->model[i]->engine) - engine_unused(w->model[i]->engine);
+		used += engine_cache(d->model->engine) - engine_unused(d->model->engine);
 	}
 	waiting += embeddings(w, &j);
 	*idle = running + waiting == 0;
+	waiting += w->outside;
+	let_out(w);
 	pthread_mutex_lock(&w->lock);
 	w->waiting = waiting;
 	pthread_mutex_unlock(&w->lock);
@@ -305,27 +423,43 @@ run(void *ctx)
 	return NULL;
 }
 
+/* Of the house's thread. */
+static void
+on_moved(void *ctx)
+{
+	struct worker *w = ctx;
+
+	pthread_mutex_lock(&w->lock);
+	w->moved = true;
+	pthread_cond_signal(&w->some);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* ---- others ---- */
 
 struct worker *
-worker_new(struct served *const *model, int n, struct metrics *metrics,
+worker_new(struct served *const *model, int n, struct house *house, struct metrics *metrics,
     void (*failed)(void *ctx, const struct err *err), void *ctx, struct err *err)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	int64_t cache = 0;
 
-	if (w == NULL) {
+	if (w == NULL || (w->desk = calloc((size_t)n, sizeof(*w->desk))) == NULL) {
+		free(w);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	*w = (struct worker){ .model = model, .n = n, .metrics = metrics, .failed = failed,
-	    .ctx = ctx };
+	for (int i = 0; i < n; i++)
+		w->desk[i].model = model[i];
+	w->n = n;
+	w->house = house;
+	w->metrics = metrics;
+	w->failed = failed;
+	w->ctx = ctx;
 	w->given_last = &w->given;
+	w->taken_last = &w->taken;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->some, NULL);
-	for (int i = 0; i < n; i++)
-		cache += model[i]->engine != NULL ? engine_cache(model[i]->engine) : 0;
-	metrics_set(metrics, METRIC_CACHE_TOKENS, cache);
+	house_watch(house, on_moved, w);
 	if (pthread_create(&w->thread, NULL, run, w) != 0) {
 		worker_free(w);
 		err_set(err, ERR_NOMEM, "a thread cannot be started");
@@ -380,6 +514,15 @@ worker_each(struct worker *w, void (*tell)(void *ctx, const struct job *j), void
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* It was not written whole, and whoever waits is told. */
+static void
+drop(struct worker *w, struct job *j)
+{
+	if (j->waits)
+		house_give_up(w->house, j->model);
+	refuse(w, j, &(struct err){ ERR_STOP, "the server ends" });
+}
+
 void
 worker_free(struct worker *w)
 {
@@ -387,6 +530,7 @@ worker_free(struct worker *w)
 
 	if (w == NULL)
 		return;
+	house_watch(w->house, NULL, NULL);
 	if (w->started) {
 		pthread_mutex_lock(&w->lock);
 		w->stop = true;
@@ -394,10 +538,11 @@ worker_free(struct worker *w)
 		pthread_mutex_unlock(&w->lock);
 		pthread_join(w->thread, NULL);
 		for (int i = 0; i < w->n; i++)
-			if (w->model[i]->scheduler != NULL)
-				scheduler_stop(w->model[i]->scheduler, &err);
+			if (w->desk[i].in > 0 && w->desk[i].model->scheduler != NULL)
+				scheduler_stop(w->desk[i].model->scheduler, &err);
 		while (w->taken != NULL)
-			leave(w, w->taken);
+			drop(w, w->taken);
+		let_out(w);
 	}
 	for (struct job *j = w->given, *next; j != NULL; j = next) {
 		next = j->next;
@@ -406,5 +551,6 @@ worker_free(struct worker *w)
 	}
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->some);
+	free(w->desk);
 	free(w);
 }

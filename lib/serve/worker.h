@@ -1,16 +1,16 @@
 /*
  * worker - the engine's thread: it begins jobs, and goes on with all that run
  *
- * Of several models each goes on by a step in turn.  Jobs are read here, for
- * grammars are one thread's; who asked reads of the generation what became of it.
+ * Of several models each goes on by a step in turn.  A job whose model is not in memory
+ * (house.h) waits until it is.  Jobs are read here, for grammars are one thread's; who
+ * asked reads of the generation what became of it.
  */
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
 
 #include "infer/request.h"
 #include "serve/generation.h"
-#include "serve/metrics.h"
-#include "serve/served.h"
+#include "serve/house.h"
 
 struct job {
 	struct served	*model;
@@ -33,6 +33,7 @@ struct job {
 	uint64_t	 number;	/* of the worker's jobs */
 	struct arena	 arena;
 	struct job	*next, **at;
+	bool		 waits, in;	/* for its model to be loaded; it is in its model */
 };
 
 /* g is a new generation. */
@@ -42,11 +43,12 @@ void job_free(struct job *j);
 struct worker;
 
 /*
- * The models and metrics are borrowed.  failed() is told when a device fails, once;
- * then nothing more is begun.
+ * The models, in their house, and metrics are borrowed.  failed() is told when a device
+ * fails, once; then nothing more is begun.
  */
-struct worker *worker_new(struct served *const *model, int n, struct metrics *metrics,
-    void (*failed)(void *ctx, const struct err *err), void *ctx, struct err *err);
+struct worker *worker_new(struct served *const *model, int n, struct house *house,
+    struct metrics *metrics, void (*failed)(void *ctx, const struct err *err), void *ctx,
+    struct err *err);
 
 /* Take a job on; it is the worker's. */
 void worker_give(struct worker *w, struct job *j);
