@@ -85,7 +85,7 @@ static const struct opt opts[] = {
 	{ 0, "pass", OPT_I64, AT(pass), "N", "tokens computed at once (512)", .min = 16,
 	    .max = 65536 },
 	{ 0, "lookup", OPT_I64, AT(lookup), "N",
-	    "guess up to N tokens from a text's own, while it is alone", .min = 0,
+	    "guess up to N tokens of a text from its own", .min = 0,
 	    .max = DRAFT_MAX },
 	{ 0, "waiting", OPT_I64, AT(waiting), "N", "requests that may wait (256)", .min = 1,
 	    .max = 1e6 },

@@ -1,39 +1,20 @@
-#include "infer/draft.h"
-
-#include <math.h>
+/* How many guesses, and for whom. */
 #include <stdlib.h>
 
-#include "base/progress.h"
+#include "infer/draft_impl.h"
 
 enum {
-	KINDS = 4,		/* of guesses, by how good they should be */
-	NGRAM_MIN = 2, NGRAM_MAX = 16,	/* tokens that a lookup goes by */
-	PLAIN = 3,		/* steps at first without guesses, to know what they cost */
-	TRY_EVERY = 32		/* steps between tries that do not look as if they paid */
+	TRY_EVERY = 64,		/* steps between tries that do not look as if they paid */
+	LOOK_EVERY = 32		/* steps with guesses until one without, to know what that takes */
 };
 
-/* A guess that the guesser itself gives less than this, it keeps to itself. */
-#define SURE 0.3
-/* What tries may cost, of all the time; what is in hand counts for no more steps than this. */
-#define LOSS 0.02
-#define IN_HAND 4
-
-struct draft {
-	int64_t		 most;
-	struct engine	*e;		/* of guesses; NULL: lookup */
-	bool		 early, always;
-	struct seq	*seq;		/* of a model */
-	struct sampler_space *space;
-	int32_t		 token[DRAFT_MAX];
-	int64_t		 asked, n;	/* guesses; less when it was not sure */
-	int		 kind;
-	/* what was learnt */
-	double		 right[KINDS];	/* the part of guesses that is */
-	double		 cost[DRAFT_MAX + 1];	/* seconds of a step with so many; 0: unknown */
-	double		 spent, lost, start;
-	int64_t		 since;		/* steps without guesses */
-	struct draft_report report;
-};
+#define PAYS 1.04	/* times the tokens a second without */
+/* Of the time, what tries may take; and in hand is no more than so many steps. */
+#define LOSS 0.01
+#define IN_HAND 8
+/* How much one guess tells of those of its text, and of all. */
+#define OF_TEXT 0.1
+#define OF_ALL 0.02
 
 static struct draft *
 draft_new(int64_t most, struct err *err)
@@ -45,8 +26,8 @@ draft_new(int64_t most, struct err *err)
 		return NULL;
 	}
 	d->most = most;
-	for (int i = 0; i < KINDS; i++)
-		d->right[i] = 0.4 + 0.15 * i;
+	for (int i = 0; i < DRAFT_KINDS; i++)
+		d->part[i] = 0.4 + 0.15 * i;
 	return d;
 }
 
@@ -56,47 +37,85 @@ draft_lookup(int64_t most, struct err *err)
 	return draft_new(most, err);
 }
 
-static struct draft *
-with_engine(struct engine *e, int64_t most, struct err *err)
+/* It guesses by an engine. */
+static int
+set_engine(struct draft *d, struct engine *e, struct err *err)
 {
-	struct draft *d;
+	const struct config *c = engine_config(e);
+	size_t seqs = (size_t)engine_settings(e)->seqs;
 
-	if (config_recurrent(engine_config(e))) {
-		err_set(err, ERR_ARG, "guesses have to be taken back, and the states of %s cannot",
-		    arch_name(engine_config(e)->arch));
-		return NULL;
-	}
-	if ((d = draft_new(most, err)) == NULL)
-		return NULL;
+	if (config_recurrent(c))
+		return err_set(err, ERR_ARG, "guesses have to be taken back, and the states of %s "
+		    "cannot", arch_name(c->arch));
 	d->e = e;
-	d->kind = KINDS - 1;
-	if ((d->space = sampler_space_new(engine_config(e)->vocab, err)) == NULL) {
-		draft_free(d);
-		return NULL;
-	}
-	return d;
-}
-
-struct draft *
-draft_model(struct engine *e, int64_t most, struct err *err)
-{
-	struct draft *d = with_engine(e, most, err);
-
-	if (d != NULL && (d->seq = seq_new(e, err)) == NULL) {
-		draft_free(d);
-		return NULL;
-	}
-	return d;
+	d->at = calloc(seqs, sizeof(*d->at));
+	d->seq = calloc(seqs, sizeof(*d->seq));
+	d->allowed = calloc((size_t)c->vocab / 64 + 1, sizeof(*d->allowed));
+	if (d->at == NULL || d->seq == NULL || d->allowed == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	d->space = sampler_space_new(c->vocab, err);
+	return d->space == NULL ? -1 : 0;
 }
 
 struct draft *
 draft_early(struct engine *e, int64_t most, struct err *err)
 {
-	struct draft *d = with_engine(e, most, err);
+	struct draft *d = draft_new(most, err);
 
-	if (d != NULL)
-		d->early = true;
+	if (d == NULL)
+		return NULL;
+	d->early = true;
+	if (set_engine(d, e, err) < 0) {
+		draft_free(d);
+		return NULL;
+	}
 	return d;
+}
+
+/* The model is to have the tokens of another one's tokenizer. */
+static int
+check_tokens(const struct draft *d, const char *path, const struct tokenizer *tok,
+    struct err *err)
+{
+	hash128 ours = tokenizer_fingerprint(tok), theirs;
+	struct tokenizer *other = model_tokenizer(path, err);
+
+	if (other == NULL)
+		return -1;
+	theirs = tokenizer_fingerprint(other);
+	tokenizer_free(other);
+	if (ours.lo != theirs.lo || ours.hi != theirs.hi)
+		return err_set(err, ERR_FORMAT, "%s: not the tokenizer of the model", path);
+	if (tokenizer_vocab(tok) > d->m.config.vocab)
+		return err_set(err, ERR_FORMAT, "%s: the tokenizer has %d tokens, the model %lld",
+		    path, tokenizer_vocab(tok), (long long)d->m.config.vocab);
+	return 0;
+}
+
+struct draft *
+draft_model(const char *path, struct dev *dev, const struct tokenizer *tok, int64_t seqs,
+    int64_t cache, int64_t most, struct err *err)
+{
+	struct engine_options o = { .seqs = seqs, .cache = cache, .keep = seqs > 0 };
+	struct draft *d = draft_new(most, err);
+	struct engine *e;
+
+	if (d == NULL)
+		return NULL;
+	if (model_load(&d->m, path, dev, false, err) < 0 || check_tokens(d, path, tok, err) < 0)
+		goto failed;
+	if (seqs == 0) {
+		o.sinks = CACHE_BLOCK;
+		o.window = engine_window_most(&d->m.config, o.sinks);
+	}
+	if ((e = engine_new(&d->m, &o, err)) == NULL)
+		goto failed;
+	if (set_engine(d, e, err) == 0)
+		return d;
+	d->e = e;
+failed:
+	draft_free(d);
+	return NULL;
 }
 
 void
@@ -104,9 +123,20 @@ draft_free(struct draft *d)
 {
 	if (d == NULL)
 		return;
-	seq_free(d->seq);
 	sampler_space_free(d->space);
+	if (!d->early)
+		engine_free(d->e);
+	model_free(&d->m);
+	free(d->allowed);
+	free(d->at);
+	free(d->seq);
 	free(d);
+}
+
+int64_t
+draft_rows(int64_t seqs)
+{
+	return seqs + (seqs * DRAFT_MAX < DRAFT_ROWS ? seqs * DRAFT_MAX : DRAFT_ROWS);
 }
 
 void
@@ -121,197 +151,205 @@ draft_report(const struct draft *d)
 	return &d->report;
 }
 
+void
+guess_free(struct guess *g)
+{
+	seq_free(g->own);
+	g->own = NULL;
+}
+
 /* ---- how many ---- */
 
-/* Seconds of a step with n guesses: as measured, or on a line from what was. */
-static double
-cost_of(const struct draft *d, int64_t n)
+/* Guesses one by one, the likeliest first. */
+struct plan {
+	struct guess *of[DRAFT_ROWS];
+	double	gain[DRAFT_ROWS];	/* tokens */
+	double	price[DRAFT_ROWS];	/* seconds to guess it */
+	int64_t	n;
+};
+
+/* The text whose next guess is the likeliest; NULL: all have what they could. */
+static struct guess *
+likeliest(const struct draft *d)
 {
-	int64_t known = n;
+	struct guess *best = NULL;
 
-	if (d->cost[n] > 0)
-		return d->cost[n];
-	while (known > 0 && d->cost[known] == 0)
-		known--;
-	if (known == 0)
-		for (known = n; known < DRAFT_MAX && d->cost[known] == 0; known++)
-			;
-	/* Not measured at all: as if a guess cost a tenth of a step. */
-	if (d->cost[known] == 0 || known == 0)
-		return d->cost[0] * (1 + 0.1 * (double)n);
-	return d->cost[0] + fmax(0, d->cost[known] - d->cost[0]) * (double)n / (double)known;
-}
+	for (int i = 0; i < d->n; i++) {
+		struct guess *g = d->g[i];
 
-/* Tokens of a step with n guesses, of which each is right with probability p. */
-static double
-yield_of(double p, int64_t n)
-{
-	double sum = 1, all = p;
-
-	for (int64_t i = 0; i < n; i++, all *= p)
-		sum += all;
-	return sum;
-}
-
-static int64_t
-how_many(const struct draft *d, int kind, int64_t most)
-{
-	double best = 1.02 / d->cost[0];
-	int64_t n = 0;
-
-	if (d->always)
-		return most;
-	for (int64_t i = 1; i <= most; i++) {
-		double rate = yield_of(d->right[kind], i) / cost_of(d, i);
-
-		if (rate > best) {
-			best = rate;
-			n = i;
-		}
+		if (g->asked < g->able && (best == NULL || g->next > best->next))
+			best = g;
 	}
-	if (n == 0 && d->since >= TRY_EVERY)
-		n = most < 2 ? most : 2;
-	return n;
+	return best;
 }
 
 static void
-learn(double *mean, double x, double part)
+plan(const struct draft *d, int64_t most, struct plan *p)
 {
-	*mean = *mean == 0 ? x : *mean + part * (x - *mean);
+	int64_t others[DRAFT_MAX] = { 0 };
+	struct guess *g;
+
+	p->n = 0;
+	while (p->n < most && p->n < DRAFT_ROWS && (g = likeliest(d)) != NULL) {
+		p->of[p->n] = g;
+		p->gain[p->n] = g->next;
+		p->price[p->n] = draft_price(d, g, others[g->asked]++);
+		g->next *= g->part[g->kind];
+		g->asked++;
+		p->n++;
+	}
+}
+
+/* How many of them go with prompts: while each costs less than a token takes without them. */
+static int64_t
+beside_prompt(struct draft *d, const struct draft_step *step, const struct plan *p, int64_t n,
+    double each)
+{
+	double more;
+	int64_t i = 0;
+
+	if (n == 0 || step->token_seconds == 0)
+		return 0;
+	more = (rowtime_of(&d->pass, d->n + n) - rowtime_of(&d->pass, d->n)) / (double)n;
+	d->row = more > step->token_seconds ? more : step->token_seconds;
+	while (i < n && p->gain[i] * each > d->row + p->price[i])
+		i++;
+	return i;
+}
+
+static int64_t
+how_many(struct draft *d, const struct draft_step *step, const struct plan *p)
+{
+	double tokens = d->n, own = 0, best;
+	int64_t n = 0;
+
+	if (d->always)
+		return p->n;
+	if (!rowtime_knows(&d->pass, d->n) || d->hand < 0 || d->with >= LOOK_EVERY)
+		return 0;
+	best = PAYS * tokens / rowtime_of(&d->pass, d->n);
+	for (int64_t i = 0; i < p->n; i++) {
+		double rate;
+
+		tokens += p->gain[i];
+		own += p->price[i];
+		rate = tokens / (rowtime_of(&d->pass, d->n + i + 1) + own);
+		if (rate > best) {
+			best = rate;
+			n = i + 1;
+		}
+	}
+	if (d->beside)
+		return beside_prompt(d, step, p, n, 1 / best);
+	if (n == 0 && d->without >= TRY_EVERY)
+		n = p->n < 2 ? p->n : 2;
+	return n;
+}
+
+/* ---- what came of it ---- */
+
+bool
+draft_drawn(struct guess *g, int32_t id)
+{
+	g->drawn++;
+	if (g->right >= g->made || g->token[g->right] != id)
+		return false;
+	return g->right++ < g->n;
+}
+
+static void
+learn_guess(struct draft *d, struct guess *g, bool right)
+{
+	double *all = &d->part[g->kind], *its = &g->part[g->kind];
+
+	*all += OF_ALL * (right - *all);
+	*its += OF_TEXT * (right - *its);
+}
+
+/* Not to be sure ends a run of guesses, as a wrong one does. */
+static void
+learn_text(struct draft *d, struct guess *g)
+{
+	int64_t told = d->e != NULL ? g->asked : g->made;
+
+	for (int64_t i = 0; i < told && i < g->drawn; i++)
+		learn_guess(d, g, i < g->right);
+	if (g->right > g->n)
+		g->right = g->n;
+}
+
+/* What a step lost by its guesses; less than nothing where they brought something. */
+static double
+loss(const struct draft *d, double seconds, int64_t guesses, int64_t right)
+{
+	double without = rowtime_of(&d->pass, d->n);
+	double more = d->beside ? d->row * (double)guesses : seconds - without;
+
+	return d->seconds + more - (double)right * without / d->n;
 }
 
 void
-draft_judged(struct draft *d, int64_t right)
+draft_judged(struct draft *d, double seconds)
 {
-	double t = progress_now() - d->start;
+	int64_t guesses = 0, asked = 0, right = 0;
+	double most, known;
 
+	for (int i = 0; i < d->n; i++) {
+		learn_text(d, d->g[i]);
+		asked += d->g[i]->asked;
+		guesses += d->g[i]->n;
+		right += d->g[i]->right;
+	}
+	/* Who waits for something else is not slow because of guesses. */
+	known = rowtime_of(&d->pass, d->n + guesses);
+	if (!d->beside && known > 0 && seconds > 2 * known)
+		seconds = 2 * known;
+	d->hand += LOSS * (seconds + d->seconds);
+	if (asked > 0 && known > 0)
+		d->hand -= loss(d, seconds, guesses, right);
+	most = IN_HAND * (rowtime_of(&d->pass, d->n) + d->follow);
+	if (d->hand > most)
+		d->hand = most;
 	/* The first step warms up. */
-	if (d->n == d->asked && d->report.steps > 0)
-		learn(&d->cost[d->n], t, 0.2);
-	/* Not to be sure ends a run of guesses, as a wrong one does. */
-	for (int64_t i = 0; i < d->asked && i <= right && i <= d->n; i++)
-		d->right[d->kind] += 0.05 * ((i < right) - d->right[d->kind]);
-	if (d->asked > 0)
-		d->lost += t - (double)(right + 1) * d->cost[0];
-	d->lost = fmax(d->lost, -IN_HAND * d->cost[0]);
-	d->spent += t;
-	d->since = d->asked == 0 ? d->since + 1 : 0;
+	if (!d->beside && d->report.steps > 0)
+		rowtime_learn(&d->pass, d->n + guesses, seconds);
+	d->without = asked == 0 ? d->without + 1 : 0;
+	d->with = asked > 0 ? d->with + 1 : 0;
 	d->report.steps++;
-	d->report.guesses += d->n;
+	d->report.guesses += guesses;
 	d->report.right += right;
 }
 
-/* ---- what ---- */
+/* ---- a step ---- */
 
-/*
- * What followed the last time that the text had the longest end of it, searched
- * from the end.  Return how many tokens are the same, or 0.
- */
-static int64_t
-look_up(const int32_t *t, int64_t n, int64_t *at)
+static void
+begin(struct draft *d, struct guess *g)
 {
-	int64_t best = NGRAM_MIN - 1;
-
-	for (int64_t end = n - 1; end >= NGRAM_MIN && best < NGRAM_MAX; end--) {
-		int64_t same = 0;
-
-		while (same < end && same < NGRAM_MAX && t[end - 1 - same] == t[n - 1 - same])
-			same++;
-		if (same > best) {
-			best = same;
-			*at = end;
-		}
-	}
-	return best < NGRAM_MIN ? 0 : best;
+	for (int i = 0; i < DRAFT_KINDS && !g->known; i++)
+		g->part[i] = d->part[i];
+	g->known = true;
+	g->n = g->right = g->made = g->asked = g->able = g->drawn = 0;
+	if (g->room > 0)
+		draft_look(d, g);
+	g->next = g->part[g->kind];
 }
 
-static int
-kind_of(int64_t same)
+int
+draft_guess(struct draft *d, struct guess *const *g, int n, const struct draft_step *step,
+    struct err *err)
 {
-	return same < 3 ? 0 : same < 5 ? 1 : same < 9 ? 2 : 3;
-}
+	struct plan p;
+	int64_t want;
 
-/* Guess one after the other; each has to be likely. */
-static int
-guess_on(struct draft *d, struct seq *s, const struct request *r, int64_t n, struct err *err)
-{
-	int64_t vocab = engine_config(d->e)->vocab;
-
-	for (d->n = 0; d->n < n;) {
-		struct sampler_at at = { .before = seq_tokens(s), .n_before = seq_length(s),
-		    .stream = r->stream, .index = (uint64_t)seq_length(s) };
-		int32_t id;
-
-		if ((d->early ? engine_guess(d->e, s, err) : engine_run(d->e, &s, 1, err)) < 0)
-			return -1;
-		at.logits = seq_logits(s);
-		id = sampler_pick(&r->sampler, d->space, &at);
-		if (id < 0 || (!d->always && exp(logits_logp(at.logits, vocab, id)) < SURE))
-			break;
-		d->token[d->n++] = id;
-		if (d->n < n && seq_push(s, &id, 1, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* The draft model's sequence gets the tokens of the text, unless some is beyond its vocabulary. */
-static int
-follow(struct draft *d, const struct seq *s, struct err *err)
-{
-	int64_t n = seq_length(s), have = seq_keep(d->seq, seq_tokens(s), n);
-
-	for (int64_t i = have; i < n; i++)
-		if (seq_tokens(s)[i] >= engine_config(d->e)->vocab)
-			return 0;
-	return seq_push(d->seq, seq_tokens(s) + have, n - have, err) < 0 ? -1 : 1;
-}
-
-static int
-guess(struct draft *d, struct seq *s, const struct request *r, int64_t n, struct err *err)
-{
-	int64_t length = seq_length(s);
-	int got;
-
-	if (d->early) {
-		got = guess_on(d, s, r, n, err);
-		seq_truncate(s, length);
-		return got;
-	}
-	if (length > engine_context(d->e))
-		return 0;
-	if ((got = follow(d, s, err)) <= 0)
-		return got;
-	if (n > seq_steady(d->seq))
-		d->asked = n = seq_steady(d->seq);
-	return guess_on(d, d->seq, r, n, err);
-}
-
-int64_t
-draft_guess(struct draft *d, struct seq *s, const struct request *r, int64_t room,
-    const int32_t **token, struct err *err)
-{
-	const int32_t *t = seq_tokens(s);
-	int64_t n = seq_length(s), most = d->most < room ? d->most : room, at = 0, same;
-
-	*token = d->token;
-	d->n = d->asked = 0;
-	d->start = progress_now();
-	if (most <= 0 || (!d->always &&
-	    (d->report.steps < PLAIN || d->lost > LOSS * d->spent)))
-		return 0;
-	if (d->e != NULL) {
-		d->asked = how_many(d, d->kind, most);
-		if (d->asked > 0 && guess(d, s, r, d->asked, err) < 0)
-			return -1;
-		return d->n;
-	}
-	if ((same = look_up(t, n, &at)) == 0)
-		return 0;
-	d->kind = kind_of(same);
-	d->asked = d->n = how_many(d, d->kind, most);
-	/* Past the end the text is thought to repeat itself. */
-	for (int64_t i = 0; i < d->n; i++)
-		d->token[i] = at + i < n ? t[at + i] : d->token[at + i - n];
-	return d->n;
+	d->g = g;
+	d->n = n;
+	d->beside = step->prompt > 0;
+	d->row = d->seconds = 0;
+	for (int i = 0; i < n; i++)
+		begin(d, g[i]);
+	plan(d, step->rows, &p);
+	want = how_many(d, step, &p);
+	while (p.n > want)
+		p.of[--p.n]->asked--;
+	return draft_make(d, err);
 }

@@ -146,6 +146,7 @@ close_seq(struct text *t)
 		seq_free(t->seq);
 	t->seq = NULL;
 	t->given = 0;
+	guess_free(&t->guess);
 }
 
 int

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/progress.h"
-#include "infer/draft.h"
 
 struct scheduler *
 scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
@@ -21,8 +20,9 @@ scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
 	s->o = *engine_settings(e);
 	s->text = calloc((size_t)s->o.seqs, sizeof(struct text *));
 	s->seq = calloc((size_t)s->o.seqs, sizeof(struct seq *));
+	s->guess = calloc((size_t)s->o.seqs, sizeof(struct guess *));
 	s->allowed = calloc((size_t)engine_config(e)->vocab / 64 + 1, sizeof(*s->allowed));
-	if (s->text == NULL || s->seq == NULL || s->allowed == NULL) {
+	if (s->text == NULL || s->seq == NULL || s->guess == NULL || s->allowed == NULL) {
 		scheduler_free(s);
 		err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
@@ -45,15 +45,9 @@ scheduler_free(struct scheduler *s)
 	sampler_space_free(s->space);
 	free(s->text);
 	free(s->seq);
+	free(s->guess);
 	free(s->allowed);
 	free(s);
-}
-
-void
-scheduler_guess(struct scheduler *s, struct draft *d)
-{
-	assert(s->o.rows >= s->o.seqs + DRAFT_MAX);
-	s->draft = d;
 }
 
 /* ---- going on ---- */
@@ -131,27 +125,6 @@ give_prompt(struct scheduler *s, struct text *t, int64_t room, struct err *err)
 	return n;
 }
 
-/* What a text that is alone may go on with. */
-static int
-give_guesses(struct scheduler *s, struct text *t, struct err *err)
-{
-	const struct config *c = engine_config(s->e);
-	int64_t n = seq_length(t->seq), room = t->r.max_tokens - t->report.tokens - 1;
-
-	if (room > seq_steady(t->seq))
-		room = seq_steady(t->seq);
-	/* Where more tokens would change the positions of all, they have to be sure. */
-	if (model_rope_base(c, n + DRAFT_MAX) != model_rope_base(c, n))
-		room = 0;
-	s->n_guess = draft_guess(s->draft, t->seq, &t->r, room, &s->guess, err);
-	if (s->n_guess < 0 || seq_push(t->seq, s->guess, s->n_guess, err) < 0) {
-		s->n_guess = 0;
-		return err->code == ERR_LIMIT ? 0 : -1;
-	}
-	seq_want(t->seq, s->n_guess + 1);
-	return 0;
-}
-
 /* Take those that are over out. */
 static void
 leave(struct scheduler *s)
@@ -226,18 +199,7 @@ give(struct scheduler *s, struct err *err)
 		left -= n - 1;
 	}
 	leave(s);
-	s->n_guess = 0;
-	s->guessing = s->draft != NULL && s->n == 1 && s->text[0]->report.tokens > 0;
-	return ret == 0 && s->guessing ? give_guesses(s, s->text[0], err) : ret;
-}
-
-static void
-take_guesses_back(struct scheduler *s, struct text *t)
-{
-	seq_truncate(t->seq, seq_length(t->seq) - s->n_guess);
-	seq_want(t->seq, 1);
-	s->n_guess = 0;
-	s->guessing = false;
+	return ret == 0 ? guesses_give(s, err) : ret;
 }
 
 /* The cache is full: one waits again; who is alone fails. */
@@ -269,11 +231,7 @@ run(struct scheduler *s, struct err *err)
 			*err = s->why;
 			return -1;
 		}
-		if (s->n_guess > 0) {
-			take_guesses_back(s, s->text[0]);
-			continue;
-		}
-		if (make_room(s, err) < 0)
+		if (!guesses_take_back(s) && make_room(s, err) < 0)
 			return -1;
 	}
 }
@@ -345,9 +303,9 @@ pick(struct scheduler *s, struct text *t, struct sampler_at *at)
 static int
 draw(struct scheduler *s, struct text *t, struct err *err)
 {
-	int64_t vocab = engine_config(s->e)->vocab, right = 0;
-	struct sampler_at at = { .logits = seq_logits(t->seq) - s->n_guess * vocab,
-	    .before = seq_tokens(t->seq), .n_before = seq_length(t->seq) - s->n_guess,
+	int64_t vocab = engine_config(s->e)->vocab, n = t->guess.n;
+	struct sampler_at at = { .logits = seq_logits(t->seq) - n * vocab,
+	    .before = seq_tokens(t->seq), .n_before = seq_length(t->seq) - n,
 	    .stream = t->r.stream };
 	int32_t id;
 	int got;
@@ -359,16 +317,15 @@ draw(struct scheduler *s, struct text *t, struct err *err)
 			return fail(s, t);
 		t->report.end = TEXT_WHOLE;
 		got = id < 0 ? 1 : take(s, t, &at, id, err);
-		if (got != 0 || right == s->n_guess || id != s->guess[right])
+		if (got != 0 || !draft_drawn(&t->guess, id))
 			break;
-		right++;
 		at.n_before++;
 		at.logits += vocab;
 	}
-	if (right < s->n_guess)
+	t->report.guessed += n;
+	t->report.right += n - (seq_length(t->seq) - at.n_before);
+	if (at.n_before < seq_length(t->seq))
 		seq_truncate(t->seq, at.n_before);
-	if (s->guessing)
-		draft_judged(s->draft, right);
 	if (got != 0)
 		return got;
 	return seq_push(t->seq, &id, 1, &s->why) < 0 ? fail(s, t) : 0;
@@ -380,7 +337,7 @@ learn_speed(struct scheduler *s, double seconds)
 {
 	double each = seconds / (double)s->given;
 
-	if (s->given <= s->n)
+	if (s->given <= s->n + s->guessed)
 		return;
 	s->token_seconds += (s->token_seconds > 0 ? 0.2 : 1) * (each - s->token_seconds);
 }
@@ -388,14 +345,15 @@ learn_speed(struct scheduler *s, double seconds)
 static int
 step(struct scheduler *s, struct err *err)
 {
-	double start;
+	double seconds;
 
 	if (drop(s, err) < 0 || line_begin(s, err) < 0 || give(s, err) < 0)
 		return -1;
-	start = progress_now();
+	seconds = -progress_now();
 	if (run(s, err) < 0)
 		return -1;
-	learn_speed(s, progress_now() - start);
+	seconds += progress_now();
+	learn_speed(s, seconds);
 	for (int i = 0; i < s->n; i++) {
 		struct text *t = s->text[i];
 		int got = t->given < t->n ? 0 : draw(s, t, err);
@@ -403,6 +361,7 @@ step(struct scheduler *s, struct err *err)
 		if (got < 0 || (got > 0 && text_finish(t, err) < 0))
 			return -1;
 	}
+	guesses_judged(s, seconds);
 	return 0;
 }
 

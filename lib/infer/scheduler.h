@@ -34,6 +34,7 @@ struct text_report {
 	int64_t	taken_off;		/* how often */
 	int64_t	prompt, cached;		/* its tokens; those that had been computed */
 	int64_t	tokens;			/* that were drawn, an end of text too */
+	int64_t	guessed, right;		/* tokens, and those of them that were drawn */
 	double	logp;			/* their mean log-probability, nats */
 	double	waited;			/* seconds in the line before it began */
 	double	prompt_seconds, seconds;
@@ -110,8 +111,8 @@ struct scheduler *scheduler_new(struct engine *e, const struct tokenizer *tok, s
 void scheduler_free(struct scheduler *s);	/* texts that are not whole are dropped */
 
 /*
- * While a text is alone, guess what it goes on with (draft.h); borrowed.  The
- * engine's rows are DRAFT_MAX more than its sequences.
+ * Guess what texts go on with (draft.h); borrowed.  The engine's rows are at least
+ * DRAFT_MAX more than its sequences; draft_rows() are enough.
  */
 struct draft;
 void scheduler_guess(struct scheduler *s, struct draft *d);

@@ -8,6 +8,7 @@
 #ifndef INFER_SCHEDULER_IMPL_H
 #define INFER_SCHEDULER_IMPL_H
 
+#include "infer/draft.h"
 #include "infer/emit.h"
 #include "infer/matcher.h"
 #include "infer/scheduler.h"
@@ -25,6 +26,7 @@ struct text {
 	int64_t		 safe;		/* with fewer tokens it gives its place to nobody */
 	struct emit	 emit;
 	struct matcher	 matcher;	/* of r.constraint */
+	struct guess	 guess;
 	struct text_report report;
 	bool		 over;
 };
@@ -51,9 +53,9 @@ struct scheduler {
 	uint64_t	*allowed;	/* a bit a token */
 	struct token_logp top[TEXT_TOP];
 	struct draft	*draft;		/* NULL: none */
-	const int32_t	*guess;		/* of this step, for its only text */
-	int64_t		 n_guess;
-	bool		 guessing;	/* may it have guesses? */
+	struct guess	**guess;	/* of texts that may have some in this step */
+	int		 n_guess;
+	int64_t		 guessed;	/* rows of this step that are guesses */
 	struct err	 why;		/* a text failed */
 };
 
@@ -81,6 +83,14 @@ struct text *text_least(const struct scheduler *s);
 void class_join(struct scheduler *s, enum text_class class);
 /* So many tokens of a class are computed. */
 void class_spend(struct scheduler *s, enum text_class class, int64_t tokens);
+
+/*
+ * guesses.c: give texts guesses, after all else that a step computes, 0 or -1; take them
+ * back, false: there are none, and their texts may go.  The pass took so long, and all is drawn.
+ */
+int guesses_give(struct scheduler *s, struct err *err);
+bool guesses_take_back(struct scheduler *s);
+void guesses_judged(struct scheduler *s, double seconds);
 
 /* line.c: put one in; begin those that there is room for; end those that were dropped; end all. */
 void line_put(struct scheduler *s, struct text *t);

@@ -46,6 +46,7 @@ text_free(struct text *t)
 {
 	if (t->r.seq == NULL)
 		seq_free(t->seq);
+	guess_free(&t->guess);
 	matcher_end(&t->matcher);
 	emit_free(&t->emit);
 	free(t->own);

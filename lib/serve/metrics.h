@@ -22,6 +22,8 @@ enum metric {
 	METRIC_PROMPT_TOKENS,	/* llm_prompt_tokens_total: cached ones are among them */
 	METRIC_CACHED_TOKENS,
 	METRIC_GENERATED_TOKENS,
+	METRIC_GUESSED_TOKENS,	/* of a text's next ones, before they were sure */
+	METRIC_RIGHT_TOKENS,	/* of those, that came */
 	METRIC_PREEMPTIONS,
 	METRIC_JOINED,		/* answers that others computed at the same time */
 	METRIC_KEPT,		/* answers that were kept */

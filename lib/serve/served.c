@@ -23,7 +23,7 @@ settings(const struct served_options *o, int64_t context)
 	    .keep = true };
 
 	if (o->lookup > 0)
-		e.rows = o->parallel + DRAFT_MAX;
+		e.rows = draft_rows(o->parallel);
 	e.cache = o->cache > 0 ? o->cache :
 	    o->parallel * 2048 > context ? o->parallel * 2048 : context;
 	return e;

@@ -29,7 +29,7 @@ struct served_options {
 	int64_t	parallel;	/* texts at once */
 	int64_t	cache;		/* tokens in all; 0: 2048 a text, at least a context */
 	int64_t	pass;		/* tokens of a pass; 0: the engine's */
-	int64_t	lookup;		/* most tokens that are guessed for a text alone; 0: none */
+	int64_t	lookup;		/* most tokens that are guessed of a text; 0: none */
 	dtype	kv;		/* type of the cache; NONE: of activations */
 };
 

@@ -133,6 +133,8 @@ count(struct metrics *m, const struct generation *g, const struct text_report *r
 	metrics_add(m, METRIC_PROMPT_TOKENS, r->prompt);
 	metrics_add(m, METRIC_CACHED_TOKENS, r->cached);
 	metrics_add(m, METRIC_GENERATED_TOKENS, r->tokens);
+	metrics_add(m, METRIC_GUESSED_TOKENS, r->guessed);
+	metrics_add(m, METRIC_RIGHT_TOKENS, r->right);
 	metrics_observe(m, METRIC_PROMPT, (double)r->prompt);
 	if (r->tokens > 0)
 		metrics_observe(m, METRIC_FIRST_TOKEN, g->first - g->asked);

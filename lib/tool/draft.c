@@ -25,36 +25,15 @@ draft_prepare(const struct draft_opts *o, struct engine_options *eo)
 	if ((o->model != NULL) + o->lookup + (o->early > 0) > 1)
 		tool_usage("one of --draft, --lookup and --early-exit");
 	if (wanted(o))
-		eo->rows = eo->seqs + DRAFT_MAX;
+		eo->rows = draft_rows(eo->seqs);
 	eo->early = o->early;
-}
-
-static void
-open_model(struct draft_opts *o, struct dev *dev, const struct tokenizer *tok)
-{
-	struct engine_options eo = { .sinks = CACHE_BLOCK };
-	hash128 ours = tokenizer_fingerprint(tok), theirs;
-	struct tokenizer *other;
-	struct err err;
-
-	if ((other = model_tokenizer(o->model, &err)) == NULL)
-		tool_fail(NULL, &err);
-	theirs = tokenizer_fingerprint(other);
-	tokenizer_free(other);
-	if (ours.lo != theirs.lo || ours.hi != theirs.hi)
-		tool_die("%s: not the tokenizer of the model", o->model);
-	if (model_load(&o->m, o->model, dev, false, &err) < 0)
-		tool_fail(NULL, &err);
-	/* The text may be longer than its context. */
-	eo.window = engine_window_most(&o->m.config, eo.sinks);
-	if ((o->engine = engine_new(&o->m, &eo, &err)) == NULL)
-		tool_fail(NULL, &err);
 }
 
 void
 draft_begin(struct draft_opts *o, struct engine *e, struct dev *dev,
     const struct tokenizer *tok, struct scheduler *s)
 {
+	const struct engine_options *eo = engine_settings(e);
 	struct err err;
 
 	if (!wanted(o))
@@ -62,13 +41,13 @@ draft_begin(struct draft_opts *o, struct engine *e, struct dev *dev,
 	if (config_recurrent(engine_config(e)))
 		tool_die("guesses have to be taken back, and the states of %s cannot",
 		    arch_name(engine_config(e)->arch));
-	if (o->model != NULL)
-		open_model(o, dev, tok);
 	if (o->lookup)
 		o->draft = draft_lookup(o->most, &err);
+	else if (o->model == NULL)
+		o->draft = draft_early(e, o->most, &err);
 	else
-		o->draft = o->model != NULL ? draft_model(o->engine, o->most, &err) :
-		    draft_early(e, o->most, &err);
+		o->draft = draft_model(o->model, dev, tok, eo->seqs > 1 ? eo->seqs : 0,
+		    eo->cache, o->most, &err);
 	if (o->draft == NULL)
 		tool_fail(NULL, &err);
 	if (o->always)
@@ -92,6 +71,4 @@ void
 draft_end(struct draft_opts *o)
 {
 	draft_free(o->draft);
-	engine_free(o->engine);
-	model_free(&o->m);
 }

@@ -13,8 +13,6 @@ struct draft_opts {
 	int64_t		 early, most;
 	/* what is open */
 	struct draft	*draft;
-	struct model	 m;
-	struct engine	*engine;
 };
 
 extern const struct opt draft_options[];

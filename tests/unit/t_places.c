@@ -17,6 +17,7 @@ static struct told alone[MANY], told[MANY];
 struct served {
 	struct engine	*e;
 	struct scheduler *s;
+	struct draft	*d;		/* guesses, where the engine has rows for them */
 };
 
 static struct served
@@ -25,6 +26,12 @@ serve(const struct engine_options *o)
 	struct served x = { .e = engine_new(&rig.m, o, &err) };
 
 	must(x.e != NULL && (x.s = scheduler_new(x.e, tok, &err)) != NULL, "scheduler");
+	if (o->rows > 0) {
+		x.d = o->early > 0 ? draft_early(x.e, 3, &err) : draft_lookup(8, &err);
+		must(x.d != NULL, "draft");
+		draft_always(x.d);
+		scheduler_guess(x.s, x.d);
+	}
 	return x;
 }
 
@@ -33,6 +40,7 @@ end(struct served *x)
 {
 	ok(engine_unused(x->e) == engine_cache(x->e), "no block of the cache is lost");
 	scheduler_free(x->s);
+	draft_free(x->d);
 	engine_free(x->e);
 }
 
@@ -387,6 +395,8 @@ main(void)
 	    "and found again");
 	test_every_step(&(struct engine_options){ .pass = 40, .seqs = 3, .window = 32,
 	    .sinks = 16 }, "and with a window");
+	test_every_step(&(struct engine_options){ .pass = 40, .seqs = 3, .keep = true,
+	    .rows = draft_rows(3) }, "and with guesses");
 	test_full(false);
 	test_full(true);
 	test_orders();
@@ -400,6 +410,10 @@ main(void)
 		    .cache = 144 }, true);
 		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,
 		    .cache = 96 }, false);
+		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,
+		    .rows = 24, .cache = 192, .keep = true }, true);
+		test_random(seed, &(struct engine_options){ .pass = 48, .seqs = 5,
+		    .rows = 24, .cache = 144, .early = 1 }, true);
 	}
 	tokenizer_free(tok);
 	rig_close(&rig);
