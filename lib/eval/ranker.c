@@ -9,7 +9,7 @@ by_likeness(const struct ranker *r, struct ranker_state *s, str text, struct ran
 	static const char *const third[] = { "tail", "middle", "head" };
 	int got = surprise_of(r->surprise, &s->surprise, text, &v->score, err);
 
-	v->rank = -INFINITY;
+	v->rank = -(double)INFINITY;
 	if (got <= 0)
 		return got;
 	v->rank = (double)(float)-v->score;

@@ -506,7 +506,7 @@ sequence(struct regex *r, bool first, bool last)
 	while (first && eat(r, '^'))
 		lead = false;
 	while (r->p < r->end && *r->p != '|' && *r->p != ')') {
-		const char *behind = closing(r);
+		const char *behind = *r->p == '(' ? closing(r) : r->p;
 		bool alone, ends = behind == r->end || *behind == '|' || *behind == ')';
 
 		if (*r->p == '^' || *r->p == '$') {

@@ -11,7 +11,7 @@
 #include "serve/reply_impl.h"
 #include "token/chat.h"
 
-enum { CHOICES = 128, PROMPTS = 256, COMPLETION_TOKENS = 16 };
+enum { CHOICES = 128, PROMPTS = 256, TEXTS = 1024, COMPLETION_TOKENS = 16 };
 
 /* Keys of both that the worker does not read alone. */
 #define KEY_LIST(X) \
@@ -506,7 +506,12 @@ read_asked(struct asked *q, struct err *err)
 		return -1;
 	if (q->most == 0 && (q->most = q->api->o.count) == 0)
 		q->most = q->chat ? INT32_MAX : COMPLETION_TOKENS;
-	return q->chat ? read_messages(q, err) : read_completion(q, err);
+	if ((q->chat ? read_messages(q, err) : read_completion(q, err)) < 0)
+		return -1;
+	if (q->prompts * q->n > TEXTS)
+		return err_set(err, ERR_LIMIT, "key 'n': %lld texts of %d prompts each are more "
+		    "than %d", (long long)q->n, q->prompts, TEXTS);
+	return 0;
 }
 
 /* May its key ask for so much now?  If not, it was answered. */

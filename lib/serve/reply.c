@@ -132,17 +132,40 @@ put_chat_logprobs(struct buf *b, const struct reply *r, const struct generation 
 	buf_add(b, S("],\"refusal\":null}"));
 }
 
+/* A token of a completion, as OpenAI has one that is no whole characters: "bytes:\xe2\x82". */
 static void
-put_alternatives(struct buf *b, const struct reply *r, const struct generation *g,
-    const struct generation_token *t)
+put_piece(struct buf *b, str bytes)
 {
+	if (utf8_bad(bytes) < 0) {
+		json_quote(b, bytes);
+		return;
+	}
+	buf_add(b, S("\"bytes:"));
+	for (ptrdiff_t i = 0; i < bytes.n; i++)
+		buf_fmt(b, "\\\\x%02x", (unsigned char)bytes.p[i]);
+	buf_byte(b, '"');
+}
+
+/* An object has a key once: of tokens of the same bytes the likeliest is told. */
+static void
+put_alternatives(struct buf *b, const struct reply *r, const struct token_logp *top, int64_t n)
+{
+	const struct tokenizer *tok = r->model->tok;
+
 	buf_byte(b, '{');
-	for (int64_t k = 0; k < t->n_top; k++) {
+	for (int64_t k = 0; k < n; k++) {
+		str bytes = tokenizer_bytes(tok, top[k].id);
+		int64_t same = 0;
+
+		while (!str_eq(bytes, tokenizer_bytes(tok, top[same].id)))
+			same++;
+		if (same < k)
+			continue;
 		if (k > 0)
 			buf_byte(b, ',');
-		json_quote(b, tokenizer_bytes(r->model->tok, g->top[t->top + k].id));
+		put_piece(b, bytes);
 		buf_byte(b, ':');
-		put_logp(b, g->top[t->top + k].logp);
+		put_logp(b, top[k].logp);
 	}
 	buf_byte(b, '}');
 }
@@ -164,11 +187,11 @@ put_text_logprobs(struct buf *b, const struct reply *r, const struct generation 
 			if (i > from)
 				buf_byte(b, ',');
 			if (k == 0)
-				json_quote(b, tokenizer_bytes(r->model->tok, t->id));
+				put_piece(b, tokenizer_bytes(r->model->tok, t->id));
 			else if (k == 1)
 				put_logp(b, t->logp);
 			else if (k == 2)
-				put_alternatives(b, r, g, t);
+				put_alternatives(b, r, g->top + t->top, t->n_top);
 			else
 				buf_fmt(b, "%lld", (long long)(t->text + before));
 		}

@@ -47,29 +47,36 @@ add(struct buf *b, str bytes, int id)
 	buf_free(&name);
 }
 
-struct tokenizer *
-toytok(void)
+void
+toytok_file(struct buf *b)
 {
 	static const char *const special[] = { "<think>", "</think>", "<eos>" };
-	struct buf b = { 0 };
-	struct err err = { 0 };
-	struct tokenizer *t;
 	int id = 0;
 
-	buf_add(&b, S("{\"model\":{\"type\":\"BPE\",\"vocab\":{"));
+	buf_add(b, S("{\"model\":{\"type\":\"BPE\",\"vocab\":{"));
 	for (; id < 256; id++)
-		add(&b, (str){ &(char){ (char)id }, 1 }, id);
+		add(b, (str){ &(char){ (char)id }, 1 }, id);
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++)
 		if (pieces[i][1] != '\0')
-			add(&b, str_of(pieces[i]), id++);
-	buf_add(&b, S("},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
+			add(b, str_of(pieces[i]), id++);
+	buf_add(b, S("},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
 	    "\"trim_offsets\":true,\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\","
 	    "\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true},\"added_tokens\":["));
 	for (int i = 0; i < 3; i++)
-		buf_fmt(&b, "%s{\"id\":%d,\"content\":\"%s\",\"single_word\":false,\"lstrip\":false,"
+		buf_fmt(b, "%s{\"id\":%d,\"content\":\"%s\",\"single_word\":false,\"lstrip\":false,"
 		    "\"rstrip\":false,\"normalized\":false,\"special\":true}", i > 0 ? "," : "", id++,
 		    special[i]);
-	buf_add(&b, S("]}"));
+	buf_add(b, S("]}"));
+}
+
+struct tokenizer *
+toytok(void)
+{
+	struct buf b = { 0 };
+	struct err err = { 0 };
+	struct tokenizer *t;
+
+	toytok_file(&b);
 	t = tokenizer_parse(buf_str(&b), &err);
 	buf_free(&b);
 	if (t == NULL) {

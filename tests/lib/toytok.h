@@ -12,4 +12,7 @@
 /* Bails out of the test when it cannot. */
 struct tokenizer *toytok(void);
 
+/* Append its tokenizer.json. */
+void toytok_file(struct buf *b);
+
 #endif
