@@ -23,7 +23,7 @@
 #include "tool/models.h"
 #include "tool/texts.h"
 
-enum { NAMES = 16 };
+enum { NAMES = 16, GUESSES = 8 };
 
 struct serve {
 	struct models_opts models;
@@ -85,7 +85,7 @@ static const struct opt opts[] = {
 	{ 0, "pass", OPT_I64, AT(pass), "N", "tokens computed at once (512)", .min = 16,
 	    .max = 65536 },
 	{ 0, "lookup", OPT_I64, AT(lookup), "N",
-	    "guess up to N tokens of a text from its own", .min = 0,
+	    "guess up to N tokens of a text, where it has no draft from its own", .min = 0,
 	    .max = DRAFT_MAX },
 	{ 0, "waiting", OPT_I64, AT(waiting), "N", "requests that may wait (256)", .min = 1,
 	    .max = 1e6 },
@@ -175,6 +175,8 @@ open_models(struct serve *s)
 		o.vectors = m->vectors;
 		o.adapter = m->adapter;
 		o.n_adapters = m->adapters;
+		o.draft = m->draft;
+		o.lookup = m->draft != NULL && s->lookup == 0 ? GUESSES : s->lookup;
 		if ((s->served[i] = served_open(m->name, m->path, &o, &err)) == NULL)
 			tool_fail(NULL, &err);
 		if (!m->vectors)

@@ -37,16 +37,20 @@ draft_lookup(int64_t most, struct err *err)
 	return draft_new(most, err);
 }
 
-/* It guesses by an engine. */
+int
+draft_check(const struct config *c, struct err *err)
+{
+	return !config_recurrent(c) ? 0 : err_set(err, ERR_ARG, "guesses have to be taken back, "
+	    "and the states of %s cannot", arch_name(c->arch));
+}
+
+/* It guesses by an engine, which is the draft's from here on unless it is that of the texts. */
 static int
 set_engine(struct draft *d, struct engine *e, struct err *err)
 {
 	const struct config *c = engine_config(e);
 	size_t seqs = (size_t)engine_settings(e)->seqs;
 
-	if (config_recurrent(c))
-		return err_set(err, ERR_ARG, "guesses have to be taken back, and the states of %s "
-		    "cannot", arch_name(c->arch));
 	d->e = e;
 	d->at = calloc(seqs, sizeof(*d->at));
 	d->seq = calloc(seqs, sizeof(*d->seq));
@@ -65,16 +69,16 @@ draft_early(struct engine *e, int64_t most, struct err *err)
 	if (d == NULL)
 		return NULL;
 	d->early = true;
-	if (set_engine(d, e, err) < 0) {
+	if (draft_check(engine_config(e), err) < 0 || set_engine(d, e, err) < 0) {
 		draft_free(d);
 		return NULL;
 	}
 	return d;
 }
 
-/* The model is to have the tokens of another one's tokenizer. */
+/* A model of guesses is to have the tokens of another one's tokenizer. */
 static int
-check_tokens(const struct draft *d, const char *path, const struct tokenizer *tok,
+check_model(const struct model *m, const char *path, const struct tokenizer *tok,
     struct err *err)
 {
 	hash128 ours = tokenizer_fingerprint(tok), theirs;
@@ -86,34 +90,58 @@ check_tokens(const struct draft *d, const char *path, const struct tokenizer *to
 	tokenizer_free(other);
 	if (ours.lo != theirs.lo || ours.hi != theirs.hi)
 		return err_set(err, ERR_FORMAT, "%s: not the tokenizer of the model", path);
-	if (tokenizer_vocab(tok) > d->m.config.vocab)
+	if (tokenizer_vocab(tok) > m->config.vocab)
 		return err_set(err, ERR_FORMAT, "%s: the tokenizer has %d tokens, the model %lld",
-		    path, tokenizer_vocab(tok), (long long)d->m.config.vocab);
-	return 0;
+		    path, tokenizer_vocab(tok), (long long)m->config.vocab);
+	return draft_check(&m->config, err);
+}
+
+static struct engine_options
+settings(const struct config *c, int64_t seqs, int64_t cache)
+{
+	struct engine_options o = { .seqs = seqs, .cache = cache, .keep = seqs > 0 };
+
+	if (seqs == 0) {
+		o.sinks = CACHE_BLOCK;
+		o.window = engine_window_most(c, o.sinks);
+	}
+	return o;
+}
+
+int
+draft_model_size(const char *path, const struct tokenizer *tok, int64_t seqs, int64_t cache,
+    int64_t *weights, int64_t *engine, struct err *err)
+{
+	struct engine_options o;
+	struct model m = { 0 };
+	int ret = -1;
+
+	if (model_open(&m, path, err) == 0 && check_model(&m, path, tok, err) == 0 &&
+	    (*weights = model_weights(&m, err)) >= 0) {
+		o = settings(&m.config, seqs, cache);
+		*engine = engine_bytes(&m, &o, err);
+		ret = *engine < 0 ? -1 : 0;
+	}
+	model_free(&m);
+	return ret;
 }
 
 struct draft *
 draft_model(const char *path, struct dev *dev, const struct tokenizer *tok, int64_t seqs,
     int64_t cache, int64_t most, struct err *err)
 {
-	struct engine_options o = { .seqs = seqs, .cache = cache, .keep = seqs > 0 };
 	struct draft *d = draft_new(most, err);
+	struct engine_options o;
 	struct engine *e;
 
 	if (d == NULL)
 		return NULL;
-	if (model_load(&d->m, path, dev, false, err) < 0 || check_tokens(d, path, tok, err) < 0)
-		goto failed;
-	if (seqs == 0) {
-		o.sinks = CACHE_BLOCK;
-		o.window = engine_window_most(&d->m.config, o.sinks);
+	if (model_load(&d->m, path, dev, false, err) == 0 &&
+	    check_model(&d->m, path, tok, err) == 0) {
+		o = settings(&d->m.config, seqs, cache);
+		if ((e = engine_new(&d->m, &o, err)) != NULL && set_engine(d, e, err) == 0)
+			return d;
 	}
-	if ((e = engine_new(&d->m, &o, err)) == NULL)
-		goto failed;
-	if (set_engine(d, e, err) == 0)
-		return d;
-	d->e = e;
-failed:
 	draft_free(d);
 	return NULL;
 }

@@ -27,6 +27,9 @@ enum {
 
 struct draft;
 
+/* Can texts of a model have guesses, and can it make some?  0, or -1 with the reason. */
+int draft_check(const struct config *c, struct err *err);
+
 /* At most most guesses of a text at once, 1 to DRAFT_MAX. */
 struct draft *draft_lookup(int64_t most, struct err *err);
 /* By the engine of the texts, which has early layers. */
@@ -37,6 +40,9 @@ struct draft *draft_early(struct engine *e, int64_t most, struct err *err);
  */
 struct draft *draft_model(const char *path, struct dev *dev, const struct tokenizer *tok,
     int64_t seqs, int64_t cache, int64_t most, struct err *err);
+/* Bytes that it would take; -1: it cannot be. */
+int draft_model_size(const char *path, const struct tokenizer *tok, int64_t seqs, int64_t cache,
+    int64_t *weights, int64_t *engine, struct err *err);
 void draft_free(struct draft *d);	/* after the texts */
 
 /* Rows that an engine of so many texts is to have for them. */

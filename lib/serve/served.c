@@ -67,6 +67,8 @@ served_stamp(const struct served *s)
 	stamp_path(&stamp, s->path);
 	for (int i = 0; i < s->o.n_adapters; i++)
 		stamp_path(&stamp, s->o.adapter[i].dir);
+	if (s->o.draft != NULL)
+		stamp_path(&stamp, s->o.draft);
 	return stamp;
 }
 
@@ -133,6 +135,22 @@ look_at_model(const struct served *s, struct config *c, struct served_size *size
 	return ret;
 }
 
+/* What its draft takes besides. */
+static int
+look_at_draft(const struct served *s, struct served_size *size, struct err *err)
+{
+	struct engine_options e = settings(&s->o, s->context);
+	int64_t weights, engine;
+
+	if (s->o.draft == NULL)
+		return 0;
+	if (draft_model_size(s->o.draft, s->tok, e.seqs, e.cache, &weights, &engine, err) < 0)
+		return -1;
+	size->weights += weights;
+	size->engine += engine;
+	return 0;
+}
+
 static int
 open_writer(struct served *s, struct err *err)
 {
@@ -147,6 +165,13 @@ open_writer(struct served *s, struct err *err)
 		return err_set(err, ERR_FORMAT, "%s: the tokenizer has %d tokens, the model %lld",
 		    s->path, tokenizer_vocab(s->tok), (long long)c.vocab);
 	s->context = context_of(&c, &s->o);
+	if (draft_check(&c, err) < 0) {
+		if (s->o.draft != NULL)
+			return err_wrap(err, "%s", s->path);
+		s->o.lookup = 0;
+	}
+	if (look_at_draft(s, &s->size, err) < 0)
+		return -1;
 	if ((s->template = template_load(s->path, NULL, &s->no_template)) != NULL)
 		read_template(s);
 	return 0;
@@ -249,6 +274,8 @@ look_at_writer(const struct served *s, struct served_size *size, struct err *err
 		ret = json_equal(config, s->config) && same_tokenizer(tok, s->tok) &&
 		    same_template(s) ? 0 : err_set(err, ERR_FORMAT, "%s: it is another model "
 		    "now, or has another tokenizer or template: start anew", s->path);
+	if (ret == 0)
+		ret = look_at_draft(s, size, err);
 	tokenizer_free(tok);
 	json_decref(config);
 	return ret;
@@ -292,11 +319,15 @@ load_writer(struct served *s, const atomic_bool *stop, struct err *err)
 	    (s->scheduler = scheduler_new(s->engine, s->tok, err)) == NULL ||
 	    (s->grammars = grammars_new(s->tok, &s->m.config, err)) == NULL)
 		return -1;
-	if (s->o.lookup > 0) {
-		if ((s->draft = draft_lookup(s->o.lookup, err)) == NULL)
-			return -1;
+	if (s->o.draft != NULL)
+		s->draft = draft_model(s->o.draft, s->dev, s->tok, e.seqs, e.cache, s->o.lookup,
+		    err);
+	else if (s->o.lookup > 0)
+		s->draft = draft_lookup(s->o.lookup, err);
+	if (s->draft != NULL)
 		scheduler_guess(s->scheduler, s->draft);
-	}
+	else if (s->o.lookup > 0)
+		return -1;
 	model_touch(&s->m, stop);
 	return 0;
 }

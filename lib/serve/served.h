@@ -30,12 +30,14 @@ struct served_options {
 	int64_t	cache;		/* tokens in all; 0: 2048 a text, at least a context */
 	int64_t	pass;		/* tokens of a pass; 0: the engine's */
 	int64_t	lookup;		/* most tokens that are guessed of a text; 0: none */
+	const char *draft;	/* a smaller model that guesses them; NULL: lookup */
 	dtype	kv;		/* type of the cache; NONE: of activations */
 };
 
 /* What it takes of memory, bytes, and what tells its files from others in their place. */
 struct served_size {
-	int64_t		weights, engine;	/* engine: its cache, and what a pass needs */
+	/* A draft's too; engine: its cache, and what a pass needs. */
+	int64_t		weights, engine;
 	uint64_t	stamp;
 };
 

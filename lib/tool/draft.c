@@ -38,9 +38,8 @@ draft_begin(struct draft_opts *o, struct engine *e, struct dev *dev,
 
 	if (!wanted(o))
 		return;
-	if (config_recurrent(engine_config(e)))
-		tool_die("guesses have to be taken back, and the states of %s cannot",
-		    arch_name(engine_config(e)->arch));
+	if (draft_check(engine_config(e), &err) < 0)
+		tool_fail(NULL, &err);
 	if (o->lookup)
 		o->draft = draft_lookup(o->most, &err);
 	else if (o->model == NULL)

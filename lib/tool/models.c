@@ -54,6 +54,17 @@ add_embedder(void *into, const char *arg, struct err *err)
 }
 
 static int
+set_draft(void *into, const char *arg, struct err *err)
+{
+	struct models_opts *o = into;
+
+	if (o->n == 0 || o->one[o->n - 1].vectors)
+		return err_set(err, ERR_ARG, "it stands behind the -m that it is for");
+	o->one[o->n - 1].draft = arg;
+	return 0;
+}
+
+static int
 add_lora(void *into, const char *arg, struct err *err)
 {
 	struct models_opts *o = into;
@@ -75,6 +86,8 @@ const struct opt models_options[] = {
 	    .call = add_model },
 	{ 0, "lora", OPT_CALL, 0, "NAME=DIR", "adapter of the model before it, by its name",
 	    .call = add_lora },
+	{ 0, "draft", OPT_CALL, 0, "PATH", "smaller model to guess for the model before it",
+	    .call = set_draft },
 	{ 0, "embed", OPT_CALL, 0, "[NAME=]PATH", "model to make vectors; several may be given",
 	    .call = add_embedder },
 	{ 0 }

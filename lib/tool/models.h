@@ -1,5 +1,5 @@
 /*
- * models - options for several models with names, each with its adapters
+ * models - options for several models with names, each with its adapters and draft
  */
 #ifndef TOOL_MODELS_H
 #define TOOL_MODELS_H
@@ -16,6 +16,7 @@ struct models_opts {
 		bool		 vectors;	/* --embed, not -m */
 		struct adapter_named adapter[ADAPTERS_MAX];
 		int		 adapters;
+		const char	*draft;		/* NULL: none */
 	}		 one[MODELS_MAX];
 	int		 n;
 };

@@ -171,6 +171,22 @@ cp out plainly
 exits 0 'with guesses' llm-generate -m $model -p 'The kernel' -n 9 --logprobs 2 -F jsonl \
     --early-exit 1 --draft-always
 prints 'the same' <plainly
+seq 9 | sed 's/.*/{"text":"The kernel & of The kernel","temperature":0.&,"max_tokens":3&}/' >nine
+echo '{"text":"The","max_tokens":30,"structured_outputs":{"regex":"( the [a-z]{2,6}){9}"}}' >>nine
+exits 0 'texts at once' llm-generate -m $model nine --logprobs 2 --ignore-eos
+cp out plainly
+for guess in --lookup '--early-exit 1' '--draft other' "--draft $model"
+do
+	exits 0 "$guess" llm-generate -m $model nine --logprobs 2 --ignore-eos $guess \
+	    --draft-always --draft-max 7 -v
+	prints 'the same texts' <plainly
+	exits 0 'fewer at once' llm-generate -m $model nine --logprobs 2 --ignore-eos $guess \
+	    --draft-always --parallel 4 -j 2
+	prints 'the same texts' <plainly
+done
+exits 0 "$guess" llm-generate -m $model nine --logprobs 2 --ignore-eos $guess --draft-always -v
+awk '/guessed/ { exit !($4 > 100 && $7 >= $4 * 0.8) }' err
+result 'who guesses by the same model is right, of many texts too' $?
 exits 2 'two kinds of guesses' llm-generate -m $model -p The --lookup --early-exit 1
 exits 2 'all layers' llm-generate -m $model -p The --early-exit 2
 exits 2 'no layer' llm-generate -m $model -p The --early-exit 0

@@ -6,6 +6,7 @@
 cd "$tmp" || exit 1
 need_curl
 make_samples
+llm-init -q -m tok --layers 1 --width 32 --heads 2 --context 64 -s 9 -o other || exit 1
 
 # clients DIR: eight at once, of all kinds; their answers, but for what tells when they were asked
 clients () {
@@ -39,15 +40,33 @@ clients plainly
 serve_end
 grep -q '"text":"' plainly/1 && grep -q '"text":"' plainly/8
 result 'eight clients' $?
-serve -m run/latest --lookup 8
-for again in 1 2 3
+# Its own guesses are right, of the others' some.
+for how in '--lookup 8' '--draft run/latest' '--draft other --lookup 16' '--draft other --cache 512'
 do
-	clients guessed
-	diff -r plainly guessed >out || sed "s,^,# ," out
-	result 'with guesses all is the same' $?
+	serve -m run/latest $how
+	for again in 1 2 3
+	do
+		clients guessed
+		diff -r plainly guessed >out
+		result "with $how all is the same" $?
+		sed 's/^/# /' out
+	done
+	ask /metrics
+	says 200 'guesses are counted' '^llm_guessed_tokens_total [0-9]'
+	says 200 'and the right ones' '^llm_guessed_right_tokens_total [0-9]'
+	grep '^llm_guessed' out | sed 's/^/# /'
+	serve_end
+	result 'it ends with 0' $?
 done
-ask /metrics
-says 200 'guesses are counted' '^llm_guessed_tokens_total [0-9]'
-says 200 'and the right ones' '^llm_guessed_right_tokens_total [0-9]'
-serve_end
+cp -RL other foreign && llm-vocab -q -n 300 -o foreign train.jsonl
+exits 2 'a draft of another tokenizer' llm-serve -m run/latest --draft foreign --port 0
+grep -q 'foreign: not the tokenizer of the model$' err
+result 'says so' $?
+exits 2 'a draft that is not there' llm-serve -m run/latest --draft nothing --port 0
+exits 2 'a draft of nothing' llm-serve --draft other -m run/latest --port 0
+exits 0 'a dry run' llm-serve -m run/latest --dry-run
+cp out plain
+exits 0 'with a draft' llm-serve -m run/latest --draft other --dry-run
+test "$(sed -n 's/^engine.\([0-9]*\).*/\1/p' out)" -gt "$(sed -n 's/^engine.\([0-9]*\).*/\1/p' plain)"
+result 'tells that it takes more' $?
 done_testing
