@@ -93,7 +93,7 @@ desk_bytes(const struct k_matmul *p, int64_t rows)
 {
 	return line_up(QK * QW) + 2 * line_up(QK / 16 * QW * 4) + line_up(QK / QB * QW * 4) +
 	    line_up(VW * dtype_bytes(p->b_type, QK)) + line_up(rows * QW * 4) +
-	    QFEW * (blocks_of(p->k.cap, QS) * QS + VW * (int64_t)sizeof(vi));
+	    QFEW * (blocks_of(p->k.cap, QS) * QS + QSUMS * (int64_t)sizeof(vi));
 }
 
 static struct desk
@@ -187,7 +187,7 @@ unpack(const struct qmm *mm, const struct desk *d, const uint8_t *b, int64_t n, 
 	}
 }
 
-#ifdef __AVX512VNNI__
+#if defined(QFOURS) || defined(QPAIRS)
 static void
 multiply_few(const struct qmm *mm, struct desk *d, const struct span *s, int64_t panel)
 {
@@ -256,7 +256,7 @@ panel_task(void *ctx, int64_t task, int member)
 		at = (x - s->first_item) / mm->panels * mm->rows;
 		rows = min64(mm->rows, s->rows - at);
 		panel = (x - s->first_item) % mm->panels;
-#ifdef __AVX512VNNI__
+#if defined(QFOURS) || defined(QPAIRS)
 		if (s->rows <= QFEW)
 			multiply_few(mm, &d, s, panel);
 		else

@@ -274,7 +274,7 @@ unpack_q8_0(struct rows *r, const struct qpanel *to)
 	take32(r, 2, x);
 	UNROLL
 	for (int k = 0; k < 8; k++)
-		put(to->q, k, x[k] ^ 0x80808080);
+		put(to->q, k, x[k] ^ QMIDDLE * 0x01010101u);
 }
 
 INLINE void
@@ -479,20 +479,20 @@ unpack_q3_k(struct rows *r, const struct qpanel *to)
 
 /* ---- all types ---- */
 
-/* Name, elements and bytes of a block, how often 16 bytes are taken; and its form. */
+/* Name, elements and bytes of a block, how often 16 bytes are taken; scales; and its form. */
 #define ALL_TYPES(f)							\
-	f(Q4_0, q4_0, 32, 18, 1, d, 8, 32, false)				\
-	f(Q4_1, q4_1, 32, 20, 1, dm, 0, 32, true)				\
-	f(Q5_0, q5_0, 32, 22, 1, d, 16, 32, false)				\
-	f(Q5_1, q5_1, 32, 24, 1, dm, 0, 32, true)				\
-	f(Q8_0, q8_0, 32, 34, 2, d, 128, 32, false)			\
-	f(Q2_K, q2_k, 256, 84, 5, q2_k, 0, 16, true)				\
-	f(Q3_K, q3_k, 256, 110, 7, q3_k, 4, 16, false)			\
-	f(Q4_K, q4_k, 256, 144, 9, k45, 0, 32, true)				\
-	f(Q5_K, q5_k, 256, 176, 11, k45, 0, 32, true)			\
-	f(Q6_K, q6_k, 256, 210, 13, q6_k, 32, 16, false)			\
-	f(IQ4_NL, iq4_nl, 32, 18, 1, d, 128, 32, false)			\
-	f(IQ4_XS, iq4_xs, 256, 136, 8, iq4_xs, 128, 32, false)
+	f(Q4_0, q4_0, 32, 18, 1, d, 8, 4, 32, false)			\
+	f(Q4_1, q4_1, 32, 20, 1, dm, 0, 4, 32, true)			\
+	f(Q5_0, q5_0, 32, 22, 1, d, 16, 5, 32, false)			\
+	f(Q5_1, q5_1, 32, 24, 1, dm, 0, 5, 32, true)			\
+	f(Q8_0, q8_0, 32, 34, 2, d, QMIDDLE, 8, 32, false)		\
+	f(Q2_K, q2_k, 256, 84, 5, q2_k, 0, 2, 16, true)			\
+	f(Q3_K, q3_k, 256, 110, 7, q3_k, 4, 3, 16, false)		\
+	f(Q4_K, q4_k, 256, 144, 9, k45, 0, 4, 32, true)			\
+	f(Q5_K, q5_k, 256, 176, 11, k45, 0, 5, 32, true)		\
+	f(Q6_K, q6_k, 256, 210, 13, q6_k, 32, 6, 16, false)		\
+	f(IQ4_NL, iq4_nl, 32, 18, 1, d, QMIDDLE, 8, 32, false)		\
+	f(IQ4_XS, iq4_xs, 256, 136, 8, iq4_xs, QMIDDLE, 8, 32, false)
 
 INLINE void
 next_scales(struct qpanel *to, int block, int part, bool least)
@@ -502,7 +502,7 @@ next_scales(struct qpanel *to, int block, int part, bool least)
 	to->m += least ? block / part * QW : 0;
 }
 
-#define ROWS(type, name, block, bytes, takes, scales, zero, part, least)	\
+#define ROWS(type, name, block, bytes, takes, scales, zero, bits, part, least)	\
 static void								\
 rows_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,	\
     struct qsoon *soon)							\
@@ -522,7 +522,7 @@ rows_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,	\
 }
 ALL_TYPES(ROWS)
 
-#define SCALES(type, name, block, bytes, takes, scales, zero, part, least)	\
+#define SCALES(type, name, block, bytes, takes, scales, zero, bits, part, least)	\
 static void								\
 scales_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to)	\
 {									\
@@ -541,8 +541,8 @@ ALL_TYPES(SCALES)
 struct qform
 OF_ISA(qform)(dtype t)
 {
-#define FORM(type, name, block, bytes, takes, scales, zero, part, least)	\
-	[DTYPE_##type] = { zero, part, 0, least },
+#define FORM(type, name, block, bytes, takes, scales, zero, bits, part, least)	\
+	[DTYPE_##type] = { zero, bits, part, 0, least },
 	static const struct qform form[DTYPE_COUNT] = { ALL_TYPES(FORM) };
 	struct qform f = form[t];
 
@@ -569,7 +569,7 @@ OF_ISA(qunpack)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
 {
 	typedef void rows_fn(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,
 	    struct qsoon *soon);
-#define NAME(type, name, block, bytes, takes, scales, zero, part, least)	\
+#define NAME(type, name, block, bytes, takes, scales, zero, bits, part, least)	\
 	[DTYPE_##type] = rows_##name,
 	static rows_fn *const rows[DTYPE_COUNT] = { ALL_TYPES(NAME) };
 	struct qpanel at = *to;
@@ -589,7 +589,7 @@ void
 OF_ISA(qscales)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
     const struct qpanel *to, uint8_t *pad)
 {
-#define SCALES_NAME(type, name, block, bytes, takes, scales, zero, part, least)	\
+#define SCALES_NAME(type, name, block, bytes, takes, scales, zero, bits, part, least)	\
 	[DTYPE_##type] = scales_##name,
 	static void (*const scales[DTYPE_COUNT])(const uint8_t *p, int64_t ld, int64_t k,
 	    struct qpanel to) = { ALL_TYPES(SCALES_NAME) };

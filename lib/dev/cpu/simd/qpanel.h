@@ -31,16 +31,34 @@ enum {
 	QB = 32,			/* of k that activations have one scale for */
 };
 
-/* How words of activations are kept: four bytes, or where nothing multiplies those, 2 by 2. */
-#ifdef __AVX512VNNI__
+/*
+ * How bytes are multiplied: four at once into a word; by pairs into halves of one; or
+ * nothing multiplies them, and words of activations are kept 2 by 2, in two.
+ */
+#if defined(__AVX512VNNI__)
+#define QFOURS
+enum { QWORDS = 1 };
+#elif VW == 8
+#define QPAIRS
 enum { QWORDS = 1 };
 #else
 enum { QWORDS = 2 };
 #endif
 
+/*
+ * What is added to weights of 8 bits, for bytes of a panel that have no sign.  Pairs of
+ * those would be too large: there bytes have one, and their magnitudes are multiplied.
+ */
+#ifdef QPAIRS
+enum { QMIDDLE = 0 };
+#else
+enum { QMIDDLE = 128 };
+#endif
+
 /* What a type's integers mean: w = d (q - zero) + m. */
 struct qform {
-	int	zero;		/* q of a panel is not negative */
+	int	zero;		/* q of a panel is not negative, but where QMIDDLE is 0 */
+	int	bits;		/* of q */
 	int	part;		/* elements that have one d: 16 or 32 */
 	int	drop;		/* lowest bits that the sum of a part of 16 loses */
 	bool	least;		/* there is an m, for each part; zero is 0 then */
@@ -139,22 +157,48 @@ void OF_ISA(qscales)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k
  * Few rows: those of a are strips of one row, words apart.  sums (n, QW) of n
  * rows of b, QW at most, are the same as from a panel.
  */
-#ifdef __AVX512VNNI__
+#if defined(QFOURS) || defined(QPAIRS)
 enum { QFEW = 12 };		/* more are worth unpacking for */
 #else
 enum { QFEW = 0 };		/* no such way here */
 #endif
+enum { QSUMS = 16 };		/* vectors of the sums of VW rows of QS elements */
 struct qfew {
 	dtype		 type;
 	struct qform	 form;
 	int64_t		 k, n, words;
 	const uint32_t	*strip;
 	vu		*a;	/* room for n times k bytes, in whole QS: set by qfew_order() */
-	vi		*sums;	/* and for n times VW vectors */
+	vi		*sums;	/* and for n times QSUMS vectors */
 	uint8_t		*pad;
 };
 void OF_ISA(qfew_order)(const struct qfew *w);
 void OF_ISA(qfew)(const struct qfew *w, const uint8_t *b, int64_t ld, int64_t n, float *sums);
+
+#ifdef QPAIRS
+typedef int16_t qhalves __attribute__((vector_size(4 * VW)));
+
+/*
+ * Bytes times signed ones, no larger than 127, each two added: of weights of 6 bits two
+ * such sums have room in 16, of 5 four, of 4 eight.  wide: weights of 8, with a sign.
+ */
+INLINE qhalves
+bytes_multiply(bool wide, vu w, vu a)
+{
+	if (wide) {
+		a = (vu)_mm256_sign_epi8((__m256i)a, (__m256i)w);
+		w = (vu)_mm256_abs_epi8((__m256i)w);
+	}
+	return (qhalves)_mm256_maddubs_epi16((__m256i)w, (__m256i)a);
+}
+
+/* Both of each word. */
+INLINE vi
+halves_sum(qhalves x)
+{
+	return (vi)_mm256_madd_epi16((__m256i)x, _mm256_set1_epi16(1));
+}
+#endif
 
 /* acc + the products of both halves of each lane */
 INLINE vi
@@ -201,9 +245,12 @@ high_half(vu x)
 	return f16_widen(__builtin_convertvector(x >> 16, vh));
 }
 
-/* The 16 values of IQ4, plus 128. */
+/* The 16 values of IQ4, plus QMIDDLE. */
 static const uint8_t iq4_value[16] = {
-	1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241
+#define IQ4(x) (uint8_t)((x) + QMIDDLE)
+	IQ4(-127), IQ4(-104), IQ4(-83), IQ4(-65), IQ4(-49), IQ4(-35), IQ4(-22), IQ4(-10),
+	IQ4(1), IQ4(13), IQ4(25), IQ4(38), IQ4(53), IQ4(69), IQ4(89), IQ4(113)
+#undef IQ4
 };
 
 /* The value of each byte of x, 0 to 15. */

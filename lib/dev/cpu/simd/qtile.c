@@ -31,7 +31,7 @@ larger(vi x, vi y)
 INLINE void
 put_words(const vi q[4], uint32_t to[QWORDS][VW])
 {
-#ifdef __AVX512VNNI__
+#if defined(QFOURS) || defined(QPAIRS)
 	vi x = (q[0] & 255) | (q[1] & 255) << 8 | (q[2] & 255) << 16 | q[3] << 24;
 
 	memcpy(to[0], &x, sizeof(x));
@@ -173,6 +173,56 @@ load_panel(const uint32_t *p)
 	return x;
 }
 
+#ifdef QPAIRS
+/* A word of each row of a panel times one of a strip. */
+INLINE qhalves
+product(int bits, vu w, const uint32_t *a)
+{
+	return bytes_multiply(bits == 8, w, (vu)load_word(a));
+}
+
+/*
+ * The integers of one part of k, from start on: halves of words hold the sums of as
+ * many products as they have room for.
+ */
+INLINE void
+part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32_t *start,
+    vi sum[QT][2])
+{
+	const int words = part / 4, room = bits == 8 ? 1 : 128 >> bits;
+	const int run = room < words ? room : words;
+	const uint32_t *a = start + n;
+
+	UNROLL
+	for (int i = 0; i < n; i++)
+		sum[i][0] = sum[i][1] = least ? (vi){ 0 } : load_word(start + i);
+	UNROLL
+	for (int k = 0; k < words; k += run) {
+		qhalves some[QT][2];
+
+		UNROLL
+		for (int j = 0; j < run; j++) {
+			vu w0 = load_panel(q), w1 = load_panel(q + VW);
+
+			UNROLL
+			for (int i = 0; i < n; i++) {
+				qhalves x = product(bits, w0, a + i);
+				qhalves y = product(bits, w1, a + i);
+
+				some[i][0] = j == 0 ? x : some[i][0] + x;
+				some[i][1] = j == 0 ? y : some[i][1] + y;
+			}
+			q += QW;
+			a += n;
+		}
+		UNROLL
+		for (int i = 0; i < n; i++) {
+			sum[i][0] += halves_sum(some[i][0]);
+			sum[i][1] += halves_sum(some[i][1]);
+		}
+	}
+}
+#else
 /* A word of each row of a panel, as dot() takes it. */
 struct quad {
 	vi	w[QWORDS];
@@ -182,7 +232,7 @@ INLINE struct quad
 load_quad(const uint32_t *p)
 {
 	vu x = load_panel(p);
-#ifdef __AVX512VNNI__
+#ifdef QFOURS
 	return (struct quad){ { (vi)x } };
 #else
 	return (struct quad){ { (vi)(x & 0xff00ff), (vi)(x >> 8 & 0xff00ff) } };
@@ -193,7 +243,7 @@ load_quad(const uint32_t *p)
 INLINE vi
 dot(const struct quad *w, const uint32_t *a, int64_t stride, vi acc)
 {
-#ifdef __AVX512VNNI__
+#ifdef QFOURS
 	(void)stride;
 	return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w->w[0], (__m512i)load_word(a));
 #else
@@ -204,10 +254,12 @@ dot(const struct quad *w, const uint32_t *a, int64_t stride, vi acc)
 
 /* The integers of one part of k, from start on. */
 INLINE void
-part_sums(int n, int part, bool least, const uint32_t *q, const uint32_t *start, vi sum[QT][2])
+part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32_t *start,
+    vi sum[QT][2])
 {
 	const uint32_t *a = start + n;
 
+	(void)bits;
 	UNROLL
 	for (int i = 0; i < n; i++)
 		sum[i][0] = sum[i][1] = least ? (vi){ 0 } : load_word(start + i);
@@ -224,16 +276,17 @@ part_sums(int n, int part, bool least, const uint32_t *q, const uint32_t *start,
 		a += n * QWORDS;
 	}
 }
+#endif
 
 /* QB of k in one part: f += d scale sum (+ m times). */
 INLINE void
-whole_step(int n, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][2])
+whole_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][2])
 {
 	const uint32_t *scale = a + n * (8 * QWORDS + 1);
 	vf d0 = vload(b->d), d1 = vload(b->d + VW);
 	vi sum[QT][2];
 
-	part_sums(n, QB, least, b->q, a, sum);
+	part_sums(n, QB, bits, least, b->q, a, sum);
 	UNROLL
 	for (int i = 0; i < n; i++) {
 		vf s = load_scale(scale + i);
@@ -253,7 +306,7 @@ whole_step(int n, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT
 }
 
 INLINE void
-whole_tile(int n, bool least, const struct qtile *t)
+whole_tile(int n, int bits, bool least, const struct qtile *t)
 {
 	struct qpanel b = t->b;
 	const uint32_t *a = t->a;
@@ -264,7 +317,7 @@ whole_tile(int n, bool least, const struct qtile *t)
 		for (int v = 0; v < 2; v++)
 			f[i][v] = t->first ? (vf){ 0 } : vload(t->sums + i * QW + v * VW);
 	for (int64_t k = 0; k < t->k; k += QB) {
-		whole_step(n, least, &b, a, f);
+		whole_step(n, bits, least, &b, a, f);
 		b.q += QB / 4 * QW;
 		b.d += QW;
 		b.m += least ? QW : 0;
@@ -278,13 +331,14 @@ whole_tile(int n, bool least, const struct qtile *t)
 
 /* QB of k in two parts. */
 INLINE void
-halves_step(int n, int drop, bool least, const struct qpanel *b, const uint32_t *a, vf g[QT][2])
+halves_step(int n, int bits, int drop, bool least, const struct qpanel *b, const uint32_t *a,
+    vf g[QT][2])
 {
 	const uint32_t *second = a + n * (4 * QWORDS + 1), *scale = second + n * (4 * QWORDS + 1);
 	vi x[QT][2], y[QT][2], pair[2];
 
-	part_sums(n, 16, least, b->q, a, x);
-	part_sums(n, 16, least, b->q + 4 * QW, second, y);
+	part_sums(n, 16, bits, least, b->q, a, x);
+	part_sums(n, 16, bits, least, b->q + 4 * QW, second, y);
 	pair[0] = (vi)load_panel(b->pair);
 	pair[1] = (vi)load_panel(b->pair + VW);
 	UNROLL
@@ -323,7 +377,7 @@ halves_end(int n, bool least, bool first, const float *d, const float *m, const 
 }
 
 INLINE void
-halves_tile(int n, int drop, bool least, const struct qtile *t)
+halves_tile(int n, int bits, int drop, bool least, const struct qtile *t)
 {
 	struct qpanel b = t->b;
 	const uint32_t *a = t->a;
@@ -336,7 +390,7 @@ halves_tile(int n, int drop, bool least, const struct qtile *t)
 		for (int i = 0; i < n; i++)
 			g[i][0] = g[i][1] = (vf){ 0 };
 		for (int i = 0; i < QS / QB; i++) {
-			halves_step(n, drop, least, &b, a, g);
+			halves_step(n, bits, drop, least, &b, a, g);
 			b.q += QB / 4 * QW;
 			b.pair += QW;
 			a += n * (8 * QWORDS + 3);
@@ -357,13 +411,29 @@ name(const struct qtile *t)						\
 	how;								\
 }
 #define TILES(n)							\
-	TILE(whole_##n, whole_tile(n, false, t))			\
-	TILE(whole_least_##n, whole_tile(n, true, t))			\
-	TILE(halves_##n, halves_tile(n, 0, false, t))			\
-	TILE(halves_least_##n, halves_tile(n, 0, true, t))		\
-	TILE(halves_drop_##n, halves_tile(n, 1, false, t))
-enum { WHOLE, HALVES = WHOLE + 2, HALVES_DROP = HALVES + 2, KINDS };	/* + 1: least */
-#define NAMES(n) { whole_##n, whole_least_##n, halves_##n, halves_least_##n, halves_drop_##n },
+	TILE(whole_##n, whole_tile(n, 4, false, t))			\
+	TILE(whole_least_##n, whole_tile(n, 4, true, t))		\
+	TILE(halves_##n, halves_tile(n, 3, 0, false, t))		\
+	TILE(halves_least_##n, halves_tile(n, 3, 0, true, t))		\
+	TILE(halves_drop_##n, halves_tile(n, 6, 1, false, t))		\
+	MORE_TILES(n)
+#define NAMES(n) { whole_##n, whole_least_##n, halves_##n, halves_least_##n, halves_drop_##n,	\
+	MORE_NAMES(n) },
+enum {
+	WHOLE, HALVES = WHOLE + 2, HALVES_DROP = HALVES + 2,	/* + 1: least */
+	FIVES, WIDE = FIVES + 2, KINDS
+};
+/* Where bytes are multiplied by pairs it matters how many bits they have. */
+#ifdef QPAIRS
+#define MORE_TILES(n)							\
+	TILE(fives_##n, whole_tile(n, 5, false, t))			\
+	TILE(fives_least_##n, whole_tile(n, 5, true, t))		\
+	TILE(wide_##n, whole_tile(n, 8, false, t))
+#define MORE_NAMES(n) fives_##n, fives_least_##n, wide_##n
+#else
+#define MORE_TILES(n)
+#define MORE_NAMES(n) whole_##n, whole_least_##n, whole_##n
+#endif
 #if VW == 16
 #define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5)
 #else
@@ -375,7 +445,8 @@ void
 OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n)
 {
 	static void (*const tile[QT][KINDS])(const struct qtile *) = { HEIGHTS(NAMES) };
-	int kind = f->part == QB ? WHOLE : f->drop > 0 ? HALVES_DROP : HALVES;
+	int kind = f->part == 16 ? (f->drop > 0 ? HALVES_DROP : HALVES) :
+	    f->bits == 8 ? WIDE : f->bits == 5 ? FIVES : WHOLE;
 
 	tile[n - 1][kind + f->least](t);
 }
