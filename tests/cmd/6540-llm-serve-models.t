@@ -184,8 +184,136 @@ says 503 'of other sizes they are not' "cannot be loaded"
 cp old.json m1/config.json
 ask /v1/completions "$(model 1)"
 says 200 'until they are as they were' '"text"'
-test "$(awk '$1 ~ /^VmRSS/ { print $2 }' /proc/$server/status)" -lt 400000
-result 'and all that in bounded memory' $?
+prlimit --pid "$server" --as=1000000:unlimited 2>/dev/null && {
+	ask /v1/completions "$(model 3)"
+	says 503 'without memory' "cannot be loaded"
+	prlimit --pid "$server" --as=unlimited:unlimited
+	ask /v1/completions "$(model 3)"
+	test "$code" = 200 && text out | cmp -s - want.3
+	result 'and with some again' $?
+}
 kill -0 $server && serve_end
 result 'it ends with 0' $?
+
+# What takes memory gives it back; what was answered is kept when its model is not.
+llm-init -q -a llama -m tok --layers 4 --width 512 --heads 8 --context 512 -o large || exit 1
+large='{"model":"large","prompt":"The kernel","seed":0,"max_tokens":4}'
+llm-serve --api-key-file keys --new-key 'one models=m3' >one
+llm-serve --api-key-file keys --new-key all >all
+serve -m large -m m3 --memory 150M --cache 1024 --unload-after 0.2s --keep-answers 1M \
+    --api-key-file keys
+
+# as KEY PATH [BODY]: ask with a key
+as () {
+	key=$(cat "$1")
+	shift
+	ask "$@" -H "Authorization: Bearer $key"
+}
+
+# memory: kilobytes of the server
+memory () {
+	awk '/^VmRSS/ { print $2 }' "/proc/$server/status"
+}
+
+# small: it has let go of the large one
+small () {
+	test "$(memory)" -lt $((before + 12000))
+}
+
+before=$(memory)
+as one /v1/completions "$large"
+says 404 'a key has its models alone' model_not_found
+as all /v1/completions "$large"
+says 200 'the large one' '"text"'
+text out >want
+more=$(memory)
+test "$more" -gt $((before + 40000))
+result 'takes memory' $?
+until_true small
+result 'and gives it back when it was idle' $?
+echo "# $before KiB, $more with it, $(memory) without"
+code=$(curl -s -D head -o out -w '%{http_code}' -H "Authorization: Bearer $(cat all)" -d "$large" \
+    "$url/v1/completions")
+test "$code" = 200 && grep -qi '^x-cache: hit' head && text out | cmp -s - want && small
+result 'its answer is kept without it' $?
+serve_end
+
+# Adapters, and files that are others now.
+llm-tokenize -q -m tok train.jsonl | llm-pack -q -l 32 -o train.shard
+for i in 1 2
+do
+	exits 0 "adapter $i" llm-lora -q -m m3 --batch 256 --lr 3e-2 --steps 6 -s $i -o run$i train.shard
+done
+long='The small kernel reads the old file, and a page is in the table of the slow driver'
+by () {
+	printf '{"model":"%s","prompt":"%s","seed":0,"max_tokens":24,"logprobs":1}' "$1" "$long"
+}
+for n in 1 2
+do
+	serve -m m3 --lora a=run$n/latest
+	ask /v1/completions "$(by a)"
+	text out >want.$n
+	ask /v1/completions "$(by a | sed 's/"max_tokens":24,"logprobs":1/"max_tokens":1500,"ignore_eos":true/')"
+	sed 's/.*"text":"\(.*\)","logprobs.*/\1/' out >long.$n
+	serve_end
+done
+! cmp -s want.1 want.2
+result 'write differently' $?
+for limit in '' "--memory $limit"
+do
+	rm -rf adapter
+	cp -rL run1/latest adapter
+	serve -m m3 --lora a=adapter --keep-answers 1M $limit
+	ask /v1/completions "$(by a)"
+	text out | cmp -s - want.1
+	result "one of them${limit:+, within a limit}" $?
+	rm -f stream
+	curl -s -N -o stream -d "$(by a | sed 's/"max_tokens":24,"logprobs":1/"max_tokens":1500,"ignore_eos":true,"stream":true/')" \
+	    "$url/v1/completions" &
+	writes=$!
+	until_true test -s stream
+	cp run2/latest/adapter_model.safetensors new
+	mv new adapter/adapter_model.safetensors
+	kill -HUP $server
+	sleep 0.1
+	ask /v1/completions "$(by a)"
+	test "$code" = 200 && text out | cmp -s - want.2
+	result 'SIGHUP brings the other one' $?
+	grep -q '"cached_tokens":0' out
+	result 'nothing that was computed with the one is found by it' $?
+	wait $writes
+	test "$(sed -n 's/^data: .*"text":"\(.*\)","logprobs.*/\1/p' stream | tr -d '\n')" = "$(cat long.1)"
+	result 'and what was being written ends with the one' $?
+	echo '{' >adapter/adapter_config.json
+	kill -HUP $server
+	until_true test -s serve.err
+	grep -q adapter_config.json serve.err
+	result 'one that is broken is told of' $?
+	ask /v1/completions "$(by a)"
+	test "$code" = 200 && text out | cmp -s - want.2
+	result 'and changes nothing' $?
+	serve_end
+	result 'it ends with 0' $?
+done
+
+# Asked to end while models come and go.
+good=0
+for wait in 0.02 0.05 0.1 0.15
+do
+	serve -m m1 -m m3 -m large --memory 150M --cache 1024 --grace 2s
+	pids=
+	for i in $(seq 24)
+	do
+		m=$(echo m1 m3 large | cut -d ' ' -f $((i % 3 + 1)))
+		curl -s -o "got.$i" -w '%{http_code}\n' -d "$(by $m)" "$url/v1/completions" \
+		    >"code.$i" &
+		pids="$pids $!"
+	done
+	sleep $wait
+	kill $server
+	wait $pids
+	wait $server || { good=1; echo "# $?"; }
+	test -s serve.err && { good=1; sed 's/^/# /' serve.err; }
+done
+result 'SIGTERM while models come and go' $good
 done_testing
