@@ -299,7 +299,8 @@ main(int argc, char **argv)
 {
 	static struct serve s = { .host = "127.0.0.1", .port = 8080, .parallel = 16,
 	    .waiting = 256, .connections = 4096, .body = 16 << 20, .patience = 60, .grace = 30,
-	    .keep_for = 3600, .kept = CACHE_DEFAULTS, .how = TEXTS_DEFAULTS, .audit_to.unsure = -1, .hidden = "all" };
+	    .keep_for = 3600, .kept = CACHE_DEFAULTS, .how = TEXTS_DEFAULTS,
+	    .audit_to.unsure = -1, .hidden = "all" };
 	char **operand = tool_start(&tool, argc, argv, &s);
 	struct err err;
 	sigset_t set;

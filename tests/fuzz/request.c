@@ -319,8 +319,11 @@ open_all(void)
 
 	must(dev != NULL && (mkdtemp(dir) != NULL || err_sys(&err, dir) == 0), &err);
 	make_model(dev);
-	must((model[0] = served_open("texts", dir, dev, &text, &err)) != NULL &&
-	    (model[1] = served_open("vectors", dir, dev, &vectors, &err)) != NULL, &err);
+	dev_close(dev);
+	text.device = vectors.device = "cpu:base";
+	text.team = vectors.team = team;
+	must((model[0] = served_open("texts", dir, &text, &err)) != NULL &&
+	    (model[1] = served_open("vectors", dir, &vectors, &err)) != NULL, &err);
 	snprintf(path, sizeof(path), "%s/rules", dir);
 	must((s = server_open(&o, &err)) != NULL, &err);
 	snprintf(path, sizeof(path), "rm -rf %s", dir);
