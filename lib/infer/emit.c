@@ -35,6 +35,7 @@ flush(struct emit *t, bool last, struct err *err)
 	text.n = met ? end : end - keep;
 	if (text.n > 0 && t->write(t->ctx, text, err) < 0)
 		return -1;
+	t->written += text.n;
 	if (met)
 		return 1;
 	if (keep > 0)

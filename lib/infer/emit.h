@@ -18,6 +18,7 @@ struct emit {
 	/* zeros at first */
 	struct decoder	 decoder;	/* started: a leading space is not stripped */
 	struct buf	 text;		/* decoded and not yet written */
+	int64_t		 written;	/* bytes before it */
 };
 
 /* 1 when a stop text was met: what lay before it is written, and all is over; 0 or -1. */

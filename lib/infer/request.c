@@ -288,33 +288,41 @@ hold_value(struct request *r, enum grammar_kind kind, str value, struct err *err
 	return ret;
 }
 
-/* OpenAI's: text, any JSON object, or JSON of a schema. */
-static int
-read_format(struct request *r, str value, struct err *err)
+int
+request_format(str value, str *schema, struct err *err)
 {
 	const str of[] = { S("type"), S("json_schema"), S("schema") };
 	const str in_it[] = { S("schema") };
-	struct json_member m[3], schema = { { 0 }, { 0 } };
+	struct json_member m[3], in = { { 0 }, { 0 } };
 
+	*schema = (str){ NULL, 0 };
 	if (json_scan(value, of, 3, m, err) < 0)
 		return -1;
-	if (str_eq(m[0].value, S("\"text\""))) {
-		r->constraint = NULL;
+	if (str_eq(m[0].value, S("\"text\"")))
 		return 0;
-	}
-	if (m[1].value.p != NULL && json_scan(m[1].value, in_it, 1, &schema, err) < 0)
+	if (m[1].value.p != NULL && json_scan(m[1].value, in_it, 1, &in, err) < 0)
 		return -1;
-	if (schema.value.p == NULL)
-		schema = m[2];
+	*schema = in.value.p != NULL ? in.value : m[2].value;
 	if (str_eq(m[0].value, S("\"json_object\""))) {
-		if (schema.value.p == NULL)
-			schema.value = S("{\"type\":\"object\"}");
+		if (schema->p == NULL)
+			*schema = S("{\"type\":\"object\"}");
 	} else if (!str_eq(m[0].value, S("\"json_schema\""))) {
 		return err_set(err, ERR_FORMAT, "'type' is not text, json_object or json_schema");
 	}
-	if (schema.value.p == NULL)
-		return err_set(err, ERR_FORMAT, "no 'schema'");
-	return hold_value(r, GRAMMAR_SCHEMA, schema.value, err);
+	return schema->p != NULL ? 0 : err_set(err, ERR_FORMAT, "no 'schema'");
+}
+
+static int
+read_format(struct request *r, str value, struct err *err)
+{
+	str schema;
+
+	if (request_format(value, &schema, err) < 0)
+		return -1;
+	if (schema.p != NULL)
+		return hold_value(r, GRAMMAR_SCHEMA, schema, err);
+	r->constraint = NULL;
+	return 0;
 }
 
 /* One of these texts, as a regular expression. */

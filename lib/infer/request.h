@@ -31,6 +31,12 @@ enum { REQUEST_KEYS = 19, REQUEST_SEED = 10 };	/* "seed" is one of them */
 extern const str request_keys[REQUEST_KEYS];
 
 /*
+ * The schema of a "response_format": text, any JSON object, or JSON of a schema.  p NULL:
+ * it may be any text.
+ */
+int request_format(str value, str *schema, struct err *err);
+
+/*
  * Change *r as the members of these keys say; null is as if it were not there.
  * Without request.top no log-probabilities are wanted: it is -1 then.  What it
  * holds of its grammars is to be released once its texts have begun.

@@ -241,7 +241,7 @@ static int
 tell(struct scheduler *s, struct text *t, const float *logits, int32_t id, struct err *err)
 {
 	struct text_token told = { .id = id, .top = t->r.top < 0 ? NULL : s->top,
-	    .n_top = t->r.top };
+	    .n_top = t->r.top, .text = t->emit.written + t->emit.text.n };
 
 	told.logp = logits_logp(logits, engine_config(s->e)->vocab, id);
 	t->report.logp += told.logp;

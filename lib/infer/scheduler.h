@@ -43,6 +43,7 @@ struct text_report {
 /* A token that was drawn. */
 struct text_token {
 	int32_t	id;
+	int64_t	text;			/* bytes before it; some may be held back */
 	double	logp;
 	const struct token_logp *top;	/* the likeliest, best first; NULL: not wanted */
 	int64_t	n_top;

@@ -20,7 +20,8 @@ enum { CHOICES = 128, PROMPTS = 256, TEXTS = 1024, COMPLETION_TOKENS = 16 };
 	X(MAX_COMPLETION, "max_completion_tokens") X(PROMPT, "prompt") X(ECHO, "echo") \
 	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt") X(TOOLS, "tools") \
 	X(TOOL_CHOICE, "tool_choice") X(PARALLEL, "parallel_tool_calls") \
-	X(PRIORITY, "priority") X(DEADLINE, "deadline") X(TIER, "service_tier")
+	X(PRIORITY, "priority") X(DEADLINE, "deadline") X(TIER, "service_tier") \
+	X(FORMAT, "response_format") X(STRUCTURED, "structured_outputs")
 
 enum {
 #define X(id, name) id,
@@ -47,6 +48,7 @@ struct asked {
 	uint64_t	 salt;
 	struct calls_asked calls;
 	struct buf	 grammar;		/* of them, or empty */
+	bool		 formed;		/* and of the format that is asked for */
 	bool		 thinking;		/* the prompt begins thoughts */
 	struct request	 urgency;	/* class, priority and deadline of it */
 	struct reply	*reply;
@@ -193,6 +195,29 @@ read_chat(struct asked *q, struct chat_record *record, struct err *err)
 	return s->knows_tools ? 0 : calls_describe(record->messages, q->calls.tools, err);
 }
 
+/* Calls, or the format that is asked for: what may be written, as one grammar. */
+static int
+read_grammar(struct asked *q, struct err *err)
+{
+	str format = q->m[FORMAT].value, schema = { NULL, 0 };
+	struct buf b = { 0 };
+	int ret = 0;
+
+	if (json_given(format) && !json_given(q->m[STRUCTURED].value)) {
+		ret = request_format(format, &schema, err);
+		if (ret == 0 && schema.p != NULL && schema.p[0] == '"')
+			ret = json_text(schema, &b, &schema, err);
+		if (ret < 0)
+			err_wrap(err, "key 'response_format'");
+	}
+	q->formed = q->calls.required || schema.p != NULL;
+	if (ret == 0)
+		ret = calls_grammar(q->model->calls, q->model->tok, &q->calls, schema, q->thinking,
+		    &q->grammar, err);
+	buf_free(&b);
+	return ret;
+}
+
 static int
 read_messages(struct asked *q, struct err *err)
 {
@@ -216,8 +241,7 @@ read_messages(struct asked *q, struct err *err)
 	}
 	if (ret == 0) {
 		q->thinking = calls_begins_thinking(buf_str(&out.text));
-		ret = calls_grammar(q->model->calls, q->model->tok, &q->calls, q->thinking,
-		    &q->grammar, err);
+		ret = read_grammar(q, err);
 	}
 	if (ret >= 0) {
 		ret = out.ids.n > 0 ? 0 : err_set(err, ERR_FORMAT,
@@ -249,7 +273,7 @@ fill_job(const struct asked *q, struct job *j, int i, struct err *err)
 	j->draws = !q->api->o.seeded && !json_given(q->m[SEED].value);
 	buf_add(&j->body, q->body);
 	buf_add(&j->calls, buf_str(&q->grammar));
-	j->called = q->calls.required;
+	j->formed = q->formed;
 	return buf_ok(&j->body, err) < 0 ? -1 : buf_ok(&j->calls, err);
 }
 

@@ -39,6 +39,9 @@ enum calls_format calls_format(str source);
 /* Ends the prompt in the middle of thoughts, so that the text begins with them? */
 bool calls_begins_thinking(str prompt);
 
+/* What a text begins with of thoughts, with their marks; *over: they have ended. */
+str calls_thought(str text, bool thinking, bool *over);
+
 /* Has the form a mark that this tokenizer has as a special token?  request.special then. */
 struct tokenizer;
 bool calls_special(enum calls_format f, const struct tokenizer *tok);

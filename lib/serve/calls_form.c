@@ -98,6 +98,20 @@ calls_begins_thinking(str prompt)
 	return str_ends(str_trim(prompt), S("<think>"));
 }
 
+str
+calls_thought(str text, bool thinking, bool *over)
+{
+	str begins = str_trim(text), end = S("</think>");
+	const char *at;
+
+	*over = true;
+	if (!thinking && !str_starts(begins, S("<think>")))
+		return (str){ text.p, 0 };
+	at = text.n > 0 ? memmem(text.p, (size_t)text.n, end.p, (size_t)end.n) : NULL;
+	*over = at != NULL;
+	return at == NULL ? text : (str){ text.p, at + end.n - text.p };
+}
+
 bool
 calls_special(enum calls_format f, const struct tokenizer *tok)
 {

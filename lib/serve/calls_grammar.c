@@ -193,24 +193,25 @@ put_around(const struct writer *w, bool single)
 /* ---- before calls ---- */
 
 /*
- * Text without the mark, which begins with a character that is not in it again: a rule
- * for each count of its characters that were just written.
+ * name0 ::= text up to the mark, which begins with a character that is not in it again,
+ * then what follows: a rule for each count of its characters that were just written.
+ * Such text may end without the mark, or not.
  */
 static void
-put_free_text(const struct writer *w, str mark)
+put_text_to(const struct writer *w, const char *name, str mark, const char *then, bool ends)
 {
-	buf_add(w->b, S("text ::= t0\n"));
 	for (ptrdiff_t i = 0; i < mark.n; i++) {
 		char c = mark.p[i];
 
-		buf_fmt(w->b, "t%td ::= \"%c\"", i, c);
+		buf_fmt(w->b, "%s%td ::= \"%c\"", name, i, c);
 		if (i + 1 < mark.n)
-			buf_fmt(w->b, " t%td |", i + 1);
+			buf_fmt(w->b, " %s%td |", name, i + 1);
 		else
-			buf_add(w->b, S(" tail |"));
+			buf_fmt(w->b, " %s |", then);
 		if (i > 0)
-			buf_fmt(w->b, " \"%c\" t1 |", mark.p[0]);
-		buf_fmt(w->b, " [^\\x%02x\\x%02x] t0 | \"\"\n", c, mark.p[0]);
+			buf_fmt(w->b, " \"%c\" %s1 |", mark.p[0], name);
+		buf_fmt(w->b, " [^\\x%02x\\x%02x] %s0%s\n", c, mark.p[0], name,
+		    ends ? " | \"\"" : "");
 	}
 }
 
@@ -218,14 +219,22 @@ put_free_text(const struct writer *w, str mark)
 static void
 put_thoughts(const struct writer *w)
 {
-	buf_add(w->b, S("thoughts ::= ([^<] | \"<\" [^/])*"));
-	put_mark(w, S("</think>"));
-	buf_add(w->b, S(" \"\\n\"{0,2}\n"));
+	str end = S("</think>");
+	ptrdiff_t n;
+	int32_t id = special_at(w->tok, end, &n);
+
+	if (id >= 0 && n == end.n) {
+		buf_fmt(w->b, "thoughts ::= (!<[%d]>)* <[%d]> lines\n", id, id);
+	} else {
+		buf_add(w->b, S("thoughts ::= thought0\n"));
+		put_text_to(w, "thought", end, "lines", false);
+	}
+	buf_add(w->b, S("lines ::= \"\\n\"{0,2}\n"));
 }
 
 int
 calls_grammar(enum calls_format f, const struct tokenizer *tok, const struct calls_asked *a,
-    bool thinking, struct buf *gbnf, struct err *err)
+    str schema, bool thinking, struct buf *gbnf, struct err *err)
 {
 	const struct calls_form *form = &calls_forms[f];
 	struct writer w = { form, tok, gbnf };
@@ -233,20 +242,29 @@ calls_grammar(enum calls_format f, const struct tokenizer *tok, const struct cal
 	ptrdiff_t n;
 	int32_t id = special_at(tok, mark, &n);
 
-	if (a->tools == NULL || (!a->required && (!a->strict || form->bare)))
+	bool formed = schema.p != NULL && !a->required;
+
+	if (a->tools == NULL ? !formed || !thinking :
+	    !a->required && !formed && (!a->strict || form->bare))
 		return 0;
-	if (a->required) {
-		buf_fmt(gbnf, "root ::=%s head tail\n", thinking ? " thoughts" : "");
+	if (a->required || formed) {
+		buf_fmt(gbnf, "root ::=%s (%s%s%s)\n", thinking ? " thoughts" : "",
+		    a->tools != NULL ? "head tail" : "", a->tools != NULL && formed ? " | " : "",
+		    formed ? "format" : "");
 	} else if (id >= 0) {
 		buf_fmt(gbnf, "root ::= (!<[%d]>)* (head tail)?\n", id);
 	} else if (form->list.n == 0) {
-		buf_add(gbnf, S("root ::= text\n"));
-		put_free_text(&w, mark);
+		buf_add(gbnf, S("root ::= text0\n"));
+		put_text_to(&w, "text", mark, "tail", true);
 	} else {
 		return 0;
 	}
-	if (a->required && thinking)
+	if ((a->required || formed) && thinking)
 		put_thoughts(&w);
+	if (formed)
+		buf_fmt(gbnf, "format ::= %%json %.*s\n", STR_ARG(schema));
+	if (a->tools == NULL)
+		return buf_ok(gbnf, err) < 0 ? -1 : 1;
 	put_around(&w, a->single);
 	return put_calls(&w, a->tools, err) < 0 || buf_ok(gbnf, err) < 0 ? -1 : 1;
 }

@@ -169,7 +169,8 @@ keep(struct kept *kept, str key, struct generation *g)
 	pthread_mutex_lock(&g->lock);
 	if ((whole = is_whole(g)))
 		bytes += g->text.cap + g->cap_token * (int64_t)sizeof(*g->token) +
-		    g->cap_top * (int64_t)sizeof(*g->top);
+		    g->cap_top * (int64_t)sizeof(*g->top) +
+		    g->cap_begins * (int64_t)sizeof(*g->begins);
 	pthread_mutex_unlock(&g->lock);
 	if (whole)
 		kept_put(kept, key, generation_hold(g), bytes, release, progress_now());

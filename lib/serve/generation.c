@@ -45,6 +45,7 @@ generation_release(struct generation *g)
 	buf_free(&g->text);
 	free(g->token);
 	free(g->top);
+	free(g->begins);
 	free(g);
 }
 
@@ -131,7 +132,7 @@ keep_token(struct generation *g, const struct text_token *t, struct err *err)
 	    grow(&g->top, g->n_top, t->n_top, &g->cap_top, sizeof(*g->top), err) < 0)
 		return -1;
 	g->token[g->n_token++] = (struct generation_token){ .id = t->id, .logp = t->logp,
-	    .text = g->text.n, .top = g->n_top, .n_top = t->n_top };
+	    .text = t->text, .top = g->n_top, .n_top = t->n_top };
 	if (t->n_top > 0)
 		memcpy(g->top + g->n_top, t->top, (size_t)t->n_top * sizeof(*g->top));
 	g->n_top += t->n_top;
@@ -148,10 +149,29 @@ generation_token(struct generation *g, const struct text_token *t, struct err *e
 	if (g->first == 0)
 		g->first = g->last;
 	g->report.tokens++;
-	if (t->top != NULL)
+	if ((ret = grow(&g->begins, g->n_begins, 1, &g->cap_begins, sizeof(*g->begins),
+	    err)) == 0)
+		g->begins[g->n_begins++] = (int32_t)t->text;
+	if (ret == 0 && t->top != NULL)
 		ret = keep_token(g, t, err);
 	pthread_mutex_unlock(&g->lock);
 	return ret;
+}
+
+int64_t
+generation_tokens(const struct generation *g, int64_t bytes)
+{
+	int64_t n = 0, end = g->n_begins;
+
+	while (n < end) {
+		int64_t middle = n + (end - n) / 2;
+
+		if (g->begins[middle] < bytes)
+			n = middle + 1;
+		else
+			end = middle;
+	}
+	return n;
 }
 
 int

@@ -34,6 +34,8 @@ struct generation {
 	int64_t		n_token, cap_token;
 	struct token_logp *top;
 	int64_t		n_top, cap_top;
+	int32_t		*begins;		/* of each token: bytes of text before it */
+	int64_t		n_begins, cap_begins;
 	struct text_report report;		/* its counts grow; all of it once it is over */
 	struct err	failure;		/* REFUSED, or OVER by failure or broken off */
 	double		asked, first, last;	/* by progress_now(): asked for; tokens came; 0 */
@@ -61,5 +63,8 @@ void generation_refuse(struct generation *g, const struct err *why);
 int generation_token(struct generation *g, const struct text_token *t, struct err *err);
 int generation_text(struct generation *g, str text, struct err *err);
 void generation_end(struct generation *g, const struct text_report *r);
+
+/* Tokens that begin before so many bytes of text; under the lock. */
+int64_t generation_tokens(const struct generation *g, int64_t bytes);
 
 #endif

@@ -211,11 +211,21 @@ put_logprobs(struct buf *b, const struct reply *r, const struct generation *g, i
 		put_text_logprobs(b, r, g, from, to, before);
 }
 
+/* Of a chat's text the tokens of its thoughts, up to the mark that ends them. */
+static int64_t
+thought_tokens(const struct reply *r, const struct generation *g)
+{
+	bool over;
+	str thought = calls_thought(buf_str(&g->text), r->thinking, &over);
+
+	return over ? generation_tokens(g, thought.n) : g->report.tokens;
+}
+
 /* Prompts are counted once, however many choices each has. */
 static void
 put_usage(struct buf *b, const struct reply *r)
 {
-	int64_t prompt = 0, cached = 0, drawn = 0;
+	int64_t prompt = 0, cached = 0, drawn = 0, thought = 0;
 
 	for (int i = 0; i < r->n; i++) {
 		struct generation *g = r->choice[i].g;
@@ -226,12 +236,13 @@ put_usage(struct buf *b, const struct reply *r)
 			cached += g->report.cached;
 		}
 		drawn += g->report.tokens;
+		thought += r->chat ? thought_tokens(r, g) : 0;
 		pthread_mutex_unlock(&g->lock);
 	}
 	buf_fmt(b, ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
 	    "\"total_tokens\":%lld,\"prompt_tokens_details\":{\"cached_tokens\":%lld},"
-	    "\"completion_tokens_details\":{\"reasoning_tokens\":0}}", (long long)prompt,
-	    (long long)drawn, (long long)(prompt + drawn), (long long)cached);
+	    "\"completion_tokens_details\":{\"reasoning_tokens\":%lld}}", (long long)prompt,
+	    (long long)drawn, (long long)(prompt + drawn), (long long)cached, (long long)thought);
 }
 
 /* ---- a whole answer ---- */

@@ -155,14 +155,14 @@ on_done(void *ctx, const struct text_report *r, struct err *err)
 	return 0;
 }
 
-/* Its calls as a constraint, instead of a format where one has to be. */
+/* Its calls as a constraint, instead of a format that it has. */
 static int
 hold_calls(struct job *j, struct err *err)
 {
 	struct request *r = &j->request;
 	struct constraint *c;
 
-	if (j->calls.n == 0 || (r->constraint != NULL && !j->called))
+	if (j->calls.n == 0 || (r->constraint != NULL && !j->formed))
 		return 0;
 	if ((c = grammars_hold(r->grammars, GRAMMAR_GBNF, buf_str(&j->calls), err)) == NULL)
 		return err_wrap(err, "key 'tools'");

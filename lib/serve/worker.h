@@ -18,7 +18,7 @@ struct job {
 	struct ids	 ids;		/* of the prompt, the job's */
 	struct buf	 body;		/* the object whose keys change the request, the job's */
 	struct buf	 calls;		/* GBNF of the calls it may write, the job's; or empty */
-	bool		 called;	/* it has to call: no other format counts */
+	bool		 formed;	/* and of all else that it may: no other format counts */
 	int64_t		 most;		/* tokens, where the object names none */
 	bool		 draws;		/* it draws anew where the object has no seed */
 	struct generation *g;		/* held by the job */

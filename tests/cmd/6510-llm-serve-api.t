@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../serve.sh"
 cd "$tmp" || exit 1
 need_curl
-prose 1 40 | awk '{ printf "{\"text\":\"%s\"}\n", $0 }' >train.jsonl
+prose 1 40 | awk '{ printf "{\"text\":\"%s </think>\"}\n", $0 }' >train.jsonl
 exits 0 'a tokenizer' llm-vocab -n 400 -o tok train.jsonl
 exits 0 'a model' llm-init -a llama -m tok --layers 1 --width 32 --heads 2 --kv-heads 1 \
     --context 1024 -o model
@@ -20,7 +20,9 @@ cat >plain/chat_template.jinja <<'EOF'
 {% for m in messages %}[{{ m.role }}] {{ m.content }}
 {% endfor %}
 EOF
-serve -m tiny=model -m plain=plain
+cp -r model thinks
+sed 's/\[assistant\]/&<think>/' model/chat_template.jinja >thinks/chat_template.jinja
+serve -m tiny=model -m plain=plain -m thinks=thinks
 
 tools='"tools":[{"type":"function","function":{"name":"weather","parameters":{"properties":
     {"city":{"enum":["Rome","Oslo"]}},"required":["city"]}}}]'
@@ -79,6 +81,54 @@ code=$(curl -s -o out -w '%{http_code}' "$url/v1/chat/completions" -d "{$tools,\
     \"function\":{\"name\":\"weather\",\"arguments\":$arguments}}]},
     {\"role\":\"tool\",\"tool_call_id\":\"$id\",\"content\":\"5\"}]}")
 says 200 'the call and its result go back' '"role":"assistant"'
+
+# Thoughts: their tokens are those up to the mark, counted here by the log-probabilities.
+thoughts='"structured_outputs":{"regex":"<think>[a-z ]{9,30}</think>[a-z ]{9}"}'
+for how in '"temperature":1' '"temperature":0'
+do
+	chat "$how,$thoughts,\"logprobs\":true"
+	grep -o '"token":"[^"]*"' out | awk '{
+		all = all substr($0, 10, length($0) - 10)
+		if (!n && index(all, "</think>"))
+			n = NR
+	} END { print n }' >want
+	says 200 "thoughts, $how" '"content":"[a-z ]*[a-z][a-z ]*","reasoning_content":"[a-z ]*"' \
+	    "\"reasoning_tokens\":$(cat want)}" '"completion_tokens":[1-9]'
+	chat "$how,$thoughts,\"stream\":true,\"stream_options\":{\"include_usage\":true}"
+	says 200 'streamed' '"delta":{"reasoning_content":"' "\"reasoning_tokens\":$(cat want)}"
+	chat "$how,$thoughts,\"stop\":[\"</thinkers\",\"</think>!\"]"
+	says 200 'with text that is held back meanwhile' "\"reasoning_tokens\":$(cat want)}"
+done
+chat "$thoughts"',"stop":["</th"]'
+n=$(sed 's/.*"completion_tokens":\([0-9]*\).*/\1/' out)
+says 200 'thoughts that have no end are all of it' "\"reasoning_tokens\":$n}" '"content":""'
+chat '"max_tokens":4'
+says 200 'and where there are none' '"reasoning_tokens":0}'
+
+# A format, and tools that may be called: either, and nothing else
+format='"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"properties":
+    {"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}}}'
+ok='"message":{"role":"assistant","content":"{[^}]*\\"ok\\"[^}]*}","refusal":null},"logprobs":null,"finish_reason":"stop"'
+called='"message":{"role":"assistant","content":null,"tool_calls":\[{"id":"[0-9A-Za-z]*","type":"function","function":{"name":"weather","arguments":"{[^}]*}"}}\],"refusal":null},"logprobs":null,"finish_reason":"tool_calls"'
+chat "$tools,$format"',"parallel_tool_calls":false,"n":24,"temperature":2'
+says 200 'an answer of the format, or a call' "$ok" "$called"
+test "$(grep -o "$ok\|$called" out | wc -l)" -eq 24
+result 'each of them' $?
+chat "$tools,$format"',"tool_choice":"none"'
+says 200 'no calls: the format' "$ok"
+chat "$tools,$format"',"tool_choice":"required","parallel_tool_calls":false'
+says 200 'a call that has to be: no format' "$called"
+# A model that knows nothing ends them soon by these.
+soon='"logit_bias":{"</":9,"think":9,">":9},"max_tokens":900'
+chat "$format,$soon"',"model":"thinks"'
+says 200 'thoughts that the prompt begins come before it' \
+    '"content":"{[^}]*\\"ok\\"[^}]*}","reasoning_content":"' '"finish_reason":"stop"'
+chat "$tools,$format,$soon"',"model":"thinks","n":8'
+says 200 'or before a call' '"reasoning_content":"'
+test "$(grep -o '"content":"{[^}]*\\"ok\\"[^}]*}"\|"name":"weather"' out | wc -l)" -ge 8
+result 'each of them' $?
+chat "$tools"',"response_format":{"type":"json_schema","json_schema":{"schema":{"type":5}}}'
+says 400 'a schema that is none' '"param":"response_format"'
 
 chat "$tools"',"tool_choice":"any"'
 says 400 'a choice that is none' '"param":"tool_choice"'

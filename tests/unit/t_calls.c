@@ -24,6 +24,8 @@ static const char tools_source[] =
     "{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{}}},"
     "{\"type\":\"function\",\"function\":{\"name\":\"\xc3\xa9t\xc3\xa9\"}}]";
 
+static const str no_format = { NULL, 0 };
+
 enum { SINGLE = 1, THOUGHTS = 2, THINKING = 4, NO_TOOLS = 8 };
 
 /*
@@ -294,6 +296,29 @@ test_formats(void)
 	    "prompts that begin thoughts");
 }
 
+static void
+test_thoughts(void)
+{
+	static const struct { const char *text; bool thinking; ptrdiff_t n; bool over; } of[] = {
+		{ "", false, 0, true },
+		{ "", true, 0, false },
+		{ "Well.", false, 0, true },
+		{ "Well. <think>x</think>", false, 0, true },
+		{ " \n<think>x</think>y</think>", false, 18, true },
+		{ "<think>x", false, 8, false },
+		{ "x</think>y", true, 9, true },
+		{ "x</thin", true, 7, false },
+	};
+	bool good = true, over;
+
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+		str t = calls_thought(str_of(of[i].text), of[i].thinking, &over);
+
+		good = good && t.n == of[i].n && over == of[i].over;
+	}
+	ok(good, "how much of a text is thoughts");
+}
+
 /* ---- special tokens are text when they are asked for ---- */
 
 static int
@@ -429,7 +454,7 @@ test_forced(void)
 		buf_reset(&gbnf);
 		good = calls_ask(&asked, S(TOOLS), S("\"required\""), (k & 1) != 0 ?
 		    S("false") : S("true"), &err) == 0 &&
-		    calls_grammar(f, rig.tok, &asked, thinking, &gbnf, &err) == 1;
+		    calls_grammar(f, rig.tok, &asked, no_format, thinking, &gbnf, &err) == 1;
 		for (uint64_t seed = 0; seed < 6 && good; seed++) {
 			struct told told = { .last = -1 };
 			struct calls c = { .format = f, .tools = asked.tools, .pieces = true,
@@ -457,7 +482,7 @@ test_forced(void)
 
 /* Is it a text of the grammar, whole? */
 static bool
-is_text(const struct grammar *g, const char *text)
+is_bytes(const struct grammar *g, str text)
 {
 	struct err err;
 	struct constraint *c = constraint_new(g, NULL, &err);
@@ -467,10 +492,16 @@ is_text(const struct grammar *g, const char *text)
 	if (c == NULL)
 		return false;
 	matcher_start(&m, c);
-	good = matcher_bytes(&m, str_of(text), &err) > 0 && matcher_done(&m);
+	good = matcher_bytes(&m, text, &err) > 0 && matcher_done(&m);
 	matcher_end(&m);
 	constraint_free(c);
 	return good;
+}
+
+static bool
+is_text(const struct grammar *g, const char *text)
+{
+	return is_bytes(g, str_of(text));
 }
 
 static void
@@ -485,7 +516,7 @@ test_strict(void)
 	ok(calls_ask(&asked, S("[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true,"
 	    "\"parameters\":{\"properties\":{\"n\":{\"type\":\"integer\"}},\"required\":[\"n\"]}}}]"),
 	    S("\"auto\""), S("null"), &err) == 0 &&
-	    calls_grammar(CALLS_HERMES, tok, &asked, false, &b, &err) == 1 &&
+	    calls_grammar(CALLS_HERMES, tok, &asked, no_format, false, &b, &err) == 1 &&
 	    (g = grammar_gbnf(buf_str(&b), tok, &err)) != NULL, "a strict tool is a grammar");
 	ok(g != NULL && is_text(g, "") && is_text(g, "Hi, <b>: <<tool_ca <tool_call") &&
 	    is_text(g, "So: <tool_call>\n{\"name\": \"f\", \"arguments\": {\"n\": 5}}\n</tool_call>"),
@@ -495,7 +526,7 @@ test_strict(void)
 	    !is_text(g, "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>") &&
 	    !is_text(g, "<tool_call>\n{\"name\": \"g\", \"arguments\": {\"n\": 5}}\n</tool_call>"),
 	    "whose arguments are the schema's");
-	ok(calls_grammar(CALLS_LLAMA, tok, &asked, false, &b, &err) == 0,
+	ok(calls_grammar(CALLS_LLAMA, tok, &asked, no_format, false, &b, &err) == 0,
 	    "where nothing marks them, any text");
 	grammar_free(g);
 	calls_asked_free(&asked);
@@ -503,11 +534,83 @@ test_strict(void)
 	ok(calls_ask(&asked, S("[{\"function\":{\"name\":\"f\",\"strict\":true,\"parameters\":"
 	    "{\"properties\":{\"n\":{\"uniqueItems\":true,\"type\":\"array\"}}}}}]"), S("null"),
 	    S("null"), &err) == 0 &&
-	    calls_grammar(CALLS_HERMES, tok, &asked, false, &b, &err) < 0 &&
+	    calls_grammar(CALLS_HERMES, tok, &asked, no_format, false, &b, &err) < 0 &&
 	    strstr(err.msg, "key 'tools': 'f': schema #/properties/n: 'uniqueItems'") != NULL,
 	    "a strict schema that cannot be held is an error");
 	calls_asked_free(&asked);
 	buf_free(&b);
+	tokenizer_free(tok);
+}
+
+/* As a grammar has tokens by their ids; of the toy tokenizer bytes are such. */
+static void
+add_token(struct buf *b, int32_t id)
+{
+	char mark[] = { (char)0xff, (char)(id >> 24), (char)(id >> 16), (char)(id >> 8), (char)id };
+
+	buf_add(b, (str){ mark, 5 });
+}
+
+static void
+add_tokens(struct buf *b, str text)
+{
+	for (ptrdiff_t i = 0; i < text.n; i++)
+		add_token(b, (uint8_t)text.p[i]);
+}
+
+#define FORMAT	"{\"properties\": {\"ok\": {\"type\": \"boolean\"}},\n \"required\": [\"ok\"]," \
+		" \"additionalProperties\": false}"
+
+/* What a text is by the grammar of a format, and tools that may be called. */
+static void
+test_formed(void)
+{
+	struct tokenizer *tok = toytok();
+	struct calls_asked asked = { 0 };
+	struct buf b = { 0 }, text = { 0 };
+	struct err err;
+	struct grammar *g = NULL;
+
+	add_tokens(&text, S("I see </a>."));
+	add_token(&text, tokenizer_id(tok, S("</think>")));
+	buf_add(&text, S("\n\n{\"ok\": true}"));
+	ok(calls_grammar(CALLS_HERMES, tok, &asked, S(FORMAT), false, &b, &err) == 0,
+	    "a format alone needs no more");
+	ok(calls_grammar(CALLS_HERMES, tok, &asked, S(FORMAT), true, &b, &err) == 1 &&
+	    (g = grammar_gbnf(buf_str(&b), tok, &err)) != NULL &&
+	    is_bytes(g, buf_str(&text)) && !is_text(g, "{\"ok\": true}"),
+	    "after thoughts it comes when they have ended");
+	grammar_free(g);
+	for (int f = 0; f < CALLS_FORMATS; f++) {
+		char what[64];
+
+		buf_reset(&b);
+		ok(calls_ask(&asked, S("[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"),
+		    S("\"auto\""), S("null"), &err) == 0 &&
+		    calls_grammar(f, tok, &asked, S(FORMAT), false, &b, &err) == 1 &&
+		    (g = grammar_gbnf(buf_str(&b), tok, &err)) != NULL && is_text(g, "{\"ok\": true}") &&
+		    !is_text(g, "Yes.") && !is_text(g, "") && !is_text(g, "{\"ok\": 1}"),
+		    (snprintf(what, sizeof(what), "%s: the format, or calls", calls_format_name(f)), what));
+		grammar_free(g);
+		calls_asked_free(&asked);
+	}
+	buf_reset(&b);
+	ok(calls_ask(&asked, S("[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"), S("null"),
+	    S("null"), &err) == 0 &&
+	    calls_grammar(CALLS_HERMES, tok, &asked, S(FORMAT), false, &b, &err) == 1 &&
+	    (g = grammar_gbnf(buf_str(&b), tok, &err)) != NULL &&
+	    is_text(g, "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>") &&
+	    !is_text(g, "<tool_call>\n{\"ok\": true}\n</tool_call>"), "a call is one");
+	grammar_free(g);
+	asked.required = true;
+	buf_reset(&b);
+	ok(calls_grammar(CALLS_HERMES, tok, &asked, S(FORMAT), false, &b, &err) == 1 &&
+	    (g = grammar_gbnf(buf_str(&b), tok, &err)) != NULL && !is_text(g, "{\"ok\": true}"),
+	    "where a call has to be, the format does not count");
+	grammar_free(g);
+	calls_asked_free(&asked);
+	buf_free(&b);
+	buf_free(&text);
 	tokenizer_free(tok);
 }
 
@@ -622,9 +725,11 @@ main(void)
 {
 	test_texts();
 	test_formats();
+	test_thoughts();
 	test_special();
 	test_forced();
 	test_strict();
+	test_formed();
 	test_asked();
 	test_messages();
 	return tap_done();
