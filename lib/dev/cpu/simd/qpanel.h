@@ -176,7 +176,8 @@ void OF_ISA(qfew_order)(const struct qfew *w);
 void OF_ISA(qfew)(const struct qfew *w, const uint8_t *b, int64_t ld, int64_t n, float *sums);
 
 #ifdef QPAIRS
-typedef int16_t qhalves __attribute__((vector_size(4 * VW)));
+/* Signed ones; but rows of a panel that are not there may be anything, and wrap. */
+typedef uint16_t qhalves __attribute__((vector_size(4 * VW)));
 
 /*
  * Bytes times signed ones, no larger than 127, each two added: of weights of 6 bits two
