@@ -30,8 +30,8 @@ struct serve {
 	const char	*host, *socket, *port_file, *device, *cors, *key_file, *new_key;
 	const char	*names[NAMES + 1];
 	struct audit_options audit_to;
-	const char	*hidden, *rules;
-	int64_t		 keep_answers;
+	const char	*hidden, *rules, *work;
+	int64_t		 keep_answers, spill, spill_disk;
 	double		 keep_for;
 	int64_t		 port, context, parallel, cache, pass, waiting, connections, body, threads;
 	int64_t		 memory;
@@ -82,6 +82,11 @@ static const struct opt opts[] = {
 	    .max = 1e15 },
 	{ 0, "unload-after", OPT_TIME, AT(unload_after), "TIME",
 	    "unload a model that was idle for so long", .min = 0.001, .max = 1e9 },
+	{ 0, "spill", OPT_BYTES, AT(spill), "SIZE",
+	    "memory for what each model's cache has no room for", .min = 0, .max = 1e15 },
+	{ 0, "spill-disk", OPT_BYTES, AT(spill_disk), "SIZE",
+	    "and a file for what that has no room for", .min = 0, .max = 1e15 },
+	{ 0, "work", OPT_STR, AT(work), "DIR", "directory of that file ($TMPDIR or /tmp)" },
 	{ 0, "pass", OPT_I64, AT(pass), "N", "tokens computed at once (512)", .min = 16,
 	    .max = 65536 },
 	{ 0, "lookup", OPT_I64, AT(lookup), "N",
@@ -154,11 +159,20 @@ make_key(const struct serve *s)
 /* ---- begin ---- */
 
 static void
+spill_failed(void *ctx, const struct err *err)
+{
+	(void)ctx;
+	tool_warn("%s; what is lost is computed again", err->msg);
+}
+
+static void
 open_models(struct serve *s)
 {
 	struct served_options o = { .context = s->context, .parallel = s->parallel,
 	    .cache = s->cache, .pass = s->pass, .kv = s->kept.kv,
-	    .lookup = s->lookup, .device = tool_device(s->device) };
+	    .lookup = s->lookup, .device = tool_device(s->device), .spill = s->spill,
+	    .spill_disk = s->spill_disk, .spill_dir = tool_work(s->work),
+	    .warn = spill_failed };
 	struct dev *dev;
 	struct err err;
 
@@ -179,9 +193,11 @@ open_models(struct serve *s)
 		o.lookup = m->draft != NULL && s->lookup == 0 ? GUESSES : s->lookup;
 		if ((s->served[i] = served_open(m->name, m->path, &o, &err)) == NULL)
 			tool_fail(NULL, &err);
-		if (!m->vectors)
-			texts_request(&s->how, s->served[i]->tok, &s->arena,
-			    &s->served[i]->defaults);
+		if (m->vectors)
+			continue;
+		texts_request(&s->how, s->served[i]->tok, &s->arena, &s->served[i]->defaults);
+		if (s->spill + s->spill_disk > 0 && s->served[i]->size.spilled.memory == 0)
+			tool_warn("%s: its cache is not spilled, for it has states", m->name);
 	}
 }
 
@@ -312,6 +328,8 @@ main(int argc, char **argv)
 		return make_key(&s);
 	if (s.models.n == 0)
 		tool_usage("no -m PATH or --embed PATH");
+	if (s.work != NULL && s.spill_disk == 0)
+		tool_usage("--work is for --spill-disk");
 	if (s.socket == NULL && s.key_file == NULL && !s.no_auth && !listener_is_local(s.host))
 		tool_usage("--host %s: others could ask without --api-key-file; --no-auth "
 		    "allows it", s.host);

@@ -4,22 +4,37 @@
 #include <string.h>
 
 #include "infer/engine_impl.h"
+#include "infer/offload_impl.h"
+
+enum { AHEAD = 64 };		/* blocks that are read from the disk for a text at once */
 
 /* ---- pools ---- */
 
 int
-pool_init(struct pool *p, int64_t blocks, int64_t stride, bool known, struct err *err)
+pool_init(struct pool *p, int64_t blocks, int64_t stride, struct err *err)
 {
 	*p = (struct pool){ .blocks = blocks, .stride = (int32_t)stride,
 	    .unused = calloc((size_t)blocks + 1, sizeof(*p->unused)),
 	    .holders = calloc((size_t)blocks + 1, sizeof(*p->holders)) };
 	if (p->unused == NULL || p->holders == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if (known && (p->known = prefix_new(blocks, err)) == NULL)
-		return -1;
 	while (blocks > 0)
 		p->unused[p->n_unused++] = (int32_t)(--blocks * stride);
 	return 0;
+}
+
+int
+pool_keep(struct engine *e, struct err *err)
+{
+	struct pool *p = &e->pool;
+	const int64_t slots[TIERS] = { p->blocks, offload_slots(e, TIER_MEMORY),
+	    offload_slots(e, TIER_DISK) };
+
+	if ((p->known = prefix_new(slots, err)) == NULL)
+		return -1;
+	if (slots[TIER_MEMORY] == 0)
+		return 0;
+	return (p->below = offload_new(e, err)) == NULL ? -1 : 0;
 }
 
 void
@@ -33,7 +48,7 @@ pool_free(struct pool *p)
 static bool
 is_known(const struct pool *p, int32_t block)
 {
-	return p->known != NULL && prefix_has(p->known, block / p->stride);
+	return p->known != NULL && prefix_at(p->known, block / p->stride) >= 0;
 }
 
 static void
@@ -47,6 +62,17 @@ put(struct pool *p, int32_t block)
 		p->unused[p->n_unused++] = block;
 }
 
+/* A block that is idle is given up: it is unused then, and what was in it below. */
+static void
+give_up(struct pool *p)
+{
+	int32_t to, block = prefix_give_up(p->known, &to) * p->stride;
+
+	if (to >= 0)
+		offload_down(p->below, to, block);
+	p->unused[p->n_unused++] = block;
+}
+
 /* An unused block, or one that is not to be found any more; or -1. */
 static int32_t
 take(struct pool *p, struct err *err)
@@ -54,7 +80,7 @@ take(struct pool *p, struct err *err)
 	int32_t block;
 
 	if (p->n_unused == 0 && p->known != NULL && prefix_idle(p->known) > 0)
-		p->unused[p->n_unused++] = prefix_give_up(p->known) * p->stride;
+		give_up(p);
 	if (p->n_unused == 0)
 		return err_set(err, ERR_LIMIT, "the cache of %lld tokens is full",
 		    (long long)(p->blocks * CACHE_BLOCK));
@@ -80,6 +106,20 @@ copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t from, in
 
 	if (bytes > 0)
 		dev_launch(e->model->dev, K_COPY, &a);
+}
+
+int64_t
+cache_move(struct engine *e, const struct tensor *x, int64_t at, int64_t rows, void *host,
+    bool up)
+{
+	int64_t bytes = cache_bytes(x, rows);
+	dptr p = dptr_add(x->data, at * bytes);
+
+	if (up)
+		dev_upload(e->model->dev, p, host, bytes);
+	else
+		dev_download(e->model->dev, host, p, bytes);
+	return bytes;
 }
 
 /* The rows of a block in all layers of a pool to another one. */
@@ -154,24 +194,28 @@ root_of(const struct seq *s)
 	return (struct prefix_root){ .salt = s->salt, .base = s->base, .adapter = s->adapter };
 }
 
-/* The known block that a sequence's i-th is, or may be; or -1. */
+/* The node behind another one of a sequence's blocks [0, i), of which it is the i-th; or -1. */
 static int32_t
 find(const struct seq *s, int64_t i, const int32_t *token)
 {
 	const struct pool *p = &s->e->pool;
 	struct prefix_root root = root_of(s);
-	int32_t at = prefix_find(p->known, &root, i == 0 ? -1 : s->block[i - 1] / p->stride,
-	    token);
 
-	return at < 0 ? -1 : at * p->stride;
+	return prefix_find(p->known, &root,
+	    i == 0 ? -1 : prefix_at(p->known, s->block[i - 1] / p->stride), token);
 }
 
-/* Have a known block. */
-static void
-hold(struct pool *p, int32_t block)
+/* Have the block of a node, if it has one; or -1. */
+static int32_t
+hold(struct pool *p, int32_t node)
 {
-	if ((*pool_holders(p, block))++ == 0)
-		prefix_wake(p->known, block / p->stride);
+	int32_t slot = node < 0 ? -1 : prefix_slot(p->known, node, TIER_CACHE);
+
+	if (slot < 0)
+		return -1;
+	if ((*pool_holders(p, slot * p->stride))++ == 0)
+		prefix_wake(p->known, slot);
+	return slot * p->stride;
 }
 
 void
@@ -187,41 +231,123 @@ seq_tell(struct seq *s)
 		sure = s->done;
 	for (int64_t i = s->known; (i + 1) * CACHE_BLOCK <= sure; s->known = ++i) {
 		const int32_t *token = s->token + i * CACHE_BLOCK;
-		int32_t other = find(s, i, token);
+		int32_t node = find(s, i, token), other = hold(p, node);
+		int32_t slot = s->block[i] / p->stride;
 
 		/* Who computed the same at once has the other's, which has the same bits. */
 		if (other >= 0) {
-			hold(p, other);
 			put(p, s->block[i]);
 			s->block[i] = other;
+		} else if (node >= 0) {
+			prefix_come_back(p->known, node, slot);
 		} else {
-			prefix_add(p->known, s->block[i] / p->stride, &root,
-			    i == 0 ? -1 : s->block[i - 1] / p->stride, token);
+			prefix_add(p->known, slot, &root,
+			    i == 0 ? -1 : prefix_at(p->known, s->block[i - 1] / p->stride), token);
 		}
 	}
+}
+
+/*
+ * Begin to read a node, and of those that follow it with these tokens the ones that are on
+ * the disk alone.  1: it is read now; 0; or -1.
+ */
+static int
+read_ahead(const struct seq *s, int32_t node, const int32_t *token, int64_t n, struct err *err)
+{
+	struct pool *p = &s->e->pool;
+	struct prefix_root root = root_of(s);
+	int32_t next = node;
+
+	for (int k = 0; k < AHEAD && next >= 0; k++) {
+		int ret = 1;
+
+		if (prefix_slot(p->known, next, TIER_MEMORY) < 0 && !prefix_moving(p->known, next))
+			ret = offload_read(p->below, next, err);
+		if (ret < 0)
+			return -1;
+		if (ret == 0)
+			break;
+		token += CACHE_BLOCK;
+		if ((n -= CACHE_BLOCK) <= CACHE_BLOCK)
+			break;
+		next = prefix_find(p->known, &root, next, token);
+	}
+	return prefix_moving(p->known, node);
+}
+
+/*
+ * Bring a sequence's i-th block, with which n tokens begin, back from below; or -1, also
+ * with a failure that is told in *ret.  It may be coming.
+ */
+static int32_t
+bring_back(struct seq *s, int64_t i, const int32_t *token, int64_t n, int *ret, struct err *err)
+{
+	struct pool *p = &s->e->pool;
+	int32_t node = find(s, i, token), block, slot;
+	struct err full;
+
+	if (node < 0 || p->below == NULL)
+		return -1;
+	if (prefix_slot(p->known, node, TIER_MEMORY) < 0) {
+		if ((*ret = read_ahead(s, node, token, n, err)) > 0)
+			s->coming = true;
+		return -1;
+	}
+	if ((block = take(p, &full)) < 0)
+		return -1;
+	/* For its room others were forgotten, or this one. */
+	node = find(s, i, token);
+	if (node < 0 || (slot = prefix_slot(p->known, node, TIER_MEMORY)) < 0 ||
+	    (*ret = offload_up(p->below, block, slot, err)) < 0) {
+		put(p, block);
+		return -1;
+	}
+	prefix_come_back(p->known, node, block / p->stride);
+	return block;
 }
 
 int64_t
 seq_find(struct seq *s, const int32_t *token, int64_t n, struct err *err)
 {
 	struct pool *p = &s->e->pool;
-	int64_t i = s->n / CACHE_BLOCK;
+	int64_t i = s->n / CACHE_BLOCK, brought = 0;
+	int ret = 0;
 
+	s->coming = false;
 	if (p->known == NULL || s->done < s->n || s->known * CACHE_BLOCK < s->n)
 		return s->n;
+	if (p->below != NULL && offload_turn(p->below, err) < 0)
+		return -1;
 	for (; (i + 1) * CACHE_BLOCK < n; i++) {
-		int32_t block = find(s, i, token + i * CACHE_BLOCK);
+		const int32_t *at = token + i * CACHE_BLOCK;
+		int32_t block = hold(p, find(s, i, at));
 
-		if (block < 0)
-			break;
-		if (seq_push(s, token + i * CACHE_BLOCK, CACHE_BLOCK, err) < 0)
+		if (block < 0) {
+			block = bring_back(s, i, at, n - i * CACHE_BLOCK, &ret, err);
+			if (block < 0)
+				break;
+			brought++;
+		}
+		if (seq_push(s, at, CACHE_BLOCK, err) < 0) {
+			put(p, block);
 			return -1;
-		hold(p, block);
+		}
 		s->block[s->n_block++] = block;
 		s->done = s->n;
 		s->known++;
+		/* Others are not to wait longer than for a pass. */
+		if (brought > 0 && brought == offload_batch(p->below)) {
+			s->coming = true;
+			break;
+		}
 	}
-	return s->n;
+	return ret < 0 ? -1 : s->n;
+}
+
+bool
+seq_coming(const struct seq *s)
+{
+	return s->coming;
 }
 
 /* ---- layers that see a window ---- */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "infer/offload_impl.h"
 #include "model/adapters.h"
 
 enum { GUESS_PASS = 32 };		/* tokens of a guess at once */
@@ -21,8 +22,9 @@ make_cache(struct engine *e, struct dev *dev, struct err *err)
 		    e->o.seqs, e->o.pass, CACHE_BLOCK, blocks) };
 
 	if (model_cache_init(&e->cache, e->model, dev, &sizes, err) < 0 ||
-	    pool_init(&e->pool, blocks, e->cache.stride[0], e->o.keep, err) < 0 ||
-	    pool_init(&e->local, sizes.local, e->cache.stride[1], false, err) < 0)
+	    pool_init(&e->pool, blocks, e->cache.stride[0], err) < 0 ||
+	    pool_init(&e->local, sizes.local, e->cache.stride[1], err) < 0 ||
+	    offload_check(e, err) < 0 || (e->o.keep && dev != NULL && pool_keep(e, err) < 0))
 		return -1;
 	e->unused_slot = calloc((size_t)e->o.seqs, sizeof(*e->unused_slot));
 	if (e->unused_slot == NULL)
@@ -78,6 +80,7 @@ free_parts(struct engine *e)
 {
 	tape_free(e->whole.tape);
 	tape_free(e->early.tape);
+	offload_free(e->pool.below);
 	model_cache_free(&e->cache);
 	pool_free(&e->pool);
 	pool_free(&e->local);
@@ -190,6 +193,8 @@ set_options(struct engine *e, struct model *model, const struct engine_options *
 	/* What blocks do not have cannot be found with them. */
 	if (e->step > 0 || config_recurrent(&model->config))
 		e->o.keep = false;
+	if (!e->o.keep)
+		e->o.spill = e->o.spill_disk = 0;
 	if (e->o.pass == 0)
 		e->o.pass = 512;
 	if (e->o.pass < e->o.sinks + e->o.rows)
@@ -233,10 +238,25 @@ engine_bytes(struct model *model, const struct engine_options *o, struct err *er
 	    record(&e, NULL, err) == 0 && tape_layout(e.whole.tape, err) == 0) {
 		tape_cost(e.whole.tape, &cost);
 		bytes = e.cache.bytes + cost.memory + cost.records +
+		    offload_slots(&e, TIER_MEMORY) * offload_bytes(&e) +
 		    e.o.rows * model->config.vocab * (int64_t)sizeof(float);
 	}
 	free_parts(&e);
 	return bytes;
+}
+
+int
+engine_spill(struct model *model, const struct engine_options *o, struct engine_offloaded *s,
+    struct err *err)
+{
+	struct engine e = { .model = model };
+	int ret;
+
+	set_options(&e, model, o);
+	if ((ret = make_cache(&e, NULL, err)) == 0)
+		offload_sizes(&e, s);
+	free_parts(&e);
+	return ret;
 }
 
 struct engine *
@@ -702,7 +722,11 @@ run(struct engine *e, const struct graph *g, const struct pass *p, int64_t first
 	tape_forward(g->tape, 0, -1);
 	if (p->rows > 0)
 		tape_download(g->tape, io->logits, e->logits + first * vocab, p->rows * vocab);
-	return dev_wait(e->model->dev, err);
+	if (dev_wait(e->model->dev, err) < 0)
+		return -1;
+	if (e->pool.below != NULL)
+		offload_settled(e->pool.below);
+	return 0;
 }
 
 static struct seq *const *
@@ -748,7 +772,7 @@ engine_run(struct engine *e, struct seq *const *seq, int n, struct err *err)
 	}
 	for (int i = 0; i < n; i++)
 		seq_tell(seq[i]);
-	return 0;
+	return e->pool.below != NULL ? offload_turn(e->pool.below, err) : 0;
 }
 
 int

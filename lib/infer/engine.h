@@ -32,6 +32,11 @@ struct engine_options {
 	int64_t	window, sinks;	/* tokens, rounded up to whole blocks; window 0: none is dropped */
 	dtype	kv;		/* of the cache (model.h); NONE: that of activations */
 	bool	keep;		/* blocks that others may find: seq_find() */
+	/* with keep, bytes for blocks beyond the cache: of memory, of a file in a directory */
+	int64_t	spill, spill_disk;	/* 0: none */
+	const char *spill_dir;		/* borrowed */
+	void	(*warn)(void *ctx, const struct err *err);	/* the first fault there; or NULL */
+	void	*warn_ctx;
 	bool	plain;		/* with Q8_0 and Q4_0: heads are not turned, to compare */
 };
 
@@ -48,12 +53,26 @@ int64_t engine_holds(const struct engine *e);
 int64_t engine_cache(const struct engine *e);
 int64_t engine_unused(const struct engine *e);
 int64_t engine_kept(const struct engine *e);
+/* What is kept beyond the cache, blocks but for the first; 0: nothing is. */
+struct engine_offloaded {
+	int64_t	block_bytes;
+	int64_t	memory, disk;		/* that there is room for */
+	int64_t	in_memory, on_disk;
+	/* since it was asked for last: that came back; for want of room; faults, of both ways */
+	int64_t	from_memory, from_disk, lost, faults;
+};
+void engine_offloaded(struct engine *e, struct engine_offloaded *s);
+/* Seconds that a token of a prompt takes: what takes longer to read is computed. */
+void engine_pace(struct engine *e, double token_seconds);
 /* Can it have a window?  0, or -1 with the reason. */
 int engine_window_check(const struct config *c, struct err *err);
 /* The largest window that lies with these sinks in the model's context; 0: none. */
 int64_t engine_window_most(const struct config *c, int64_t sinks);
 /* What engine_new() takes of a declared model's device and host, bytes; -1: a failure. */
 int64_t engine_bytes(struct model *model, const struct engine_options *o, struct err *err);
+/* And what there will be room for beyond the cache: 0, or -1. */
+int engine_spill(struct model *model, const struct engine_options *o,
+    struct engine_offloaded *s, struct err *err);
 
 void engine_free(struct engine *e);		/* after its sequences */
 
@@ -103,8 +122,14 @@ void seq_adapt(struct seq *s, int adapter);
  * sequence ends, and gives up the one that was not used for the longest time when
  * there is none else.  Layers with a window keep all then, as others do.  With a
  * window of the engine, or states, blocks are not all that goes on: keep is off.
+ *
+ * With spill what is given up goes on to memory and a disk, and comes back here, with
+ * the same bits.  seq_coming(): more of it does, and will be found soon; engine_await()
+ * waits for some of it, or a moment.
  */
 int64_t seq_find(struct seq *s, const int32_t *token, int64_t n, struct err *err);
+bool seq_coming(const struct seq *s);
+void engine_await(struct engine *e);
 void seq_salt(struct seq *s, uint64_t salt);
 
 /* Of how many of its last tokens the following runs are to give logits; 1 at first. */

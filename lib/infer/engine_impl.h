@@ -25,6 +25,7 @@ struct pool {
 	int64_t		 blocks, n_unused;
 	int32_t		 stride;
 	struct prefix	*known;		/* by block / stride; NULL: none is found again */
+	struct offload	*below;		/* where those go that are given up; NULL: nowhere */
 };
 
 struct engine {
@@ -38,6 +39,7 @@ struct engine {
 	int32_t		*unused_slot;	/* of states, a stack */
 	int64_t		 n_unused_slot;
 	float		*logits;	/* (rows, V) */
+	double		 token_seconds;	/* engine_pace() */
 	/* one pass's inputs */
 	int32_t		*token, *pos, *slot, *cu_seqlens, *key_len, *table, *row;
 	int32_t		*state_slot, *local_slot, *local_table;
@@ -54,6 +56,7 @@ struct seq {
 	int64_t		 n, done, cap, n_block;	/* tokens, those computed */
 	int64_t		 known;			/* of its first blocks, in the pool's */
 	uint64_t	 salt;
+	bool		 coming;		/* seq_coming() */
 	int64_t		 guessed;		/* those that the first layers have computed */
 	/* blocks [local_from, local_to) of layers with a window, and -1; NULL: as others */
 	int32_t		*local;
@@ -75,8 +78,11 @@ pool_of(const struct engine *e, int64_t layer)
 	    &e->pool;
 }
 
-/* known: blocks can be found again. */
-int pool_init(struct pool *p, int64_t blocks, int64_t stride, bool known, struct err *err);
+enum { OFFLOAD_LEAST = 128 };	/* blocks of memory before a disk */
+
+int pool_init(struct pool *p, int64_t blocks, int64_t stride, struct err *err);
+/* Blocks of e->pool can be found again, beyond the cache too where its options say so. */
+int pool_keep(struct engine *e, struct err *err);
 void pool_free(struct pool *p);
 
 /* How many sequences have a block. */
@@ -85,6 +91,16 @@ pool_holders(const struct pool *p, int32_t block)
 {
 	return &p->holders[block / p->stride];
 }
+
+/* Bytes of so many rows; copy the at-th so many of them to host memory, or back: bytes. */
+static inline int64_t
+cache_bytes(const struct tensor *x, int64_t rows)
+{
+	return rows * dtype_bytes(x->type, x->shape[1]);
+}
+
+int64_t cache_move(struct engine *e, const struct tensor *x, int64_t at, int64_t rows,
+    void *host, bool up);
 
 /* Rows [from, from + n) of a layer's keys, values or states to those from to on. */
 void copy_rows(struct engine *e, const struct tensor *x, int64_t to, int64_t from, int64_t n);

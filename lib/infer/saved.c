@@ -103,26 +103,18 @@ parts_of(const struct seq *s, int64_t layer, struct part part[PARTS])
 static int64_t
 each_bytes(const struct part *p)
 {
-	return (p->block != NULL ? CACHE_BLOCK : 1) * dtype_bytes(p->x->type, p->x->shape[1]);
+	return cache_bytes(p->x, p->block != NULL ? CACHE_BLOCK : 1);
 }
 
 /* All of a part from or to host memory. */
 static int
 move(const struct seq *s, const struct part *p, char *host, bool up, struct err *err)
 {
-	struct dev *dev = s->e->model->dev;
-	int64_t each = each_bytes(p);
-
-	for (int64_t i = 0; i < p->n; i++) {
-		dptr at = dptr_add(p->x->data,
-		    (p->block != NULL ? p->block[p->first + i] : s->slot) * each);
-
-		if (up)
-			dev_upload(dev, at, host + i * each, each);
-		else
-			dev_download(dev, host + i * each, at, each);
-	}
-	return dev_wait(dev, err);
+	for (int64_t i = 0; i < p->n; i++)
+		host += p->block != NULL ?
+		    cache_move(s->e, p->x, p->block[p->first + i], CACHE_BLOCK, host, up) :
+		    cache_move(s->e, p->x, s->slot, 1, host, up);
+	return dev_wait(s->e->model->dev, err);
 }
 
 /* ---- to a file ---- */

@@ -108,7 +108,7 @@ give_prompt(struct scheduler *s, struct text *t, int64_t room, struct err *err)
 
 	if (find_prompt(t, err) < 0)
 		return -1;
-	if (is_computed(s, t)) {
+	if (seq_coming(t->seq) || is_computed(s, t)) {
 		seq_want(t->seq, 0);
 		return 0;
 	}
@@ -168,6 +168,21 @@ put_in_order(struct scheduler *s)
 	}
 }
 
+/* With nothing to compute until more of a text has come back: wait for it. */
+static void
+await(struct scheduler *s)
+{
+	bool coming = false;
+
+	for (int i = 0; i < s->n; i++) {
+		if (seq_computed(s->text[i]->seq) < seq_length(s->text[i]->seq))
+			return;
+		coming |= seq_coming(s->text[i]->seq);
+	}
+	if (coming)
+		engine_await(s->e);
+}
+
 /*
  * Give sequences what they are to compute, a pass at most: each that is being written
  * its next token, and what is left to prompts, in pieces.
@@ -199,6 +214,7 @@ give(struct scheduler *s, struct err *err)
 		left -= n - 1;
 	}
 	leave(s);
+	await(s);
 	return ret == 0 ? guesses_give(s, err) : ret;
 }
 
@@ -340,6 +356,7 @@ learn_speed(struct scheduler *s, double seconds)
 	if (s->given <= s->n + s->guessed)
 		return;
 	s->token_seconds += (s->token_seconds > 0 ? 0.2 : 1) * (each - s->token_seconds);
+	engine_pace(s->e, s->token_seconds);
 }
 
 static int

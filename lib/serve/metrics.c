@@ -35,6 +35,14 @@ static const struct {
 	[METRIC_LOADS] = { "llm_model_loads_total", "counter", "Models that were loaded." },
 	[METRIC_EVICTIONS] = { "llm_model_evictions_total", "counter",
 	    "Models that were unloaded." },
+	[METRIC_FROM_MEMORY] = { "llm_spill_from_memory_blocks_total", "counter",
+	    "Blocks of the cache that came back from memory." },
+	[METRIC_FROM_DISK] = { "llm_spill_from_disk_blocks_total", "counter",
+	    "Blocks of the cache that came back from disk." },
+	[METRIC_LOST] = { "llm_spill_lost_blocks_total", "counter",
+	    "Blocks of the cache that there was no room for any more." },
+	[METRIC_FAULTS] = { "llm_spill_faults_total", "counter",
+	    "Blocks of the cache that could not be written to disk, or read." },
 	[METRIC_RUNNING] = { "llm_requests_running", "gauge", "Requests that are computed." },
 	[METRIC_WAITING] = { "llm_requests_waiting", "gauge", "Requests that wait." },
 	[METRIC_CACHE_TOKENS] = { "llm_cache_tokens", "gauge",
@@ -43,6 +51,12 @@ static const struct {
 	[METRIC_MODELS] = { "llm_models_loaded", "gauge", "Models in memory." },
 	[METRIC_MODEL_BYTES] = { "llm_model_bytes", "gauge",
 	    "Memory of the loaded models: weights, cache and working memory." },
+	[METRIC_MEMORY_BLOCKS] = { "llm_spill_memory_blocks", "gauge",
+	    "Blocks of the cache that are kept in memory." },
+	[METRIC_MEMORY_BYTES] = { "llm_spill_memory_bytes", "gauge", "Their bytes." },
+	[METRIC_DISK_BLOCKS] = { "llm_spill_disk_blocks", "gauge",
+	    "Blocks of the cache that are kept on disk." },
+	[METRIC_DISK_BYTES] = { "llm_spill_disk_bytes", "gauge", "Their bytes." },
 };
 
 static const struct {

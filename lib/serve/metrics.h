@@ -30,6 +30,10 @@ enum metric {
 	METRIC_AUDIT_LOST,	/* lines of the audit log that could not be written */
 	METRIC_LOADS,		/* models that were loaded, */
 	METRIC_EVICTIONS,	/* and unloaded */
+	METRIC_FROM_MEMORY,	/* blocks of the cache that came back from beyond it */
+	METRIC_FROM_DISK,
+	METRIC_LOST,		/* blocks that there was no room for */
+	METRIC_FAULTS,		/* of the disk */
 	/* gauges, for metrics_set() and metrics_add() */
 	METRIC_RUNNING,
 	METRIC_WAITING,
@@ -37,6 +41,10 @@ enum metric {
 	METRIC_CACHE_USED,
 	METRIC_MODELS,		/* that are loaded */
 	METRIC_MODEL_BYTES,	/* that they take */
+	METRIC_MEMORY_BLOCKS,	/* beyond the cache */
+	METRIC_MEMORY_BYTES,
+	METRIC_DISK_BLOCKS,
+	METRIC_DISK_BYTES,
 	METRICS
 };
 

@@ -20,7 +20,8 @@ static struct engine_options
 settings(const struct served_options *o, int64_t context)
 {
 	struct engine_options e = { .pass = o->pass, .seqs = o->parallel, .kv = o->kv,
-	    .keep = true };
+	    .keep = true, .spill = o->spill, .spill_disk = o->spill_disk,
+	    .spill_dir = o->spill_dir, .warn = o->warn, .warn_ctx = o->ctx };
 
 	if (o->lookup > 0)
 		e.rows = draft_rows(o->parallel);
@@ -127,7 +128,7 @@ look_at_model(const struct served *s, struct config *c, struct served_size *size
 			*c = m.config;
 			e = settings(&s->o, context_of(c, &s->o));
 			size->engine = engine_bytes(&m, &e, err);
-			ret = size->engine < 0 ? -1 : 0;
+			ret = size->engine < 0 ? -1 : engine_spill(&m, &e, &size->spilled, err);
 		}
 	}
 	model_free(&m);
@@ -374,6 +375,7 @@ served_describe(const struct served *s, struct buf *b, struct err *err)
 {
 	struct engine_options e = settings(&s->o, s->context);
 	int64_t whole = e.cache / s->context < e.seqs ? e.cache / s->context : e.seqs;
+	const struct engine_offloaded *beyond = &s->size.spilled;
 
 	buf_fmt(b, "model\t%s\nweights\t%lld\tbytes\n", s->name, (long long)s->size.weights);
 	if (s->embedder == NULL)
@@ -381,6 +383,12 @@ served_describe(const struct served *s, struct buf *b, struct err *err)
 		    "texts\t%lld\tat once\nfull\t%lld\ttexts of the whole context at once\n",
 		    (long long)s->size.engine, (long long)e.cache, (long long)e.seqs,
 		    (long long)whole);
+	if (beyond->memory > 0)
+		buf_fmt(b, "spill\t%lld\tbytes, of the engine's\nspill-disk\t%lld\tbytes\n"
+		    "spilled\t%lld\ttokens beyond the cache, at most\n",
+		    (long long)(beyond->memory * beyond->block_bytes),
+		    (long long)(beyond->disk * beyond->block_bytes),
+		    (long long)((beyond->memory + beyond->disk) * CACHE_BLOCK));
 	buf_fmt(b, "context\t%lld\ttokens\n", (long long)s->context);
 	return buf_ok(b, err);
 }

@@ -32,12 +32,18 @@ struct served_options {
 	int64_t	lookup;		/* most tokens that are guessed of a text; 0: none */
 	const char *draft;	/* a smaller model that guesses them; NULL: lookup */
 	dtype	kv;		/* type of the cache; NONE: of activations */
+	/* bytes of memory and of a file in a directory for what the cache gives up; 0: none */
+	int64_t	spill, spill_disk;
+	const char *spill_dir;
+	void	(*warn)(void *ctx, const struct err *err);	/* it fails, which costs time */
+	void	*ctx;
 };
 
 /* What it takes of memory, bytes, and what tells its files from others in their place. */
 struct served_size {
 	/* A draft's too; engine: its cache, and what a pass needs. */
 	int64_t		weights, engine;
+	struct engine_offloaded spilled;	/* its memory is the engine's */
 	uint64_t	stamp;
 };
 

@@ -15,6 +15,7 @@ enum { ARENA = 1 << 20 };	/* bytes of stops, biases and the like of a job */
 struct desk {
 	struct served	*model;
 	int		 in, over;
+	struct engine_offloaded spilled;	/* when it was looked at */
 };
 
 struct worker {
@@ -372,6 +373,36 @@ embeddings(struct worker *w, struct job **first)
 	return n;
 }
 
+/* What is kept beyond the caches, of models that were used since, and those that are there. */
+static void
+count_spilled(struct worker *w)
+{
+	int64_t blocks[2] = { 0 }, bytes[2] = { 0 };
+
+	for (int i = 0; i < w->n; i++) {
+		struct desk *d = &w->desk[i];
+		struct engine_offloaded *s = &d->spilled;
+
+		if (d->in > 0 && d->model->engine != NULL) {
+			engine_offloaded(d->model->engine, s);
+			metrics_add(w->metrics, METRIC_FROM_MEMORY, s->from_memory);
+			metrics_add(w->metrics, METRIC_FROM_DISK, s->from_disk);
+			metrics_add(w->metrics, METRIC_LOST, s->lost);
+			metrics_add(w->metrics, METRIC_FAULTS, s->faults);
+		} else if (s->memory > 0 && !house_has(w->house, d->model)) {
+			*s = (struct engine_offloaded){ 0 };
+		}
+		blocks[0] += s->in_memory;
+		blocks[1] += s->on_disk;
+		bytes[0] += s->in_memory * s->block_bytes;
+		bytes[1] += s->on_disk * s->block_bytes;
+	}
+	metrics_set(w->metrics, METRIC_MEMORY_BLOCKS, blocks[0]);
+	metrics_set(w->metrics, METRIC_MEMORY_BYTES, bytes[0]);
+	metrics_set(w->metrics, METRIC_DISK_BLOCKS, blocks[1]);
+	metrics_set(w->metrics, METRIC_DISK_BYTES, bytes[1]);
+}
+
 /* A step of each model that has something to do.  false: a device failed. */
 static bool
 step(struct worker *w, bool *idle)
@@ -404,6 +435,7 @@ step(struct worker *w, bool *idle)
 	waiting += embeddings(w, &j);
 	*idle = running + waiting == 0;
 	waiting += w->outside;
+	count_spilled(w);
 	let_out(w);
 	pthread_mutex_lock(&w->lock);
 	w->waiting = waiting;

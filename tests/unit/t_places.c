@@ -133,13 +133,16 @@ test_every_step(const struct engine_options *o, const char *what)
 
 /* ---- a full cache ---- */
 
-static void
-test_full(bool keep)
+/* Return how many tokens were computed. */
+static int64_t
+test_full(bool keep, int64_t spill, int64_t spill_disk)
 {
 	enum { N = 12 };
 	struct served x = serve(&(struct engine_options){ .pass = 32, .seqs = 6,
-	    .cache = 96, .keep = keep });
-	int64_t off = 0, most = 0, steps = 0;
+	    .cache = 96, .keep = keep, .spill = spill, .spill_disk = spill_disk,
+	    .spill_dir = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp" });
+	struct engine_offloaded off;
+	int64_t taken_off = 0, most = 0, steps = 0, computed;
 	bool same = true;
 
 	for (int i = 0; i < N; i++) {
@@ -155,14 +158,30 @@ test_full(bool keep)
 	}
 	for (int i = 0; i < N; i++) {
 		same &= told_same(&told[i], &alone[i]) && told[i].report.end != TEXT_FAILED;
-		off += told[i].report.taken_off;
+		taken_off += told[i].report.taken_off;
 	}
-	printf("# %lld steps, %lld times taken off, %lld at once\n", (long long)steps,
-	    (long long)off, (long long)most);
-	ok(same && off > 2, keep ? "a full cache that keeps" : "texts taken off a full cache are whole");
+	engine_offloaded(x.e, &off);
+	/* Of seven parts to one: it is counted by the class's share. */
+	computed = (int64_t)(x.s->spent[CLASS_INTERACTIVE] * 7 + 0.5);
+	printf("# %lld steps, %lld times taken off, %lld at once, %lld tokens, %lld blocks came "
+	    "back\n", (long long)steps, (long long)taken_off, (long long)most,
+	    (long long)computed, (long long)(off.from_memory + off.from_disk));
+	ok(same && taken_off > 2, spill_disk > 0 ? "with a disk" : spill > 0 ? "that spills" :
+	    keep ? "a full cache that keeps" : "texts taken off a full cache are whole");
 	/* Two have no room to write all that they may. */
 	ok(most >= 2, "more begin than could write all that they may");
+	ok((off.from_memory > 0) == (spill + spill_disk > 0), "what is spilled comes back");
 	end(&x);
+	return computed;
+}
+
+static void
+test_all_full(void)
+{
+	int64_t none = test_full(false, 0, 0), keep = test_full(true, 0, 0);
+	int64_t spill = test_full(true, 1 << 20, 0), disk = test_full(true, 0, 1 << 20);
+
+	ok(keep < none && spill < keep && disk < keep, "and is not computed again");
 }
 
 /* ---- order ---- */
@@ -397,8 +416,7 @@ main(void)
 	    .sinks = 16 }, "and with a window");
 	test_every_step(&(struct engine_options){ .pass = 40, .seqs = 3, .keep = true,
 	    .rows = draft_rows(3) }, "and with guesses");
-	test_full(false);
-	test_full(true);
+	test_all_full();
 	test_orders();
 	test_share(1);
 	test_share(4);
@@ -406,6 +424,11 @@ main(void)
 	for (uint64_t seed = 1; seed <= 3; seed++) {
 		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,
 		    .cache = 192, .keep = true }, true);
+		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,
+		    .cache = 192, .keep = true, .spill = 1 << 17 }, true);
+		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,
+		    .cache = 144, .keep = true, .spill_disk = 1 << 20,
+		    .spill_dir = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp" }, true);
 		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,
 		    .cache = 144 }, true);
 		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,

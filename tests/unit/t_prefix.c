@@ -400,7 +400,7 @@ test_roots(void)
 {
 	static const struct prefix_root root[] = { { 1, 0, 0 }, { 2, 0, 0 }, { 1, 4, 0 },
 	    { 1, 0, 3 } };
-	struct prefix *p = prefix_new(8, &err);
+	struct prefix *p = prefix_new((const int64_t[TIERS]){ 8 }, &err);
 	int32_t token[2][CACHE_BLOCK] = { { 1 }, { 2 } };
 	bool apart = true;
 
@@ -408,11 +408,11 @@ test_roots(void)
 	for (int i = 0; i < 4; i++) {
 		apart &= prefix_find(p, &root[i], -1, token[0]) == -1;
 		prefix_add(p, i, &root[i], -1, token[0]);
-		prefix_add(p, 4 + i, &root[i], i, token[1]);
+		prefix_add(p, 4 + i, &root[i], prefix_at(p, i), token[1]);
 	}
 	for (int i = 0; i < 4; i++)
-		apart &= prefix_find(p, &root[i], -1, token[0]) == i &&
-		    prefix_find(p, &root[i], i, token[1]) == 4 + i &&
+		apart &= prefix_find(p, &root[i], -1, token[0]) == prefix_at(p, i) &&
+		    prefix_find(p, &root[i], prefix_at(p, i), token[1]) == prefix_at(p, 4 + i) &&
 		    prefix_find(p, &root[i], -1, token[1]) == -1;
 	ok(apart, "another salt, base or adapter, or other tokens before, is another block");
 	prefix_free(p);
