@@ -318,7 +318,6 @@ main(int argc, char **argv)
 	    .keep_for = 3600, .kept = CACHE_DEFAULTS, .how = TEXTS_DEFAULTS,
 	    .audit_to.unsure = -1, .hidden = "all" };
 	char **operand = tool_start(&tool, argc, argv, &s);
-	struct err err;
 	sigset_t set;
 	int got;
 
@@ -348,8 +347,8 @@ main(int argc, char **argv)
 		return describe(&s);
 	open_server(&s);
 	while ((got = sigwaitinfo(&set, NULL)) == SIGHUP || (got < 0 && errno == EINTR))
-		if (got > 0 && server_reread(s.server, &err) < 0)
-			tool_warn("%s", err.msg);
+		if (got > 0)
+			server_reread(s.server, log_line, NULL);
 	finish(&s, &set);
 	close_all(&s);
 	return s.failed ? TOOL_FAIL : 0;

@@ -418,14 +418,15 @@ api_new(const struct api_options *o, struct err *err)
 		return NULL;
 	}
 	a->o = *o;
+	pthread_mutex_init(&a->lock, NULL);
+	a->guards = guards_share(o->guards);
 	if (getrandom(&a->run, sizeof(a->run), 0) < 0) {
 		err_sys(err, "random numbers");
 		goto fail;
 	}
 	if ((a->flights = flights_new(o->kept, err)) == NULL)
 		goto fail;
-	if (o->guards != NULL && (guards_hold(o->guards, GUARD_REQUEST) ||
-	    guards_hold(o->guards, GUARD_RESPONSE)) && (a->errands = errands_new(err)) == NULL)
+	if (o->guards != NULL && (a->errands = errands_new(err)) == NULL)
 		goto fail;
 	return a;
 fail:
@@ -440,7 +441,21 @@ api_free(struct api *a)
 		return;
 	errands_free(a->errands);
 	flights_free(a->flights);
+	guards_free(a->guards);
+	pthread_mutex_destroy(&a->lock);
 	free(a);
+}
+
+void
+api_guard(struct api *a, struct guards *g)
+{
+	struct guards *old;
+
+	pthread_mutex_lock(&a->lock);
+	old = a->guards;
+	a->guards = guards_share(g);
+	pthread_mutex_unlock(&a->lock);
+	guards_free(old);
 }
 
 void

@@ -22,7 +22,7 @@ struct api_options {
 	struct worker	*worker;
 	struct metrics	*metrics;
 	struct keys	*keys;		/* who may ask; NULL: all */
-	struct guards	*guards;	/* what may go in and come out; NULL: all */
+	struct guards	*guards;	/* what may go in and come out, at first; NULL: all */
 	struct kept	*kept;		/* answers to be given again; NULL: none */
 	struct audit	*audit;		/* where answers are written down; NULL: nowhere */
 	/* Of each call that is over, a line; or NULL. */
@@ -46,6 +46,9 @@ void api_free(struct api *a);
 /* For http_options, with the api as ctx. */
 void api_handle(void *ctx, struct http_call *c);
 void api_over(void *ctx, struct http_call *c, int status, double seconds, bool whole);
+
+/* Other rules than those it had, for requests that come from now on; any thread. */
+void api_guard(struct api *a, struct guards *g);
 
 /* From now on new requests are refused: the server ends. */
 void api_end(struct api *a);

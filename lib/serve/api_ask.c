@@ -19,7 +19,7 @@ run(struct errand *e)
 {
 	struct screen *s = (struct screen *)e;
 
-	s->found = check_body(s->asked.api->o.guards, s->asked.model->tok,
+	s->found = check_body(s->asked.guards, s->asked.model->tok,
 	    buf_str(&s->came), &s->body, &s->verdict, &s->err);
 }
 
@@ -31,6 +31,7 @@ drop(struct errand *e)
 	buf_free(&s->came);
 	buf_free(&s->body);
 	buf_free(&s->verdict);
+	guards_free(s->asked.guards);
 	free(s);
 }
 
@@ -100,8 +101,9 @@ screen(struct text_asked *q)
 	}
 	s->errand = (struct errand){ .run = run, .drop = drop, .call = q->call };
 	s->asked = *q;
+	s->asked.guards = guards_share(q->guards);
 	buf_add(&s->came, q->body);
-	if (guards_hold(q->api->o.guards, GUARD_REQUEST)) {
+	if (guards_hold(q->guards, GUARD_REQUEST)) {
 		http_wait(q->call, &waiter, s);
 		errand_give(q->api->errands, &s->errand);
 	} else {
@@ -127,10 +129,14 @@ ask(struct api *a, struct http_call *c, bool chat)
 	}
 	if ((q.model = api_model(a, c, m.value, false, &q.adapter)) == NULL)
 		return;
-	if (a->o.guards != NULL && guards_any(a->o.guards, GUARD_REQUEST))
+	pthread_mutex_lock(&a->lock);
+	q.guards = guards_share(a->guards);
+	pthread_mutex_unlock(&a->lock);
+	if (q.guards != NULL && guards_any(q.guards, GUARD_REQUEST))
 		screen(&q);
 	else
 		api_text(&q);
+	guards_free(q.guards);
 }
 
 void

@@ -15,6 +15,8 @@ struct api {
 	struct api_options o;
 	struct flights	*flights;		/* what is being written */
 	struct errands	*errands;	/* of a guard's programs, or NULL */
+	pthread_mutex_t	 lock;		/* of what follows */
+	struct guards	*guards;	/* of requests that come; NULL: none */
 	atomic_bool	 ending;
 	atomic_llong	 count;		/* of ids */
 	uint64_t	 run;		/* random: ids of one run are not another's */
@@ -60,6 +62,7 @@ struct text_asked {
 	struct served	*model;
 	int		 adapter;
 	str		 body;
+	struct guards	*guards;	/* of it and its answer, or NULL */
 	str		 verdict;	/* the guard's, raw JSON; empty: none */
 };
 

@@ -44,6 +44,7 @@ struct asked {
 	int		 adapter;
 	bool		 chat;
 	str		 body, verdict;
+	struct guards	*guards;
 	int64_t		 n, most;
 	uint64_t	 salt;
 	struct calls_asked calls;
@@ -313,15 +314,14 @@ keep_prompts(const struct asked *q, bool special, struct buf **text, struct err 
 
 /* Answers pass the guard, which has no log-probabilities. */
 static int
-guard_choices(struct reply *r, struct err *err)
+guard_choices(struct reply *r, struct guards *g, struct err *err)
 {
-	struct api *a = r->api;
-
 	if (r->logprobs)
 		return err_set(err, ERR_FORMAT, "key 'logprobs': answers are filtered here, and "
 		    "have none");
 	for (int i = 0; i < r->n; i++)
-		if ((r->choice[i].check = check_new(a->o.guards, a->errands, r->call, err)) == NULL)
+		if ((r->choice[i].check = check_new(g, r->api->errands, r->call,
+		    err)) == NULL)
 			return -1;
 	return 0;
 }
@@ -352,8 +352,8 @@ make_reply(struct asked *q, struct err *err)
 	if (q->api->o.audit != NULL && keep_prompts(q, true, &r->prompt, err) < 0)
 		return -1;
 	buf_add(&r->verdict, q->verdict);
-	if (q->api->o.guards != NULL && guards_any(q->api->o.guards, GUARD_RESPONSE) &&
-	    guard_choices(r, err) < 0)
+	if (q->guards != NULL && guards_any(q->guards, GUARD_RESPONSE) &&
+	    guard_choices(r, q->guards, err) < 0)
 		return -1;
 	if (echo && r->logprobs)
 		return err_set(err, ERR_FORMAT, "key 'echo': log-probabilities are those of "
@@ -580,7 +580,7 @@ api_text(const struct text_asked *asked)
 {
 	struct asked q = { .api = asked->api, .call = asked->call, .model = asked->model,
 	    .adapter = asked->adapter, .chat = asked->chat, .body = asked->body,
-	    .verdict = asked->verdict, .n = 1 };
+	    .guards = asked->guards, .verdict = asked->verdict, .n = 1 };
 	struct http_call *c = asked->call;
 	bool waits = false;
 	struct err err;

@@ -66,8 +66,7 @@ guard_stream_new(struct guards *g, enum guard_side side, struct err *err)
 	size_t n = (size_t)g->n + 1;
 
 	if (s != NULL) {
-		s->g = g;
-		g->refs++;
+		s->g = guards_share(g);
 		s->side = side;
 		s->blocked = -1;
 		s->hold = guards_hold(g, side);

@@ -47,7 +47,8 @@ struct guards;
  * file's name, the line and the cause.  The caller's part is given back by guards_free().
  */
 struct guards *guards_load(const char *path, struct err *err);
-void guards_free(struct guards *g);
+struct guards *guards_share(struct guards *g);	/* another part; NULL: NULL */
+void guards_free(struct guards *g);		/* NULL: nothing */
 
 /* Of bytes; words are not read and programs not started, so these rules find nothing. */
 struct guards *guards_parse(str file, const char *name, struct err *err);

@@ -300,6 +300,14 @@ guards_load(const char *path, struct err *err)
 	return g;
 }
 
+struct guards *
+guards_share(struct guards *g)
+{
+	if (g != NULL)
+		g->refs++;
+	return g;
+}
+
 void
 guards_free(struct guards *g)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 struct server {
+	const char	*rules;
 	struct keys	*keys;
 	struct metrics	*metrics;
 	struct guards	*guards;
@@ -52,6 +53,7 @@ open_all(struct server *s, const struct server_options *o, struct err *err)
 	    (s->worker = worker_new(a.model, a.n_models, s->house, s->metrics, o->failed,
 	    o->ctx, err)) == NULL)
 		return -1;
+	s->rules = o->rules;
 	a.keys = s->keys;
 	a.metrics = s->metrics;
 	a.guards = s->guards;
@@ -89,16 +91,31 @@ server_port(const struct server *s)
 	return http_port(s->http);
 }
 
-int
-server_reread(struct server *s, struct err *err)
+static int
+reread_rules(struct server *s, struct err *err)
 {
-	int ret = s->keys != NULL ? keys_reload(s->keys, err) : 0;
+	struct guards *g = guards_load(s->rules, err);
 
-	if (house_reread(s->house, err) < 0)
-		ret = -1;
-	if (s->audit != NULL && audit_reopen(s->audit, err) < 0)
-		ret = -1;
-	return ret;
+	if (g == NULL)
+		return -1;
+	api_guard(s->api, g);
+	guards_free(g);
+	return 0;
+}
+
+void
+server_reread(struct server *s, void (*warn)(void *ctx, const char *line), void *ctx)
+{
+	struct err err;
+
+	if (s->keys != NULL && keys_reload(s->keys, &err) < 0)
+		warn(ctx, err.msg);
+	if (s->rules != NULL && reread_rules(s, &err) < 0)
+		warn(ctx, err.msg);
+	if (house_reread(s->house, &err) < 0)
+		warn(ctx, err.msg);
+	if (s->audit != NULL && audit_reopen(s->audit, &err) < 0)
+		warn(ctx, err.msg);
 }
 
 void

@@ -29,10 +29,10 @@ struct server *server_open(const struct server_options *o, struct err *err);
 int server_port(const struct server *s);
 
 /*
- * Read keys again, and models and adapters that changed; reopen logs.  Return 0; or -1,
- * and what is wrong is as it was.
+ * Read keys and rules again, and models and adapters that changed; reopen logs.  What is
+ * wrong with each is told, and it is as it was.
  */
-int server_reread(struct server *s, struct err *err);
+void server_reread(struct server *s, void (*warn)(void *ctx, const char *line), void *ctx);
 
 /* No new requests; how many are not over. */
 void server_refuse(struct server *s);

@@ -202,6 +202,28 @@ test $(($(count llm_generated_tokens_total) - was)) -eq 6 &&
 result 'two requests at once are computed once' $?
 ask /v1/completions '{"prompt":"so forbidden","max_tokens":2}'
 says 400 'what a program blocks' '"code":"content_filter"'
+curl -s -d '{"prompt":"The kernel","max_tokens":2}' -o asked "$url/v1/completions" &
+asked=$!
+sleep 0.2
+echo 'both block pattern /kernel/ word' >rules
+kill -HUP $server
+sleep 0.2
+ask /v1/completions '{"prompt":"The kernel","max_tokens":2}'
+says 400 'other rules on SIGHUP' '"code":"content_filter"'
+ask /v1/completions '{"prompt":"The","max_tokens":2,"temperature":0}'
+says 200 'and the old program is asked no more' '"completion_tokens":2'
+wait $asked
+grep -q '"text":"another text"' asked
+result 'a text that ran has its own to the end' $?
+echo 'both maul pii' >rules
+kill -HUP $server
+sleep 0.2
+says 200 'rules that are none are told' "llm-serve: rules:1: 'maul' is none of" serve.err
+ask /v1/completions '{"prompt":"The kernel","max_tokens":2}'
+says 400 'and change nothing' '"code":"content_filter"'
+echo "both redact program $tmp/judge" >rules
+kill -HUP $server
+sleep 0.2
 curl -s -m 0.2 -d '{"prompt":"The","max_tokens":2}' "$url/v1/completions"
 curl -s -m 0.7 -d '{"prompt":"The","max_tokens":2}' "$url/v1/completions"
 ask /v1/completions '{"prompt":"so forbidden","max_tokens":2}'
