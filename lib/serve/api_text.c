@@ -21,7 +21,9 @@ enum { CHOICES = 128, PROMPTS = 256, TEXTS = 1024, COMPLETION_TOKENS = 16 };
 	X(SUFFIX, "suffix") X(BEST_OF, "best_of") X(SALT, "cache_salt") X(TOOLS, "tools") \
 	X(TOOL_CHOICE, "tool_choice") X(PARALLEL, "parallel_tool_calls") \
 	X(PRIORITY, "priority") X(DEADLINE, "deadline") X(TIER, "service_tier") \
-	X(FORMAT, "response_format") X(STRUCTURED, "structured_outputs")
+	X(FORMAT, "response_format") X(STRUCTURED, "structured_outputs") \
+	X(FUNCTIONS, "functions") X(FUNCTION_CALL, "function_call") X(AUDIO, "audio") \
+	X(MODALITIES, "modalities") X(WEB_SEARCH, "web_search_options")
 
 enum {
 #define X(id, name) id,
@@ -219,6 +221,32 @@ read_grammar(struct asked *q, struct err *err)
 	return ret;
 }
 
+/* What would be missed without a word. */
+static int
+refuse_others(const struct asked *q, struct err *err)
+{
+	static const struct { int key; const char *why; } none[] = {
+		{ FUNCTIONS, "they are 'tools' now" },
+		{ FUNCTION_CALL, "it is 'tool_choice' now" },
+		{ AUDIO, "answers are text" },
+		{ WEB_SEARCH, "nothing is searched here" },
+	};
+	json_t *modalities;
+	bool text;
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		if (json_given(q->m[none[i].key].value))
+			return err_set(err, ERR_FORMAT, "key '%.*s': %s",
+			    STR_ARG(keys[none[i].key]), none[i].why);
+	if (!json_given(q->m[MODALITIES].value))
+		return 0;
+	modalities = json_doc(q->m[MODALITIES].value, err);
+	text = json_array_size(modalities) == 1 && json_is_string(json_array_get(modalities, 0)) &&
+	    strcmp(json_string_value(json_array_get(modalities, 0)), "text") == 0;
+	json_decref(modalities);
+	return text ? 0 : err_set(err, ERR_FORMAT, "key 'modalities': answers are text");
+}
+
 static int
 read_messages(struct asked *q, struct err *err)
 {
@@ -230,7 +258,7 @@ read_messages(struct asked *q, struct err *err)
 	struct tm utc;
 	int ret = -1;
 
-	if (j == NULL)
+	if (j == NULL || refuse_others(q, err) < 0)
 		return -1;
 	if (q->model->template == NULL)
 		return err_set(err, ERR_FORMAT, "model '%s' has no chat template: %s",

@@ -75,28 +75,52 @@ read_tools(struct calls_asked *a, str tools, struct err *err)
 	return 0;
 }
 
-/* {"type": "function", "function": {"name": NAME}}: only that one is left. */
-static int
-choose_tool(struct calls_asked *a, str choice, struct err *err)
+static json_t *
+name_of(const json_t *tool)
 {
-	json_t *doc = json_doc(choice, err);
-	json_t *name = json_object_get(json_object_get(doc, "function"), "name"), *tool;
-	size_t i = 0;
+	return json_object_get(json_object_get(tool, "function"), "name");
+}
 
-	if (doc == NULL)
-		return err_wrap(err, "key 'tool_choice'");
+/* Only those tools are left that are like the choice, or one in its array. */
+static size_t
+keep_tools(struct calls_asked *a, const json_t *choice)
+{
+	const json_t *one;
+	size_t i = 0, k;
+
 	while (i < json_array_size(a->tools)) {
-		tool = json_array_get(a->tools, i);
-		if (name != NULL &&
-		    json_equal(json_object_get(json_object_get(tool, "function"), "name"), name))
+		const json_t *name = name_of(json_array_get(a->tools, i));
+		bool chosen = json_equal(name, name_of(choice)) != 0;
+
+		json_array_foreach (choice, k, one)
+			chosen = chosen || json_equal(name, name_of(one));
+		if (chosen)
 			i++;
 		else
 			json_array_remove(a->tools, i);
 	}
-	a->required = true;
-	a->single = true;
+	return i;
+}
+
+/*
+ * {"type": "function", "function": {"name": NAME}}, or {"type": "allowed_tools",
+ * "allowed_tools": {"mode": "auto" or "required", "tools": [such, ...]}}.
+ */
+static int
+choose_tool(struct calls_asked *a, str choice, struct err *err)
+{
+	json_t *doc = json_doc(choice, err);
+	const json_t *some = json_object_get(doc, "allowed_tools");
+	const char *mode = json_string_value(json_object_get(some, "mode"));
+	size_t left;
+
+	if (doc == NULL)
+		return err_wrap(err, "key 'tool_choice'");
+	left = keep_tools(a, some != NULL ? json_object_get(some, "tools") : doc);
+	a->single |= some == NULL;
+	a->required = some == NULL || (mode != NULL && strcmp(mode, "required") == 0);
 	json_decref(doc);
-	return i > 0 ? 0 : err_set(err, ERR_FORMAT, "key 'tool_choice': no tool has this name");
+	return left > 0 ? 0 : err_set(err, ERR_FORMAT, "key 'tool_choice': no tool has this name");
 }
 
 static int

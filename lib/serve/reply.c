@@ -526,6 +526,7 @@ reply_wait(struct reply *r)
 	http_wait(r->call, &waiter, r);
 	for (int i = 0; i < r->n; i++)
 		generation_watch(r->choice[i].g, &r->choice[i].watch, r->call);
+	http_set(r->call, "X-Request-Id", r->id);
 	if (r->kept == r->n)
 		http_set(r->call, "X-Cache", "hit");
 	/* Some of it may be there already. */

@@ -138,6 +138,16 @@ chat '"tools":[{"type":"function"}]'
 says 400 'a tool without a name' '"param":"tools"'
 chat '"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"uniqueItems":true}}}],"tool_choice":"required"'
 says 400 'a strict schema that is not held' '"param":"tools"' uniqueItems
+for key in functions function_call audio modalities web_search_options
+do
+	chat "\"$key\":[\"text\",\"audio\"]"
+	says 400 "$key are refused" "\"param\":\"$key\""
+done
+chat '"max_tokens":1,"modalities":["text"],"functions":null,"store":true,"metadata":{"a":"b"},"user":"u",
+    "max_completion_tokens":1,"reasoning_effort":"low","service_tier":"auto","prompt_cache_key":"k"'
+says 200 'what changes nothing is taken' '"finish_reason":"length"'
+code=$(curl -s -o out -w '%{http_code}' -d '{"input":"hi"}' "$url/v1/responses")
+says 404 'what is not there is told as OpenAI does' '"error":{"message":"there is nothing at .*"type":"invalid_request_error"'
 chat '"messages":[{"role":"user","content":[{"type":"image_url"}]}]'
 says 400 'a part that is not read' '"param":"messages"' 'message 1' image_url
 serve_end

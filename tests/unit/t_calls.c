@@ -639,6 +639,10 @@ test_asked(void)
 	    S("true"), &err) == 0 && json_array_size(a.tools) == 1 && a.required && a.single,
 	    "one tool is chosen");
 	calls_asked_free(&a);
+	ok(calls_ask(&a, S(TOOLS), S("{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\","
+	    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}"), S("null"), &err) == 0 &&
+	    json_array_size(a.tools) == 1 && a.required && !a.single, "some are allowed");
+	calls_asked_free(&a);
 	ok(calls_ask(&a, S(TOOLS), S("\"none\""), S("false"), &err) == 0 && a.tools == NULL &&
 	    calls_ask(&a, S("[]"), S("\"auto\""), S("null"), &err) == 0 && a.tools == NULL,
 	    "no tools");
@@ -648,6 +652,8 @@ test_asked(void)
 		"key 'tools': tool 1 has parameters that are no schema") &&
 	    refuses(TOOLS, "\"any\"", "null", "key 'tool_choice': not none, auto, required") &&
 	    refuses(TOOLS, "{\"function\":{\"name\":\"g\"}}", "null",
+		"key 'tool_choice': no tool has this name") &&
+	    refuses(TOOLS, "{\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[]}}", "null",
 		"key 'tool_choice': no tool has this name") &&
 	    refuses("null", "\"required\"", "null", "key 'tool_choice': there are no tools") &&
 	    refuses(TOOLS, "null", "1", "key 'parallel_tool_calls': neither true nor false"),
