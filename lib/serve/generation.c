@@ -84,26 +84,23 @@ wake_all(const struct generation *g)
 
 /* ---- the engine's thread ---- */
 
-static void
-set_state(struct generation *g, enum generation_state state)
+void
+generation_accept(struct generation *g)
 {
 	pthread_mutex_lock(&g->lock);
-	g->state = state;
+	g->state = GENERATION_ACCEPTED;
 	wake_all(g);
 	pthread_mutex_unlock(&g->lock);
 }
 
 void
-generation_accept(struct generation *g)
-{
-	set_state(g, GENERATION_ACCEPTED);
-}
-
-void
 generation_refuse(struct generation *g, const struct err *why)
 {
+	pthread_mutex_lock(&g->lock);
 	g->failure = *why;
-	set_state(g, GENERATION_REFUSED);
+	g->state = GENERATION_REFUSED;
+	wake_all(g);
+	pthread_mutex_unlock(&g->lock);
 }
 
 /* Room for n more of size bytes in *p. */

@@ -288,13 +288,13 @@ set_response(struct http_call *c, int status, const char *type, struct MHD_Respo
 	struct http *h = c->link->h;
 	bool full;
 
-	c->response = r;
 	c->status = status;
-	if (r == NULL)
-		return;
 	pthread_mutex_lock(&h->lock);
+	c->response = r;
 	full = is_full(h);
 	pthread_mutex_unlock(&h->lock);
+	if (r == NULL)
+		return;
 	if (full)
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (type != NULL)
