@@ -96,6 +96,7 @@ one_off(const struct engine_options *o, int n, int victim, int after, bool *same
 		*same &= told_same(&told[i], &alone[i]);
 	*same &= engine_unused(x.e) == engine_cache(x.e);
 	scheduler_free(x.s);
+	draft_free(x.d);
 	engine_free(x.e);
 	return steps > after;
 }
