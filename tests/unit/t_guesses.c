@@ -140,6 +140,10 @@ test_lookup(void)
 	x = begin((struct engine_options){ .pass = 64, .seqs = TEXTS, .early = 1 });
 	run(&x, "and with guesses by the first layer");
 	end(&x);
+	x = begin((struct engine_options){ .pass = 64, .seqs = 4, .early = 1, .keep = true });
+	run(&x, "and where those are of shared blocks");
+	ok(engine_unused(x.e) == engine_cache(x.e), "and all is given back");
+	end(&x);
 }
 
 static void
@@ -234,6 +238,8 @@ struct sim {
 	double	quotes;		/* probability of going on with what there was */
 	int	texts, steps;
 	double	noise;
+	int64_t	prompt;		/* tokens beside them, in each step */
+	double	token_seconds;	/* of one */
 	/* what came of it */
 	double	seconds, plain;	/* those that its tokens take without guesses */
 	int64_t	guesses, last;	/* and in the last quarter */
@@ -260,7 +266,8 @@ sim_pass(const struct sim *x, int64_t rows)
 static void
 sim_step(struct sim *x, struct draft *d, struct guess **g, int step)
 {
-	struct draft_step room = { .rows = DRAFT_ROWS };
+	struct draft_step room = { .rows = DRAFT_ROWS, .prompt = x->prompt,
+	    .token_seconds = x->token_seconds };
 	double seconds, wobble = 1 + x->noise * (2 * rng_unit(9, 1, (uint64_t)step) - 1);
 	int64_t rows = x->texts, tokens = 0;
 
@@ -277,7 +284,7 @@ sim_step(struct sim *x, struct draft *d, struct guess **g, int step)
 			tokens++;
 		}
 	}
-	seconds = wobble * sim_pass(x, rows);
+	seconds = wobble * sim_pass(x, rows) + (double)x->prompt * x->token_seconds;
 	draft_judged(d, seconds);
 	x->seconds += seconds;
 	x->plain += (double)tokens / x->texts * sim_pass(x, x->texts);
@@ -355,6 +362,15 @@ test_rule(void)
 	x.texts = 2;
 	simulate(&x, d);
 	ok(x.last > 100, "and come back");
+	x.quotes = 0.97;
+	x.prompt = 100;
+	x.token_seconds = 0.3;
+	simulate(&x, d);
+	ok(x.last > 100, "beside prompts they are made, where a row is cheaper than a token");
+	x.token_seconds = 20;
+	simulate(&x, d);
+	ok(x.guesses == 0, "and not where it is not");
+	x.prompt = 0;
 	x.quotes = 0;
 	simulate(&x, d);
 	ok(x.seconds < 1.02 * x.plain && x.last < 400, "and end with what is quoted");

@@ -125,7 +125,7 @@ test_every_step(const struct engine_options *o, const char *what)
 		for (int after = 0; one_off(o, N, victim, after, &same); after++)
 			tried++;
 	printf("# %s: %d times\n", what, tried);
-	ok(same && tried > 40, what);
+	ok(same && tried > 30, what);
 	ok(constraint_unused(c), "their grammar is free");
 	constraint_free(c);
 	token_trie_free(trie);
@@ -417,6 +417,8 @@ main(void)
 	    .sinks = 16 }, "and with a window");
 	test_every_step(&(struct engine_options){ .pass = 40, .seqs = 3, .keep = true,
 	    .rows = draft_rows(3) }, "and with guesses");
+	test_every_step(&(struct engine_options){ .pass = 40, .seqs = 3, .window = 32,
+	    .sinks = 16, .rows = 24, .early = 1 }, "and with guesses and a window");
 	test_all_full();
 	test_orders();
 	test_share(1);
