@@ -38,6 +38,8 @@ LLAMA_OPTIONS = ['-np', str(CLIENTS), '-c', '32768', '-cb', '-fa', 'on', '--kv-u
                  '--no-webui']
 # Times of the peer's.  Bar of a mixed load: the part of interactive requests in time.
 GOAL = {'clients': 2, 'first': 2, 'one': 1, 'generate': 1, 'prefix': 10}
+# Times of what llm-serve does without guesses: texts that quote, by clients, and others.
+QUOTING, PROSE = {1: 2, 4: 1.3, 8: 1.05, 16: 1}, 0.98
 IN_TIME, PATIENCE = 0.95, 10
 ADVANCE = 0.3	# of what the others do, first come, first served
 failed = False
@@ -270,6 +272,36 @@ def same_prefix():
     compare(name, (('first', GOAL['one'], 's', True), ('second', GOAL['one'], 's', True)), results)
 
 
+def quotation(seed):
+    """A text that has begun to say again what it said twice."""
+    text = words(30, seed)
+    return '\n\n'.join((text, text, ' '.join(text.split()[:8])))
+
+
+def guesses():
+    """Tokens a second of all with guesses by lookup, and without."""
+    for clients, goal in QUOTING.items():
+        for kind, make, temperature in (('quotes', quotation, 0),
+                                        ('prose', lambda seed: f'Story {seed}. Once', 1)):
+            name = f'guesses/{kind}-{clients}'
+            if not wanted(name):
+                continue
+            plain, guessing, runs = Ours(), Ours('--lookup', '8'), []
+            for run in range(RUNS + 1):
+                ask = [request(make(1000 * run + i), ANSWER) for i in range(clients)]
+                for i, r in enumerate(ask):
+                    r['body'].update(temperature=temperature, seed=i)
+                with hold():
+                    both = [server.replay(ask, clients) for server in (guessing, plain)]
+                runs.append([sum(r['completion'] for r in good(records, ANSWER)) / seconds
+                             for records, seconds in both])
+            plain.end()
+            guessing.end()
+            # The first one learns what it takes.
+            ours, peer = medians(runs[1:])
+            row(name, ours, peer, goal if kind == 'quotes' else PROSE, 'tokens/s')
+
+
 def mixed_load(rate, seconds, mark):
     """Requests that come at random times; mark(class) gives what tells their class."""
     ask, x = [], 12345
@@ -353,6 +385,7 @@ def main():
     many_clients()
     one_client()
     same_prefix()
+    guesses()
     overload()
     sys.exit(1 if failed else 0)
 

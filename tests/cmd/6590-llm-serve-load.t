@@ -29,7 +29,7 @@ loads () {
 }
 
 # A cache that is soon full, for it is memory that grows until then.
-serve -m model --waiting 4096 --patience 3s --cache 8192
+serve -m model --waiting 4096 --patience 3s --cache 8192 --lookup 8
 loads '2,000 requests of all kinds, 64 at once,' -n 2000 -c 64 --patience 120s --growth 0.25
 loads '500 more, 400 at once,' -n 500 -c 400 -s 2 --patience 120s --growth 0.5
 loads '200 streams that nobody reads' -n 0 --bad 0 --idle 200 --idle-memory 40M --patience 120s
