@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """llm-serve asked by the client that people have: OpenAI's own, with SmolLM2."""
+import asyncio
 import concurrent.futures
 import json
 import os
@@ -146,6 +147,18 @@ def structured(client):
         r = client.chat.completions.parse(model="smol", messages=ASK, max_tokens=200,
                                           temperature=0, response_format=City)
         ok(isinstance(r.choices[0].message.parsed, City), "parsed by the client", r)
+        with client.chat.completions.stream(model="smol", messages=ASK, max_tokens=200,
+                                            temperature=0, response_format=City) as s:
+            kinds = {e.type for e in s}
+            final = s.get_final_completion()
+        ok("content.done" in kinds and
+           final.choices[0].message.parsed == r.choices[0].message.parsed, "streamed", final)
+        r = client.chat.completions.parse(
+            model="smol", messages=ASK, max_tokens=200, n=4, temperature=1, seed=1,
+            response_format=City, tools=[openai.pydantic_function_tool(City)])
+        ok(all(isinstance(c.message.parsed, City) or
+               isinstance(c.message.tool_calls[0].function.parsed_arguments, City)
+               for c in r.choices), "the format, or a call", r)
     except ImportError:
         skip("parsed by the client", "no pydantic")
 
@@ -198,19 +211,36 @@ def tools(client):
 
 
 def others(client):
-    ok([m.id for m in client.models.list()] == ["smol"], "models")
+    ok([m.id for m in client.models.list()] == ["smol", "vectors"], "models")
     r = client.completions.create(model="smol", prompt="The capital of France is", max_tokens=4,
                                   temperature=0, logprobs=2)
     c = r.choices[0]
     ok("Paris" in c.text and len(c.logprobs.tokens) == 4 and len(c.logprobs.top_logprobs[0]) == 2 and
        c.logprobs.text_offset[0] == 0, "a completion", r)
-    try:
-        r = client.embeddings.create(model="smol", input=["a cat", "a dog", "a car"])
-    except openai.NotFoundError:
-        skip("embeddings", "this server has none")
-    else:
-        ok(len(r.data) == 3 and len(r.data[0].embedding) == 576 and
-           [d.index for d in r.data] == [0, 1, 2], "embeddings", r.usage)
+    r = client.embeddings.create(model="vectors", input=["a cat", "a dog", "a car"])
+    ok(len(r.data) == 3 and len(r.data[0].embedding) == 576 and
+       [d.index for d in r.data] == [0, 1, 2], "embeddings", r.usage)
+
+
+def at_once(server):
+    async def run():
+        client = openai.AsyncOpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0,
+                                    timeout=120)
+        make = client.chat.completions.create
+        whole = await asyncio.gather(*[make(model="smol", messages=ASK, max_completion_tokens=8,
+                                            seed=i, store=True, metadata={"a": "b"}, user="u",
+                                            temperature=1) for i in range(4)])
+        alone = await make(model="smol", messages=ASK, max_completion_tokens=8, seed=2,
+                           temperature=1)
+        pieces = [c async for c in await make(model="smol", messages=ASK, max_tokens=8, seed=2,
+                                              temperature=1, stream=True)]
+        return ([r.choices[0].message.content for r in whole], alone.choices[0].message.content,
+                "".join(c.choices[0].delta.content or "" for c in pieces),
+                [m.id async for m in client.models.list()], alone._request_id == alone.id)
+
+    whole, alone, said, models, known = asyncio.run(run())
+    ok(whole[2] == alone == said and models == ["smol", "vectors"], "asked at once", whole)
+    ok(known, "an answer has its request's id")
 
 
 def errors(client):
@@ -220,10 +250,14 @@ def errors(client):
     for param, value in (("temperature", -1), ("n", 100000), ("tool_choice", "any"),
                          ("tools", [{"type": "function"}]), ("messages", [{"role": "user"}]),
                          ("messages", [{"role": "user", "content": [{"type": "image_url"}]}]),
-                         ("response_format", {"type": "xml"}), ("stop", 5)):
+                         ("response_format", {"type": "xml"}), ("stop", 5),
+                         ("functions", [{"name": "f"}]), ("modalities", ["text", "audio"]),
+                         ("web_search_options", {})):
         more = {"messages": ASK, "tools": TOOLS, param: value}
         refused(f"{param} of {json.dumps(value)[:40]}", openai.BadRequestError,
                 lambda: make(model="smol", **more), param=param)
+    refused("another interface", openai.NotFoundError,
+            lambda: client.responses.create(model="smol", input="hi"))
     refused("a prompt beyond the context", openai.BadRequestError,
             lambda: make(model="smol", messages=[{"role": "user", "content": "the " * 4000}]),
             code="context_length_exceeded")
@@ -281,11 +315,12 @@ def crowded():
     ok(server.end() == 0, "it ends with 0")
 
 
-server = Server()
+server = Server("--embed", "vectors=" + MODEL)
 chats(server.client)
 structured(server.client)
 tools(server.client)
 others(server.client)
+at_once(server)
 errors(server.client)
 cancelled(server)
 ok(server.end() == 0, "it ends with 0")
