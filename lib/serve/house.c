@@ -54,6 +54,17 @@ bytes_of(const struct served_size *size)
 	return size->weights + size->engine;
 }
 
+static int
+check_size(const struct house *h, const struct served *s, const struct served_size *size,
+    struct err *err)
+{
+	if (h->o.memory == 0 || bytes_of(size) <= h->o.memory)
+		return 0;
+	return err_set(err, ERR_LIMIT, "model '%s' takes %lld bytes, %lld of weights and %lld of "
+	    "cache and working memory: there may be %lld", s->name, (long long)bytes_of(size),
+	    (long long)size->weights, (long long)size->engine, (long long)h->o.memory);
+}
+
 /* Of all that are not away; what comes and goes takes its room, too. */
 static int64_t
 taken(const struct house *h)
@@ -143,30 +154,31 @@ fail(struct house *h, struct room *r, const struct err *err)
 	pthread_mutex_unlock(&h->lock);
 }
 
-/* Its files may be others by now, and larger: then there is to be room for that. */
+/* Its files are others now, and may be larger: then there is to be room for that first. */
+static void
+renew(struct house *h, struct room *r)
+{
+	struct served_size size;
+	struct err err;
+
+	if (served_look(r->model, &size, &err) < 0 || check_size(h, r->model, &size, &err) < 0) {
+		fail(h, r, &err);
+		return;
+	}
+	pthread_mutex_lock(&h->lock);
+	r->size = size;
+	atomic_fetch_add(&r->model->version, 1);
+	r->state = ROOM_AWAY;
+	pthread_mutex_unlock(&h->lock);
+}
+
 static void
 load(struct house *h, struct room *r)
 {
-	struct served_size size = r->size;
 	struct err err;
-	bool large;
 
-	if (served_stamp(r->model) != size.stamp) {
-		if (served_look(r->model, &size, &err) < 0) {
-			fail(h, r, &err);
-			return;
-		}
-		pthread_mutex_lock(&h->lock);
-		r->size = size;
-		atomic_fetch_add(&r->model->version, 1);
-		large = h->o.memory > 0 && bytes_of(&size) > h->o.memory;
-		r->state = ROOM_AWAY;
-		pthread_mutex_unlock(&h->lock);
-		if (large) {
-			err_set(&err, ERR_LIMIT, "%lld bytes now, of %lld",
-			    (long long)bytes_of(&size), (long long)h->o.memory);
-			fail(h, r, &err);
-		}
+	if (served_stamp(r->model) != r->size.stamp) {
+		renew(h, r);
 		return;
 	}
 	if (bring(h, r, &err) < 0) {
@@ -358,17 +370,6 @@ run(void *ctx)
 /* ---- begin and end ---- */
 
 static int
-check_size(const struct house *h, const struct room *r, struct err *err)
-{
-	if (h->o.memory == 0 || bytes_of(&r->size) <= h->o.memory)
-		return 0;
-	return err_set(err, ERR_LIMIT, "model '%s' takes %lld bytes, %lld of weights and %lld of "
-	    "cache and working memory: there may be %lld", r->model->name,
-	    (long long)bytes_of(&r->size), (long long)r->size.weights,
-	    (long long)r->size.engine, (long long)h->o.memory);
-}
-
-static int
 open_rooms(struct house *h, struct err *err)
 {
 	for (int i = 0; i < h->o.n_models; i++) {
@@ -376,7 +377,7 @@ open_rooms(struct house *h, struct err *err)
 
 		r->model = h->o.model[i];
 		r->size = r->model->size;
-		if (check_size(h, r, err) < 0)
+		if (check_size(h, r->model, &r->size, err) < 0)
 			return -1;
 		if (h->o.memory > 0)
 			continue;
@@ -514,7 +515,8 @@ house_reread(struct house *h, struct err *err)
 		pthread_mutex_unlock(&h->lock);
 		if (served_stamp(r->model) == size.stamp)
 			continue;
-		if (served_look(r->model, &size, &one) < 0) {
+		if (served_look(r->model, &size, &one) < 0 ||
+		    check_size(h, r->model, &size, &one) < 0) {
 			if (ret == 0)
 				*err = one;
 			ret = -1;

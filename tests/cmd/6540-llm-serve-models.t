@@ -116,6 +116,7 @@ do
 	pids="$pids $!"
 done
 wait $pids
+pids=
 good=0
 for i in $(seq 48)
 do
@@ -158,6 +159,26 @@ ask /v1/completions "$(model 2)"
 text out | cmp -s - want.2
 result 'and the others go on' $?
 
+# Who asks for another model all the time does not keep it from coming.
+stop=$(mktemp)
+for i in 1 2 3 4
+do
+	while test -e "$stop"
+	do
+		curl -s -o /dev/null -d "$(model 1 $i)" "$url/v1/completions"
+	done &
+	pids="$pids $!"
+done
+good=0
+for i in 1 2 3
+do
+	ask /v1/completions "$(model 3)" -m 20
+	test "$code" = 200 && text out | cmp -s - want.3 || good=1
+done
+result 'a model that is asked for comes, whatever the others do' $good
+rm "$stop"
+wait $pids
+
 # What is wrong with files is told, and over when it is mended.
 ask /v1/completions "$(model 1)"
 mv m3 away
@@ -194,6 +215,26 @@ prlimit --pid "$server" --as=1000000:unlimited 2>/dev/null && {
 }
 kill -0 $server && serve_end
 result 'it ends with 0' $?
+
+# As many as may wait do.
+serve -m m1 -m m3 --memory $limit --waiting 2
+rm -f stream
+curl -s -N -o stream -d "$(model 1 0 "$stream" | sed 's/1500/3900/; s/"max_tokens":24,//')" \
+    "$url/v1/completions" &
+pids=$!
+until_true test -s stream
+for i in 1 2 3 4 5
+do
+	curl -s -D "head.$i" -o /dev/null -d "$(model 3 $i)" "$url/v1/completions" &
+	pids="$pids $!"
+	sleep 0.03
+done
+wait $pids
+cat head.[1-5] >heads
+test "$(grep -c '^HTTP/1.1 200' heads)" -ge 2 && grep -q '^HTTP/1.1 429' heads &&
+    grep -qi '^retry-after: [1-9]' heads
+result 'more than may wait for a model are refused' $?
+serve_end
 
 # What takes memory gives it back; what was answered is kept when its model is not.
 llm-init -q -a llama -m tok --layers 4 --width 512 --heads 8 --context 512 -o large || exit 1
