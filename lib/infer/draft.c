@@ -1,4 +1,5 @@
 /* How many guesses, and for whom. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "infer/draft_impl.h"
@@ -188,24 +189,30 @@ guess_free(struct guess *g)
 
 /* ---- how many ---- */
 
-/* Guesses one by one, the likeliest first. */
+/*
+ * Guesses one by one, first those that speed up a text the most.  All texts wait for those
+ * of one, so what they bring is weighed in proportion: the sum of the logarithms of how
+ * fast each goes on is to grow.  Where all are alike, that is tokens a second.
+ */
 struct plan {
 	struct guess *of[DRAFT_ROWS];
 	double	gain[DRAFT_ROWS];	/* tokens */
+	double	worth[DRAFT_ROWS];	/* to its text */
 	double	price[DRAFT_ROWS];	/* seconds to guess it */
 	int64_t	n;
 };
 
-/* The text whose next guess is the likeliest; NULL: all have what they could. */
+/* The text that one more guess speeds up the most; NULL: all have what they could. */
 static struct guess *
-likeliest(const struct draft *d)
+most_helped(const struct draft *d)
 {
 	struct guess *best = NULL;
 
 	for (int i = 0; i < d->n; i++) {
 		struct guess *g = d->g[i];
 
-		if (g->asked < g->able && (best == NULL || g->next > best->next))
+		if (g->asked < g->able && (best == NULL ||
+		    g->next * best->tokens > best->next * g->tokens))
 			best = g;
 	}
 	return best;
@@ -218,10 +225,12 @@ plan(const struct draft *d, int64_t most, struct plan *p)
 	struct guess *g;
 
 	p->n = 0;
-	while (p->n < most && p->n < DRAFT_ROWS && (g = likeliest(d)) != NULL) {
+	while (p->n < most && p->n < DRAFT_ROWS && (g = most_helped(d)) != NULL) {
 		p->of[p->n] = g;
 		p->gain[p->n] = g->next;
+		p->worth[p->n] = log1p(g->next / g->tokens);
 		p->price[p->n] = draft_price(d, g, others[g->asked]++);
+		g->tokens += g->next;
 		g->next *= g->part[g->kind];
 		g->asked++;
 		p->n++;
@@ -248,27 +257,30 @@ beside_prompt(struct draft *d, const struct draft_step *step, const struct plan 
 static int64_t
 how_many(struct draft *d, const struct draft_step *step, const struct plan *p)
 {
-	double tokens = d->n, own = 0, best;
+	double base = rowtime_of(&d->pass, d->n), tokens = d->n, own = 0, worth = 0;
+	double best = d->n * log(PAYS), each = 0;
 	int64_t n = 0;
 
 	if (d->always)
 		return p->n;
 	if (!rowtime_knows(&d->pass, d->n) || d->hand < 0 || d->with >= LOOK_EVERY)
 		return 0;
-	best = PAYS * tokens / rowtime_of(&d->pass, d->n);
 	for (int64_t i = 0; i < p->n; i++) {
-		double rate;
+		double seconds, value;
 
-		tokens += p->gain[i];
 		own += p->price[i];
-		rate = tokens / (rowtime_of(&d->pass, d->n + i + 1) + own);
-		if (rate > best) {
-			best = rate;
+		seconds = rowtime_of(&d->pass, d->n + i + 1) + own;
+		tokens += p->gain[i];
+		worth += p->worth[i];
+		value = worth - d->n * log(seconds / base);
+		if (value > best) {
+			best = value;
+			each = seconds / tokens;
 			n = i + 1;
 		}
 	}
 	if (d->beside)
-		return beside_prompt(d, step, p, n, 1 / best);
+		return beside_prompt(d, step, p, n, each);
 	if (n == 0 && d->without >= TRY_EVERY)
 		n = p->n < 2 ? p->n : 2;
 	return n;
@@ -360,6 +372,7 @@ begin(struct draft *d, struct guess *g)
 	if (g->room > 0)
 		draft_look(d, g);
 	g->next = g->part[g->kind];
+	g->tokens = 1;
 }
 
 int

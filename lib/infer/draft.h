@@ -8,10 +8,11 @@
  *
  * All texts of a step have theirs judged in its one pass.  How many are made, and for
  * whom, follows from what was right, of each text and of guesses of its kind, and from
- * what passes of so many rows take by the clock: the likeliest first, as long as tokens
- * come faster for it.  A guess that is not made costs nothing, and of those by lookup it
- * is seen all the same whether they were right.  For the rest there is a try now and
- * then.  What tries may lose is bounded to a small part of the time.
+ * what passes of so many rows take by the clock: as long as texts go on faster for it,
+ * those counted that have none and wait for the others'.  A guess that is not made costs
+ * nothing, and of those by lookup it is seen all the same whether they were right.  For
+ * the rest there is a try now and then.  What tries may lose is bounded to a small part
+ * of the time.
  */
 #ifndef INFER_DRAFT_H
 #define INFER_DRAFT_H
@@ -67,7 +68,7 @@ struct guess {
 	int64_t		 drawn;		/* tokens of the text, in this step */
 	int		 kind;
 	double		 part[DRAFT_KINDS];	/* of its guesses that are right */
-	double		 next;		/* probability of one more */
+	double		 tokens, next;	/* that are expected; by one more guess */
 	bool		 known;		/* it has been asked for */
 	struct seq	*own;		/* of the smaller model; or NULL */
 	bool		 left_out;	/* there is no room for that */

@@ -238,6 +238,7 @@ struct sim {
 	double	quotes;		/* probability of going on with what there was */
 	int	texts, steps;
 	double	noise;
+	int	prose;			/* so many of them quote nothing */
 	int64_t	prompt;		/* tokens beside them, in each step */
 	double	token_seconds;	/* of one */
 	/* what came of it */
@@ -251,7 +252,7 @@ token_of(const struct sim *x, int text, int64_t at, uint64_t salt)
 {
 	int64_t where = (int64_t)rng_below(salt, (uint64_t)text, 0, 40);
 
-	if (rng_unit(salt + 1, (uint64_t)text, (uint64_t)at) < x->quotes)
+	if (rng_unit(salt + 1, (uint64_t)text, (uint64_t)at) < (text < x->prose ? 0 : x->quotes))
 		return 1 + (int32_t)rng_below(5, (uint64_t)text, (uint64_t)((at + where) % 40), 58);
 	return 1 + (int32_t)rng_below(salt + 2, (uint64_t)text, (uint64_t)at, 58);
 }
@@ -356,6 +357,11 @@ test_rule(void)
 	ok(simulated((struct sim){ 2, 1, .97, 16, 2000, .2 }) < 1.02, "nor where rows cost all");
 	simulate(&x, d);
 	ok(x.last > 100, "few texts have guesses");
+	x.texts = 8;
+	x.prose = 7;
+	simulate(&x, d);
+	ok(x.seconds < 1.2 * x.steps * sim_pass(&x, 8), "seven wait little for those of one");
+	x.prose = 0;
 	x.texts = 32;
 	simulate(&x, d);
 	ok(x.seconds < 1.02 * x.plain && x.last < 100, "that end where many share a pass");
