@@ -130,7 +130,10 @@ function show(slots) {
 	tile("preemptions", short(preempted), "in the last minute",
 		`${short(get("llm_preemptions_total"))} in all`, rate("llm_preemptions_total"));
 	const [size, unit] = bytes(get("process_resident_memory_bytes"));
-	tile("resident", String(size), unit, null, get("process_resident_memory_bytes"));
+	const models = now.values.get("llm_models_loaded");
+	tile("resident", String(size), unit, models === undefined ? null :
+		`resident, ${models} ${models === 1 ? "model" : "models"} loaded`,
+		get("process_resident_memory_bytes"));
 
 	for (const row of document.querySelectorAll("[data-latency]")) {
 		const name = row.dataset.latency;
