@@ -107,13 +107,11 @@ count(const struct world *w, int home)
 static void
 model_down(struct world *w, int code, int to)
 {
-	int64_t room = to == TIER_MEMORY ? w->slots[to] - w->want : w->slots[to];
-
 	while (to < TIERS && w->slots[to] == 0)
 		to++;
 	w->place[code].home = to < TIERS ? to : -1;
 	w->place[code].since = w->clock++;
-	if (to < TIERS && count(w, to) > room)
+	if (to < TIERS && count(w, to) > w->slots[to] - (to == TIER_MEMORY ? w->want : 0))
 		model_down(w, oldest(w, to), to + 1);
 }
 
