@@ -38,6 +38,7 @@ struct team {
 	/* Where the caller may be, and room for one processor, if pinned; or NULL. */
 	cpu_set_t	*allowed, *one;
 	size_t		 set_size;
+	bool		 placed;		/* is the caller where it is to be? */
 	int		 other;			/* who changed places with the caller last */
 	int64_t		 looked, away;		/* when, and how often it was sent away then */
 	/* The job: written while no task is left, read by who has claimed one. */
@@ -209,12 +210,25 @@ times_away(void)
 }
 
 static void
+take_place(struct team *t)
+{
+	t->member[0].thread = pthread_self();
+	put(t, &t->member[0]);
+	t->placed = true;
+	t->looked = now();
+	t->away = times_away();
+}
+
+static void
 look_around(struct team *t)
 {
 	struct member *caller = &t->member[0], *m;
-	int64_t at = now(), away;
+	int64_t at, away;
 	size_t cpu = caller->cpu;
 
+	if (!t->placed || !pthread_equal(caller->thread, pthread_self()))
+		take_place(t);
+	at = now();
 	if (at - t->looked < LOOK)
 		return;
 	away = times_away();
@@ -311,16 +325,23 @@ team_pin(struct team *t)
 	}
 	t->allowed = all;
 	t->set_size = size;
-	t->member[0].thread = pthread_self();
 	/* The caller stays where it is: a program beside this one may do the same. */
 	for (int i = 0; i < t->n; i++) {
 		while (cpu >= size * CHAR_BIT || !CPU_ISSET_S(cpu, size, all))
 			cpu = cpu < size * CHAR_BIT ? cpu + 1 : 0;
 		t->member[i].cpu = cpu++;
-		put(t, &t->member[i]);
+		if (i > 0)
+			put(t, &t->member[i]);
 	}
-	t->looked = now();
-	t->away = times_away();
+}
+
+void
+team_leave(struct team *t)
+{
+	if (t->allowed == NULL)
+		return;
+	t->placed = false;
+	sched_setaffinity(0, t->set_size, t->allowed);
 }
 
 void
@@ -335,8 +356,7 @@ team_free(struct team *t)
 	pthread_mutex_destroy(&t->lock);
 	pthread_cond_destroy(&t->start);
 	pthread_cond_destroy(&t->finish);
-	if (t->allowed != NULL)
-		sched_setaffinity(0, t->set_size, t->allowed);
+	team_leave(t);
 	CPU_FREE(t->allowed);
 	free(t->one);
 	free(t);

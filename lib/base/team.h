@@ -38,9 +38,11 @@ void team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int
  * Keep each thread on a processor of its own until team_free(), if the team has
  * as many as the process may use.  Beside another program the kernel otherwise
  * puts two of them on one processor now and then, and a job's end awaits the
- * slowest.  Called by the thread that will call team_run().
+ * slowest.  Whoever calls team_run() is the first of them, and stays there until it
+ * leaves; threads that it starts meanwhile would stay there too.
  */
 void team_pin(struct team *t);
+void team_leave(struct team *t);
 
 void team_free(struct team *t);
 

@@ -1,4 +1,5 @@
 /* The team: every task once, pipelines in order, failures by item order. */
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -273,6 +274,32 @@ note_place(void *ctx, int64_t task, int member)
 	p->cpu[member] = sched_getcpu();
 }
 
+struct call {
+	struct team	*team;
+	struct places	*places;
+};
+
+static void *
+call(void *ctx)
+{
+	const struct call *c = ctx;
+
+	c->places->arrived = 0;
+	team_run(c->team, c->places->together, note_place, c->places);
+	return NULL;
+}
+
+/* By a thread that begins on the caller's processor. */
+static void
+call_elsewhere(struct team *t, struct places *p)
+{
+	struct call c = { t, p };
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, call, &c);
+	pthread_join(thread, NULL);
+}
+
 static void
 test_pin(void)
 {
@@ -295,6 +322,17 @@ test_pin(void)
 		for (int j = 0; j < i; j++)
 			bad += p.cpu[i] == p.cpu[j];
 	ok(bad == 0, "a pinned team has one thread on each processor, but for a quota");
+	call_elsewhere(t, &p);
+	for (int i = 0; whole && i < cpus; i++)
+		for (int j = 0; j < i; j++)
+			bad += p.cpu[i] == p.cpu[j];
+	ok(bad == 0, "and so it has when another thread calls it");
+	team_leave(t);
+	set = cpus_allowed(&size);
+	ok((CPU_COUNT_S(size, set) == cpus) == whole, "who leaves is free again");
+	CPU_FREE(set);
+	p.arrived = 0;
+	team_run(t, cpus, note_place, &p);
 	team_free(t);
 	set = cpus_allowed(&size);
 	ok((CPU_COUNT_S(size, set) == cpus) == whole, "the caller is free again without it");
