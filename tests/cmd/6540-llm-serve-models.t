@@ -241,7 +241,7 @@ llm-init -q -a llama -m tok --layers 4 --width 512 --heads 8 --context 512 -o la
 large='{"model":"large","prompt":"The kernel","seed":0,"max_tokens":4}'
 llm-serve --api-key-file keys --new-key 'one models=m3' >one
 llm-serve --api-key-file keys --new-key all >all
-serve -m large -m m3 --memory 150M --cache 1024 --unload-after 0.2s --keep-answers 1M \
+serve -m large -m m3 --memory 150M --cache 1024 --unload-after 3s --keep-answers 1M \
     --api-key-file keys
 
 # as KEY PATH [BODY]: ask with a key
