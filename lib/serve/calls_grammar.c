@@ -62,7 +62,8 @@ put_mark(const struct writer *w, str mark)
 		buf_fmt(w->b, " <[%d]>", id);
 		from = i += n;
 	}
-	put_literal(w->b, (str){ mark.p + from, mark.n - from });
+	if (from < mark.n)
+		put_literal(w->b, (str){ mark.p + from, mark.n - from });
 }
 
 /* ---- calls ---- */

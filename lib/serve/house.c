@@ -304,7 +304,7 @@ decide(struct house *h, struct room **r, double *until)
 	double now = progress_now();
 	struct room *want = wanted(h);
 
-	*until = INFINITY;
+	*until = (double)INFINITY;
 	if (want == NULL || fits(h, want))
 		open_again(h);
 	if ((*r = leaving(h, now, until)) != NULL)

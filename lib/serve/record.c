@@ -57,8 +57,8 @@ record_entry(struct audit_entry *e, const struct http_call *c)
 	const struct key *key = api_key(c);
 
 	*e = (struct audit_entry){ .peer = str_of(http_peer(c)), .route = http_path(c),
-	    .prompt_tokens = -1, .cached_tokens = -1, .tokens = -1, .first = NAN,
-	    .seconds = NAN, .logp = NAN };
+	    .prompt_tokens = -1, .cached_tokens = -1, .tokens = -1, .first = (double)NAN,
+	    .seconds = (double)NAN, .logp = (double)NAN };
 	/* As the log has it: who goes away before there is an answer has none. */
 	e->status = http_status(c) > 0 ? http_status(c) : 499;
 	if (key != NULL)

@@ -25,7 +25,8 @@ check_more(struct choice *x)
 	if (x->check == NULL || check_over(x->check))
 		return;
 	pthread_mutex_lock(&g->lock);
-	buf_add(&more, (str){ g->text.p + x->checked, g->text.n - x->checked });
+	if (g->text.n > x->checked)
+		buf_add(&more, (str){ g->text.p + x->checked, g->text.n - x->checked });
 	last = g->state == GENERATION_OVER;
 	x->checked = g->text.n;
 	pthread_mutex_unlock(&g->lock);
@@ -344,7 +345,8 @@ tell_choice(struct reply *r, int i)
 	check_more(x);
 	pthread_mutex_lock(&g->lock);
 	text = reply_text(x);
-	text = (str){ text.p + x->text, text.n - x->text };
+	if (text.n > 0)
+		text = (str){ text.p + x->text, text.n - x->text };
 	over = is_over(x);
 	if (!x->begun && r->chat)
 		reply_chunk(r, i, S("\"role\":\"assistant\",\"content\":\"\""), 0, NULL);

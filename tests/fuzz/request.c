@@ -17,8 +17,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static const char template[] =
-    "{% for t in tools or [] %}{{ t.function.name }}{% endfor %}{% for m in messages %}{{ m.role }}: "
-    "{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments | tojson }}"
+    "{% for t in tools or [] %}{{ t.function.name }}{% endfor %}{% for m in messages %}"
+    "{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments | tojson }}"
     "</tool_call>{% endfor %}\n{% endfor %}{% if thinking %}<think>{% endif %}";
 static const char rules[] = "request redact pii email\nrequest block pattern /forbidden/\n";
 
@@ -172,6 +172,7 @@ http_stream(struct http_call *c, int status, const char *type)
 
 /* ---- answers ---- */
 
+/* A key once in an object, too; but a reader that has no NUL in keys is not asked then. */
 static void
 check_json(str s)
 {
@@ -180,6 +181,10 @@ check_json(str s)
 
 	if (s.n == 0 || (s.p[0] != '{' && s.p[0] != '['))
 		abort();
+	if (s.p[0] == '{' && json_scan(s, NULL, 0, NULL, &err) < 0)
+		abort();
+	if (memmem(s.p, (size_t)s.n, "\\u0000", 6) != NULL)
+		return;
 	if ((doc = json_doc(s, &err)) == NULL)
 		abort();
 	json_decref(doc);
@@ -317,7 +322,7 @@ open_all(void)
 	struct dev *dev = team == NULL ? NULL : dev_open("cpu:base", team, 0, &err);
 	struct server *s;
 
-	must(dev != NULL && (mkdtemp(dir) != NULL || err_sys(&err, dir) == 0), &err);
+	must(dev != NULL && (mkdtemp(dir) != NULL || err_sys(&err, "%s", dir) == 0), &err);
 	make_model(dev);
 	dev_close(dev);
 	text.device = vectors.device = "cpu:base";
