@@ -6,8 +6,6 @@
 #include "infer/engine_impl.h"
 #include "infer/offload_impl.h"
 
-enum { AHEAD = 64 };		/* blocks that are read from the disk for a text at once */
-
 /* ---- pools ---- */
 
 int
@@ -258,7 +256,10 @@ read_ahead(const struct seq *s, int32_t node, const int32_t *token, int64_t n, s
 	struct prefix_root root = root_of(s);
 	int32_t next = node;
 
-	for (int k = 0; k < AHEAD && next >= 0; k++) {
+	int64_t most = offload_batch(p->below);
+	bool coming = false;
+
+	for (int64_t k = 0; k < most && next >= 0; k++) {
 		int ret = 1;
 
 		if (prefix_slot(p->known, next, TIER_MEMORY) < 0 && !prefix_moving(p->known, next))
@@ -267,12 +268,16 @@ read_ahead(const struct seq *s, int32_t node, const int32_t *token, int64_t n, s
 			return -1;
 		if (ret == 0)
 			break;
+		coming = true;
+		/* There is no room for it yet. */
+		if (prefix_slot(p->known, next, TIER_MEMORY) < 0 && !prefix_moving(p->known, next))
+			break;
 		token += CACHE_BLOCK;
 		if ((n -= CACHE_BLOCK) <= CACHE_BLOCK)
 			break;
 		next = prefix_find(p->known, &root, next, token);
 	}
-	return prefix_moving(p->known, node);
+	return coming;
 }
 
 /*
@@ -291,6 +296,10 @@ bring_back(struct seq *s, int64_t i, const int32_t *token, int64_t n, int *ret, 
 	if (prefix_slot(p->known, node, TIER_MEMORY) < 0) {
 		if ((*ret = read_ahead(s, node, token, n, err)) > 0)
 			s->coming = true;
+		return -1;
+	}
+	if (p->n_unused == 0 && offload_is_full(p->below)) {
+		s->coming = true;
 		return -1;
 	}
 	if ((block = take(p, &full)) < 0)

@@ -38,7 +38,7 @@ struct offload {
 	bool		*was_read;	/* of the same: they are from the disk */
 	int64_t		 round;
 	bool		 pending;	/* something was queued in this one */
-	int64_t		 reading;	/* jobs */
+	int64_t		 jobs;		/* that were given, and not seen yet */
 	int64_t		 from_memory, from_disk, faults;	/* since somebody asked */
 	int64_t		 lost;		/* when somebody did */
 	bool		 told;		/* of a fault */
@@ -339,6 +339,7 @@ give(struct offload *o, const struct prefix_move *m, bool read)
 {
 	pthread_mutex_lock(&o->lock);
 	o->job[m->memory] = (struct job){ .node = m->node, .disk = m->disk, .read = read };
+	o->jobs++;
 	add(o, read ? &o->reads : &o->writes, m->memory);
 	pthread_cond_signal(&o->some);
 	pthread_mutex_unlock(&o->lock);
@@ -348,7 +349,7 @@ give(struct offload *o, const struct prefix_move *m, bool read)
 static void
 see(struct offload *o, int32_t slot, const struct job *j)
 {
-	o->reading -= j->read;
+	o->jobs--;
 	o->was_read[slot] = j->read && j->well;
 	o->from_disk += j->read && j->well;
 	prefix_moved(o->known, j->node, j->well);
@@ -417,25 +418,34 @@ offload_read(struct offload *o, int32_t node, struct err *err)
 	if (settle(o, err) < 0)
 		return -1;
 	if (!prefix_read(o->known, node, &m))
-		return 0;
+		return o->jobs > 0;
 	give(o, &m, true);
-	o->reading++;
 	return 1;
 }
 
 int64_t
 offload_batch(const struct offload *o)
 {
-	return o->each < BATCH ? BATCH / o->each : 1;
+	int64_t most = o->each < BATCH ? BATCH / o->each : 1;
+	int64_t part = offload_slots(o->e, TIER_MEMORY) / 4;
+
+	/* As much is given up for it, and what is written makes room in turn. */
+	return !o->started || most < part ? most : part;
 }
 
-/* Wait until something is read of what is to be, for a moment at most. */
+bool
+offload_is_full(const struct offload *o)
+{
+	return o->jobs > 0 && prefix_ready(o->known) == 0;
+}
+
+/* Wait until something has moved of what is to, for a moment at most. */
 static void
 wait(struct offload *o)
 {
 	struct timespec until;
 
-	if (o->reading == 0)
+	if (o->jobs == 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &until);
 	if ((until.tv_nsec += 20000000) >= 1000000000) {

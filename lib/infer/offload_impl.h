@@ -37,10 +37,13 @@ void offload_settled(struct offload *o);
 int offload_turn(struct offload *o, struct err *err);
 
 /*
- * Begin to read a node that is on the disk alone.  0: there is no room for it, or to
- * compute it is quicker; 1; or -1.
+ * Begin to read a node that is on the disk alone.  0: to compute it is quicker; 1, also
+ * when there will be room for it soon; or -1.
  */
 int offload_read(struct offload *o, int32_t node, struct err *err);
+
+/* Is there no room in memory for what is given up, until something has moved? */
+bool offload_is_full(const struct offload *o);
 
 /* Blocks that are brought back at once, at most. */
 int64_t offload_batch(const struct offload *o);

@@ -395,6 +395,14 @@ prefix_come_back(struct prefix *p, int32_t node, int32_t slot)
 
 /* ---- memory and disk ---- */
 
+int64_t
+prefix_ready(const struct prefix *p)
+{
+	const struct level *l = &p->level[TIER_MEMORY];
+
+	return l->slots - l->fresh + l->n_unused + l->list[SPARE].n;
+}
+
 /* Can a quarter of memory, but of a small one up to a half, be filled now, or soon? */
 static bool
 is_ready(const struct prefix *p)
@@ -402,7 +410,7 @@ is_ready(const struct prefix *p)
 	const struct level *l = &p->level[TIER_MEMORY];
 	int64_t want = l->slots / 4 > READY ? l->slots / 4 : READY;
 
-	return l->slots - l->fresh + l->n_unused + l->list[SPARE].n + p->writing >=
+	return prefix_ready(p) + p->writing >=
 	    (want < l->slots / 2 ? want : l->slots / 2);
 }
 

@@ -78,6 +78,9 @@ bool prefix_read(struct prefix *p, int32_t node, struct prefix_move *m);
 bool prefix_moving(const struct prefix *p, int32_t node);
 void prefix_moved(struct prefix *p, int32_t node, bool well);
 
+/* Slots of memory that can be filled now. */
+int64_t prefix_ready(const struct prefix *p);
+
 int64_t prefix_idle(const struct prefix *p);
 /* Slots of memory or disk in which something is; blocks that went for want of room or by faults. */
 int64_t prefix_used(const struct prefix *p, enum tier tier);
