@@ -91,9 +91,9 @@ run () {
 	run=$!
 }
 serve -m model --parallel 1 --waiting 2
-run alone 1 1500
+run alone 1 6000
 wait $run
-run a 1 1500; a=$run
+run a 1 6000; a=$run
 slots 1
 run b 2 1500; b=$run
 run c 3 4; c=$run
@@ -112,7 +112,7 @@ test "$(cat a.code c.code e.code)" = 200200200 && test "$(text a)" = "$(text alo
 result 'the one that ran has its text, and those that waited theirs' $?
 run a 6 8000; a=$run
 slots 1
-run b 1 1500; b=$run
+run b 1 6000; b=$run
 slots 2
 kill $a
 wait $b
