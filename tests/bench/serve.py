@@ -29,12 +29,12 @@ RUNS = 1 if QUICK else 5
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 BIN, LOAD = os.path.join(ROOT, 'bin'), os.path.join(ROOT, 'obj', 'tests', 'serve', 'load')
 LLAMA = os.path.join(PEERS, 'llama.cpp', 'build', 'bin', 'llama-server')
-CLIENTS, SHARED, ANSWER, PREFIX = 32, 500, 128, 2000
+CLIENTS, SHARED, ANSWER, PREFIX, SLOT = 32, 500, 128, 2000, 2560
 THREADS = str(min(2, len(os.sched_getaffinity(0))))
 # The best that was found for it: a slot for each client with a cache of its own; one cache
 # for all (--kv-unified) has six tenths of the tokens a second.
-LLAMA_OPTIONS = ['-np', str(CLIENTS), '-c', '32768', '-cb', '-fa', 'on', '-t', THREADS, '-tb',
-                 THREADS, '-b', '2048', '-ub', '512', '--cache-reuse', '64', '--no-webui']
+LLAMA_OPTIONS = ['-np', str(CLIENTS), '-c', str(CLIENTS * SLOT), '-cb', '-fa', 'on', '-t', THREADS,
+                 '-tb', THREADS, '-b', '2048', '-ub', '512', '--cache-reuse', '64', '--no-webui']
 # Times of the peer's.  Bar of a mixed load: the part of interactive requests in time.
 GOAL = {'clients': 2, 'first': 2, 'one': 1, 'generate': 1, 'prefix': 10}
 # Times of what llm-serve does without guesses: texts that quote, by clients, and others.
