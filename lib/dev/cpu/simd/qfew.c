@@ -16,29 +16,54 @@
 
 enum { AHEAD = 16384 };		/* bytes that are fetched before they are read */
 
-INLINE vu
-load_words(const uint32_t *p)
-{
-	vu x;
+/* ---- bytes that lie in the same way wherever the vectors are: in halves of blocks ---- */
 
-	memcpy(&x, p, sizeof(x));
-	return x;
+INLINE void
+bytes_of_iq4(const uint8_t *p, int64_t step, vu v[VECTORS])
+{
+	bytes_of_fours(p, step, v);
+	UNROLL
+	for (int i = 0; i < VECTORS; i++)
+		v[i] = iq4_values(v[i]);
 }
 
-INLINE vi
-word_of(const uint32_t *p)
+INLINE void
+bytes_q4_0(const uint8_t *p, vu v[VECTORS])
 {
-	return viset((int32_t)*p);
+	bytes_of_fours(p + 2, 18, v);
 }
 
-INLINE vf
-float_of(const uint32_t *p)
+INLINE void
+bytes_q4_1(const uint8_t *p, vu v[VECTORS])
 {
-	float x;
-
-	memcpy(&x, p, sizeof(x));
-	return vset(x);
+	bytes_of_fours(p + 4, 20, v);
 }
+
+INLINE void
+bytes_q5_0(const uint8_t *p, vu v[VECTORS])
+{
+	bytes_of_fives(p + 6, p + 2, 22, v);
+}
+
+INLINE void
+bytes_q5_1(const uint8_t *p, vu v[VECTORS])
+{
+	bytes_of_fives(p + 8, p + 4, 24, v);
+}
+
+INLINE void
+bytes_iq4_nl(const uint8_t *p, vu v[VECTORS])
+{
+	bytes_of_iq4(p + 2, 18, v);
+}
+
+INLINE void
+bytes_iq4_xs(const uint8_t *p, vu v[VECTORS])
+{
+	bytes_of_iq4(p + 8, 16, v);
+}
+
+/* ---- sums of VW rows ---- */
 
 /* f goes on over parts of up to QS elements; sums are turned, a is a strip of one row. */
 INLINE vf
@@ -53,11 +78,11 @@ chain(enum form form, bool least, int parts, const vf *sums, struct qpanel b,
 			break;
 		sum = (vi)sums[sum_of(form, 32, 2 * p)];
 		if (!least)
-			sum += word_of(a);
-		f = vfma(__builtin_convertvector(sum, vf), vload(b.d + p * QW) * float_of(a + 9),
+			sum += load_word(a);
+		f = vfma(__builtin_convertvector(sum, vf), vload(b.d + p * QW) * load_scale(a + 9),
 		    f);
 		if (least)
-			f = vfma(vload(b.m + p * QW), float_of(a), f);
+			f = vfma(vload(b.m + p * QW), load_scale(a), f);
 	}
 	return f;
 }
@@ -75,14 +100,14 @@ chain_of_16(enum form form, int drop, bool least, const vf *sums, struct qpanel 
 		vi y = (vi)sums[sum_of(form, 16, 2 * i + 1)];
 
 		if (!least) {
-			x += word_of(a);
-			y += word_of(a + 5);
+			x += load_word(a);
+			y += load_word(a + 5);
 		}
-		g = pair_fma(x, y, drop, (vi)load_words(b.pair + i * QW),
-		    float_of(a + 10), g);
+		g = pair_fma(x, y, drop, (vi)load_bytes(b.pair + i * QW),
+		    load_scale(a + 10), g);
 		if (least) {
-			f = vfma(vload(b.m + 2 * i * QW), float_of(a), f);
-			f = vfma(vload(b.m + (2 * i + 1) * QW), float_of(a + 5), f);
+			f = vfma(vload(b.m + 2 * i * QW), load_scale(a), f);
+			f = vfma(vload(b.m + (2 * i + 1) * QW), load_scale(a + 5), f);
 		}
 	}
 	return vfma(g, vload(b.d), f);
@@ -101,7 +126,7 @@ scales_of_heads(uint32_t head[QS / 32][VW], bool least, float *d, float *m)
 {
 	UNROLL
 	for (int i = 0; i < QS / 32; i++) {
-		vu x = load_words(head[i]);
+		vu x = load_bytes(head[i]);
 
 		vstore(d + i * QW, low_half(x));
 		if (least)

@@ -201,6 +201,34 @@ halves_sum(qhalves x)
 }
 #endif
 
+/* A word, or a float, in all lanes. */
+INLINE vi
+load_word(const uint32_t *p)
+{
+	int32_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return viset(x);
+}
+
+INLINE vf
+load_scale(const uint32_t *p)
+{
+	float x;
+
+	memcpy(&x, p, sizeof(x));
+	return vset(x);
+}
+
+INLINE vu
+load_bytes(const void *p)
+{
+	vu x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
 /* acc + the products of both halves of each lane */
 INLINE vi
 pairs_fma(vi a, vi b, vi acc)

@@ -44,15 +44,6 @@ sum_of(enum form f, int part, int n)
 	return part == 32 ? vector / 2 + 4 * lane : vector / 4 * 8 + vector % 4 + 4 * lane;
 }
 
-INLINE vu
-load32(const uint8_t *p)
-{
-	vu x;
-
-	memcpy(&x, p, sizeof(x));
-	return x;
-}
-
 /* Two times 16 bytes, step apart. */
 INLINE vu
 load16s(const uint8_t *p, int64_t step)
@@ -103,56 +94,11 @@ bytes_of_fives(const uint8_t *p, const uint8_t *high, int64_t step, vu v[VECTORS
 }
 
 INLINE void
-bytes_of_iq4(const uint8_t *p, int64_t step, vu v[VECTORS])
-{
-	bytes_of_fours(p, step, v);
-	UNROLL
-	for (int i = 0; i < VECTORS; i++)
-		v[i] = iq4_values(v[i]);
-}
-
-INLINE void
-bytes_q4_0(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fours(p + 2, 18, v);
-}
-
-INLINE void
-bytes_q4_1(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fours(p + 4, 20, v);
-}
-
-INLINE void
-bytes_q5_0(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fives(p + 6, p + 2, 22, v);
-}
-
-INLINE void
-bytes_q5_1(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fives(p + 8, p + 4, 24, v);
-}
-
-INLINE void
 bytes_q8_0(const uint8_t *p, vu v[VECTORS])
 {
 	UNROLL
 	for (int i = 0; i < VECTORS; i++)
 		v[i] = load16s(p + 2 + i / 2 * 68 + i % 2 * 16, 34);
-}
-
-INLINE void
-bytes_iq4_nl(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_iq4(p + 2, 18, v);
-}
-
-INLINE void
-bytes_iq4_xs(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_iq4(p + 8, 16, v);
 }
 
 INLINE void
@@ -189,8 +135,8 @@ bytes_q6_k(const uint8_t *p, vu v[VECTORS])
 {
 	UNROLL
 	for (int i = 0; i < VECTORS; i++) {
-		vu low = load32(p + i / 4 * 64 + i % 2 * 32);
-		vu high = load32(p + 128 + i / 4 * 32);
+		vu low = load_bytes(p + i / 4 * 64 + i % 2 * 32);
+		vu high = load_bytes(p + 128 + i / 4 * 32);
 
 		v[i] = (low >> i % 4 / 2 * 4 & 0x0f0f0f0f) |
 		    (high >> 2 * (i % 4) & 0x03030303) << 4;
@@ -202,17 +148,17 @@ bytes_q2_k(const uint8_t *p, vu v[VECTORS])
 {
 	UNROLL
 	for (int i = 0; i < VECTORS; i++)
-		v[i] = load32(p + 16 + i / 4 * 32) >> 2 * (i % 4) & 0x03030303;
+		v[i] = load_bytes(p + 16 + i / 4 * 32) >> 2 * (i % 4) & 0x03030303;
 }
 
 INLINE void
 bytes_q3_k(const uint8_t *p, vu v[VECTORS])
 {
-	vu high = load32(p);
+	vu high = load_bytes(p);
 
 	UNROLL
 	for (int i = 0; i < VECTORS; i++)
-		v[i] = (load32(p + 32 + i / 4 * 32) >> 2 * (i % 4) & 0x03030303) |
+		v[i] = (load_bytes(p + 32 + i / 4 * 32) >> 2 * (i % 4) & 0x03030303) |
 		    (high >> i & 0x01010101) << 2;
 }
 

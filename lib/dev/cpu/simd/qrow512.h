@@ -50,15 +50,6 @@ sum_of(enum form f, int part, int n)
 	return lane_of(f, n) / (part / 16);
 }
 
-INLINE vu
-load64(const uint8_t *p)
-{
-	vu x;
-
-	memcpy(&x, p, sizeof(x));
-	return x;
-}
-
 /* 32 bytes, twice. */
 INLINE vu
 load32_twice(const uint8_t *p)
@@ -140,39 +131,6 @@ bytes_of_fives(const uint8_t *p, const uint8_t *high, int64_t step, vu v[VECTORS
 	}
 }
 
-INLINE void
-bytes_of_iq4(const uint8_t *p, int64_t step, vu v[VECTORS])
-{
-	bytes_of_fours(p, step, v);
-	UNROLL
-	for (int i = 0; i < 4; i++)
-		v[i] = iq4_values(v[i]);
-}
-
-INLINE void
-bytes_q4_0(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fours(p + 2, 18, v);
-}
-
-INLINE void
-bytes_q4_1(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fours(p + 4, 20, v);
-}
-
-INLINE void
-bytes_q5_0(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fives(p + 6, p + 2, 22, v);
-}
-
-INLINE void
-bytes_q5_1(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_fives(p + 8, p + 4, 24, v);
-}
-
 /* Two blocks of Q8_0. */
 INLINE vu
 load_q8_0(const uint8_t *p)
@@ -196,21 +154,10 @@ bytes_q8_0(const uint8_t *p, vu v[VECTORS])
 }
 
 INLINE void
-bytes_iq4_nl(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_iq4(p + 2, 18, v);
-}
-
-INLINE void
-bytes_iq4_xs(const uint8_t *p, vu v[VECTORS])
-{
-	bytes_of_iq4(p + 8, 16, v);
-}
-
-INLINE void
 bytes_q4_k(const uint8_t *p, vu v[VECTORS])
 {
-	vu a = load64(p + 16), b = load64(p + 80), x[2] = { even_lanes(a, b), odd_lanes(a, b) };
+	vu a = load_bytes(p + 16), b = load_bytes(p + 80);
+	vu x[2] = { even_lanes(a, b), odd_lanes(a, b) };
 
 	UNROLL
 	for (int i = 0; i < 2; i++) {
@@ -239,7 +186,7 @@ bytes_q6_k(const uint8_t *p, vu v[VECTORS])
 {
 	UNROLL
 	for (int i = 0; i < 2; i++) {
-		vu x = load64(p + 64 * i), high = load32_twice(p + 128 + 32 * i);
+		vu x = load_bytes(p + 64 * i), high = load32_twice(p + 128 + 32 * i);
 
 		v[2 * i] = (x & 0x0f0f0f0f) | (shift_halves(high, 0, 2) & 0x03030303) << 4;
 		v[2 * i + 1] = (x >> 4 & 0x0f0f0f0f) |
@@ -250,7 +197,7 @@ bytes_q6_k(const uint8_t *p, vu v[VECTORS])
 INLINE void
 bytes_q2_k(const uint8_t *p, vu v[VECTORS])
 {
-	vu x = load64(p + 16);
+	vu x = load_bytes(p + 16);
 
 	UNROLL
 	for (int i = 0; i < 4; i++)
@@ -260,7 +207,7 @@ bytes_q2_k(const uint8_t *p, vu v[VECTORS])
 INLINE void
 bytes_q3_k(const uint8_t *p, vu v[VECTORS])
 {
-	vu x = load64(p + 32), high = load32_twice(p);
+	vu x = load_bytes(p + 32), high = load32_twice(p);
 
 	UNROLL
 	for (int i = 0; i < 4; i++)

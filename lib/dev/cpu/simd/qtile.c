@@ -146,33 +146,6 @@ OF_ISA(qround)(const struct qform *f, dtype type, const void *a, int64_t ld, int
 
 /* ---- multiplying ---- */
 
-INLINE vi
-load_word(const uint32_t *p)
-{
-	int32_t x;
-
-	memcpy(&x, p, sizeof(x));
-	return viset(x);
-}
-
-INLINE vf
-load_scale(const uint32_t *p)
-{
-	float x;
-
-	memcpy(&x, p, sizeof(x));
-	return vset(x);
-}
-
-INLINE vu
-load_panel(const uint32_t *p)
-{
-	vu x;
-
-	memcpy(&x, p, sizeof(x));
-	return x;
-}
-
 #ifdef QPAIRS
 /* A word of each row of a panel times one of a strip. */
 INLINE qhalves
@@ -202,7 +175,7 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 
 		UNROLL
 		for (int j = 0; j < run; j++) {
-			vu w0 = load_panel(q), w1 = load_panel(q + VW);
+			vu w0 = load_bytes(q), w1 = load_bytes(q + VW);
 
 			UNROLL
 			for (int i = 0; i < n; i++) {
@@ -231,7 +204,7 @@ struct quad {
 INLINE struct quad
 load_quad(const uint32_t *p)
 {
-	vu x = load_panel(p);
+	vu x = load_bytes(p);
 #ifdef QFOURS
 	return (struct quad){ { (vi)x } };
 #else
@@ -339,8 +312,8 @@ halves_step(int n, int bits, int drop, bool least, const struct qpanel *b, const
 
 	part_sums(n, 16, bits, least, b->q, a, x);
 	part_sums(n, 16, bits, least, b->q + 4 * QW, second, y);
-	pair[0] = (vi)load_panel(b->pair);
-	pair[1] = (vi)load_panel(b->pair + VW);
+	pair[0] = (vi)load_bytes(b->pair);
+	pair[1] = (vi)load_bytes(b->pair + VW);
 	UNROLL
 	for (int i = 0; i < n; i++) {
 		vf s = load_scale(scale + i);
