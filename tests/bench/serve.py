@@ -7,12 +7,14 @@ Each part is a file of requests that tests/serve/load sends to a server, and wri
 record about each.  HOLD is a command that keeps other work off the machine while its
 arguments run.
 """
+import atexit
 import contextlib
 import json
 import math
 import os
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -62,6 +64,7 @@ class Server:
         # What is said must not wait for a reader, as a pipe would let it.
         self.p = subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL)
+        atexit.register(self.p.kill)	# also where the bench fails
         for _ in range(1200):
             if self.p.poll() is not None:
                 sys.exit('serve.py: it ends: ' + ' '.join(command))
@@ -121,12 +124,18 @@ class Ours(Server):
                           '-j', THREADS, *options], port)
 
 
+def free_port():
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        return s.getsockname()[1]
+
+
 class Llama(Server):
     name = 'llama-server'
 
     def __init__(self):
-        super().__init__([LLAMA, '-m', MODEL, '--host', '127.0.0.1', '--port', '8391',
-                          *LLAMA_OPTIONS], 8391)
+        port = free_port()
+        super().__init__([LLAMA, '-m', MODEL, '--host', '127.0.0.1', '--port', str(port),
+                          *LLAMA_OPTIONS], port)
 
 
 def contestants():
