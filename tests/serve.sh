@@ -9,6 +9,14 @@ need_curl () {
 	fi
 }
 
+# make_model MORE OPTION...: records of prose that end so, a tokenizer of them, a model of that
+make_model () {
+	prose 1 40 | awk -v more="$1" '{ printf "{\"text\":\"%s%s\"}\n", $0, more }' >train.jsonl
+	shift
+	exits 0 'a tokenizer' llm-vocab -n 400 -o tok train.jsonl
+	exits 0 'a model' llm-init -a llama -m tok --heads 2 --kv-heads 1 "$@" -o model
+}
+
 # serve OPTION...: start one on a free port; $url is where, $server its process
 serve () {
 	rm -f "$tmp/port"

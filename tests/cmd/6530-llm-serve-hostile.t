@@ -6,10 +6,7 @@
 . "$(dirname "$0")/../serve.sh"
 cd "$tmp" || exit 1
 need_curl
-prose 1 40 | awk '{ printf "{\"text\":\"%s\"}\n", $0 }' >train.jsonl
-exits 0 'a tokenizer' llm-vocab -n 400 -o tok train.jsonl
-exits 0 'a model' llm-init -a llama -m tok --layers 1 --width 32 --heads 2 --kv-heads 1 \
-    --context 1024 -o model
+make_model '' --layers 1 --width 32 --context 1024
 cat >model/chat_template.jinja <<'!'
 {% for t in tools or [] %}{{ t.function.name }} {% endfor %}
 {% for m in messages %}{{ m.role }}: {{ m.content }}

@@ -5,10 +5,7 @@
 . "$(dirname "$0")/../serve.sh"
 cd "$tmp" || exit 1
 need_curl
-prose 1 40 | awk '{ printf "{\"text\":\"%s\"}\n", $0 }' >train.jsonl
-exits 0 'a tokenizer' llm-vocab -n 400 -o tok train.jsonl
-exits 0 'a model' llm-init -a llama -m tok --layers 2 --width 64 --heads 2 --kv-heads 1 \
-    --context 8192 -o model
+make_model '' --layers 2 --width 64 --context 8192
 llm-tokenize -q -m tok train.jsonl | llm-pack -q -l 64 -o train.shard
 exits 0 'an adapter' llm-lora -q -m model --batch 256 --lr 1e-1 --steps 8 -o tuned train.shard
 
