@@ -3,18 +3,20 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
 #include "base/progress.h"
 #include "base/spill.h"
+#include "base/wait.h"
 
 enum {
 	INDEX = 256,		/* bytes of memory that are taken to know of a block, about */
 	BATCH = 32 << 20,	/* bytes that are brought back at once */
 	BLOCKS_MOST = 1 << 22	/* of a tier */
 };
+
+#define MOMENT 0.02	/* seconds that somebody waits for a move, at most */
 
 /* What the thread has to do, or did, with a slot of memory. */
 struct job {
@@ -439,32 +441,19 @@ offload_is_full(const struct offload *o)
 	return o->jobs > 0 && prefix_ready(o->known) == 0;
 }
 
-/* Wait until something has moved of what is to, for a moment at most. */
-static void
-wait(struct offload *o)
-{
-	struct timespec until;
-
-	if (o->jobs == 0)
-		return;
-	clock_gettime(CLOCK_REALTIME, &until);
-	if ((until.tv_nsec += 20000000) >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	pthread_mutex_lock(&o->lock);
-	if (o->done.first < 0)
-		pthread_cond_timedwait(&o->moved, &o->lock, &until);
-	pthread_mutex_unlock(&o->lock);
-}
-
 /* ---- of an engine ---- */
 
 void
 engine_await(struct engine *e)
 {
-	if (e->pool.below != NULL)
-		wait(e->pool.below);
+	struct offload *o = e->pool.below;
+
+	if (o == NULL || o->jobs == 0)
+		return;
+	pthread_mutex_lock(&o->lock);
+	if (o->done.first < 0)
+		wait_until(&o->moved, &o->lock, progress_now() + MOMENT);
+	pthread_mutex_unlock(&o->lock);
 }
 
 void

@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/progress.h"
+#include "base/wait.h"
 
 /* A model's place.  SHUT: it is there, and to go as soon as nobody is in it. */
 enum room_state { ROOM_AWAY, ROOM_COMING, ROOM_OPEN, ROOM_SHUT, ROOM_GOING };
@@ -326,23 +326,6 @@ decide(struct house *h, struct room **r, double *until)
 	return REST;
 }
 
-static void
-rest(struct house *h, double until)
-{
-	double left = until - progress_now();
-	struct timespec at;
-
-	if (isinf(until)) {
-		pthread_cond_wait(&h->some, &h->lock);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &at);
-	left = fmin(fmax(left, 0.001), 3600) + (double)at.tv_nsec * 1e-9;
-	at.tv_sec += (time_t)left;
-	at.tv_nsec = (long)((left - floor(left)) * 1e9);
-	pthread_cond_timedwait(&h->some, &h->lock, &at);
-}
-
 static void *
 run(void *ctx)
 {
@@ -355,7 +338,7 @@ run(void *ctx)
 		enum act act = decide(h, &r, &until);
 
 		if (act == REST) {
-			rest(h, until);
+			wait_until(&h->some, &h->lock, until);
 			continue;
 		}
 		r->state = act == LOAD ? ROOM_COMING : ROOM_GOING;

@@ -1,11 +1,12 @@
 #include "serve/worker.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/wait.h"
 
 enum { ARENA = 1 << 20 };	/* bytes of stops, biases and the like of a job */
 
@@ -283,24 +284,6 @@ enter_all(struct worker *w)
 	}
 }
 
-/* With nothing to do, wait for something; under the lock. */
-static void
-await(struct worker *w)
-{
-	struct timespec at;
-
-	if (w->outside == 0) {
-		pthread_cond_wait(&w->some, &w->lock);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &at);
-	if ((at.tv_nsec += (long)(TICK * 1e9)) >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
-	pthread_cond_timedwait(&w->some, &w->lock, &at);
-}
-
 /* What was given since.  false: stop. */
 static bool
 take(struct worker *w, bool idle)
@@ -309,7 +292,8 @@ take(struct worker *w, bool idle)
 
 	pthread_mutex_lock(&w->lock);
 	if (idle && w->given == NULL && !w->moved && !w->stop)
-		await(w);
+		wait_until(&w->some, &w->lock,
+		    w->outside == 0 ? (double)INFINITY : progress_now() + TICK);
 	stop = w->stop;
 	look = w->moved || w->given != NULL ||
 	    (w->outside > 0 && progress_now() - w->looked >= TICK);
