@@ -245,6 +245,13 @@ seq_tell(struct seq *s)
 	}
 }
 
+/* Is it in memory, or on its way? */
+static bool
+is_near(const struct prefix *known, int32_t node)
+{
+	return prefix_slot(known, node, TIER_MEMORY) >= 0 || prefix_moving(known, node);
+}
+
 /*
  * Begin to read a node, and of those that follow it with these tokens the ones that are on
  * the disk alone.  1: it is read now; 0; or -1.
@@ -254,28 +261,22 @@ read_ahead(const struct seq *s, int32_t node, const int32_t *token, int64_t n, s
 {
 	struct pool *p = &s->e->pool;
 	struct prefix_root root = root_of(s);
-	int32_t next = node;
-
 	int64_t most = offload_batch(p->below);
 	bool coming = false;
 
-	for (int64_t k = 0; k < most && next >= 0; k++) {
-		int ret = 1;
+	for (int64_t k = 0; k < most && node >= 0; k++) {
+		int ret = is_near(p->known, node) ? 1 : offload_read(p->below, node, err);
 
-		if (prefix_slot(p->known, next, TIER_MEMORY) < 0 && !prefix_moving(p->known, next))
-			ret = offload_read(p->below, next, err);
 		if (ret < 0)
 			return -1;
 		if (ret == 0)
 			break;
 		coming = true;
-		/* There is no room for it yet. */
-		if (prefix_slot(p->known, next, TIER_MEMORY) < 0 && !prefix_moving(p->known, next))
+		/* There may be no room for it yet. */
+		if (!is_near(p->known, node) || (n -= CACHE_BLOCK) <= CACHE_BLOCK)
 			break;
 		token += CACHE_BLOCK;
-		if ((n -= CACHE_BLOCK) <= CACHE_BLOCK)
-			break;
-		next = prefix_find(p->known, &root, next, token);
+		node = prefix_find(p->known, &root, node, token);
 	}
 	return coming;
 }
