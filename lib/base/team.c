@@ -336,15 +336,6 @@ team_pin(struct team *t)
 }
 
 void
-team_leave(struct team *t)
-{
-	if (t->allowed == NULL)
-		return;
-	t->placed = false;
-	sched_setaffinity(0, t->set_size, t->allowed);
-}
-
-void
 team_free(struct team *t)
 {
 	if (t == NULL)
@@ -356,7 +347,8 @@ team_free(struct team *t)
 	pthread_mutex_destroy(&t->lock);
 	pthread_cond_destroy(&t->start);
 	pthread_cond_destroy(&t->finish);
-	team_leave(t);
+	if (t->allowed != NULL)
+		sched_setaffinity(0, t->set_size, t->allowed);
 	CPU_FREE(t->allowed);
 	free(t->one);
 	free(t);

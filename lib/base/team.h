@@ -38,11 +38,10 @@ void team_run(struct team *t, int64_t n, void (*fn)(void *ctx, int64_t task, int
  * Keep each thread on a processor of its own until team_free(), if the team has
  * as many as the process may use.  Beside another program the kernel otherwise
  * puts two of them on one processor now and then, and a job's end awaits the
- * slowest.  Whoever calls team_run() is the first of them, and stays there until it
- * leaves; threads that it starts meanwhile would stay there too.
+ * slowest.  Whoever calls team_run() is the first of them, and stays there, and so do
+ * threads that it starts from then on.
  */
 void team_pin(struct team *t);
-void team_leave(struct team *t);
 
 void team_free(struct team *t);
 

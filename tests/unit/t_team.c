@@ -327,12 +327,6 @@ test_pin(void)
 		for (int j = 0; j < i; j++)
 			bad += p.cpu[i] == p.cpu[j];
 	ok(bad == 0, "and so it has when another thread calls it");
-	team_leave(t);
-	set = cpus_allowed(&size);
-	ok((CPU_COUNT_S(size, set) == cpus) == whole, "who leaves is free again");
-	CPU_FREE(set);
-	p.arrived = 0;
-	team_run(t, cpus, note_place, &p);
 	team_free(t);
 	set = cpus_allowed(&size);
 	ok((CPU_COUNT_S(size, set) == cpus) == whole, "the caller is free again without it");
