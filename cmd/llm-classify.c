@@ -63,7 +63,7 @@ set_keep(void *into, const char *arg, struct err *err)
 {
 	struct classify *c = into;
 
-	c->rate = NAN;
+	c->rate = (double)NAN;
 	return parse_keep(c, arg, 1, &c->threshold, err);
 }
 
@@ -72,7 +72,7 @@ set_rate(void *into, const char *arg, struct err *err)
 {
 	struct classify *c = into;
 
-	c->threshold = NAN;
+	c->threshold = (double)NAN;
 	return parse_keep(c, arg, 1, &c->rate, err);
 }
 
@@ -275,7 +275,8 @@ main(int argc, char **argv)
 {
 	static const char *const types[] = { "apply", "train", "test", "perplexity" };
 	struct classify c = {
-		.threshold = NAN, .rate = NAN, .words = 2, .bits = 21, .epochs = 3, .order = 3,
+		.threshold = (double)NAN, .rate = (double)NAN, .words = 2, .bits = 21,
+		.epochs = 3, .order = 3,
 		.teach = {
 			.train.rate = 0.3, .held_out = 0.1, .memory = (int64_t)4 << 30,
 			.label_key = "label", .io = &c.io,

@@ -46,7 +46,7 @@ roc_auc(const struct roc *r)
 	int64_t has = 0;	/* of higher scores */
 
 	if (pairs == 0)
-		return NAN;
+		return (double)NAN;
 	for (int64_t i = 0, j; i < r->n; i = j) {
 		int64_t with = 0, without = 0;
 
@@ -96,7 +96,7 @@ roc_threshold(const struct roc *r, double rate)
 	int64_t n = (int64_t)ceil(rate * (double)r->n - 1e-9);
 
 	if (n <= 0 || r->n == 0)
-		return INFINITY;
+		return (double)INFINITY;
 	return (double)r->text[(n < r->n ? n : r->n) - 1].score;
 }
 
