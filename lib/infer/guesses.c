@@ -27,7 +27,7 @@ room_of(const struct scheduler *s, const struct text *t)
 static bool
 goes_on(const struct text *t)
 {
-	return t->given == t->n && t->report.tokens > 0 &&
+	return !t->rests && t->given == t->n && t->report.tokens > 0 &&
 	    seq_length(t->seq) - seq_computed(t->seq) == 1;
 }
 

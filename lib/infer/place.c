@@ -45,6 +45,8 @@ class_spend(struct scheduler *s, enum text_class class, int64_t tokens)
 	static const double share[TEXT_CLASSES] = { [CLASS_INTERACTIVE] = 7, [CLASS_BATCH] = 1 };
 
 	s->spent[class] += (double)tokens / share[class];
+	if (class == CLASS_INTERACTIVE)
+		s->interactive = progress_now();
 }
 
 void

@@ -6,6 +6,9 @@
 
 #include "base/progress.h"
 
+#define SHORT 0.05	/* seconds of a step, beyond which batches have no more of their prompts */
+#define LATELY 10	/* seconds since the last interactive text, in which another one may come */
+
 struct scheduler *
 scheduler_new(struct engine *e, const struct tokenizer *tok, struct err *err)
 {
@@ -184,34 +187,64 @@ await(struct scheduler *s)
 }
 
 /*
+ * Rows up to which prompts of batches may fill a step: while interactive texts come, so
+ * many as are over soon, for the next one waits for them.
+ */
+static int64_t
+batch_rows(const struct scheduler *s)
+{
+	int64_t rows = s->n + CACHE_BLOCK;
+
+	if (s->interactive == 0 || progress_now() - s->interactive > LATELY)
+		return s->o.pass;
+	while (rows < s->o.pass && rowtime_of(&s->rowtime, rows + CACHE_BLOCK) <= SHORT)
+		rows += CACHE_BLOCK;
+	return rows < s->o.pass ? rows : s->o.pass;
+}
+
+/* Is nothing of it to be computed in this step?  room: rows for it, beside its first. */
+static bool
+rests(const struct scheduler *s, const struct text *t, int64_t room)
+{
+	if (t->r.class == CLASS_BATCH && s->awaited)
+		return true;
+	return t->given < t->n && s->rows > 0 && room < 0;
+}
+
+/*
  * Give sequences what they are to compute, a pass at most: each that is being written
- * its next token, and what is left to prompts, in pieces.
+ * its next token, and what is left to prompts, in pieces.  Batches rest behind a
+ * piece of an interactive prompt, for its first token is awaited.
  */
 static int
 give(struct scheduler *s, struct err *err)
 {
-	int64_t left = s->o.pass - s->n;
+	int64_t left = s->o.pass - s->n, late = s->o.pass - batch_rows(s);
 	int ret = 0;
 
 	put_in_order(s);
-	s->given = 0;
+	s->given = s->rows = 0;
+	s->awaited = false;
 
 	for (int i = 0; i < s->n && ret == 0; i++) {
 		struct text *t = s->text[i];
-		int64_t n;
+		int64_t n = 1, room = left - (t->r.class == CLASS_BATCH ? late : 0);
 
+		if ((t->rests = rests(s, t, room)))
+			continue;
 		seq_want(t->seq, 1);
-		if (t->given == t->n) {
-			class_spend(s, t->r.class, 1);
-			continue;
-		}
-		if ((n = give_prompt(s, t, left + 1, &s->why)) < 0) {
-			ret = text_end(t, TEXT_FAILED, &s->why, err);
-			continue;
+		if (t->given < t->n) {
+			n = give_prompt(s, t, room > 0 ? room + 1 : 1, &s->why);
+			if (n < 0) {
+				ret = text_end(t, TEXT_FAILED, &s->why, err);
+				continue;
+			}
+			s->given += n;
+			left -= n - 1;
+			s->awaited |= t->r.class == CLASS_INTERACTIVE && n > 0;
 		}
 		class_spend(s, t->r.class, n);
-		s->given += n;
-		left -= n - 1;
+		s->rows += n;
 	}
 	leave(s);
 	await(s);
@@ -239,9 +272,12 @@ static int
 run(struct scheduler *s, struct err *err)
 {
 	for (;;) {
+		int n = 0;
+
 		for (int i = 0; i < s->n; i++)
-			s->seq[i] = s->text[i]->seq;
-		if (engine_run(s->e, s->seq, s->n, &s->why) == 0)
+			if (!s->text[i]->rests)
+				s->seq[n++] = s->text[i]->seq;
+		if (engine_run(s->e, s->seq, n, &s->why) == 0)
 			return 0;
 		if (s->why.code != ERR_LIMIT) {
 			*err = s->why;
@@ -353,6 +389,8 @@ learn_speed(struct scheduler *s, double seconds)
 {
 	double each = seconds / (double)s->given;
 
+	if (s->rows > 0)
+		rowtime_learn(&s->rowtime, s->rows + s->guessed, seconds);
 	if (s->given <= s->n + s->guessed)
 		return;
 	s->token_seconds += (s->token_seconds > 0 ? 0.2 : 1) * (each - s->token_seconds);
@@ -373,7 +411,7 @@ step(struct scheduler *s, struct err *err)
 	learn_speed(s, seconds);
 	for (int i = 0; i < s->n; i++) {
 		struct text *t = s->text[i];
-		int got = t->given < t->n ? 0 : draw(s, t, err);
+		int got = t->rests || t->given < t->n ? 0 : draw(s, t, err);
 
 		if (got < 0 || (got > 0 && text_finish(t, err) < 0))
 			return -1;

@@ -59,6 +59,10 @@ enum { TEXT_TOP = 100 };		/* alternatives told of a token, at most */
  * its prompt will take by the speed so far, or until 10 s after it came when it has
  * none; then who came first.
  *
+ * While interactive texts come, prompts of batches do not make a step longer than 50 ms,
+ * as far as they are not below a block; and batches rest while an interactive prompt
+ * that comes before them is computed.
+ *
  * A text begins when it and all with a place can have 64 tokens more in the cache, or
  * as many as they may, or when it is alone.  Where the cache is full all the same, the
  * last one is taken off, and waits again; so is, for one that waits, one of CLASS_BATCH

@@ -11,6 +11,7 @@
 #include "infer/draft.h"
 #include "infer/emit.h"
 #include "infer/matcher.h"
+#include "infer/rowtime.h"
 #include "infer/scheduler.h"
 
 struct text {
@@ -28,6 +29,7 @@ struct text {
 	struct matcher	 matcher;	/* of r.constraint */
 	struct guess	 guess;
 	struct text_report report;
+	bool		 rests;		/* nothing of it is computed in this step */
 	bool		 over;
 };
 
@@ -47,7 +49,10 @@ struct scheduler {
 	struct line	 line;
 	int64_t		 came;		/* texts so far */
 	double		 spent[TEXT_CLASSES];	/* tokens computed for each by its share */
-	int64_t		 given;		/* tokens of prompts in this step */
+	double		 interactive;	/* when one had some of a step; 0: never */
+	int64_t		 given, rows;	/* tokens of prompts in this step, and all but guesses */
+	bool		 awaited;	/* a piece of an interactive prompt is in it */
+	struct rowtime	 rowtime;
 	double		 token_seconds;	/* that a token of a prompt takes; 0: not known yet */
 	struct seq	**seq;		/* of one step */
 	uint64_t	*allowed;	/* a bit a token */

@@ -328,6 +328,49 @@ test_pieces(void)
 	end(&x);
 }
 
+/* A batch whose prompt is long, and interactive texts beside it. */
+static void
+test_short_steps(void)
+{
+	enum { PASS = 128, PROMPT = 150 };
+	struct served x = serve(&(struct engine_options){ .pass = PASS, .seqs = 3 });
+	struct told *batch = &told[0];
+	const struct text *t;
+	bool pieces = true;
+
+	/* A row takes 4 ms. */
+	for (int64_t rows = 1; rows <= PASS; rows *= 2)
+		rowtime_learn(&x.s->rowtime, rows, 0.004 * (double)rows);
+	told_init(batch, 0, PROMPT, 9);
+	batch->r.class = CLASS_BATCH;
+	submit(&x, batch);
+	step(&x);
+	t = x.s->text[0];
+	ok(t->given == PASS, "a batch alone has all of a step");
+	take_off(&x, t->number);
+
+	told_init(&told[1], 1, 10, 60);
+	submit(&x, &told[1]);
+	step(&x);
+	ok(told[1].n == 1 && t->given == 0, "it rests while an interactive prompt is computed");
+	while (t->given < PROMPT && pieces) {
+		int64_t had = t->given;
+
+		step(&x);
+		pieces = t->given - had <= CACHE_BLOCK && t->given > had;
+	}
+	ok(pieces, "beside an interactive text it has little of a step, and some");
+
+	told_init(&told[2], 2, 10, 60);
+	submit(&x, &told[2]);
+	step(&x);
+	ok(told[2].n == 1 && batch->n == 1, "and rests when it is being written");
+	step(&x);
+	ok(told[2].n == 2 && batch->n == 2, "for that step alone");
+	must(scheduler_finish(x.s, &err) == 0, "finish");
+	end(&x);
+}
+
 /* ---- all of it at once ---- */
 
 static void
@@ -424,6 +467,7 @@ main(void)
 	test_share(1);
 	test_share(4);
 	test_pieces();
+	test_short_steps();
 	for (uint64_t seed = 1; seed <= 3; seed++) {
 		test_random(seed, &(struct engine_options){ .pass = 24, .seqs = 5,
 		    .cache = 192, .keep = true }, true);
