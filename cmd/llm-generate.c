@@ -114,11 +114,12 @@ end_text(void *ctx, const struct text_report *r, struct err *err)
 		return -1;
 	if (r->end == TEXT_CONTEXT)
 		tool_warn("the context of %lld tokens is full", (long long)g->m.config.context);
+	/* The first one comes of the prompt. */
 	if (g->verbose)
 		tool_warn("prompt %lld tokens in %.3f s, %lld more at %.1f a second, "
 		    "mean log-probability %.3f", (long long)r->prompt, r->prompt_seconds,
-		    (long long)r->tokens, r->seconds > 0 ? (double)r->tokens / r->seconds : 0,
-		    r->logp);
+		    (long long)r->tokens, r->tokens > 1 && r->seconds > 0 ?
+		    (double)(r->tokens - 1) / r->seconds : 0, r->logp);
 	return 0;
 }
 
