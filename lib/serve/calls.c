@@ -19,7 +19,8 @@ form(const struct calls *c)
 static str
 from(const struct calls *c, ptrdiff_t at)
 {
-	return (str){ c->held.p + at, c->held.n - at };
+	/* Of nothing there is no place to count from. */
+	return at == 0 ? buf_str(&c->held) : (str){ c->held.p + at, c->held.n - at };
 }
 
 /* Its length without the beginning of a character at its end. */
