@@ -435,7 +435,8 @@ def keep(page, chrome, mock):
     got = load(saved)
     ok("imported" in got and page.eval(NAMES).count("A better name") == 1, "what was exported can be imported", got)
     for text in ("", "{", "[]", "null", '{"format":"x"}', '{"format":"llm-conversations","conversations":3}'):
-        ok("no conversations" in load(text), f"what is no export is refused: {text}")
+        got = load(text)
+        ok("no conversations" in got, f"what is no export is refused: {text}", got)
     evil = {"format": "llm-conversations", "version": 1, "conversations": [None, 3, {"id": "../x"}, {
         "id": "evil", "title": "<img src=x onerror=window.hurt=1>", "updated": 9e15, "settings": {"system": {}},
         "messages": [{"role": "user", "content": 3}, {"role": "user", "content": "<b>hi</b>"}, {"role": "assistant",
