@@ -210,6 +210,55 @@ def tools(client):
     ok(r.choices[0].message.tool_calls is None and r.choices[0].message.content, "no call", r)
 
 
+def called(name, arguments, result):
+    """A call that was made, and what came of it."""
+    return [{"role": "assistant", "content": None, "tool_calls": [
+        {"id": "call_" + name, "type": "function",
+         "function": {"name": name, "arguments": json.dumps(arguments)}}]},
+        {"role": "tool", "tool_call_id": "call_" + name, "content": result}]
+
+
+# Small as it is, the model calls by itself when it has seen that done.
+SEEN = [{"role": "user", "content": "What is the weather in Paris, in celsius?"},
+        *called("get_weather", {"city": "Paris", "unit": "celsius"}, "12 degrees, rain"),
+        {"role": "assistant", "content": "It is 12 degrees in Paris, and it rains."},
+        {"role": "user", "content": "What is 3 plus 4?"},
+        *called("add", {"a": 3, "b": 4}, "7"),
+        {"role": "assistant", "content": "3 plus 4 is 7."}]
+
+
+def free_tools(client):
+    def ask(text, **more):
+        return client.chat.completions.create(
+            model="smol", messages=[*SEEN, {"role": "user", "content": text}], tools=TOOLS,
+            tool_choice="auto", temperature=0, max_tokens=120, **more)
+
+    def is_call(choice, city):
+        for c in choice.message.tool_calls or []:
+            a = json.loads(c.function.arguments)
+            return choice.finish_reason == "tool_calls" and c.function.name == "get_weather" and \
+                a.get("city") == city and a.get("unit") == "celsius"
+        return False
+
+    cities = "Oslo", "Rome", "Madrid", "Lima", "Cairo", "Tokyo", "Berlin"
+    got = {c: ask(f"What is the weather in {c}, in celsius?").choices[0] for c in cities}
+    right = [c for c in cities if is_call(got[c], c)]
+    ok(len(right) >= 4, f"{len(right)} of {len(cities)} times it calls by itself, as it should", got)
+    city = (right or cities)[0]
+    name, arguments, content = None, "", ""
+    for c in ask(f"What is the weather in {city}, in celsius?", stream=True):
+        for t in c.choices[0].delta.tool_calls or []:
+            name = name or t.function.name
+            arguments += t.function.arguments or ""
+        content += c.choices[0].delta.content or ""
+    call = got[city].message.tool_calls[0].function
+    ok((name, arguments, content or None) == (call.name, call.arguments, got[city].message.content),
+       "streamed, too", (name, arguments, content))
+    r = ask("Hello, who are you?").choices[0]
+    ok(r.finish_reason == "stop" and r.message.content and not r.message.tool_calls,
+       "where nothing is to be called, it answers", r)
+
+
 def others(client):
     ok([m.id for m in client.models.list()] == ["smol", "vectors"], "models")
     r = client.completions.create(model="smol", prompt="The capital of France is", max_tokens=4,
@@ -319,6 +368,7 @@ server = Server("--embed", "vectors=" + MODEL)
 chats(server.client)
 structured(server.client)
 tools(server.client)
+free_tools(server.client)
 others(server.client)
 at_once(server)
 errors(server.client)
