@@ -9,6 +9,13 @@
 enum slot_state { SLOT_FREE, SLOT_READ, SLOT_WORKING, SLOT_WORKED };
 
 /*
+ * While one item takes long, the others are read ahead; where they are small, so
+ * many a thread, for else all would wait for the long one.
+ */
+#define AHEAD	16
+#define SMALL	((int64_t)1 << 20)	/* bytes a thread of such items */
+
+/*
  * Item number i lives in slot i % slots.  Each member looks, under the lock,
  * for the thing that most needs doing, does it without the lock, and looks
  * again.  Nobody is bound to a stage, so one thread alone runs it all.
@@ -16,7 +23,8 @@ enum slot_state { SLOT_FREE, SLOT_READ, SLOT_WORKING, SLOT_WORKED };
 struct pipe {
 	const struct pipeline *job;
 	int		 threads;
-	int64_t		 slots;
+	int64_t		 slots, least;	/* items at most, and whatever their size */
+	int64_t		 held;		/* bytes of those alive */
 	char		*items;
 	enum slot_state	*state;
 	pthread_mutex_t	 lock;
@@ -32,6 +40,22 @@ static void *
 item_at(const struct pipe *p, int64_t i)
 {
 	return p->items + i % p->slots * p->job->size;
+}
+
+static int64_t
+size_at(const struct pipe *p, int64_t i)
+{
+	return p->job->bytes == NULL ? 0 : p->job->bytes(item_at(p, i));
+}
+
+/* May one more be read? */
+static bool
+has_room(const struct pipe *p)
+{
+	int64_t alive = p->to_read - p->to_write;
+
+	return p->end < 0 && !p->reading && (alive < p->least ||
+	    (alive < p->slots && p->held < p->threads * SMALL));
 }
 
 /* Item i is not to be written, nor any after it. */
@@ -59,6 +83,7 @@ do_read(struct pipe *p)
 	pthread_mutex_lock(&p->lock);
 	p->reading = false;
 	p->to_read++;
+	p->held += size_at(p, i);
 	if (got == 1)
 		p->state[i % p->slots] = SLOT_READ;
 	else
@@ -84,14 +109,16 @@ do_work(struct pipe *p, int member)
 static void
 do_write(struct pipe *p)
 {
-	int64_t i = p->to_write;
+	int64_t i = p->to_write, size;
 	struct err err;
 	int got;
 
 	p->writing = true;
 	pthread_mutex_unlock(&p->lock);
+	size = size_at(p, i);
 	got = p->job->write(p->job->ctx, item_at(p, i), &err);
 	pthread_mutex_lock(&p->lock);
+	p->held -= size;
 	p->writing = false;
 	p->state[i % p->slots] = SLOT_FREE;
 	if (got == -1)
@@ -108,7 +135,7 @@ pipe_member(void *ctx, int64_t task, int member)
 	(void)task;
 	pthread_mutex_lock(&p->lock);
 	while (p->end < 0 || p->to_write < p->end) {
-		bool room = p->end < 0 && !p->reading && p->to_read - p->to_write < p->slots;
+		bool room = has_room(p);
 		int64_t ready = p->to_read - p->to_work;
 
 		if (p->end >= 0 && ready > p->end - p->to_work)
@@ -137,7 +164,8 @@ team_pipe(struct team *t, const struct pipeline *job, struct err *err)
 	struct pipe p = { .job = job, .threads = team_size(t), .end = -1 };
 
 	/* Alone, one item is enough, and it stays in the cache. */
-	p.slots = p.threads > 1 ? 2 * p.threads + 2 : 1;
+	p.least = p.threads > 1 ? 2 * p.threads + 2 : 1;
+	p.slots = p.threads > 1 && job->bytes != NULL ? AHEAD * p.threads : p.least;
 	p.items = calloc((size_t)p.slots, (size_t)job->size);
 	p.state = calloc((size_t)p.slots, sizeof(p.state[0]));
 	if (p.items == NULL || p.state == NULL) {

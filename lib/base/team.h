@@ -50,7 +50,8 @@ void team_free(struct team *t);
  * read(), which fills an item and returns 1, 0 at the end, -1 on failure; any
  * number run work(); one at a time runs write(), in the order of reading.
  * Items are the caller's structs, size bytes each, zeroed at first and reused:
- * at most 2 * threads + 2 are alive, so memory is bounded by what one holds.
+ * at most 2 * threads + 2 are alive, so memory is bounded by what one holds, and
+ * some more of those that bytes() tells are small.
  * The first failure (by item order for work and write) ends the pipeline, after
  * the items before it were written, and is returned.
  */
@@ -61,6 +62,8 @@ struct pipeline {
 	int	(*work)(void *ctx, void *item, int member, struct err *err);
 	int	(*write)(void *ctx, void *item, struct err *err);
 	void	(*done)(void *ctx, void *item);		/* free what an item owns */
+	/* What an item holds from read() to write(), always the same; NULL: much. */
+	int64_t	(*bytes)(const void *item);
 };
 
 int team_pipe(struct team *t, const struct pipeline *p, struct err *err);

@@ -11,6 +11,8 @@
 #include "text/records.h"
 #include "text/roff.h"
 
+/* A large document is rare; its pages are better given back. */
+#define LARGE		((ptrdiff_t)4 << 20)
 #define LINES_BYTES	((ptrdiff_t)1 << 20)	/* of JSON lines at a time */
 
 struct run {
@@ -369,8 +371,7 @@ work_item(void *ctx, void *item, int index, struct err *err)
 		it->outcome = OUTCOME_FAILED;
 		item_fail(it, 0, &why);
 	}
-	/* A large document is rare; its pages are better given back. */
-	if (it->bytes.n > 4 << 20)
+	if (it->bytes.n > LARGE)
 		arena_reset(&m->arena);
 	return buf_ok(&it->bad, err);
 }
@@ -420,7 +421,17 @@ write_item(void *ctx, void *item, struct err *err)
 	if (r->o->progress != NULL)
 		r->o->progress(r->o->ctx, r->count->records, files_counts(r->files)->bytes_in,
 		    files_total(r->files));
+	if (it->bytes.n > LARGE) {
+		buf_free(&it->bytes);
+		buf_free(&it->record);
+	}
 	return 0;
+}
+
+static int64_t
+item_bytes(const void *item)
+{
+	return ((const struct item *)item)->bytes.n;
 }
 
 static void
@@ -448,7 +459,8 @@ extract_run(struct team *team, const struct extract_opts *o, char *const *paths,
 	struct run *r = calloc(1, sizeof(*r));
 	struct pipeline p = {
 		.size = sizeof(struct item), .read = read_item, .work = work_item,
-		.write = write_item, .done = done_item, .ctx = r,
+		.write = write_item, .done = done_item,
+		.bytes = item_bytes, .ctx = r,
 	};
 	int ret = -1;
 

@@ -1,8 +1,10 @@
 """textdedup.py FILE J - what text-dedup's MinHash takes: MB/s and KiB, on two processes.
 
-Its documented settings: 240 permutations, shingles of five words, 64 bits, and
-false positives checked by the true similarity.
+Its documented settings: 240 permutations, shingles of five words, 64 bits.  From 0.4.1
+on it is told so in a file, and checks false positives by the true similarity; 0.4.0,
+the last for Python before 3.12, has options, and no such check.
 """
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -34,6 +36,19 @@ output_dir = {out}
 """
 
 
+def command(path, j, d):
+    """What to run in directory d, to leave what is kept in d/out."""
+    run = [sys.executable, "-m", "text_dedup.minhash"]
+    path, out, cache = os.path.abspath(path), os.path.join(d, "out"), os.path.join(d, "cache")
+    if importlib.metadata.version("text-dedup") < "0.4.1":
+        return run + ["--path", "json", "--data_files", path, "--split", "train", "--column", "text",
+                      "--cache_dir", cache, "--output", out, "--threshold", str(j), "--ngram", "5",
+                      "--num_perm", "240", "--min_length", "0", "--num_proc", "2"]
+    with open(os.path.join(d, "config.toml"), "w") as f:
+        f.write(CONFIG.format(path=json.dumps(path), out=json.dumps(out), cache=json.dumps(cache), j=j))
+    return run
+
+
 def watched(command, **more):
     """Seconds, and KiB at most, of a command; what a process had before exec is not counted."""
     start, most = time.perf_counter(), 0
@@ -55,12 +70,8 @@ def dedup(path, j):
     from datasets import load_from_disk
 
     with tempfile.TemporaryDirectory() as d:
-        out = os.path.join(d, "out")
-        with open(os.path.join(d, "config.toml"), "w") as f:
-            f.write(CONFIG.format(path=json.dumps(os.path.abspath(path)), out=json.dumps(out),
-                                  cache=json.dumps(os.path.join(d, "cache")), j=j))
-        seconds, kib = watched([sys.executable, "-m", "text_dedup.minhash"], cwd=d)
-        return seconds, kib, set(load_from_disk(out)["id"])
+        seconds, kib = watched(command(path, j, d), cwd=d)
+        return seconds, kib, set(load_from_disk(os.path.join(d, "out"))["id"])
 
 
 if __name__ == "__main__":

@@ -203,6 +203,82 @@ test_pipe(void)
 	ok(write == runs, "a failed write ends it there");
 }
 
+/* Item 0 awaits that so many are read, but not for ever. */
+struct lead {
+	int64_t		 want, bytes;
+	atomic_llong	 read;
+	int64_t		 seen;
+};
+
+static int
+lead_read(void *ctx, void *item, struct err *err)
+{
+	struct lead *l = ctx;
+
+	(void)err;
+	if (l->read == 1000)
+		return 0;
+	((int64_t *)item)[0] = l->read++;
+	((int64_t *)item)[1] = l->bytes;
+	return 1;
+}
+
+static int
+lead_work(void *ctx, void *item, int member, struct err *err)
+{
+	struct lead *l = ctx;
+
+	(void)member;
+	(void)err;
+	if (*(int64_t *)item > 0)
+		return 0;
+	for (int i = 0; i < 2000 && l->read < l->want; i++)
+		usleep(5000);
+	usleep(20000);
+	l->seen = l->read;
+	return 0;
+}
+
+static int
+lead_write(void *ctx, void *item, struct err *err)
+{
+	(void)ctx;
+	(void)item;
+	(void)err;
+	return 0;
+}
+
+static int64_t
+lead_bytes(const void *item)
+{
+	return ((const int64_t *)item)[1];
+}
+
+/* Items that two threads have read when the first is still at work. */
+static int64_t
+lead(int64_t bytes, int64_t want)
+{
+	struct lead l = { .want = want, .bytes = bytes };
+	const struct pipeline p = {
+		.ctx = &l, .size = 2 * sizeof(int64_t), .read = lead_read, .work = lead_work,
+		.write = lead_write, .bytes = bytes > 0 ? lead_bytes : NULL,
+	};
+	struct err err;
+	struct team *t = team_new(2, &err);
+
+	if (team_pipe(t, &p, &err) < 0)
+		l.seen = -1;
+	team_free(t);
+	return l.seen;
+}
+
+static void
+test_ahead(void)
+{
+	ok(lead(0, 6) == 6 && lead(1 << 20, 6) == 6, "items are read 2 * threads + 2 ahead");
+	ok(lead(1, 32) == 32 && lead(200000, 11) == 11, "and farther while they are small");
+}
+
 static void
 put(const char *root, const char *name, const char *text)
 {
@@ -340,6 +416,7 @@ main(void)
 	test_run();
 	test_pin();
 	test_pipe();
+	test_ahead();
 	test_quota();
 	return tap_done();
 }
