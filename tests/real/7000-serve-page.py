@@ -418,6 +418,7 @@ def keep(page, chrome, mock):
        page.eval(LAST + ".querySelector('.text').textContent") == "kept", "as it was")
     page.click("#list li:first-child .delete")
     page.until(NAMES + f".length === {n - 1}")
+    mock.state.models.clear()
     page.reload()
     ok("A better name" not in page.eval(NAMES), "or is gone")
 
@@ -434,6 +435,9 @@ def keep(page, chrome, mock):
 
     got = load(saved)
     ok("imported" in got and page.eval(NAMES).count("A better name") == 1, "what was exported can be imported", got)
+    mock.state.models.set()
+    ok(page.until("document.querySelector('#model').options.length") and
+       page.eval("document.querySelector('#notice').textContent") == got, "which stays when models are listed")
     for text in ("", "{", "[]", "null", '{"format":"x"}', '{"format":"llm-conversations","conversations":3}'):
         got = load(text)
         ok("no conversations" in got, f"what is no export is refused: {text}", got)
@@ -664,6 +668,7 @@ def colours(page, mock):
     page.eval("""{ const e = document.querySelector("#theme"); e.value = "system";
         e.dispatchEvent(new Event("change")); }""")
     equal(page.eval(back), dark, "or as the system again")
+    page.call("Page.bringToFront")	# one that is hidden asks for nothing
     page.until("document.querySelector('#state').dataset.state === 'up'")
     within_reach(page, "dark status")
     page.media(color_scheme="light", reduced_motion="reduce")

@@ -70,6 +70,8 @@ class State:
         self.asked = []			# bodies of chat completions
         self.feedback = []
         self.busy = 0			# how many times 429 comes
+        self.models = threading.Event()	# the list of them may be told
+        self.models.set()
         self.gone = threading.Event()	# a client went away in the middle of an answer
         self.pause = 0.002
         self.started = time.time() - 5000
@@ -130,6 +132,7 @@ class Handler(BaseHTTPRequestHandler):
         elif not self.allowed():
             pass
         elif path == "/v1/models":
+            self.server.state.models.wait(10)
             self.reply(200, {"object": "list", "data": [
                 {"id": "SmolLM2-135M-Instruct", "object": "model"},
                 {"id": "pirate", "object": "model", "parent": "SmolLM2-135M-Instruct"},

@@ -594,10 +594,10 @@ function fillModels(models) {
 }
 
 async function loadModels() {
+	notify("");		// not later, for what is said meanwhile is to be read
 	try {
 		const { data } = await (await request("v1/models")).json();
 		fillModels(data);
-		notify("");
 	} catch (e) {
 		if (e.status === 401)
 			askKey(key.get() ? e.message : "This server asks for a key.", key.get() !== "");
