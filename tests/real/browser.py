@@ -119,7 +119,8 @@ class Page:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                if self.eval(code):
+                # An element by its value is {}, which Python takes for nothing.
+                if self.eval(f"!!({code})"):
                     return True
             except RuntimeError as e:
                 # A page that is being replaced knows nothing.
