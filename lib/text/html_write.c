@@ -128,7 +128,7 @@ blank_at(const char *p, const char *end, bool *space)
 static void
 put_flow(struct writer *w, str s)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end = s.n > 0 ? p + s.n : p;	/* p may be NULL */
 
 	while (p < end) {
 		const char *from = p;
