@@ -5,7 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#ifndef ISA
 #define ISA pairs
+#endif
 #define PAIRS 1
 #include "dev/cpu/simd/panel.c"
 #include "dev/cpu/simd/matmul.c"
@@ -98,7 +100,7 @@ near(const struct pair_case *s, const float *base)
 static void
 run(struct dev *d, const struct pair_case *s)
 {
-	k_matmul_pairs((struct cpu *)d, &(union dev_args){ .matmul = {
+	OF_ISA(k_matmul)((struct cpu *)d, &(union dev_args){ .matmul = {
 		.c = { (uintptr_t)s->c }, .a = { (uintptr_t)s->a }, .b = { (uintptr_t)s->b },
 		.c_type = s->c_type, .a_type = s->a_type, .b_type = s->b_type,
 		.m = { .cap = s->m }, .k = { .cap = s->k }, .n = s->n, .lda = s->lda,

@@ -12,6 +12,11 @@
 #include "base/isa.h"
 #include "dev/check.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#endif
+
 #define HUGE ((int64_t)2 << 20)
 #define PAGE ((int64_t)4096)
 
@@ -36,7 +41,22 @@ struct cpu_queue {
 };
 
 #if defined(__x86_64__)
-extern const struct cpu_isa cpu_isa_avx512bf16, cpu_isa_avx512, cpu_isa_avx2;
+extern const struct cpu_isa cpu_isa_amx, cpu_isa_avx512bf16, cpu_isa_avx512, cpu_isa_avx2;
+
+/*
+ * Are there tiles of bf16 and of bytes, and does the kernel let us have them?
+ * It wants to be asked: Linux, Documentation/arch/x86/xstate.rst.
+ */
+static bool
+amx_granted(void)
+{
+	enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+	enum { FEATURES = 1 << 22 | 1 << 24 | 1 << 25 };	/* bf16, tile, int8 */
+	unsigned a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & FEATURES) == FEATURES &&
+	    syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
 #endif
 extern const struct cpu_isa cpu_isa_base;
 
@@ -45,7 +65,7 @@ struct isa_choice {
 	bool	here;
 };
 
-enum { MAX_ISAS = 4 };
+enum { MAX_ISAS = 5 };
 
 /* All that this build has, best first. */
 static int
@@ -56,6 +76,8 @@ isa_list(struct isa_choice *list)
 #if defined(__x86_64__)
 	enum isa best = isa_best();
 
+	list[n++] = (struct isa_choice){ &cpu_isa_amx, best >= ISA_LEVEL_AVX512BF16 &&
+	    amx_granted() };
 	list[n++] = (struct isa_choice){ &cpu_isa_avx512bf16, best >= ISA_LEVEL_AVX512BF16 };
 	list[n++] = (struct isa_choice){ &cpu_isa_avx512, best >= ISA_LEVEL_AVX512 };
 	list[n++] = (struct isa_choice){ &cpu_isa_avx2, best >= ISA_LEVEL_AVX2 };

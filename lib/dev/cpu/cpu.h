@@ -44,13 +44,16 @@ struct cpu {
 
 typedef void cpu_kernel(struct cpu *c, const union dev_args *a);
 
+/* n rounds of nothing but arithmetic, so many operations each; or NULL. */
+struct cpu_spin {
+	double	(*run)(int64_t n);
+	int64_t	 flops;
+};
+
 struct cpu_isa {
 	const char	*name;
 	cpu_kernel	*kernel[K_COUNT];
-	double		(*spin)(int64_t n);	/* n rounds of multiply-adds */
-	int64_t		 spin_flops;		/* in one round */
-	/* The same of instructions that add products of 2 bf16, or of 4 bytes; or NULL. */
-	double		(*spin_bf16)(int64_t n), (*spin_int8)(int64_t n);
+	struct cpu_spin	 f32, bf16, int8;	/* of floats, or of products of 2 bf16 or 4 bytes */
 	double		(*read)(const float *x, int64_t n);	/* n floats, alone */
 };
 

@@ -20,28 +20,28 @@ enum { SPIN_ROUNDS = 20000 };
 static void
 spin_task(void *ctx, int64_t task, int member)
 {
-	double (*const *spin)(int64_t n) = ctx;
+	const struct cpu_spin *spin = ctx;
 	volatile double sink;
 
 	(void)task;
 	(void)member;
-	sink = (*spin)(SPIN_ROUNDS);
+	sink = spin->run(SPIN_ROUNDS);
 	(void)sink;
 }
 
 /* As fast as all threads go, best of a few short runs. */
 static double
-spin_rate(struct dev *dev, double (*spin)(int64_t n), int64_t flops)
+spin_rate(struct dev *dev, struct cpu_spin spin)
 {
 	int64_t tasks = team_size(dev->team) * 4;
 	double best = 0;
 
-	for (int run = 0; run < 8 && spin != NULL; run++) {
+	for (int run = 0; run < 8 && spin.run != NULL; run++) {
 		double t = seconds(), rate;
 
 		team_run(dev->team, tasks, spin_task, &spin);
 		t = seconds() - t;
-		rate = (double)(tasks * SPIN_ROUNDS * flops) / t;
+		rate = (double)(tasks * SPIN_ROUNDS * spin.flops) / t;
 		best = rate > best ? rate : best;
 	}
 	return best;
@@ -52,9 +52,9 @@ cpu_measure(struct dev *dev, struct dev_info *info)
 {
 	const struct cpu_isa *isa = ((struct cpu *)dev)->isa;
 
-	info->peak_f32 = spin_rate(dev, isa->spin, isa->spin_flops);
-	info->peak_bf16 = spin_rate(dev, isa->spin_bf16, 2 * isa->spin_flops);
-	info->peak_int8 = spin_rate(dev, isa->spin_int8, 4 * isa->spin_flops);
+	info->peak_f32 = spin_rate(dev, isa->f32);
+	info->peak_bf16 = spin_rate(dev, isa->bf16);
+	info->peak_int8 = spin_rate(dev, isa->int8);
 }
 
 /* Far more than caches hold; tasks of some pages. */

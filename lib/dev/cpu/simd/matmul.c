@@ -24,7 +24,7 @@ enum {
 	SHARED_FLOATS = 1 << 21,	/* packed */
 	KEPT_FLOATS = 1 << 20,		/* sums that are kept while k comes in parts */
 	FEW = 4 * MR,			/* rows that leave no work to hide packing in */
-	DIRECT = 4,			/* rows that columns are not packed for */
+	DIRECT = 4,			/* rows that columns are not packed for; of tiles TALL */
 	GROUP = 8,			/* panels packed by one task */
 	STREAMED = 1 << 23,		/* sums that no cache holds until they are read */
 };
@@ -103,11 +103,18 @@ keeps_sums(const struct part *p)
 	return p->c.type != DTYPE_F32 && p->k > KC;
 }
 
+static inline int64_t
+direct_rows(const struct part *p)
+{
+	return AMX && p->side[0].pairs ? TALL : DIRECT;
+}
+
 /* Are the columns read as they lie? */
 static inline bool
 is_direct(const struct part *p)
 {
-	return p->own == 1 && p->side[0].along && p->side[1].along && p->side[0].n <= DIRECT;
+	return p->own == 1 && p->side[0].along && p->side[1].along &&
+	    p->side[0].n <= direct_rows(p);
 }
 
 /* ---- packing, a unit at a time ---- */
@@ -310,7 +317,7 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	int64_t o0 = whole ? p->o0 : b->o, no = whole ? p->no : p->step;
 	struct place kept = { (char *)(whole ? p->kept : sums), DTYPE_F32,
 		round_up(p->own == 0 ? p->ns : no, NR) };
-	int64_t width = is_direct(p) ? DIRECT : shared->width;
+	int64_t width = is_direct(p) ? direct_rows(p) : shared->width;
 	int64_t strips = blocks_of(p->ns, width), each = blocks_of(next->units, strips);
 	const char *line[LINES];
 	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
@@ -345,7 +352,7 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 		if (first && !mm->p->add)
 			s.from.p = NULL;
 		if (last && mm->squares != NULL)
-			s.squares = mm->squares + i / MR * mm->squares_ld + j / NR;
+			s.squares = mm->squares + i / tall(s.pairs) * mm->squares_ld + j / NR;
 		s.lines = list_lines(next, next->done + 2 * each, line);
 		if (s.lines == 0)
 			line[s.lines++] = (const char *)ps;
@@ -371,6 +378,9 @@ blocks_task(void *ctx, int64_t task, int member)
 		q = own_packing(b.p, b.own, b.o, b.n, b.k0, b.k);
 		pack_some(&q, q.units);
 	}
+#if AMX
+	tiles_begin(VW);
+#endif
 	while (b.p != NULL) {
 		struct block next = block_after(mm, &b);
 
@@ -381,6 +391,9 @@ blocks_task(void *ctx, int64_t task, int member)
 		multiply_block(mm, &b, scratch + 2 * OWN * KC, &q);
 		b = next;
 	}
+#if AMX
+	tiles_end();
+#endif
 	vstream_end();
 }
 
@@ -469,8 +482,10 @@ add_product(struct mm *mm, struct part p)
 	int64_t ns, no, nk = p.k > KC ? round_up(p.k, KC) : p.k, width, all_s;
 
 	p.own = p.side[0].n <= p.side[1].n ? 1 : 0;
-	if (is_direct(&p))
-		p.side[0].width = 1;
+	if (is_direct(&p)) {
+		p.side[0].width = AMX && p.side[0].pairs ? VW : 1;
+		p.side[0].by_rows = false;
+	}
 	width = shared_side(&p)->width;
 	all_s = shared_side(&p)->n;
 	no = p.side[p.own].n;
@@ -499,8 +514,9 @@ part_of(struct mm *mm)
 
 	return (struct part){
 		.side = {
-			{ cpu_ptr(p->a), p->a_type, p->lda, m, !p->ta, pairs, MR },
-			{ cpu_ptr(p->b), p->b_type, p->ldb, p->n, p->tb, pairs, NR },
+			{ cpu_ptr(p->a), p->a_type, p->lda, m, !p->ta, pairs, tall(pairs),
+			    AMX && pairs },
+			{ cpu_ptr(p->b), p->b_type, p->ldb, p->n, p->tb, pairs, NR, false },
 		},
 		.c = { cpu_ptr(p->c), p->c_type, p->ldc }, .bias = cpu_f32(p->bias), .k = k,
 	};

@@ -87,7 +87,7 @@ pack_along(int width, bool pairs, dtype type, const struct side *s, float *panel
 	/* Groups of VW rows go one after the other, if they do not overlap. */
 	enum { MOST = (MR + VW - 1) / VW };
 	int groups = (width + VW - 1) / VW, at_once = width % VW == 0 ? 1 : groups;
-	int64_t each = (pairs ? 2 : 1) * VW, end = words(s, k);
+	int64_t each = (pairs ? 2 : 1) * VW, end = filled(s, k);
 	int64_t ld = s->ld * type_bytes(type), rows = s->n - i0;
 	const char *row = s->p + (i0 * s->ld + k0) * type_bytes(type);
 
@@ -127,7 +127,7 @@ pack_across(int width, bool pairs, dtype type, const struct side *s, float *pane
     int64_t k0, int64_t k, int64_t from, int64_t to)
 {
 	int groups = (width + VW - 1) / VW;
-	int64_t each = pairs ? 2 : 1, end = words(s, k), n = s->n - i0, l = from;
+	int64_t each = pairs ? 2 : 1, end = filled(s, k), n = s->n - i0, l = from;
 	int64_t ld = s->ld * type_bytes(type);
 	const char *row = s->p + (k0 * s->ld + i0) * type_bytes(type) + l * each * ld;
 
@@ -157,6 +157,37 @@ pack_row(bool pairs, dtype type, const struct side *s, float *panel, int64_t i, 
 		vstore_to(panel + l, words_along(pairs, type, row, l * each, k - l * each), to - l);
 }
 
+#if AMX
+/* VW words of TALL rows. */
+INLINE void
+pack_tiles(dtype type, const struct side *s, float *panel, int64_t i0, int64_t k0, int64_t k,
+    int64_t from, int64_t to)
+{
+	int64_t size = type_bytes(type), ld = s->ld * size, rows = s->n - i0;
+
+	for (int64_t l = from; l < to; l += VW)
+		for (int64_t g = 0; g < TALL; g += VW) {
+			vf r[VW];
+
+			for (int64_t i = 0; i < VW; i++) {
+				int64_t at = k0 + 2 * l, left = k - 2 * l;
+
+				if (s->along)
+					r[i] = g + i >= rows ? (vf){ 0 } : words_along(true, type,
+					    s->p + (i0 + g + i) * ld + at * size, 0, left);
+				else
+					r[i] = g >= rows || 2 * i >= left ? (vf){ 0 } :
+					    words_across(true, type, s->p + (at + 2 * i) * ld,
+						s->ld, i0 + g, rows - g, 2 * i + 1 < left);
+			}
+			if (!s->along)
+				turn(r);
+			for (int i = 0; i < VW; i++)
+				vstore(panel + l * TALL + (g + i) * VW, r[i]);
+		}
+}
+#endif
+
 #define PACK(width, pairs, type) do {					\
 	if (s->along)							\
 		pack_along(width, pairs, type, s, panel, i, k0, k, from, to);	\
@@ -169,14 +200,30 @@ pack_row(bool pairs, dtype type, const struct side *s, float *panel, int64_t i, 
 #define PACK_B_PAIRS(type) PACK(NR, true, type)
 #define PACK_ROW(type) pack_row(false, type, s, panel, i, k0, k, from, to)
 #define PACK_ROW_PAIRS(type) pack_row(true, type, s, panel, i, k0, k, from, to)
+#define PACK_TILES(type) pack_tiles(type, s, panel, i, k0, k, from, to)
+#define PACK_ROWS_PAIRS(type) pack_along(VW, true, type, s, panel, i, k0, k, from, to)
 
 void
 OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t k,
     int64_t from, int64_t to)
 {
+#if AMX
+	int64_t end = filled(s, k);
+
+	if (s->by_rows) {
+		EACH_TYPE(s->type, PACK_TILES);
+		return;
+	}
+	if (to > end) {
+		memset(panel + end * s->width, 0, (size_t)((to - end) * s->width) * sizeof(float));
+		to = end;
+	}
+#endif
 #if PAIRS
 	if (s->pairs) {
-		if (s->width == 1)
+		if (AMX && s->width == VW)
+			EACH_TYPE(s->type, PACK_ROWS_PAIRS);
+		else if (s->width == 1)
 			EACH_TYPE(s->type, PACK_ROW_PAIRS);
 		else if (s->width == MR)
 			EACH_TYPE(s->type, PACK_A_PAIRS);
@@ -294,9 +341,9 @@ sum(int mr, bool pairs, struct tile_of *t, vf acc[MR][2])
 	}
 }
 
-/* base (MR, NR) += what is there */
+/* base (rows, NR) += what is there */
 INLINE void
-load_from(dtype type, const struct tile_of *t, vf base[MR][2])
+load_from(dtype type, const struct tile_of *t, vf base[][2])
 {
 	for (int64_t i = 0; i < t->rows; i++)
 		for (int64_t v = 0; v * VW < t->n; v++)
@@ -305,7 +352,7 @@ load_from(dtype type, const struct tile_of *t, vf base[MR][2])
 }
 
 INLINE void
-store_to(dtype type, const struct tile_of *t, vf x[MR][2])
+store_to(dtype type, const struct tile_of *t, vf x[][2])
 {
 	for (int64_t i = 0; i < t->rows; i++)
 		for (int64_t v = 0; v * VW < t->n; v++)
@@ -314,7 +361,7 @@ store_to(dtype type, const struct tile_of *t, vf x[MR][2])
 
 /* The sum of squares of what a tile stored: short chains in fp32, added in double. */
 INLINE void
-sum_squares(const struct tile_of *t, vf x[MR][2])
+sum_squares(int rows, const struct tile_of *t, vf x[][2])
 {
 	vf s[2] = { { 0 }, { 0 } };
 	double sum = 0;
@@ -323,7 +370,7 @@ sum_squares(const struct tile_of *t, vf x[MR][2])
 	if (t->squares == NULL)
 		return;
 	UNROLL
-	for (int i = 0; i < MR; i++) {
+	for (int i = 0; i < rows; i++) {
 		s[0] = vfma(x[i][0], x[i][0], s[0]);
 		s[1] = vfma(x[i][1], x[i][1], s[1]);
 	}
@@ -335,9 +382,9 @@ sum_squares(const struct tile_of *t, vf x[MR][2])
 
 /* x (rows, n) = what sums are added to, of any type and size; the rest is zeros. */
 INLINE void
-start(const struct tile_of *t, vf x[MR][2])
+start(const struct tile_of *t, vf x[MOST_ROWS][2])
 {
-	memset(x, 0, sizeof(vf) * MR * 2);
+	memset(x, 0, sizeof(vf) * MOST_ROWS * 2);
 #define LOAD(type) load_from(type, t, x)
 	if (t->from != NULL)
 		EACH_TYPE(t->s->from.type, LOAD);
@@ -348,18 +395,18 @@ start(const struct tile_of *t, vf x[MR][2])
 }
 
 INLINE void
-store(const struct tile_of *t, vf x[MR][2])
+store(const struct tile_of *t, vf x[MOST_ROWS][2])
 {
 #define STORE(type) store_to(type, t, x)
 	EACH_TYPE(t->s->to.type, STORE);
-	sum_squares(t, x);
+	sum_squares(MOST_ROWS, t, x);
 }
 
 /* The result of sums in memory, in any type and of any size. */
 static void
-finish(const struct tile_of *t, vf acc[MR][2])
+finish(const struct tile_of *t, vf acc[][2])
 {
-	vf x[MR][2];
+	vf x[MOST_ROWS][2];
 
 	start(t, x);
 	for (int64_t i = 0; i < t->rows; i++)
@@ -373,7 +420,7 @@ finish(const struct tile_of *t, vf acc[MR][2])
  * might change, for all the compiler knows, is read before the first.
  */
 INLINE void
-finish_whole(dtype type, const struct tile_of *t, vf acc[MR][2])
+finish_whole(int rows, dtype type, const struct tile_of *t, vf acc[][2])
 {
 	const float *from = (const float *)(const void *)t->from;
 	char *to = t->to;
@@ -386,7 +433,7 @@ finish_whole(dtype type, const struct tile_of *t, vf acc[MR][2])
 	}
 	if (from != NULL) {
 		UNROLL
-		for (int i = 0; i < MR; i++, from += from_ld, to += to_ld) {
+		for (int i = 0; i < rows; i++, from += from_ld, to += to_ld) {
 			acc[i][0] = vfma(acc[i][0], alpha, vload(from) + b0);
 			acc[i][1] = vfma(acc[i][1], alpha, vload(from + VW) + b1);
 			vput(type, to, 0, acc[i][0], VW);
@@ -394,31 +441,31 @@ finish_whole(dtype type, const struct tile_of *t, vf acc[MR][2])
 		}
 	} else {
 		UNROLL
-		for (int i = 0; i < MR; i++, to += to_ld) {
+		for (int i = 0; i < rows; i++, to += to_ld) {
 			acc[i][0] = vfma(acc[i][0], alpha, b0);
 			acc[i][1] = vfma(acc[i][1], alpha, b1);
 			vput(type, to, 0, acc[i][0], VW);
 			vput(type, to, VW, acc[i][1], VW);
 		}
 	}
-	sum_squares(t, acc);
+	sum_squares(rows, t, acc);
 }
 
 /* Whole tiles that nothing is added to, past the caches. */
 INLINE void
-stream_whole(const struct tile_of *t, vf acc[MR][2])
+stream_whole(int rows, const struct tile_of *t, vf acc[][2])
 {
 	float *to = (float *)(void *)t->to;
 	vf alpha = vset(t->s->alpha), zero = { 0 };
 
 	UNROLL
-	for (int i = 0; i < MR; i++, to += t->s->to.ld) {
+	for (int i = 0; i < rows; i++, to += t->s->to.ld) {
 		acc[i][0] = vfma(acc[i][0], alpha, zero);
 		acc[i][1] = vfma(acc[i][1], alpha, zero);
 		vstream(to, acc[i][0]);
 		vstream(to + VW, acc[i][1]);
 	}
-	sum_squares(t, acc);
+	sum_squares(rows, t, acc);
 }
 
 /* A cache miss of a result that is read or written is over when it is needed. */
@@ -439,7 +486,7 @@ is_whole(const struct tile_of *t)
 	return t->n == NR && (t->from == NULL || t->s->from.type == DTYPE_F32);
 }
 
-#define WHOLE(type) finish_whole(type, t, acc)
+#define WHOLE(type) finish_whole(MR, type, t, acc)
 #define HEIGHT(mr, pairs, name)						\
 static void								\
 name(struct tile_of *t)							\
@@ -450,7 +497,7 @@ name(struct tile_of *t)							\
 		fetch_result(mr, t);					\
 	sum(mr, pairs, t, acc);						\
 	if (mr == MR && t->s->stream && t->n == NR) {			\
-		stream_whole(t, acc);					\
+		stream_whole(MR, t, acc);				\
 		return;							\
 	}								\
 	if (mr == MR && is_whole(t)) {					\
@@ -476,7 +523,9 @@ name(struct tile_of *t)							\
 #define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14)
 #endif
 HEIGHTS(HEIGHT_FLOAT)
-#if PAIRS
+#if AMX
+#include "dev/cpu/simd/amx_pairs.h"
+#elif PAIRS
 HEIGHTS(HEIGHT_PAIRS)
 #endif
 
@@ -663,7 +712,7 @@ multiply_columns(const struct strip *s)
 	struct tile_of t = { .s = s, .bias = s->bias, .from = s->from.p, .to = s->to.p,
 		.rows = s->rows, .n = s->n, .squares = s->squares };
 	struct columns c = { .s = s, .ld = b->ld * type_bytes(b->type) };
-	vf x[MR][2], sums[4][FOURS / LANES] = { 0 };
+	vf x[MOST_ROWS][2], sums[4][FOURS / LANES] = { 0 };
 
 	c.p = b->p + s->j * c.ld + s->k0 * type_bytes(b->type);
 	start(&t, x);
@@ -683,18 +732,24 @@ OF_ISA(multiply)(const struct strip *s)
 {
 	typedef void tile_fn(struct tile_of *t);
 	static tile_fn *const of_floats[] = { HEIGHTS(NAME_FLOAT) };
-#if PAIRS
+#if PAIRS && !AMX
 	static tile_fn *const of_pairs[] = { HEIGHTS(NAME_PAIRS) };
 	tile_fn *const *of = s->pairs ? of_pairs : of_floats;
 #else
 	tile_fn *const *of = of_floats;
 #endif
-	int64_t from_step = s->from.ld, to_step = s->to.ld;
+	int64_t from_step = s->from.ld, to_step = s->to.ld, height = tall(s->pairs);
 	struct tile_of t = {
 		.s = s, .a = s->a, .b = s->b, .bias = s->bias, .from = s->from.p, .to = s->to.p,
 		.line = s->line, .last = s->line + s->lines - 1, .squares = s->squares,
 	};
 
+#if AMX
+	if (s->side != NULL && s->pairs) {
+		multiply_columns_by_tiles(s);
+		return;
+	}
+#endif
 	if (s->side != NULL) {
 		multiply_columns(s);
 		return;
@@ -702,13 +757,18 @@ OF_ISA(multiply)(const struct strip *s)
 	if (s->n > NR)
 		from_step = to_step = NR;
 	else
-		from_step *= MR, to_step *= MR;
+		from_step *= height, to_step *= height;
 	from_step *= type_bytes(s->from.type);
 	to_step *= type_bytes(s->to.type);
 	for (int64_t i = 0, j = 0; i < s->rows && j < s->n;) {
-		t.rows = min64(MR, s->rows - i);
+		t.rows = min64(height, s->rows - i);
 		t.n = min64(NR, s->n - j);
-		of[t.rows - 1](&t);
+#if AMX
+		if (s->pairs)
+			multiply_tiles(&t);
+		else
+#endif
+			of[t.rows - 1](&t);
 		t.to += to_step;
 		if (t.from != NULL)
 			t.from += from_step;
@@ -719,8 +779,8 @@ OF_ISA(multiply)(const struct strip *s)
 			t.bias += t.bias != NULL ? NR : 0;
 			j += NR;
 		} else {
-			t.a += s->k * MR;
-			i += MR;
+			t.a += s->k * height;
+			i += height;
 		}
 	}
 }

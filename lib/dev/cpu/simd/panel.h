@@ -10,14 +10,15 @@
 #ifndef DEV_SIMD_PANEL_H
 #define DEV_SIMD_PANEL_H
 
+#include "dev/cpu/simd/amx.h"
 #include "dev/cpu/simd/tile.h"
 
 /*
- * Are words pairs where an operand is bf16?  So it is with AVX-512 BF16, and
- * in the test that lets every machine go that way.
+ * Are words pairs where an operand is bf16?  So it is with AVX-512 BF16 and AMX,
+ * and in the tests that let every machine go that way.
  */
 #ifndef PAIRS
-#ifdef __AVX512BF16__
+#if defined(__AVX512BF16__) || AMX
 #define PAIRS 1
 #else
 #define PAIRS 0
@@ -35,10 +36,13 @@ type_bytes(dtype t)
  * Of k, what is summed before it is added to the result, in order: part of what a
  * product is.  Where columns lie along k, so that few rows can read them as they
  * lie, in vectors, word l is the l / 4 % LANES-th chain's, and these are added.
+ * (The chains of AMX's tiles are their own: amx.h.)
  */
 enum {
 	KC = VW == 16 ? 768 : 384,
 	LANES = VW / 4,
+	TALL = 2 * VW,		/* rows of a panel of a that tiles multiply */
+	MOST_ROWS = AMX && TALL > MR ? TALL : MR,
 };
 
 enum { LINE = 64 };	/* bytes that memory is read by */
@@ -50,14 +54,31 @@ struct side {
 	int64_t	 ld, n;		/* n: how many rows of a, columns of b */
 	bool	 along;		/* k runs along its rows; else across them */
 	bool	 pairs;
-	int	 width;		/* of a panel: MR, NR, or 1 row of a */
+	int	 width;		/* of a panel: tall(), NR, or 1 or VW rows of a */
+	bool	 by_rows;	/* VW words of a row, then of the next: tiles have a so */
 };
 
-/* Words of a panel of k. */
+/* Words that k elements fill. */
+static inline int64_t
+filled(const struct side *s, int64_t k)
+{
+	return s->pairs ? (k + 1) / 2 : k;
+}
+
+/* Words of a panel of k: whole tiles, where those are. */
 static inline int64_t
 words(const struct side *s, int64_t k)
 {
-	return s->pairs ? (k + 1) / 2 : k;
+	int64_t n = filled(s, k);
+
+	return AMX && s->pairs ? (n + VW - 1) / VW * VW : n;
+}
+
+/* Rows of a panel of a. */
+static inline int
+tall(bool pairs)
+{
+	return AMX && pairs ? TALL : MR;
 }
 
 /*

@@ -1,3 +1,4 @@
+#include "dev/cpu/simd/amx.h"
 #include "dev/cpu/simd/simd.h"
 
 /* What the machine can do at most: loops that do nothing else. */
@@ -48,10 +49,31 @@ OF_ISA(name)(int64_t n)							\
 		sum += acc[j];						\
 	return (double)vsum(sum);					\
 }
-#ifdef __AVX512BF16__
+#if AMX
+/* Four tiles of sums, as products have them. */
+#define SPIN_TILES(name, multiply)					\
+double									\
+OF_ISA(name)(int64_t n)							\
+{									\
+	float sum[VW * VW], x[VW * VW] = { 0 };				\
+									\
+	tiles_begin(VW);						\
+	tile_load(4, x, TILE_LINE);					\
+	tile_load(6, x, TILE_LINE);					\
+	for (int64_t i = 0; i < n; i += 4) {				\
+		multiply(0, 4, 6);					\
+		multiply(1, 4, 6);					\
+		multiply(2, 4, 6);					\
+		multiply(3, 4, 6);					\
+	}								\
+	tile_store(0, sum, TILE_LINE);					\
+	tiles_end();							\
+	return (double)sum[0];						\
+}
+SPIN_TILES(spin_bf16, tile_pairs)
+SPIN_TILES(spin_int8, tile_bytes)
+#elif defined(__AVX512BF16__)
 SPIN_IN_PLACE(spin_bf16, "vdpbf16ps")
-#endif
-#ifdef __AVX512VNNI__
 SPIN_IN_PLACE(spin_int8, "vpdpbusd")
 #endif
 

@@ -34,8 +34,15 @@ cpu_kernel OF_ISA(k_balance), OF_ISA(k_balance_bias);
 cpu_kernel OF_ISA(k_combine), OF_ISA(k_combine_bwd), OF_ISA(k_slice);
 cpu_kernel OF_ISA(k_scale), OF_ISA(k_scale_bwd), OF_ISA(k_collective);
 
-/* n rounds of SPIN_CHAINS independent chains of multiply-adds. */
-enum { SPIN_CHAINS = 12, SPIN_STEPS = 16 };
+/*
+ * n rounds of SPIN_CHAINS independent chains of multiply-adds; by tiles, of a product of
+ * VW words of VW rows and columns.
+ */
+enum {
+	SPIN_CHAINS = 12, SPIN_STEPS = 16,
+	SPIN_FLOPS = 2 * VW * SPIN_CHAINS * SPIN_STEPS,
+	TILE_FLOPS = 2 * VW * VW * VW,
+};
 double OF_ISA(spin)(int64_t n);
 double OF_ISA(spin_bf16)(int64_t n), OF_ISA(spin_int8)(int64_t n);
 double OF_ISA(read)(const float *x, int64_t n);

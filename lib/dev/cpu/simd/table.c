@@ -1,6 +1,10 @@
-/* Of AVX-512 BF16 there are only products; the other kernels are those of avx512. */
+/* Of AVX-512 BF16 and AMX there are only products; the other kernels are those of avx512. */
 #ifdef __AVX512BF16__
+#ifdef __AMX_TILE__
+#define PRODUCTS amx
+#else
 #define PRODUCTS avx512bf16
+#endif
 #undef ISA
 #define ISA avx512
 #else
@@ -76,13 +80,13 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 		[K_SCALE_BWD] = OF_ISA(k_scale_bwd),
 		[K_COLLECTIVE] = OF_ISA(k_collective),
 	},
-	.spin = OF_ISA(spin),
-	.spin_flops = (int64_t)2 * VW * SPIN_CHAINS * SPIN_STEPS,
-#ifdef __AVX512BF16__
-	.spin_bf16 = OF_PRODUCTS(spin_bf16),
-#endif
-#ifdef __AVX512VNNI__
-	.spin_int8 = OF_PRODUCTS(spin_int8),
+	.f32 = { OF_ISA(spin), SPIN_FLOPS },
+#if defined(__AMX_TILE__)
+	.bf16 = { OF_PRODUCTS(spin_bf16), 2 * TILE_FLOPS },
+	.int8 = { OF_PRODUCTS(spin_int8), 4 * TILE_FLOPS },
+#elif defined(__AVX512BF16__)
+	.bf16 = { OF_PRODUCTS(spin_bf16), 2 * SPIN_FLOPS },
+	.int8 = { OF_PRODUCTS(spin_int8), 4 * SPIN_FLOPS },
 #endif
 	.read = OF_ISA(read),
 };
