@@ -3,7 +3,8 @@
  *
  * The levels are those of the GNUmakefile: base is x86-64-v2, or whatever the
  * compiler makes for another machine; avx2 is x86-64-v3; avx512 is x86-64-v4;
- * avx512bf16 adds products of pairs of bf16, and of four bytes (VNNI).
+ * avx512bf16 adds products of pairs of bf16, and of four bytes (VNNI).  Those of AMX
+ * are lib/dev/cpu's alone, which asks the kernel for them.
  */
 #ifndef BASE_ISA_H
 #define BASE_ISA_H

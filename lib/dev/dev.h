@@ -66,8 +66,8 @@ struct dev_info {
 };
 
 /*
- * name: "cpu", "cpu:base", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16", "cuda",
- * "cuda:N", "auto": the first GPU if there is one to use, else the CPU.
+ * name: "cpu", "cpu:base", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16",
+ * "cpu:amx", "cuda", "cuda:N", "auto": the first GPU if there is one to use, else the CPU.
  * The team is borrowed.  An instruction set or device that is not there is an
  * error that says what is.
  */

@@ -9,6 +9,8 @@ multiply_tiles(struct tile_of *t)
 	const float *a = t->a, *b = t->b;
 	vf acc[TALL][2];
 
+	if (!t->s->stream)
+		fetch_result(TALL, t);
 	tile_zero(0);
 	tile_zero(1);
 	tile_zero(2);
@@ -48,10 +50,11 @@ multiply_tiles(struct tile_of *t)
 
 /*
  * Columns are what the rows of a tile of a are, and rows of a the columns of one of b.
- * Bytes of them are fetched so many before they are multiplied; after a column comes
- * the one VW further.
+ * Bytes of them are fetched so many before they are multiplied, into the second cache:
+ * columns are often pages apart, and the first has no room for so many lines of one set.
+ * After a column comes the one VW further.
  */
-enum { TILES_AHEAD = 1024 };
+enum { TILES_AHEAD = 2048 };
 
 /* VW columns: n of them, from k0 on, of which left elements remain. */
 struct tile_columns {
@@ -68,7 +71,7 @@ fetch_columns(const struct tile_columns *c, int64_t at)
 	if (at + TILES_AHEAD >= c->bytes)
 		p += VW * c->ld - c->bytes;
 	for (int i = 0; i < VW; i++, p += c->ld)
-		__builtin_prefetch(p);
+		__builtin_prefetch(p, 0, 2);
 }
 
 /* Tile 4 = VW words of VW columns from element k on, of which left remain. */

@@ -474,10 +474,14 @@ fetch_result(int mr, const struct tile_of *t)
 {
 	const struct place *c = t->from != NULL ? &t->s->from : &t->s->to;
 	const char *p = t->from != NULL ? t->from : t->to;
+	int64_t ld = c->ld * type_bytes(c->type);
 
 	UNROLL
-	for (int i = 0; i < mr; i++)
-		__builtin_prefetch(p + i * c->ld * type_bytes(c->type), 1);
+	for (int i = 0; i < mr; i++) {
+		__builtin_prefetch(p + i * ld, 1);
+		if (mr > MR)
+			__builtin_prefetch(p + i * ld + LINE, 1);
+	}
 }
 
 static bool
