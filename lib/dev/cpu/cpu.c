@@ -44,14 +44,14 @@ struct cpu_queue {
 extern const struct cpu_isa cpu_isa_amx, cpu_isa_avx512bf16, cpu_isa_avx512, cpu_isa_avx2;
 
 /*
- * Are there tiles of bf16 and of bytes, and does the kernel let us have them?
+ * Are there tiles of bf16, and does the kernel let us have them?
  * It wants to be asked: Linux, Documentation/arch/x86/xstate.rst.
  */
 static bool
 amx_granted(void)
 {
 	enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-	enum { FEATURES = 1 << 22 | 1 << 24 | 1 << 25 };	/* bf16, tile, int8 */
+	enum { FEATURES = 1 << 22 | 1 << 24 };	/* bf16, tile */
 	unsigned a, b, c, d;
 
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & FEATURES) == FEATURES &&

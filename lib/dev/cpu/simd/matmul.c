@@ -379,7 +379,7 @@ blocks_task(void *ctx, int64_t task, int member)
 		pack_some(&q, q.units);
 	}
 #if AMX
-	tiles_begin(VW);
+	tiles_begin();
 #endif
 	while (b.p != NULL) {
 		struct block next = block_after(mm, &b);

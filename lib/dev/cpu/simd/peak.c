@@ -51,29 +51,28 @@ OF_ISA(name)(int64_t n)							\
 }
 #if AMX
 /* Four tiles of sums, as products have them. */
-#define SPIN_TILES(name, multiply)					\
-double									\
-OF_ISA(name)(int64_t n)							\
-{									\
-	float sum[VW * VW], x[VW * VW] = { 0 };				\
-									\
-	tiles_begin(VW);						\
-	tile_load(4, x, TILE_LINE);					\
-	tile_load(6, x, TILE_LINE);					\
-	for (int64_t i = 0; i < n; i += 4) {				\
-		multiply(0, 4, 6);					\
-		multiply(1, 4, 6);					\
-		multiply(2, 4, 6);					\
-		multiply(3, 4, 6);					\
-	}								\
-	tile_store(0, sum, TILE_LINE);					\
-	tiles_end();							\
-	return (double)sum[0];						\
+double
+OF_ISA(spin_bf16)(int64_t n)
+{
+	float sum[VW * VW], x[VW * VW] = { 0 };
+
+	tiles_begin();
+	tile_load(4, x, TILE_LINE);
+	tile_load(6, x, TILE_LINE);
+	for (int64_t i = 0; i < n; i += 4) {
+		tile_pairs(0, 4, 6);
+		tile_pairs(1, 4, 6);
+		tile_pairs(2, 4, 6);
+		tile_pairs(3, 4, 6);
+	}
+	tile_store(0, sum, TILE_LINE);
+	tiles_end();
+	return (double)sum[0];
 }
-SPIN_TILES(spin_bf16, tile_pairs)
-SPIN_TILES(spin_int8, tile_bytes)
 #elif defined(__AVX512BF16__)
 SPIN_IN_PLACE(spin_bf16, "vdpbf16ps")
+#endif
+#ifdef __AVX512VNNI__
 SPIN_IN_PLACE(spin_int8, "vpdpbusd")
 #endif
 

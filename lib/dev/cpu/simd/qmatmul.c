@@ -248,9 +248,6 @@ panel_task(void *ctx, int64_t task, int member)
 
 	while (x < s->first_item)
 		s--;
-#if AMX
-	tiles_begin(mm->form.part / 4);
-#endif
 	for (; x < cpu_to(job, task); x++) {
 		int64_t at, rows, panel;
 
@@ -266,9 +263,6 @@ panel_task(void *ctx, int64_t task, int member)
 #endif
 			multiply_panel(mm, &d, s, at, rows, panel);
 	}
-#if AMX
-	tiles_end();
-#endif
 }
 
 /* ---- cutting ---- */

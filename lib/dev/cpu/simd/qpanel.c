@@ -494,22 +494,6 @@ unpack_q3_k(struct rows *r, const struct qpanel *to)
 	f(IQ4_NL, iq4_nl, 32, 18, 1, d, QMIDDLE, 8, 32, false)		\
 	f(IQ4_XS, iq4_xs, 256, 136, 8, iq4_xs, QMIDDLE, 8, 32, false)
 
-/* Bytes of words that were put, less what q is from, for tiles. */
-INLINE void
-take_zero(uint32_t *q, int words, int zero)
-{
-#if AMX
-	typedef uint8_t bytes __attribute__((vector_size(4 * VW)));
-
-	for (int k = 0; k < words && zero != 0; k++)
-		put(q, k, (vu)((bytes)load_bytes(q + k * QW) - (uint8_t)zero));
-#else
-	(void)q;
-	(void)words;
-	(void)zero;
-#endif
-}
-
 INLINE void
 next_scales(struct qpanel *to, int block, int part, bool least)
 {
@@ -529,7 +513,6 @@ rows_##name(const uint8_t *p, int64_t ld, int64_t k, struct qpanel to,	\
 	for (; k > 0; k -= block) {					\
 		scales_of_##scales(&r, &to);				\
 		unpack_##name(&r, &to);					\
-		take_zero(to.q, block / 4, zero);			\
 		for (int i = 0; i < VW / 4; i++)			\
 			r.four[i] += bytes;				\
 		to.q += block / 4 * QW;					\

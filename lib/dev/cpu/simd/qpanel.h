@@ -17,7 +17,6 @@
 #ifndef DEV_SIMD_QPANEL_H
 #define DEV_SIMD_QPANEL_H
 
-#include "dev/cpu/simd/amx.h"
 #include "dev/cpu/simd/tile.h"
 
 #ifdef __SSSE3__
@@ -26,23 +25,21 @@
 
 enum {
 	QW = 2 * VW,			/* rows of a panel */
-	QT = AMX ? VW : VW == 16 ? 5 : 4,	/* most rows of a strip */
+	QT = VW == 16 ? 5 : 4,		/* most rows of a strip */
 	QS = 256,			/* of k unpacked at a time: whole blocks of any type, */
 	QK = 3 * QS,			/* and until many rows are multiplied by it */
 	QB = 32,			/* of k that activations have one scale for */
 };
 
 /*
- * How bytes are multiplied: four at once into a word, and whole tiles of them where AMX
- * is; by pairs into halves of one; or nothing multiplies them, and words of activations
- * are kept 2 by 2, in two.
+ * How bytes are multiplied: four at once into a word; by pairs into halves of one; or
+ * nothing multiplies them, and words of activations are kept 2 by 2, in two.
  */
 #if defined(__AVX512VNNI__)
 #define QFOURS
+enum { QWORDS = 1 };
 #elif VW == 8
 #define QPAIRS
-#endif
-#if defined(QFOURS) || defined(QPAIRS) || AMX
 enum { QWORDS = 1 };
 #else
 enum { QWORDS = 2 };
@@ -60,8 +57,7 @@ enum { QMIDDLE = 128 };
 
 /* What a type's integers mean: w = d (q - zero) + m. */
 struct qform {
-	/* q of a panel is not negative, but where QMIDDLE is 0; for tiles it is q - zero. */
-	int	zero;
+	int	zero;		/* q of a panel is not negative, but where QMIDDLE is 0 */
 	int	bits;		/* of q */
 	int	part;		/* elements that have one d: 16 or 32 */
 	int	drop;		/* lowest bits that the sum of a part of 16 loses */

@@ -31,7 +31,7 @@ larger(vi x, vi y)
 INLINE void
 put_words(const vi q[4], uint32_t to[QWORDS][VW])
 {
-#if defined(QFOURS) || defined(QPAIRS) || AMX
+#if defined(QFOURS) || defined(QPAIRS)
 	vi x = (q[0] & 255) | (q[1] & 255) << 8 | (q[2] & 255) << 16 | q[3] << 24;
 
 	memcpy(to[0], &x, sizeof(x));
@@ -96,8 +96,7 @@ fetch_some(dtype type, const void *a, int64_t at)
 /*
  * A strip, for each QB of k: for each part what its sum begins with (or, where
  * there are least values, what they are multiplied by), and its words; then
- * the scales.  All of that of each row, n rows side by side; for tiles all words
- * of a part of one row, then of the next.
+ * the scales.  All of that of each row, n rows side by side.
  */
 INLINE void
 round_rows(dtype type, int part, const struct qform *f, const void *a, int64_t ld, int64_t row,
@@ -124,10 +123,8 @@ round_rows(dtype type, int part, const struct qform *f, const void *a, int64_t l
 					memcpy(at, &r.start[p][b], 4);
 					at += n;
 					UNROLL
-					for (int w = 0; w < words; w++)
-						at[AMX ? i * (words - 1) + w : w * n] =
-						    r.word[p * words + w][b];
-					at += words * n;
+					for (int w = 0; w < words; w++, at += n)
+						*at = r.word[p * words + w][b];
 				}
 				memcpy(at, &r.scale[b], 4);
 			}
@@ -149,9 +146,6 @@ OF_ISA(qround)(const struct qform *f, dtype type, const void *a, int64_t ld, int
 
 /* ---- multiplying ---- */
 
-#if AMX
-#include "dev/cpu/simd/amx_bytes.h"
-#else
 #ifdef QPAIRS
 /* A word of each row of a panel times one of a strip. */
 INLINE qhalves
@@ -429,4 +423,3 @@ OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n)
 
 	tile[n - 1][kind + f->least](t);
 }
-#endif

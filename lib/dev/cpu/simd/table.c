@@ -83,9 +83,10 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 	.f32 = { OF_ISA(spin), SPIN_FLOPS },
 #if defined(__AMX_TILE__)
 	.bf16 = { OF_PRODUCTS(spin_bf16), 2 * TILE_FLOPS },
-	.int8 = { OF_PRODUCTS(spin_int8), 4 * TILE_FLOPS },
 #elif defined(__AVX512BF16__)
 	.bf16 = { OF_PRODUCTS(spin_bf16), 2 * SPIN_FLOPS },
+#endif
+#ifdef __AVX512VNNI__
 	.int8 = { OF_PRODUCTS(spin_int8), 4 * SPIN_FLOPS },
 #endif
 	.read = OF_ISA(read),
