@@ -56,11 +56,11 @@ multiply_tiles(struct tile_of *t)
  */
 enum { TILES_AHEAD = 2048 };
 
-/* VW columns: n of them, from k0 on, of which left elements remain. */
+/* VW columns from p on, ld bytes apart; n are left. */
 struct tile_columns {
 	const struct side *side;
 	const char	*p;
-	int64_t		 ld, bytes, n;	/* bytes: of a column */
+	int64_t		 ld, bytes, n;	/* bytes: of one column */
 };
 
 static void
