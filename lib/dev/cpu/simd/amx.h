@@ -68,12 +68,7 @@ tiles_end(void)
 #define tile_pairs(c, a, b)						\
 	__asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
 
-#elif AMX
-#include <math.h>
-#include <string.h>
-
-static _Thread_local uint32_t tile[8][VW][VW];
-
+#else
 static inline void
 tiles_begin(void)
 {
@@ -83,6 +78,13 @@ static inline void
 tiles_end(void)
 {
 }
+#endif
+
+#if AMX && !defined(__AMX_TILE__)
+#include <math.h>
+#include <string.h>
+
+static _Thread_local uint32_t tile[8][VW][VW];
 
 static inline void
 tile_zero(int t)

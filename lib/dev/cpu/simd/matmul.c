@@ -378,9 +378,7 @@ blocks_task(void *ctx, int64_t task, int member)
 		q = own_packing(b.p, b.own, b.o, b.n, b.k0, b.k);
 		pack_some(&q, q.units);
 	}
-#if AMX
 	tiles_begin();
-#endif
 	while (b.p != NULL) {
 		struct block next = block_after(mm, &b);
 
@@ -391,9 +389,7 @@ blocks_task(void *ctx, int64_t task, int member)
 		multiply_block(mm, &b, scratch + 2 * OWN * KC, &q);
 		b = next;
 	}
-#if AMX
 	tiles_end();
-#endif
 	vstream_end();
 }
 

@@ -157,7 +157,6 @@ pack_row(bool pairs, dtype type, const struct side *s, float *panel, int64_t i, 
 		vstore_to(panel + l, words_along(pairs, type, row, l * each, k - l * each), to - l);
 }
 
-#if AMX
 /* VW words of TALL rows. */
 INLINE void
 pack_tiles(dtype type, const struct side *s, float *panel, int64_t i0, int64_t k0, int64_t k,
@@ -186,7 +185,6 @@ pack_tiles(dtype type, const struct side *s, float *panel, int64_t i0, int64_t k
 				vstore(panel + l * TALL + (g + i) * VW, r[i]);
 		}
 }
-#endif
 
 #define PACK(width, pairs, type) do {					\
 	if (s->along)							\
@@ -208,22 +206,27 @@ OF_ISA(pack)(const struct side *s, float *panel, int64_t i, int64_t k0, int64_t 
     int64_t from, int64_t to)
 {
 #if AMX
-	int64_t end = filled(s, k);
+	if (s->pairs) {
+		int64_t end = filled(s, k);
 
-	if (s->by_rows) {
-		EACH_TYPE(s->type, PACK_TILES);
+		if (s->by_rows) {
+			EACH_TYPE(s->type, PACK_TILES);
+			return;
+		}
+		if (to > end) {
+			memset(panel + end * s->width, 0,
+			    (size_t)((to - end) * s->width) * sizeof(float));
+			to = end;
+		}
+		if (s->width == VW)
+			EACH_TYPE(s->type, PACK_ROWS_PAIRS);
+		else
+			EACH_TYPE(s->type, PACK_B_PAIRS);
 		return;
 	}
-	if (to > end) {
-		memset(panel + end * s->width, 0, (size_t)((to - end) * s->width) * sizeof(float));
-		to = end;
-	}
-#endif
-#if PAIRS
+#elif PAIRS
 	if (s->pairs) {
-		if (AMX && s->width == VW)
-			EACH_TYPE(s->type, PACK_ROWS_PAIRS);
-		else if (s->width == 1)
+		if (s->width == 1)
 			EACH_TYPE(s->type, PACK_ROW_PAIRS);
 		else if (s->width == MR)
 			EACH_TYPE(s->type, PACK_A_PAIRS);
@@ -677,7 +680,7 @@ add_together(const struct columns *c, vf x[4][FOURS / LANES])
 {
 	dtype type = c->s->side->type;
 
-#if PAIRS
+#if PAIRS && !AMX
 	if (c->s->pairs) {
 		EACH_TYPE(type, ADD_PAIRS);
 		return;
@@ -731,17 +734,29 @@ multiply_columns(const struct strip *s)
 	store(&t, x);
 }
 
+/* What multiplies a tile of so many rows. */
+typedef void tile_fn(struct tile_of *t);
+
+static tile_fn *
+tile_fn_of(bool pairs, int64_t rows)
+{
+	static tile_fn *const of_floats[] = { HEIGHTS(NAME_FLOAT) };
+#if AMX
+	if (pairs)
+		return multiply_tiles;
+#elif PAIRS
+	static tile_fn *const of_pairs[] = { HEIGHTS(NAME_PAIRS) };
+
+	if (pairs)
+		return of_pairs[rows - 1];
+#endif
+	(void)pairs;
+	return of_floats[rows - 1];
+}
+
 void
 OF_ISA(multiply)(const struct strip *s)
 {
-	typedef void tile_fn(struct tile_of *t);
-	static tile_fn *const of_floats[] = { HEIGHTS(NAME_FLOAT) };
-#if PAIRS && !AMX
-	static tile_fn *const of_pairs[] = { HEIGHTS(NAME_PAIRS) };
-	tile_fn *const *of = s->pairs ? of_pairs : of_floats;
-#else
-	tile_fn *const *of = of_floats;
-#endif
 	int64_t from_step = s->from.ld, to_step = s->to.ld, height = tall(s->pairs);
 	struct tile_of t = {
 		.s = s, .a = s->a, .b = s->b, .bias = s->bias, .from = s->from.p, .to = s->to.p,
@@ -767,12 +782,7 @@ OF_ISA(multiply)(const struct strip *s)
 	for (int64_t i = 0, j = 0; i < s->rows && j < s->n;) {
 		t.rows = min64(height, s->rows - i);
 		t.n = min64(NR, s->n - j);
-#if AMX
-		if (s->pairs)
-			multiply_tiles(&t);
-		else
-#endif
-			of[t.rows - 1](&t);
+		tile_fn_of(s->pairs, t.rows)(&t);
 		t.to += to_step;
 		if (t.from != NULL)
 			t.from += from_step;
