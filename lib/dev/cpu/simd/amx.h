@@ -19,8 +19,13 @@
 
 #include "base/simd/vec.h"
 
+/* gcc's name, and clang's. */
+#if defined(__AMX_TILE__) || defined(__AMXTILE__)
+#define AMX_HERE
+#endif
+
 #ifndef AMX
-#ifdef __AMX_TILE__
+#ifdef AMX_HERE
 #define AMX 1
 #else
 #define AMX 0
@@ -29,7 +34,7 @@
 
 enum { TILE_LINE = 4 * VW };	/* bytes of a row */
 
-#ifdef __AMX_TILE__
+#ifdef AMX_HERE
 /* What ldtilecfg reads: Intel SDM, volume 1, chapter 18. */
 struct tile_config {
 	uint8_t	 palette, start, reserved[14];
@@ -80,7 +85,7 @@ tiles_end(void)
 }
 #endif
 
-#if AMX && !defined(__AMX_TILE__)
+#if AMX && !defined(AMX_HERE)
 #include <math.h>
 #include <string.h>
 

@@ -157,6 +157,7 @@ pack_row(bool pairs, dtype type, const struct side *s, float *panel, int64_t i, 
 		vstore_to(panel + l, words_along(pairs, type, row, l * each, k - l * each), to - l);
 }
 
+#if AMX
 /* VW words of TALL rows. */
 INLINE void
 pack_tiles(dtype type, const struct side *s, float *panel, int64_t i0, int64_t k0, int64_t k,
@@ -185,6 +186,7 @@ pack_tiles(dtype type, const struct side *s, float *panel, int64_t i0, int64_t k
 				vstore(panel + l * TALL + (g + i) * VW, r[i]);
 		}
 }
+#endif
 
 #define PACK(width, pairs, type) do {					\
 	if (s->along)							\

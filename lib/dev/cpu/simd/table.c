@@ -1,6 +1,8 @@
+#include "dev/cpu/simd/amx.h"
+
 /* Of AVX-512 BF16 and AMX there are only products; the other kernels are those of avx512. */
 #ifdef __AVX512BF16__
-#ifdef __AMX_TILE__
+#if AMX
 #define PRODUCTS amx
 #else
 #define PRODUCTS avx512bf16
@@ -81,7 +83,7 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 		[K_COLLECTIVE] = OF_ISA(k_collective),
 	},
 	.f32 = { OF_ISA(spin), SPIN_FLOPS },
-#if defined(__AMX_TILE__)
+#if AMX
 	.bf16 = { OF_PRODUCTS(spin_bf16), 2 * TILE_FLOPS },
 #elif defined(__AVX512BF16__)
 	.bf16 = { OF_PRODUCTS(spin_bf16), 2 * SPIN_FLOPS },
