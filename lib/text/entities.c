@@ -1,41 +1,113 @@
-/*
- * Entities of HTML in plain text
- *
- * Names are looked up by the parser of HTML, one at a time: few texts have any.
- */
-#include <gumbo.h>
+#include "text/entities_impl.h"
+
+#include <string.h>
 
 #include "base/json.h"
 #include "text/normalize.h"
+#include "text/unicode.h"
 
-#define NAME_MAX_BYTES 24	/* of what is between & and ; */
+#define NAME_MAX_BYTES	24	/* of what is between & and ;, in plain text */
+#define BARE_MAX	6	/* the longest name that needs no ; */
 
-/* The characters of a reference ("&name;"), in b; empty when it is none. */
-static void
-look_up(struct buf *b, str reference)
+static bool
+is_word(char c)
 {
-	GumboOutput *out = gumbo_parse_with_options(&kGumboDefaultOptions, reference.p,
-	    (size_t)reference.n);
-	const GumboNode *node = out->root;
-	const GumboVector *in = &node->v.element.children;
-
-	buf_reset(b);
-	if (in->length > 0) {
-		node = in->data[in->length - 1];	/* the body */
-		in = &node->v.element.children;
-		if (in->length == 1) {
-			node = in->data[0];
-			if (node->type == GUMBO_NODE_TEXT || node->type == GUMBO_NODE_WHITESPACE)
-				buf_add(b, str_of(node->v.text.text));
-		}
-	}
-	gumbo_destroy_output(&kGumboDefaultOptions, out);
-	/* A name that is none is left as it stands, and one without a ; in part. */
-	if (b->n > 0 && b->p[b->n - 1] == ';')
-		buf_reset(b);
+	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
 }
 
-/* Bytes of the reference at p, or 0. */
+static const struct entity *
+find(const char *name, ptrdiff_t n)
+{
+	int lo = 0, hi = entities_n;
+
+	if (n >= (ptrdiff_t)sizeof(entities[0].name))
+		return NULL;
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+		int cmp = strncmp(name, entities[mid].name, (size_t)n);
+
+		if (cmp == 0 && entities[mid].name[n] == '\0')
+			return &entities[mid];
+		if (cmp <= 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+/* What the number of a reference stands for: bytes of Windows 1252 are taken for these. */
+static int32_t
+numbered(int32_t c)
+{
+	static const uint16_t windows[32] = {
+		0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030,
+		0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d,
+		0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
+	};
+
+	if (c >= 0x80 && c < 0xa0)
+		return windows[c - 0x80];
+	return c == 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0xfffd : c;
+}
+
+/* Digits from q on, up to and with the semicolon; 0 when there are none. */
+static ptrdiff_t
+number_at(const char *q, const char *end, bool hex, int32_t *c)
+{
+	const char *start = q;
+
+	for (*c = 0; q < end; q++) {
+		int digit = *q >= '0' && *q <= '9' ? *q - '0' :
+		    hex && (*q | 32) >= 'a' && (*q | 32) <= 'f' ? (*q | 32) - 'a' + 10 : -1;
+
+		if (digit < 0)
+			break;
+		if (*c <= 0x10ffff)
+			*c = *c * (hex ? 16 : 10) + digit;
+	}
+	*c = numbered(*c);
+	return q == start ? 0 : q - start + (q < end && *q == ';');
+}
+
+ptrdiff_t
+entity_at(const char *p, const char *end, bool attribute, char out[ENTITY_BYTES], int *n)
+{
+	const char *name = p + 1, *q = name;
+	const struct entity *e = NULL;
+	ptrdiff_t got;
+	int32_t c;
+
+	*n = 0;
+	if (name < end && *name == '#') {
+		bool hex = end - name > 1 && (name[1] | 32) == 'x';
+
+		if ((got = number_at(name + 1 + hex, end, hex, &c)) == 0)
+			return 0;
+		*n = utf8_put(out, c);
+		return 2 + hex + got;
+	}
+	while (q < end && is_word(*q) && q - name < (ptrdiff_t)sizeof(e->name))
+		q++;
+	if (q < end && *q == ';')
+		e = find(name, q - name);
+	got = q + 1 - p;
+	if (e == NULL) {
+		got = q - name < BARE_MAX ? q - name : BARE_MAX;
+		while (got > 1 && ((e = find(name, got)) == NULL || !e->bare))
+			got--;
+		if (got < 2 || (attribute && name + got < end &&
+		    (is_word(name[got]) || name[got] == '=')))
+			return 0;
+		got++;
+	}
+	*n = utf8_put(out, e->c[0]);
+	if (e->c[1] != 0)
+		*n += utf8_put(out + *n, e->c[1]);
+	return got;
+}
+
+/* Bytes of what may be a reference at p, with its semicolon, or 0. */
 static ptrdiff_t
 reference_at(const char *p, const char *end)
 {
@@ -44,11 +116,9 @@ reference_at(const char *p, const char *end)
 	if (q < end && *q == '#')
 		q++;
 	for (; q < end && q - p <= NAME_MAX_BYTES + 1; q++) {
-		bool word = (*q >= '0' && *q <= '9') || ((*q | 0x20) >= 'a' && (*q | 0x20) <= 'z');
-
 		if (*q == ';' && q - p > 1)
 			return q + 1 - p;
-		if (!word)
+		if (!is_word(*q))
 			return 0;
 	}
 	return 0;
@@ -58,7 +128,6 @@ int
 entities_decode(struct buf *out, str text, struct err *err)
 {
 	const char *p = text.p, *end = p + text.n, *done = p;
-	struct buf characters = { 0 };
 	int ret = 0;
 
 	if (text.n == 0 || memchr(p, '&', (size_t)text.n) == NULL ||
@@ -66,24 +135,19 @@ entities_decode(struct buf *out, str text, struct err *err)
 		return 0;
 	while (p < end && (p = memchr(p, '&', (size_t)(end - p))) != NULL) {
 		ptrdiff_t n = reference_at(p, end);
+		char c[ENTITY_BYTES];
+		int bytes;
 
-		if (n > 0) {
-			look_up(&characters, (str){ p, n });
-			if (characters.failed)
-				break;
-			if (characters.n > 0 && utf8_bad(buf_str(&characters)) < 0) {
-				buf_add(out, (str){ done, p - done });
-				buf_add(out, buf_str(&characters));
-				done = p + n;
-				ret = 1;
-			}
+		if (n > 0 && entity_at(p, p + n, false, c, &bytes) == n &&
+		    utf8_bad((str){ c, bytes }) < 0) {
+			buf_add(out, (str){ done, p - done });
+			buf_add(out, (str){ c, bytes });
+			done = p + n;
+			ret = 1;
 		}
 		p += n > 0 ? n : 1;
 	}
 	if (ret == 1)
 		buf_add(out, (str){ done, end - done });
-	if (buf_ok(&characters, err) < 0 || buf_ok(out, err) < 0)
-		ret = -1;
-	buf_free(&characters);
-	return ret;
+	return buf_ok(out, err) < 0 ? -1 : ret;
 }

@@ -126,14 +126,14 @@ dates(str name)
 static void
 date(const struct html_node *n, struct html_about *a, int *best)
 {
-	int sure = dates(html_attr(n, "itemprop"));
-	str value = html_attr(n, "content");
+	int sure = dates(html_attr(n, ATTR_ITEMPROP));
+	str value = html_attr(n, ATTR_CONTENT);
 
-	if (n->tag == GUMBO_TAG_TIME) {
-		value = html_attr(n, "datetime");
+	if (n->tag == TAG_TIME) {
+		value = html_attr(n, ATTR_DATETIME);
 		sure = sure > 0 ? sure : 1;
-	} else if (sure == 0 && (sure = dates(html_attr(n, "property"))) == 0) {
-		sure = dates(html_attr(n, "name"));
+	} else if (sure == 0 && (sure = dates(html_attr(n, ATTR_PROPERTY))) == 0) {
+		sure = dates(html_attr(n, ATTR_NAME));
 	}
 	if (sure > *best && value.n > 0 && set_date(a, value))
 		*best = sure;
@@ -150,23 +150,23 @@ tell(const struct html_tree *t, struct html_about *a)
 		const struct html_node *n = &t->node[i];
 
 		switch (n->tag) {
-		case GUMBO_TAG_HTML: case GUMBO_TAG_BODY: case GUMBO_TAG_SECTION:
-			if (n->parent > 0 && t->node[n->parent].tag != GUMBO_TAG_BODY)
+		case TAG_HTML: case TAG_BODY: case TAG_SECTION:
+			if (n->parent > 0 && t->node[n->parent].tag != TAG_BODY)
 				break;
-			set_language(a, html_attr(n, "lang"));
-			set_language(a, html_attr(n, "xml:lang"));
+			set_language(a, html_attr(n, ATTR_LANG));
+			set_language(a, html_attr(n, ATTR_XML_LANG));
 			break;
-		case GUMBO_TAG_TITLE:
+		case TAG_TITLE:
 			title(t, i, a);
 			break;
-		case GUMBO_TAG_META: case GUMBO_TAG_TIME:
+		case TAG_META: case TAG_TIME:
 			date(n, a, &sure);
 			break;
-		case GUMBO_TAG_LINK:
-			if (a->url.n == 0 && str_eq(html_attr(n, "rel"), S("canonical")))
-				html_fold(&a->url, html_attr(n, "href"));
+		case TAG_LINK:
+			if (a->url.n == 0 && str_eq(html_attr(n, ATTR_REL), S("canonical")))
+				html_fold(&a->url, html_attr(n, ATTR_HREF));
 			break;
-		case GUMBO_TAG_H1: case GUMBO_TAG_H2:
+		case TAG_H1: case TAG_H2:
 			if (heading < 0)
 				heading = i;
 			break;
@@ -179,8 +179,9 @@ tell(const struct html_tree *t, struct html_about *a)
 }
 
 /* What the guard may leave anywhere: all of its memory is the arena's. */
-struct build {
-	str		 clean;
+struct parse {
+	str		 page;
+	bool		 xml;
 	struct html_tree t;
 	struct arena	 arena;
 	struct err	*err;
@@ -188,11 +189,11 @@ struct build {
 };
 
 static void
-build(void *ctx)
+parse(void *ctx)
 {
-	struct build *b = ctx;
+	struct parse *b = ctx;
 
-	if ((b->ret = html_tree(&b->t, b->clean, &b->arena, b->err)) == 0)
+	if ((b->ret = html_parse(&b->t, b->page, b->xml, &b->arena, b->err)) == 0)
 		html_prune(&b->t);
 }
 
@@ -200,27 +201,16 @@ int
 html_extract(str page, bool xml, enum html_form form, struct buf *out,
     struct html_about *about, struct arena scratch, struct guard *guard, struct err *err)
 {
-	struct buf clean = { .limit = (ptrdiff_t)1 << 30 };
-	struct build b = { .arena = scratch, .err = err };
-	int ret = -1;
+	struct parse b = { .page = page, .xml = xml, .arena = scratch, .err = err };
 
-	html_clean(&clean, page, xml, guard);
-	if (buf_ok(&clean, err) < 0)
-		goto out;
-	b.clean = buf_str(&clean);
-	if (guard_call(guard, build, &b) < 0 || guard_over(guard)) {
-		guard_fail(guard, err);
-		goto out;
-	}
+	if (guard_call(guard, parse, &b) < 0 || guard_over(guard))
+		return guard_fail(guard, err);
 	if (b.ret < 0)
-		goto out;
+		return -1;
 	tell(&b.t, about);
 	html_write(&b.t, form, out, guard);
 	if (guard_over(guard))
-		guard_fail(guard, err);
-	else if (buf_ok(&about->title, err) == 0 && buf_ok(&about->url, err) == 0)
-		ret = buf_ok(out, err);
-out:
-	buf_free(&clean);
-	return ret;
+		return guard_fail(guard, err);
+	return buf_ok(&about->title, err) < 0 || buf_ok(&about->url, err) < 0 ? -1 :
+	    buf_ok(out, err);
 }

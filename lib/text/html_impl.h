@@ -1,22 +1,17 @@
 /*
  * html_impl - the steps of html_extract(), for the files html*.c alone
  *
- * clean:  bytes to a subset of HTML that is small, shallow and regular, so that
- *         what the parser sees cannot be deep, quadratic or mostly scripts
- * tree:   parser's tree to one array of nodes in document order
+ * scan:   bytes to the tags and texts that matter, few, shallow and regular
+ * modes:  what a tag does to the tree, by the rules of HTML
+ * build:  the tree: its nodes, and which elements are open
  * prune:  nodes that are not the page's own text are marked
  * write:  what is left, as text or markdown
  *
- * The parser is gumbo.  MyHTML parses 4 times as fast (38 against 9 MB/s in the
- * same run on a busy machine) and outlived 17 minutes of fuzzing under ASan and
- * UBSan, but that found a page of 21 kB that takes a second there, for it walks
- * all open elements at each tag; it takes memory from malloc(), so that a limit
- * of time could not leave it without a leak; and nobody has kept it since 2021.
+ * The tree is the one that HTML's standard asks for, of the elements that the scan
+ * lets through: forms, scripts, frames and what is not HTML have no rules here.
  */
 #ifndef TEXT_HTML_IMPL_H
 #define TEXT_HTML_IMPL_H
-
-#include <gumbo.h>
 
 #include "base/guard.h"
 #include "text/html.h"
@@ -25,14 +20,30 @@
 #define HTML_DEPTH	400
 #define HTML_FORMAT	16
 
-/*
- * Append to out the part of html that matters: known elements and attributes,
- * at most HTML_DEPTH deep.  Linear in html.n.  When the guard's time is over it
- * is left half done.
- */
-void html_clean(struct buf *out, str html, bool xml, const struct guard *guard);
+/* Elements that can be in a tree, and texts. */
+enum html_tag {
+	TAG_NONE, TAG_HTML, TAG_HEAD, TAG_BODY, TAG_TITLE, TAG_LINK, TAG_META,
+	TAG_DIV, TAG_SECTION, TAG_ARTICLE, TAG_MAIN, TAG_HEADER, TAG_FOOTER, TAG_NAV, TAG_ASIDE,
+	TAG_BLOCKQUOTE, TAG_PRE, TAG_UL, TAG_OL, TAG_DL,
+	TAG_H1, TAG_H2, TAG_H3, TAG_H4, TAG_H5, TAG_H6,
+	TAG_P, TAG_LI, TAG_DT, TAG_DD, TAG_BR, TAG_HR,
+	TAG_TABLE, TAG_CAPTION, TAG_TBODY, TAG_THEAD, TAG_TFOOT, TAG_TR, TAG_TD, TAG_TH,
+	TAG_SPAN, TAG_SUP, TAG_SUB, TAG_Q, TAG_CITE, TAG_TIME,
+	TAG_A, TAG_B, TAG_CODE, TAG_I,
+	NODE_TEXT,
+};
 
-#define NODE_TEXT	GUMBO_TAG_LAST	/* tag of a text node */
+/* Attributes that say what an element is for. */
+enum html_name {
+	ATTR_CLASS, ATTR_ID, ATTR_ROLE, ATTR_HREF, ATTR_REL, ATTR_LANG, ATTR_XML_LANG, ATTR_STYLE,
+	ATTR_ACCESSKEY, ATTR_START, ATTR_HIDDEN, ATTR_ARIA_HIDDEN, ATTR_ARIA_LABEL, ATTR_DATETIME,
+	ATTR_NAME, ATTR_PROPERTY, ATTR_CONTENT, ATTR_ITEMPROP, ATTR_COUNT,
+};
+
+struct html_attr {
+	enum html_name	 name;
+	str		 value;		/* as written; in a tree, with its references read */
+};
 
 enum {
 	NODE_DROP	= 1,		/* with all below it */
@@ -42,7 +53,7 @@ enum {
 };
 
 struct html_node {
-	int16_t		 tag;		/* GumboTag or NODE_TEXT */
+	int16_t		 tag;		/* enum html_tag */
 	uint16_t	 flags;
 	int32_t		 parent;	/* -1: none */
 	int32_t		 end;		/* index after the last node below */
@@ -51,20 +62,24 @@ struct html_node {
 	int32_t		 text_n;	/* bytes of text below, without space */
 	int32_t		 link_n;	/* of these, inside links */
 	int32_t		 mark;		/* the writer's own */
-	str		 text;		/* of a text node */
-	const GumboElement *el;		/* of an element */
+	int32_t		 nattr;
+	const struct html_attr *attr;	/* of an element */
+	str		 text;		/* of a text */
 };
 
 struct html_tree {
-	struct html_node *node;
+	struct html_node *node;		/* in document order; the first is <html> */
 	int32_t		 n;
 };
 
-/* Nodes and text live in the arena.  Return 0 or -1. */
-int html_tree(struct html_tree *t, str html, struct arena *a, struct err *err);
+/*
+ * The tree of a page.  Its nodes live in the arena; texts that need no change are the page's
+ * own.  It may be left at any time (guard_call).  Return 0 or -1.
+ */
+int html_parse(struct html_tree *t, str page, bool xml, struct arena *a, struct err *err);
 
 /* The value of an attribute, or p == NULL. */
-str html_attr(const struct html_node *n, const char *name);
+str html_attr(const struct html_node *n, enum html_name name);
 
 void html_prune(struct html_tree *t);
 

@@ -12,7 +12,7 @@
 static bool
 is_heading(int tag)
 {
-	return tag >= GUMBO_TAG_H1 && tag <= GUMBO_TAG_H6;
+	return tag >= TAG_H1 && tag <= TAG_H6;
 }
 
 /* An element that pages are laid out with. */
@@ -20,10 +20,10 @@ static bool
 is_box(int tag)
 {
 	switch (tag) {
-	case GUMBO_TAG_DIV: case GUMBO_TAG_SECTION: case GUMBO_TAG_ARTICLE:
-	case GUMBO_TAG_MAIN: case GUMBO_TAG_HEADER: case GUMBO_TAG_FOOTER:
-	case GUMBO_TAG_ASIDE: case GUMBO_TAG_UL: case GUMBO_TAG_TD: case GUMBO_TAG_TR:
-	case GUMBO_TAG_TBODY: case GUMBO_TAG_TABLE:
+	case TAG_DIV: case TAG_SECTION: case TAG_ARTICLE:
+	case TAG_MAIN: case TAG_HEADER: case TAG_FOOTER:
+	case TAG_ASIDE: case TAG_UL: case TAG_TD: case TAG_TR:
+	case TAG_TBODY: case TAG_TABLE:
 		return true;
 	default:
 		return false;
@@ -49,7 +49,7 @@ beside(const struct html_tree *t, int32_t up, int32_t i)
 static bool
 same_kind(const struct html_node *a, const struct html_node *b)
 {
-	return a->tag == b->tag && str_eq(html_attr(a, "class"), html_attr(b, "class"));
+	return a->tag == b->tag && str_eq(html_attr(a, ATTR_CLASS), html_attr(b, ATTR_CLASS));
 }
 
 /* The first text below i that shows, or -1. */
@@ -132,7 +132,7 @@ is_aside(const struct html_tree *t, int32_t i)
 	const struct html_node *n = &t->node[i];
 	int32_t ink;
 
-	if (!is_box(n->tag) || n->tag == GUMBO_TAG_ARTICLE || n->tag == GUMBO_TAG_MAIN ||
+	if (!is_box(n->tag) || n->tag == TAG_ARTICLE || n->tag == TAG_MAIN ||
 	    n->parent < 0 || n->text_n * 10LL > t->node[0].text_n * 7LL ||
 	    (ink = first_ink(t, i)) < 0 || !is_trade(t->node[ink].text))
 		return false;
@@ -149,21 +149,21 @@ is_teaser(const struct html_tree *t, int32_t i)
 	int32_t ink, part, paragraphs = 0;
 	bool linked = false;
 
-	if ((n->tag != GUMBO_TAG_DIV && n->tag != GUMBO_TAG_ARTICLE && n->tag != GUMBO_TAG_LI &&
-	    n->tag != GUMBO_TAG_SECTION) || n->links == 0 || n->text_n > 400 ||
+	if ((n->tag != TAG_DIV && n->tag != TAG_ARTICLE && n->tag != TAG_LI &&
+	    n->tag != TAG_SECTION) || n->links == 0 || n->text_n > 400 ||
 	    (ink = first_ink(t, i)) < 0)
 		return false;
 	part = below(t, i, ink);
 	for (int32_t j = ink; j != i && !linked; j = t->node[j].parent)
 		linked = (t->node[j].flags & NODE_LINK) != 0;
 	for (int32_t j = i; j < n->end; j++)
-		if (t->node[j].tag == GUMBO_TAG_PRE)
+		if (t->node[j].tag == TAG_PRE)
 			return false;
 		else
-			paragraphs += t->node[j].tag == GUMBO_TAG_P;
-	if (!linked || t->node[part].tag == GUMBO_TAG_P || paragraphs > 1)
+			paragraphs += t->node[j].tag == TAG_P;
+	if (!linked || t->node[part].tag == TAG_P || paragraphs > 1)
 		return false;
-	if (n->tag != GUMBO_TAG_LI)
+	if (n->tag != TAG_LI)
 		return true;
 	/* An item whose link and prose are apart. */
 	part = beside(t, i, part);
@@ -196,7 +196,7 @@ is_section(const struct html_tree *t, int32_t i, bool before)
 	int32_t ink = first_ink(t, i);
 
 	for (int32_t j = i; j < n->end; j++)
-		if (t->node[j].tag == GUMBO_TAG_PRE || (t->node[j].flags & NODE_GRID) != 0 ||
+		if (t->node[j].tag == TAG_PRE || (t->node[j].flags & NODE_GRID) != 0 ||
 		    (before && is_heading(t->node[j].tag)))
 			return true;
 	return ink >= 0 && is_heading(t->node[below(t, i, ink)].tag) && prose(n) >= 200 &&
@@ -209,10 +209,10 @@ is_beside(const struct html_tree *t, int32_t i, int32_t main)
 {
 	const struct html_node *n = &t->node[i];
 
-	if (!is_box(n->tag) || n->tag == GUMBO_TAG_TBODY ||
+	if (!is_box(n->tag) || n->tag == TAG_TBODY ||
 	    n->text_n * 5LL > t->node[main].text_n)
 		return false;
-	if (n->tag == GUMBO_TAG_TD || n->tag == GUMBO_TAG_TR)
+	if (n->tag == TAG_TD || n->tag == TAG_TR)
 		return t->node[i].tag == t->node[main].tag;
 	return !same_kind(n, &t->node[main]) && !is_section(t, i, i < main);
 }
@@ -229,7 +229,7 @@ descend(struct html_tree *t)
 			if (prose(&t->node[i]) * 10LL >= prose(&t->node[up]) * 7LL)
 				main = i;
 		if (main < 0 || (t->node[main].flags & NODE_GRID) != 0 ||
-		    (!is_box(t->node[main].tag) && t->node[main].tag != GUMBO_TAG_BODY))
+		    (!is_box(t->node[main].tag) && t->node[main].tag != TAG_BODY))
 			return;
 		for (i = beside(t, up, -1); i >= 0; i = beside(t, up, i))
 			if (i != main && is_beside(t, i, main))

@@ -105,15 +105,15 @@ bool
 html_is_block(int tag)
 {
 	switch (tag) {
-	case GUMBO_TAG_P: case GUMBO_TAG_DIV: case GUMBO_TAG_SECTION:
-	case GUMBO_TAG_ARTICLE: case GUMBO_TAG_MAIN: case GUMBO_TAG_HEADER:
-	case GUMBO_TAG_FOOTER: case GUMBO_TAG_NAV: case GUMBO_TAG_ASIDE:
-	case GUMBO_TAG_BLOCKQUOTE: case GUMBO_TAG_PRE: case GUMBO_TAG_UL:
-	case GUMBO_TAG_OL: case GUMBO_TAG_DL: case GUMBO_TAG_LI: case GUMBO_TAG_DT:
-	case GUMBO_TAG_DD: case GUMBO_TAG_TABLE: case GUMBO_TAG_CAPTION:
-	case GUMBO_TAG_TR: case GUMBO_TAG_TD: case GUMBO_TAG_TH: case GUMBO_TAG_HR:
-	case GUMBO_TAG_H1: case GUMBO_TAG_H2: case GUMBO_TAG_H3:
-	case GUMBO_TAG_H4: case GUMBO_TAG_H5: case GUMBO_TAG_H6:
+	case TAG_P: case TAG_DIV: case TAG_SECTION:
+	case TAG_ARTICLE: case TAG_MAIN: case TAG_HEADER:
+	case TAG_FOOTER: case TAG_NAV: case TAG_ASIDE:
+	case TAG_BLOCKQUOTE: case TAG_PRE: case TAG_UL:
+	case TAG_OL: case TAG_DL: case TAG_LI: case TAG_DT:
+	case TAG_DD: case TAG_TABLE: case TAG_CAPTION:
+	case TAG_TR: case TAG_TD: case TAG_TH: case TAG_HR:
+	case TAG_H1: case TAG_H2: case TAG_H3:
+	case TAG_H4: case TAG_H5: case TAG_H6:
 		return true;
 	default:
 		return false;
@@ -132,21 +132,21 @@ declared(const struct html_node *n, bool in_article)
 	str style;
 
 	switch (n->tag) {
-	case GUMBO_TAG_HEAD:
-	case GUMBO_TAG_NAV:
-	case GUMBO_TAG_ASIDE:
+	case TAG_HEAD:
+	case TAG_NAV:
+	case TAG_ASIDE:
 		return true;
-	case GUMBO_TAG_FOOTER:
+	case TAG_FOOTER:
 		return !in_article;
 	default:
 		break;
 	}
-	if (n->el->attributes.length == 0)
+	if (n->nattr == 0)
 		return false;
-	if (one_of(html_attr(n, "role"), roles) || html_attr(n, "hidden").p != NULL ||
-	    str_eq(html_attr(n, "aria-hidden"), S("true")))
+	if (one_of(html_attr(n, ATTR_ROLE), roles) || html_attr(n, ATTR_HIDDEN).p != NULL ||
+	    str_eq(html_attr(n, ATTR_ARIA_HIDDEN), S("true")))
 		return true;
-	style = html_attr(n, "style");
+	style = html_attr(n, ATTR_STYLE);
 	return style.p != NULL && (strstr(style.p, "display:none") != NULL ||
 	    strstr(style.p, "display: none") != NULL);
 }
@@ -168,10 +168,10 @@ is_arrow(const struct html_tree *t, int32_t i)
 	const struct html_node *n = &t->node[i], *child;
 	str s;
 
-	s = html_attr(n, "rel");
+	s = html_attr(n, ATTR_REL);
 	if (s.p != NULL && one_of(s, rels))
 		return true;
-	s = html_attr(n, "accesskey");
+	s = html_attr(n, ATTR_ACCESSKEY);
 	if (s.p != NULL && s.n == 1)
 		return true;
 	for (int32_t j = i + 1; j < n->end; j++) {
@@ -210,7 +210,7 @@ measure(struct html_tree *t)
 
 		if (i >= article_end)
 			in_article = false;
-		if (n->tag == GUMBO_TAG_ARTICLE && !in_article) {
+		if (n->tag == TAG_ARTICLE && !in_article) {
 			in_article = true;
 			article_end = n->end;
 		}
@@ -252,20 +252,20 @@ is_linkage(const struct html_node *n)
 	int64_t text = n->text_n, link = n->link_n;
 
 	if (n->links == 0 || !html_is_block(n->tag) ||
-	    (n->tag >= GUMBO_TAG_H1 && n->tag <= GUMBO_TAG_H6))
+	    (n->tag >= TAG_H1 && n->tag <= TAG_H6))
 		return false;
 	if (n->arrows > 0 && text < 400 && link * 10 >= text * (n->arrows > 1 ? 2 : 4))
 		return true;
 	switch (n->tag) {
-	case GUMBO_TAG_P:
-	case GUMBO_TAG_TD:
-	case GUMBO_TAG_DD:
+	case TAG_P:
+	case TAG_TD:
+	case TAG_DD:
 		return n->links >= 3 && link * 10 >= text * 9;
-	case GUMBO_TAG_LI:
-	case GUMBO_TAG_DT:
-	case GUMBO_TAG_TH:
-	case GUMBO_TAG_TR:
-	case GUMBO_TAG_PRE:
+	case TAG_LI:
+	case TAG_DT:
+	case TAG_TH:
+	case TAG_TR:
+	case TAG_PRE:
 		return false;
 	default:
 		return n->links >= 2 && link * 10 >= text * 7;
@@ -277,7 +277,7 @@ static bool
 is_masthead(const struct html_tree *t, int32_t i)
 {
 	for (int32_t j = i; j < t->node[i].end; j++)
-		if (t->node[j].tag == GUMBO_TAG_H1 || t->node[j].tag == GUMBO_TAG_H2)
+		if (t->node[j].tag == TAG_H1 || t->node[j].tag == TAG_H2)
 			return false;
 	return true;
 }
@@ -289,17 +289,17 @@ by_custom(const struct html_tree *t, int32_t i, int64_t whole)
 	str class, id;
 	int rank, by_id;
 
-	if (n->tag == GUMBO_TAG_HEADER && is_masthead(t, i))
+	if (n->tag == TAG_HEADER && is_masthead(t, i))
 		return true;
-	if (n->el->attributes.length == 0 || n->tag == GUMBO_TAG_BODY ||
-	    n->tag == GUMBO_TAG_MAIN || n->tag == GUMBO_TAG_ARTICLE ||
-	    n->tag == GUMBO_TAG_HTML || n->tag == GUMBO_TAG_CODE)
+	if (n->nattr == 0 || n->tag == TAG_BODY ||
+	    n->tag == TAG_MAIN || n->tag == TAG_ARTICLE ||
+	    n->tag == TAG_HTML || n->tag == TAG_CODE)
 		return false;
-	class = html_attr(n, "class");
-	id = html_attr(n, "id");
+	class = html_attr(n, ATTR_CLASS);
+	id = html_attr(n, ATTR_ID);
 	/* On a heading or a section of a text, an id is its anchor: "Related work". */
-	if (!html_is_block(n->tag) || (n->tag >= GUMBO_TAG_H1 && n->tag <= GUMBO_TAG_H6) ||
-	    n->tag == GUMBO_TAG_DT || n->tag == GUMBO_TAG_SECTION || str_eq(class, S("section")))
+	if (!html_is_block(n->tag) || (n->tag >= TAG_H1 && n->tag <= TAG_H6) ||
+	    n->tag == TAG_DT || n->tag == TAG_SECTION || str_eq(class, S("section")))
 		id.n = 0;
 	if (str_eq(class, S("header")) && n->link_n * 2LL > n->text_n)
 		return true;
@@ -344,7 +344,7 @@ find_main(const struct html_tree *t)
 			i = n->end - 1;
 			continue;
 		}
-		if (n->tag != GUMBO_TAG_MAIN && !str_eq(html_attr(n, "role"), S("main")))
+		if (n->tag != TAG_MAIN && !str_eq(html_attr(n, ATTR_ROLE), S("main")))
 			continue;
 		if (found >= 0)
 			return -1;
@@ -380,18 +380,18 @@ is_grid(const struct html_tree *t, int32_t i)
 
 	for (int32_t j = i + 1; j < t->node[i].end; j++) {
 		switch (t->node[j].tag) {
-		case GUMBO_TAG_TABLE: case GUMBO_TAG_PRE: case GUMBO_TAG_SECTION:
-		case GUMBO_TAG_H1: case GUMBO_TAG_H2: case GUMBO_TAG_H3:
+		case TAG_TABLE: case TAG_PRE: case TAG_SECTION:
+		case TAG_H1: case TAG_H2: case TAG_H3:
 			return false;
-		case GUMBO_TAG_TR:
+		case TAG_TR:
 			rows++;
 			break;
-		case GUMBO_TAG_TD: case GUMBO_TAG_TH:
+		case TAG_TD: case TAG_TH:
 			cells++;
 			if (t->node[j].text_n > 1000)
 				return false;
 			break;
-		case GUMBO_TAG_P: case GUMBO_TAG_LI: case GUMBO_TAG_DIV:
+		case TAG_P: case TAG_LI: case TAG_DIV:
 			blocks++;
 			break;
 		default:
@@ -413,7 +413,7 @@ is_bare(const struct html_tree *t)
 
 		if ((n->flags & NODE_DROP) != 0) {
 			i = n->end - 1;
-		} else if (n->tag >= GUMBO_TAG_H1 && n->tag <= GUMBO_TAG_H6) {
+		} else if (n->tag >= TAG_H1 && n->tag <= TAG_H6) {
 			text -= n->text_n;
 			i = n->end - 1;
 		}
@@ -442,7 +442,7 @@ html_prune(struct html_tree *t)
 			html_drop(t, i);
 		if ((n->flags & NODE_DROP) != 0)
 			i = n->end - 1;
-		else if (n->tag == GUMBO_TAG_TABLE && is_grid(t, i))
+		else if (n->tag == TAG_TABLE && is_grid(t, i))
 			n->flags |= NODE_GRID;
 	}
 	html_main(t);

@@ -212,10 +212,10 @@ list_of(const struct html_tree *t, int32_t i)
 	while (up >= 0) {
 		int tag = t->node[up].tag;
 
-		if (tag == GUMBO_TAG_UL || tag == GUMBO_TAG_OL || tag == GUMBO_TAG_DL)
+		if (tag == TAG_UL || tag == TAG_OL || tag == TAG_DL)
 			return up;
-		if (tag == GUMBO_TAG_TABLE || tag == GUMBO_TAG_BODY || html_is_block(tag))
-			return tag == GUMBO_TAG_DIV ? list_of(t, up) : -1;
+		if (tag == TAG_TABLE || tag == TAG_BODY || html_is_block(tag))
+			return tag == TAG_DIV ? list_of(t, up) : -1;
 		up = t->node[up].parent;
 	}
 	return -1;
@@ -227,10 +227,10 @@ describes(const struct html_tree *t, int32_t i)
 {
 	int32_t list;
 
-	if (t->node[i].tag == GUMBO_TAG_DD)
+	if (t->node[i].tag == TAG_DD)
 		return true;
 	list = list_of(t, i);
-	return list >= 0 && t->node[list].tag == GUMBO_TAG_DL;
+	return list >= 0 && t->node[list].tag == TAG_DL;
 }
 
 static bool
@@ -251,9 +251,9 @@ distance(const struct html_tree *t, int32_t i)
 	if (n->parent < 0)
 		return 2;
 	up = &t->node[n->parent];
-	if (up->tag != GUMBO_TAG_LI && up->tag != GUMBO_TAG_DD)
+	if (up->tag != TAG_LI && up->tag != TAG_DD)
 		return 2;
-	if (n->tag != GUMBO_TAG_P)
+	if (n->tag != TAG_P)
 		return 1;
 	return is_blank(t, n->parent + 1, i) && is_blank(t, n->end, up->end) ? 1 : 2;
 }
@@ -277,14 +277,14 @@ item(struct writer *w, int32_t i)
 {
 	struct html_node *n = &w->t->node[i];
 	int32_t list = list_of(w->t, i);
-	int tag = list < 0 ? GUMBO_TAG_UL : w->t->node[list].tag;
+	int tag = list < 0 ? TAG_UL : w->t->node[list].tag;
 
-	if (tag == GUMBO_TAG_DL) {
+	if (tag == TAG_DL) {
 		description(w, n);
 		return;
 	}
 	/* A marker with no text of its own gives way to the first below it. */
-	if (tag == GUMBO_TAG_OL)
+	if (tag == TAG_OL)
 		w->nmarker = snprintf(w->marker, sizeof(w->marker), "%d. ",
 		    ++w->t->node[list].mark);
 	else
@@ -298,10 +298,10 @@ item(struct writer *w, int32_t i)
 static void
 language(struct writer *w, const struct html_node *n)
 {
-	str class = html_attr(n, "class"), word;
+	str class = html_attr(n, ATTR_CLASS), word;
 
-	if (class.p == NULL && n->end > 0 && n[1].tag == GUMBO_TAG_CODE)
-		class = html_attr(&n[1], "class");
+	if (class.p == NULL && n->end > 0 && n[1].tag == TAG_CODE)
+		class = html_attr(&n[1], ATTR_CLASS);
 	while (class.p != NULL) {
 		word = str_cut(&class, ' ');
 		for (int i = 0; i < 2; i++) {
@@ -345,7 +345,7 @@ row_end(struct writer *w, struct html_node *row)
 		need(w, 1);
 		return;
 	}
-	while (table->parent >= 0 && table->tag != GUMBO_TAG_TABLE)
+	while (table->parent >= 0 && table->tag != TAG_TABLE)
 		table = &w->t->node[table->parent];
 	buf_add(w->out, S(" |"));
 	if (table->mark++ == 0) {
@@ -378,7 +378,7 @@ in_grid(const struct writer *w, const struct html_node *n)
 {
 	for (int i = 0; i < 3 && n->parent >= 0; i++) {
 		n = &w->t->node[n->parent];
-		if (n->tag == GUMBO_TAG_TABLE)
+		if (n->tag == TAG_TABLE)
 			return (n->flags & NODE_GRID) != 0;
 	}
 	return false;
@@ -419,26 +419,26 @@ enter(struct writer *w, int32_t i)
 	struct html_node *n = &w->t->node[i];
 
 	switch (n->tag) {
-	case GUMBO_TAG_BR:
+	case TAG_BR:
 		if (w->pre > 0)
 			put_pre(w, S("\n"));
 		else
 			need(w, 1);
 		break;
-	case GUMBO_TAG_HR:
+	case TAG_HR:
 		need(w, 2);
 		break;
-	case GUMBO_TAG_H1: case GUMBO_TAG_H2: case GUMBO_TAG_H3:
-	case GUMBO_TAG_H4: case GUMBO_TAG_H5: case GUMBO_TAG_H6:
+	case TAG_H1: case TAG_H2: case TAG_H3:
+	case TAG_H4: case TAG_H5: case TAG_H6:
 		need(w, 2);
 		if (w->md && n->text_n > 0 && w->grid == 0 && w->pre == 0) {
 			begin(w);
-			buf_add(w->out, (str){ "###### ", n->tag - GUMBO_TAG_H1 + 1 });
+			buf_add(w->out, (str){ "###### ", n->tag - TAG_H1 + 1 });
 			w->space = true;
 		}
 		break;
-	case GUMBO_TAG_UL: case GUMBO_TAG_OL: {
-		str start = html_attr(n, "start");
+	case TAG_UL: case TAG_OL: {
+		str start = html_attr(n, ATTR_START);
 
 		need(w, distance(w->t, i));
 		n->mark = 0;
@@ -449,24 +449,24 @@ enter(struct writer *w, int32_t i)
 			n->mark--;
 		break;
 	}
-	case GUMBO_TAG_LI:
+	case TAG_LI:
 		item(w, i);
 		break;
-	case GUMBO_TAG_DD:
+	case TAG_DD:
 		description(w, n);
 		break;
-	case GUMBO_TAG_BLOCKQUOTE:
+	case TAG_BLOCKQUOTE:
 		need(w, 2);
 		push(w, n, w->md ? S("> ") : S("    "));
 		break;
-	case GUMBO_TAG_PRE:
+	case TAG_PRE:
 		pre_begin(w, n);
 		break;
-	case GUMBO_TAG_TABLE:
+	case TAG_TABLE:
 		need(w, 2);
 		n->mark = 0;
 		break;
-	case GUMBO_TAG_TR:
+	case TAG_TR:
 		need(w, 1);
 		n->mark = in_grid(w, n);
 		if (n->mark != 0) {
@@ -474,28 +474,28 @@ enter(struct writer *w, int32_t i)
 			w->column = 0;
 		}
 		break;
-	case GUMBO_TAG_TD: case GUMBO_TAG_TH:
+	case TAG_TD: case TAG_TH:
 		if (in_grid(w, n) && w->grid > 0)
 			cell(w);
 		else
 			need(w, 1);
 		break;
-	case GUMBO_TAG_B:
+	case TAG_B:
 		toggle(w, "**", true);
 		break;
-	case GUMBO_TAG_I:
+	case TAG_I:
 		toggle(w, "*", true);
 		break;
-	case GUMBO_TAG_CODE:
+	case TAG_CODE:
 		toggle(w, "`", true);
 		break;
-	case GUMBO_TAG_Q:
+	case TAG_Q:
 		put_flow(w, S("\""));
 		break;
-	case GUMBO_TAG_P: case GUMBO_TAG_DL:
+	case TAG_P: case TAG_DL:
 		need(w, distance(w->t, i));
 		break;
-	case GUMBO_TAG_CAPTION:
+	case TAG_CAPTION:
 		need(w, 2);
 		break;
 	default:
@@ -511,47 +511,47 @@ leave(struct writer *w, int32_t i)
 	struct html_node *n = &w->t->node[i];
 
 	switch (n->tag) {
-	case GUMBO_TAG_H1: case GUMBO_TAG_H2: case GUMBO_TAG_H3:
-	case GUMBO_TAG_H4: case GUMBO_TAG_H5: case GUMBO_TAG_H6:
+	case TAG_H1: case TAG_H2: case TAG_H3:
+	case TAG_H4: case TAG_H5: case TAG_H6:
 		need(w, 2);
 		break;
-	case GUMBO_TAG_UL: case GUMBO_TAG_OL: case GUMBO_TAG_DL: case GUMBO_TAG_P:
+	case TAG_UL: case TAG_OL: case TAG_DL: case TAG_P:
 		need(w, distance(w->t, i));
 		break;
-	case GUMBO_TAG_LI: case GUMBO_TAG_DD:
+	case TAG_LI: case TAG_DD:
 		w->nprefix = n->mark;
 		w->nmarker = 0;
 		need(w, describes(w->t, i) ? 2 : 1);
 		break;
-	case GUMBO_TAG_BLOCKQUOTE:
+	case TAG_BLOCKQUOTE:
 		w->nprefix = n->mark;
 		need(w, 2);
 		break;
-	case GUMBO_TAG_PRE:
+	case TAG_PRE:
 		pre_end(w);
 		break;
-	case GUMBO_TAG_TR:
+	case TAG_TR:
 		if (n->mark != 0)
 			row_end(w, n);
 		else
 			need(w, 1);
 		break;
-	case GUMBO_TAG_B:
+	case TAG_B:
 		toggle(w, "**", false);
 		break;
-	case GUMBO_TAG_I:
+	case TAG_I:
 		toggle(w, "*", false);
 		break;
-	case GUMBO_TAG_CODE:
+	case TAG_CODE:
 		toggle(w, "`", false);
 		break;
-	case GUMBO_TAG_Q:
+	case TAG_Q:
 		put_flow(w, S("\""));
 		break;
-	case GUMBO_TAG_TABLE: case GUMBO_TAG_CAPTION:
+	case TAG_TABLE: case TAG_CAPTION:
 		need(w, 2);
 		break;
-	case GUMBO_TAG_TD: case GUMBO_TAG_TH: case GUMBO_TAG_BR:
+	case TAG_TD: case TAG_TH: case TAG_BR:
 		break;
 	default:
 		if (html_is_block(n->tag))

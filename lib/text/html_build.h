@@ -1,0 +1,115 @@
+/*
+ * html_build - a tree that grows as a page is read: nodes, open elements, and
+ * formatting elements that are to be opened again
+ *
+ * The terms are those of the HTML standard, section 13.2.  Nodes are indices; node 0 is
+ * the document.  All memory is the arena's.  What a token needs is made sure of before it
+ * (build_room), so that nothing here fails; only texts and attributes can find no room,
+ * and then `full' is set and they are left out.
+ */
+#ifndef TEXT_HTML_BUILD_H
+#define TEXT_HTML_BUILD_H
+
+#include "text/html_impl.h"
+
+#define BIT(tag) ((uint64_t)1 << TAG_##tag)
+
+/* Elements that end a search for an open one: for all, for items, for parts of tables. */
+#define SCOPE	(BIT(HTML) | BIT(TABLE) | BIT(TD) | BIT(TH) | BIT(CAPTION))
+#define SCOPE_LIST (SCOPE | BIT(OL) | BIT(UL))
+#define SCOPE_TABLE (BIT(HTML) | BIT(TABLE))
+
+#define BLOCKS	(BIT(DIV) | BIT(SECTION) | BIT(ARTICLE) | BIT(MAIN) | BIT(HEADER) | BIT(FOOTER) | \
+	BIT(NAV) | BIT(ASIDE) | BIT(BLOCKQUOTE) | BIT(PRE) | BIT(UL) | BIT(OL) | BIT(DL))
+#define HEADINGS (BIT(H1) | BIT(H2) | BIT(H3) | BIT(H4) | BIT(H5) | BIT(H6))
+#define FORMATS	(BIT(A) | BIT(B) | BIT(CODE) | BIT(I))
+#define PHRASES	(FORMATS | BIT(SPAN) | BIT(SUP) | BIT(SUB) | BIT(Q) | BIT(CITE) | BIT(TIME))
+#define IMPLIED	(BIT(DD) | BIT(DT) | BIT(LI) | BIT(P))	/* end tags that may be left out */
+#define ROWS	(BIT(TABLE) | BIT(TBODY) | BIT(TFOOT) | BIT(THEAD) | BIT(TR))
+
+struct build_node {
+	int32_t		 parent, first, last, prev, next;	/* 0: none */
+	int16_t		 tag;
+	bool		 open;
+	int32_t		 n, cap;	/* attributes; bytes of a text, and room, 0: not ours */
+	union {
+		const struct html_attr *attr;
+		const char *text;
+	};
+};
+
+struct build_list {
+	int32_t		*p, n, cap;
+};
+
+struct build {
+	struct arena	*arena;
+	struct build_node *node;
+	int32_t		 n, cap;
+	struct build_list open;		/* the stack; its first is <html> */
+	struct build_list format;	/* active formatting elements; 0: a marker */
+	bool		 foster;	/* texts and elements in a table go before it */
+	bool		 full;
+};
+
+struct build_token {
+	enum { TOKEN_START, TOKEN_END, TOKEN_TEXT, TOKEN_EOF } kind;
+	enum html_tag	 tag;
+	const struct html_attr *attr;
+	int		 nattr;
+	str		 text;
+	bool		 blank;		/* a text of space alone */
+};
+
+static inline bool
+build_is(const struct build *b, int32_t node, uint64_t set)
+{
+	return (set >> b->node[node].tag & 1) != 0;
+}
+
+/* The current node. */
+static inline int32_t
+build_top(const struct build *b)
+{
+	return b->open.p[b->open.n - 1];
+}
+
+void build_begin(struct build *b, struct arena *a);
+
+/* Room for one token more.  Return false when the arena has none. */
+bool build_room(struct build *b);
+
+/* n bytes of the arena, or NULL. */
+void *build_take(struct build *b, ptrdiff_t n);
+
+/* The value or text without references and carriage returns; the page's own where it can be. */
+str build_read(struct build *b, str s, bool attribute);
+
+void build_text(struct build *b, str s);
+int32_t build_insert(struct build *b, const struct build_token *t);	/* and open it */
+int32_t build_implied(struct build *b, enum html_tag tag);	/* one without attributes */
+void build_merge(struct build *b, int32_t node, const struct build_token *t);
+
+/* The open elements. */
+void build_open(struct build *b, int32_t node);
+void build_pop(struct build *b);
+void build_pop_to(struct build *b, uint64_t set);	/* up to and with one of these */
+void build_clear_to(struct build *b, uint64_t set);	/* up to one of these */
+bool build_in_scope(const struct build *b, uint64_t set, uint64_t scope);
+void build_end_implied(struct build *b, uint64_t but);
+
+/* The formatting elements. */
+void build_format(struct build *b, int32_t node);	/* one more */
+void build_mark(struct build *b);
+void build_unmark(struct build *b);			/* forget those up to the mark */
+void build_reopen(struct build *b);
+void build_forget(struct build *b, int32_t node);	/* it is neither open nor reopened */
+int32_t build_formatting(const struct build *b, enum html_tag tag);	/* the newest, or 0 */
+
+/* An end tag of a formatting element: the adoption agency.  False: treat it as any other. */
+bool build_adopt(struct build *b, enum html_tag tag);
+
+/* Nodes in document order. */
+void build_tree(struct build *b, struct html_tree *t);
+
+#endif
