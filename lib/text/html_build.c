@@ -2,7 +2,6 @@
 
 #include "text/entities_impl.h"
 
-#define NODES	64		/* that one token makes, at most */
 #define OUTER	8		/* the adoption agency's limits */
 #define INNER	3
 #define SAME	3		/* formatting elements alike that stay active */
@@ -25,10 +24,10 @@ build_take(struct build *b, ptrdiff_t n)
 static bool
 room(struct build *b, void **p, int32_t n, int32_t *cap, size_t size)
 {
-	int32_t more = *cap == 0 ? 4 * NODES : *cap * 2;
+	int32_t more = *cap == 0 ? 4 * BUILD_NODES : *cap * 2;
 	void *to;
 
-	if (n + NODES <= *cap)
+	if (n + BUILD_NODES <= *cap)
 		return true;
 	if (*cap > INT32_MAX / 4 || (to = build_take(b, (ptrdiff_t)size * more)) == NULL) {
 		b->full = true;
@@ -42,7 +41,7 @@ room(struct build *b, void **p, int32_t n, int32_t *cap, size_t size)
 }
 
 bool
-build_room(struct build *b)
+build_grow(struct build *b)
 {
 	void *node = b->node, *open = b->open.p, *format = b->format.p;
 	bool good = room(b, &node, b->n, &b->cap, sizeof(*b->node)) &&

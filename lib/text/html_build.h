@@ -12,6 +12,8 @@
 
 #include "text/html_impl.h"
 
+#define BUILD_NODES 64		/* that a token makes, at most */
+
 #define BIT(tag) ((uint64_t)1 << TAG_##tag)
 
 /* Elements that end a search for an open one: for all, for items, for parts of tables. */
@@ -77,7 +79,14 @@ build_top(const struct build *b)
 void build_begin(struct build *b, struct arena *a);
 
 /* Room for one token more.  Return false when the arena has none. */
-bool build_room(struct build *b);
+bool build_grow(struct build *b);
+
+static inline bool
+build_room(struct build *b)
+{
+	return (b->n + BUILD_NODES <= b->cap && b->open.n + BUILD_NODES <= b->open.cap &&
+	    b->format.n + BUILD_NODES <= b->format.cap) || build_grow(b);
+}
 
 /* n bytes of the arena, or NULL. */
 void *build_take(struct build *b, ptrdiff_t n);

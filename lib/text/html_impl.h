@@ -16,9 +16,7 @@
 #include "base/guard.h"
 #include "text/html.h"
 
-/* Elements kept open at once, and formatting elements among them. */
-#define HTML_DEPTH	400
-#define HTML_FORMAT	16
+#define HTML_DEPTH 512		/* elements open at once, about: those of browsers */
 
 /* Elements that can be in a tree, and texts. */
 enum html_tag {

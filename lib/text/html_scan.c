@@ -1,14 +1,12 @@
 /*
  * html_scan - the part of a page that matters, in one pass
  *
- * The rules of HTML cost time, and on pages made for it quadratic time, where many
- * elements are open.  So they are given a small language: elements that carry text,
- * attributes that tell what they are for, a bounded depth.  Scripts, comments, forms
- * and unknown elements end here.
- *
- * How deep the tree gets is counted on the safe side: an end tag closes an element
- * only where HTML's rules surely let it.
+ * The rules of HTML look through all open elements, and some tags move what others
+ * made.  So they are given a small language: elements that carry text, attributes that
+ * tell what they are for, a bounded depth.  Scripts, comments, forms and unknown
+ * elements end here.
  */
+#include <endian.h>
 #include <strings.h>
 
 #include "text/html_modes.h"
@@ -23,10 +21,7 @@ enum kind {
 	K_TITLE,	/* kept, with markup inside taken as text */
 	K_FREE,		/* kept; HTML closes these by itself, so they do not nest */
 	K_BLOCK,	/* kept, nests */
-	K_FENCE,	/* kept, nests, and end tags outside cannot reach in */
-	K_INLINE,	/* kept, nests, and its end tag reaches past no block */
-	K_FORMAT,	/* kept without attributes; the parser reopens these */
-	K_LINK,		/* as K_FORMAT, with attributes */
+	K_FORMAT,	/* kept without attributes: three at most are opened again */
 };
 
 struct rule {
@@ -40,14 +35,14 @@ struct rule {
 
 /* Sorted by strcmp(), as is the next. */
 static const struct rule html_rule[] = {
-	{ "a", K_LINK, T(A), 0 }, { "address", K_BLOCK, T(DIV), 0 },
+	{ "a", K_FREE, T(A), 0 }, { "address", K_BLOCK, T(DIV), 0 },
 	{ "annotation-xml", K_RAW, 0, 0 }, { "applet", K_RAW, 0, 0 },
 	{ "article", K_BLOCK, T(ARTICLE), 0 }, { "aside", K_BLOCK, T(ASIDE), 0 },
 	{ "audio", K_RAW, 0, 0 }, { "b", K_FORMAT, T(B), 0 },
 	{ "blockquote", K_BLOCK, T(BLOCKQUOTE), 0 }, { "body", K_FREE, T(BODY), 0 },
 	{ "br", K_FREE, T(BR), 0 }, { "button", K_RAW, 0, 0 }, { "canvas", K_RAW, 0, 0 },
 	{ "caption", K_FREE, T(CAPTION), 0 }, { "center", K_BLOCK, T(DIV), 0 },
-	{ "cite", K_INLINE, T(CITE), 0 }, { "code", K_FORMAT, T(CODE), 0 },
+	{ "cite", K_BLOCK, T(CITE), 0 }, { "code", K_FORMAT, T(CODE), 0 },
 	{ "dd", K_FREE, T(DD), 0 }, { "details", K_BLOCK, T(DIV), 0 },
 	{ "dir", K_BLOCK, T(UL), 0 }, { "div", K_BLOCK, T(DIV), 0 }, { "dl", K_BLOCK, T(DL), 0 },
 	{ "dt", K_FREE, T(DT), 0 }, { "em", K_FORMAT, T(I), 0 },
@@ -64,17 +59,17 @@ static const struct rule html_rule[] = {
 	{ "meta", K_FREE, T(META), 0 }, { "nav", K_BLOCK, T(NAV), 0 },
 	{ "noembed", K_RAW, 0, 0 }, { "noframes", K_RAW, 0, 0 }, { "noscript", K_RAW, 0, 0 },
 	{ "object", K_RAW, 0, 0 }, { "ol", K_BLOCK, T(OL), 0 }, { "p", K_FREE, T(P), 0 },
-	{ "pre", K_BLOCK, T(PRE), 0 }, { "q", K_INLINE, T(Q), 0 },
+	{ "pre", K_BLOCK, T(PRE), 0 }, { "q", K_BLOCK, T(Q), 0 },
 	{ "samp", K_FORMAT, T(CODE), 0 }, { "script", K_SCRIPT, 0, 0 },
 	{ "section", K_BLOCK, T(SECTION), 0 }, { "select", K_RAW, 0, 0 },
-	{ "span", K_INLINE, T(SPAN), 0 }, { "strong", K_FORMAT, T(B), 0 },
-	{ "style", K_STYLE, 0, 0 }, { "sub", K_INLINE, T(SUB), 0 },
-	{ "summary", K_BLOCK, T(DIV), 0 }, { "sup", K_INLINE, T(SUP), 0 },
-	{ "svg", K_RAW, 0, 0 }, { "table", K_FENCE, T(TABLE), 0 },
+	{ "span", K_BLOCK, T(SPAN), 0 }, { "strong", K_FORMAT, T(B), 0 },
+	{ "style", K_STYLE, 0, 0 }, { "sub", K_BLOCK, T(SUB), 0 },
+	{ "summary", K_BLOCK, T(DIV), 0 }, { "sup", K_BLOCK, T(SUP), 0 },
+	{ "svg", K_RAW, 0, 0 }, { "table", K_BLOCK, T(TABLE), 0 },
 	{ "tbody", K_FREE, T(TBODY), 0 }, { "td", K_FREE, T(TD), 0 },
 	{ "template", K_RAW, 0, 0 }, { "textarea", K_RAW, 0, 0 },
 	{ "tfoot", K_FREE, T(TFOOT), 0 }, { "th", K_FREE, T(TH), 0 },
-	{ "thead", K_FREE, T(THEAD), 0 }, { "time", K_INLINE, T(TIME), 0 },
+	{ "thead", K_FREE, T(THEAD), 0 }, { "time", K_BLOCK, T(TIME), 0 },
 	{ "title", K_TITLE, T(TITLE), 0 }, { "tr", K_FREE, T(TR), 0 },
 	{ "tt", K_FORMAT, T(CODE), 0 }, { "ul", K_BLOCK, T(UL), 0 },
 	{ "var", K_FORMAT, T(I), 0 }, { "video", K_RAW, 0, 0 }, { "xmp", K_BLOCK, T(PRE), 0 },
@@ -113,13 +108,13 @@ static const struct rule xml_rule[] = {
 	{ "glossary", K_BLOCK, T(SECTION), SECTION },
 	{ "glossdef", K_FREE, T(DD), 0 },
 	{ "glossentry", K_BLOCK, T(DL), 0 },
-	{ "glossterm", K_INLINE, T(SPAN), 0 },
+	{ "glossterm", K_BLOCK, T(SPAN), 0 },
 	{ "head", K_BLOCK, T(H2), HEADING },
 	{ "imageobject", K_RAW, 0, 0 },
 	{ "important", K_BLOCK, T(DIV), 0 },
 	{ "indexterm", K_RAW, 0, 0 },
 	{ "info", K_RAW, 0, 0 },
-	{ "informaltable", K_FENCE, T(TABLE), 0 },
+	{ "informaltable", K_BLOCK, T(TABLE), 0 },
 	{ "item", K_FREE, T(LI), 0 },
 	{ "itemizedlist", K_BLOCK, T(UL), 0 },
 	{ "keywordset", K_RAW, 0, 0 },
@@ -142,7 +137,7 @@ static const struct rule xml_rule[] = {
 	{ "programlisting", K_BLOCK, T(PRE), 0 },
 	{ "question", K_BLOCK, T(DIV), 0 },
 	{ "refentry", K_BLOCK, T(SECTION), SECTION },
-	{ "refentrytitle", K_INLINE, T(SPAN), 0 },
+	{ "refentrytitle", K_BLOCK, T(SPAN), 0 },
 	{ "refmeta", K_RAW, 0, 0 },
 	{ "refnamediv", K_BLOCK, T(DIV), 0 },
 	{ "refpurpose", K_FREE, T(P), 0 },
@@ -166,8 +161,8 @@ static const struct rule xml_rule[] = {
 	{ "style", K_RAW, 0, 0 },
 	{ "subtitle", K_BLOCK, T(H3), 0 },
 	{ "synopsis", K_BLOCK, T(PRE), 0 },
-	{ "table", K_FENCE, T(TABLE), 0 },
-	{ "table:table", K_FENCE, T(TABLE), 0 },
+	{ "table", K_BLOCK, T(TABLE), 0 },
+	{ "table:table", K_BLOCK, T(TABLE), 0 },
 	{ "table:table-cell", K_FREE, T(TD), 0 },
 	{ "table:table-row", K_FREE, T(TR), 0 },
 	{ "tbody", K_FREE, T(TBODY), 0 },
@@ -199,11 +194,7 @@ struct scan {
 	const char	*at, *end;
 	bool		 xml;
 	int		 sections;		/* XML: sections open, for headings */
-	int		 n, nformat;
 	int		 over;			/* tags left out for depth, still open */
-	uint8_t		 open[HTML_DEPTH];	/* enum html_tag */
-	bool		 inner[HTML_DEPTH];	/* K_INLINE */
-	struct { uint8_t tag; int16_t depth; } format[HTML_FORMAT];
 	struct html_attr attr[ATTR_COUNT];	/* of the tag */
 	int		 nattr;
 	bool		 endless[256];		/* by rule: no end tag lies ahead */
@@ -224,20 +215,32 @@ is_space(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
 }
 
+/* The first bytes of a name, as a number that is in the order of names. */
+static uint64_t
+prefix(const char *name)
+{
+	uint64_t x;
+
+	memcpy(&x, name, sizeof(x));
+	return be64toh(x);
+}
+
 static const struct rule *
 rule_find(const struct rule *rules, size_t n, str name)
 {
-	char key[sizeof(rules->name)];
+	char key[sizeof(rules->name)] = { 0 };
 	size_t lo = 0;
+	uint64_t x;
 
 	if (name.n >= (ptrdiff_t)sizeof(key))
 		return NULL;
 	for (ptrdiff_t i = 0; i < name.n; i++)
 		key[i] = name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] | 32 : name.p[i];
-	key[name.n] = '\0';
+	x = prefix(key);
 	while (lo < n) {
 		size_t mid = (lo + n) / 2;
-		int cmp = strcmp(key, rules[mid].name);
+		uint64_t y = prefix(rules[mid].name);
+		int cmp = x != y ? (x > y) - (x < y) : strcmp(key, rules[mid].name);
 
 		if (cmp == 0)
 			return &rules[mid];
@@ -283,77 +286,21 @@ find_end(const char *p, const char *end, str name)
 	return NULL;
 }
 
-static bool
-is_heading(enum html_tag tag)
-{
-	return tag >= TAG_H1 && tag <= TAG_H6;
-}
-
-/* True when the parser will surely close the newest element of this kind. */
-static bool
-close_nested(struct scan *c, const struct tag *t)
-{
-	for (int i = c->n; i-- > 0; ) {
-		enum html_tag open = c->open[i];
-
-		if (open == t->id || (is_heading(open) && is_heading(t->id))) {
-			c->n = i;
-			return true;
-		}
-		if (open == TAG_TABLE || (t->kind == K_INLINE && !c->inner[i]))
-			return false;
-	}
-	return false;
-}
-
-static void
-close_format(struct scan *c, const struct tag *t)
-{
-	for (int i = c->nformat; i-- > 0; ) {
-		if (c->format[i].tag != t->id)
-			continue;
-		for (int j = c->format[i].depth; j < c->n; j++)
-			if (c->open[j] == TAG_TABLE)
-				return;
-		memmove(&c->format[i], &c->format[i + 1],
-		    (size_t)(c->nformat - i - 1) * sizeof(c->format[0]));
-		c->nformat--;
-		return;
-	}
-}
-
-/* Account for a tag.  Return false when it must be left out. */
+/* Is a tag let through, as deep as the tree is?  An end tag behind a start tag that was not
+ * is taken for its own. */
 static bool
 admit(struct scan *c, const struct tag *t)
 {
-	bool nests = t->kind == K_BLOCK || t->kind == K_FENCE || t->kind == K_INLINE;
-
-	if (t->kind == K_FORMAT || t->kind == K_LINK) {
-		if (t->close || t->kind == K_LINK)
-			close_format(c, t);
-		if (t->close)
-			return true;
-		if (c->nformat == HTML_FORMAT)
-			return false;
-		c->format[c->nformat].tag = (uint8_t)t->id;
-		c->format[c->nformat++].depth = (int16_t)c->n;
+	if (t->kind != K_BLOCK)
 		return true;
+	if (t->close && c->over > 0) {
+		c->over--;
+		return false;
 	}
-	if (!nests)
-		return true;
-	if (t->close) {
-		if (c->over > 0) {
-			c->over--;
-			return false;
-		}
-		return close_nested(c, t);
-	}
-	if (c->n == HTML_DEPTH) {
+	if (!t->close && c->modes->build.open.n >= HTML_DEPTH) {
 		c->over++;
 		return false;
 	}
-	c->inner[c->n] = t->kind == K_INLINE;
-	c->open[c->n++] = (uint8_t)t->id;
 	return true;
 }
 
