@@ -325,7 +325,7 @@ attr_find(str name, enum html_tag tag, bool *value)
 		[ATTR_CONTENT] = { "content", T(META), 0 }, [ATTR_ITEMPROP] = { "itemprop", 0, 0 },
 	};
 
-	for (size_t i = 0; i < ATTR_COUNT; i++)
+	for (enum html_name i = 0; i < ATTR_COUNT; i++)
 		if ((*name.p | 32) == list[i].name[0] && str_like(name, list[i].name)) {
 			*value = list[i].value_of == 0 || list[i].value_of == tag;
 			return list[i].tag == 0 || list[i].tag == tag ? i : ATTR_COUNT;
