@@ -16,19 +16,12 @@
 	_(status_html, "status.html", "/status", HTML)		\
 	_(status_css, "status.css", "/status.css", CSS)		\
 	_(status_js, "status.js", "/status.js", JS)		\
-	_(metrics_js, "metrics.js", "/metrics.js", JS)		\
-	_(base_css, "base.css", "/base.css", CSS)		\
 	_(theme_js, "theme.js", "/theme.js", JS)		\
-	_(api_js, "api.js", "/api.js", JS)			\
-	_(markdown_js, "markdown.js", "/markdown.js", JS)	\
-	_(run_js, "run.js", "/run.js", JS)			\
-	_(store_js, "store.js", "/store.js", JS)		\
-	_(storage_js, "storage.js", "/storage.js", JS)		\
 	_(icon_svg, "icon.svg", "/icon.svg", "image/svg+xml")
 
 #define BYTES(name, file, path, type)					\
 	__asm__(".pushsection .rodata\n"				\
-	    "page_" #name ": .incbin \"lib/serve/page/" file "\"\n"	\
+	    "page_" #name ": .incbin \"" file "\"\n"		\
 	    "page_" #name "_end: .byte 0\n"				\
 	    ".popsection");						\
 	extern const char page_##name[], page_##name##_end[];

@@ -1,8 +1,9 @@
 /*
  * page - the web pages of the server, which the library holds
  *
- * The files of lib/serve/page, as they are.  Nothing is allocated: what a page
- * points to is there as long as the program.
+ * The files of lib/serve/page; what a page asks for as one style sheet or one
+ * script holds the modules that this is made of, too.  Nothing is allocated: what
+ * a page points to is there as long as the program.
  */
 #ifndef SERVE_PAGE_H
 #define SERVE_PAGE_H

@@ -364,6 +364,26 @@ def crowded():
     ok(server.end() == 0, "it ends with 0")
 
 
+def among_others():
+    """Nine digits, as JSON has them, are all bits of a log-probability."""
+    server = Server("--parallel", "32")
+
+    def one(i):
+        ask = ASK if i == 0 else [{"role": "user", "content": "Tell me of " + f"{i} " * i}]
+        r = server.client.chat.completions.create(
+            model="smol", messages=ask, max_tokens=48, temperature=i % 2, seed=i, logprobs=True,
+            top_logprobs=5).choices[0]
+        return r.message.content, [[(x.token, x.logprob) for x in (t, *t.top_logprobs)]
+                                   for t in r.logprobs.content]
+
+    alone = [one(i) for i in range(2)]
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        together = list(pool.map(one, range(32)))
+    ok(together[:2] == alone, "a request has the same text and log-probabilities to the bit "
+       "alone and among 31 others", together[:2])
+    ok(server.end() == 0, "it ends with 0")
+
+
 server = Server("--embed", "vectors=" + MODEL)
 chats(server.client)
 structured(server.client)
@@ -376,4 +396,5 @@ cancelled(server)
 ok(server.end() == 0, "it ends with 0")
 keys()
 crowded()
+among_others()
 done()

@@ -408,7 +408,7 @@ def keep(page, chrome, mock):
     ok(page.until(NAMES + "[0] === 'A better name'") and page.eval("document.title").startswith("A better name"),
        "it gets another name")
     ok(page.eval("document.activeElement.classList.contains('rename')"), "the focus is back where it was")
-    saved = page.eval("import('/store.js').then(s => s.exported())")
+    saved = page.eval("import('/store.js').then(({ store }) => store.exported())")
     n = page.eval(NAMES + ".length")
     page.click("#list li:first-child .delete")
     page.until(NAMES + f".length === {n - 1}")
@@ -762,14 +762,19 @@ def loading(chrome, address):
         clock.append(page.eval("performance.getEntriesByType('navigation')[0].loadEventEnd"))
         metrics = page.call("Performance.getMetrics")["metrics"]
         work.append(1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration"))
-    return min(clock), statistics.median(work)
+    return statistics.median(clock), statistics.median(work)
 
 
 def quick(chrome, url):
     """A machine that does other things too stretches the clock, but not how much more work the
-    page is than a file that is nothing: 3.3 to 3.8 times where this was written."""
+    page is than a file that is nothing: 3.3 to 3.8 times where this was written.  Each file
+    that a page asks for is waited for."""
     bare, least = loading(chrome, url + "/icon.svg")
     for path in ("/", "/status"):
+        page = chrome.page()
+        page.open(url + path)
+        files = [u for u in page.requests if u.endswith((path, ".js", ".css"))]
+        equal(len(files), 4, f"{path} is itself, a style sheet and two scripts")
         clock, work = loading(chrome, url + path)
         ok(work < 5 * least, f"{path} is loaded by {work / least:.1f} times the work of a bare file, {work:.0f} ms; "
            f"by the clock {clock:.0f} ms, the bare one {bare:.0f}")

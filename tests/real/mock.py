@@ -13,7 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from real import ROOT
 
-PAGES = os.path.join(ROOT, "lib", "serve", "page")
+# As they are served; behind them the modules of which scripts are made.
+PAGES = [os.path.join(root, "lib", "serve", "page")
+         for root in (os.environ.get("BUILD", os.path.join(ROOT, "obj")), ROOT)]
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 POLICY = "".join(re.findall(r'"([^"]*)"', re.search(
     r"#define PAGE_POLICY((?:.*\\\n)*.*)", open(os.path.join(ROOT, "lib/serve/page.h")).read())[1]))
@@ -125,8 +127,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         name = {"/": "chat.html", "/status": "status.html"}.get(path, path[1:])
-        if "/" not in name and os.path.isfile(os.path.join(PAGES, name)):
-            with open(os.path.join(PAGES, name), "rb") as f:
+        files = [f for d in PAGES if os.path.isfile(f := os.path.join(d, name))]
+        if "/" not in name and files:
+            with open(files[0], "rb") as f:
                 self.reply(200, f.read(), TYPES[name.rsplit(".", 1)[1]] + "; charset=utf-8",
                            Content_Security_Policy=POLICY, X_Content_Type_Options="nosniff")
         elif not self.allowed():

@@ -1,7 +1,7 @@
 /*
- * The pages of the server: each file is there as it is, with its type and the
- * hash of its bytes, and none of them makes markup of text or asks another
- * server.  What they do in a browser is tests/real/7000-serve-page.py's.
+ * The pages of the server: what is served has its type and the hash of its bytes,
+ * each file is in it, and nothing makes markup of text or asks another server.
+ * What they do in a browser is tests/real/7000-serve-page.py's.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -15,18 +15,24 @@
 #define DIRECTORY "lib/serve/page"
 
 static const struct {
-	const char *suffix, *type;
-} types[] = {
-	{ ".html", "text/html; charset=utf-8" },
-	{ ".css", "text/css; charset=utf-8" },
-	{ ".js", "text/javascript; charset=utf-8" },
-	{ ".svg", "image/svg+xml" },
+	const char *path, *type;
+} paths[] = {
+	{ "/", "text/html; charset=utf-8" },
+	{ "/chat.css", "text/css; charset=utf-8" },
+	{ "/chat.js", "text/javascript; charset=utf-8" },
+	{ "/status", "text/html; charset=utf-8" },
+	{ "/status.css", "text/css; charset=utf-8" },
+	{ "/status.js", "text/javascript; charset=utf-8" },
+	{ "/theme.js", "text/javascript; charset=utf-8" },
+	{ "/icon.svg", "image/svg+xml" },
 };
 
-/* By which text becomes markup or code, or what the policy does not let through. */
+/* By which text becomes markup or code, what the policy does not let through, and what a
+ * script has no more once its modules are in it. */
 static const char *const banned[] = {
 	"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(",
 	"Function(", " style=", " onclick=", " onload=", "src=\"http", "href=\"http", "url(", "@import",
+	"\nimport ", "\nexport ",
 };
 
 static bool
@@ -35,36 +41,57 @@ has(str body, const char *what)
 	return memmem(body.p, (size_t)body.n, what, strlen(what)) != NULL;
 }
 
-static void
-file(const char *name)
+/* A module as it is in a script: without what it imports, and without the word export.  The
+ * other files have no such lines. */
+static str
+inlined(const char *name, char *out, size_t cap)
 {
-	static char bytes[1 << 20];
-	char path[300], at[320], etag[19];
-	struct page page;
-	size_t n;
+	char path[300], line[4096];
+	size_t n = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/%s", name);
-	if (strcmp(name, "chat.html") == 0)
-		path[1] = '\0';
-	else if (strcmp(name, "status.html") == 0)
-		path[strlen(path) - 5] = '\0';
-	ok(page_find(str_of(path), &page), path);
+	snprintf(path, sizeof(path), DIRECTORY "/%s", name);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL && n + strlen(line) < cap)
+		if (strncmp(line, "import ", 7) != 0) {
+			char *from = line + (strncmp(line, "export ", 7) == 0 ? 7 : 0);
 
-	snprintf(at, sizeof(at), DIRECTORY "/%s", name);
-	f = fopen(at, "rb");
-	n = f != NULL ? fread(bytes, 1, sizeof(bytes), f) : 0;
+			memcpy(out + n, from, strlen(from));
+			n += strlen(from);
+		}
 	if (f != NULL)
 		fclose(f);
-	ok(n > 0 && str_eq(page.body, (str){ bytes, (ptrdiff_t)n }), "has the file's bytes");
-	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
-		if (str_ends(str_of(name), str_of(types[i].suffix)))
-			ok(strcmp(page.type, types[i].type) == 0, "and its type");
+	return (str){ out, (ptrdiff_t)n };
+}
+
+static void
+served(const char *path, const char *type)
+{
+	char etag[19];
+	struct page page;
+
+	ok(page_find(str_of(path), &page), path);
+	ok(strcmp(page.type, type) == 0, "and its type");
 	snprintf(etag, sizeof(etag), "\"%016" PRIx64 "\"", hash64(page.body));
 	ok(strcmp(page.etag, etag) == 0, "and its hash");
 	for (size_t i = 0; i < sizeof(banned) / sizeof(*banned); i++)
 		if (has(page.body, banned[i]))
 			ok(false, banned[i]);
+}
+
+/* Each file is in what is served; in how many of these? */
+static int
+places(const char *name)
+{
+	static char bytes[1 << 20];
+	str body = inlined(name, bytes, sizeof(bytes) - 1);
+	struct page page;
+	int n = 0;
+
+	bytes[body.n] = '\0';
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		n += body.n > 0 && page_find(str_of(paths[i].path), &page) && has(page.body, bytes);
+	return n;
 }
 
 int
@@ -75,15 +102,17 @@ main(void)
 	struct dirent *e;
 	int n = 0;
 
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		served(paths[i].path, paths[i].type);
 	while (d != NULL && (e = readdir(d)) != NULL)
 		if (e->d_name[0] != '.') {
-			file(e->d_name);
+			ok(places(e->d_name) > 0, e->d_name);
 			n++;
 		}
 	ok(n >= 10, "the files are where they are made");
 	if (d != NULL)
 		closedir(d);
-	ok(!page_find(S("/chat.html"), &page) && !page_find(S(""), &page) &&
+	ok(!page_find(S("/chat.html"), &page) && !page_find(S("/api.js"), &page) && !page_find(S(""), &page) &&
 	    !page_find(S("/../page.c"), &page) && !page_find(S("//"), &page) &&
 	    !page_find((str){ "/status\0", 8 }, &page), "other paths have none");
 	ok(strcmp(page.type, "as it was") == 0, "and leave what was asked for alone");

@@ -4,7 +4,7 @@ import { key, request } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { Run, chosen } from "./run.js";
 import { lasts, session } from "./storage.js";
-import * as store from "./store.js";
+import { store } from "./store.js";
 
 const CURRENT = "llm.current";		// the conversation of this tab
 const SAVE = 1000;			// ms between savings of an answer that comes

@@ -2,7 +2,7 @@
 
 import { Failure, events, request } from "./api.js";
 
-const NUMBERS = ["temperature", "top_p", "top_k", "min_p", "max_tokens", "seed",
+const ASKED = ["temperature", "top_p", "top_k", "min_p", "max_tokens", "seed",
 	"presence_penalty", "frequency_penalty"];
 const TRIES = 5;
 
@@ -35,7 +35,7 @@ export function question({ settings, messages }, message) {
 			body.messages.push({ role: "user", content: m.content });
 		else if (chosen(m).content)
 			body.messages.push({ role: "assistant", content: chosen(m).content });
-	for (const name of NUMBERS)
+	for (const name of ASKED)
 		if (settings[name])
 			body[name] = Number(settings[name]);
 	const stop = (settings.stop ?? "").split("\n").filter(s => s);

@@ -18,7 +18,7 @@ const FORMAT = "llm-conversations";
 const NUMBERS = ["rating", "prompt", "cached", "tokens", "first", "seconds"];
 const STRINGS = ["reasoning", "id", "model", "finish", "error"];
 
-function parsed(text) {
+function json(text) {
 	try {
 		return JSON.parse(text);
 	} catch {
@@ -71,65 +71,63 @@ function clean(x) {
 	};
 }
 
-// The newest first: {id, title, updated}.
-export function list() {
-	const index = parsed(local.getItem(INDEX));
-	return Array.isArray(index) ? index.filter(isObject) : [];
-}
-
 function index(entries) {
 	entries.sort((a, b) => b.updated - a.updated);
 	local.setItem(INDEX, JSON.stringify(entries));
 }
 
-export function create(settings) {
-	return { id: crypto.getRandomValues(new Uint32Array(4)).join("-"), title: "",
-		updated: Date.now(), settings: { ...settings }, messages: [] };
-}
+export const store = {
+	// The newest first: {id, title, updated}.
+	list() {
+		const entries = json(local.getItem(INDEX));
+		return Array.isArray(entries) ? entries.filter(isObject) : [];
+	},
 
-export function load(id) {
-	return clean(parsed(local.getItem(ENTRY + id)));
-}
+	create: settings => ({ id: crypto.getRandomValues(new Uint32Array(4)).join("-"), title: "",
+		updated: Date.now(), settings: { ...settings }, messages: [] }),
 
-// False when there is no room.
-export function save(conversation) {
-	const { id, title, updated } = conversation;
-	try {
-		local.setItem(ENTRY + id, JSON.stringify(conversation));
-		index([{ id, title, updated }, ...list().filter(e => e.id !== id)]);
-		return true;
-	} catch {
-		return false;
-	}
-}
+	load: id => clean(json(local.getItem(ENTRY + id))),
 
-export function remove(id) {
-	local.removeItem(ENTRY + id);
-	index(list().filter(e => e.id !== id));
-}
+	// False when there is no room.
+	save(conversation) {
+		const { id, title, updated } = conversation;
+		try {
+			local.setItem(ENTRY + id, JSON.stringify(conversation));
+			index([{ id, title, updated }, ...this.list().filter(e => e.id !== id)]);
+			return true;
+		} catch {
+			return false;
+		}
+	},
 
-// Does an entry of localStorage say what conversations there are, or what is in one?
-export const concerns = name => name === null || name === INDEX || name.startsWith(ENTRY);
+	remove(id) {
+		local.removeItem(ENTRY + id);
+		index(this.list().filter(e => e.id !== id));
+	},
 
-export function exported() {
-	const conversations = list().map(e => load(e.id)).filter(c => c);
-	return JSON.stringify({ format: FORMAT, version: 1, conversations }, null, "\t");
-}
+	// Does an entry of localStorage say what conversations there are, or what is in one?
+	concerns: name => name === null || name === INDEX || name.startsWith(ENTRY),
 
-// How many there were and now are here; one that is here already is replaced when what
-// comes is newer.  Throws with words for the reader.
-export function imported(text) {
-	const file = parsed(text);
-	if (!isObject(file) || file.format !== FORMAT || !Array.isArray(file.conversations))
-		throw new Error("This file holds no conversations that were exported here.");
-	const here = new Map(list().map(e => [e.id, e.updated]));
-	let count = 0;
-	for (const conversation of file.conversations.map(clean)) {
-		if (conversation === null || here.get(conversation.id) > conversation.updated)
-			continue;
-		if (!save(conversation))
-			throw new Error(`There was room for ${count} conversations only.`);
-		count++;
-	}
-	return count;
-}
+	exported() {
+		const conversations = this.list().map(e => this.load(e.id)).filter(c => c);
+		return JSON.stringify({ format: FORMAT, version: 1, conversations }, null, "\t");
+	},
+
+	// How many there were and now are here; one that is here already is replaced when what
+	// comes is newer.  Throws with words for the reader.
+	imported(text) {
+		const file = json(text);
+		if (!isObject(file) || file.format !== FORMAT || !Array.isArray(file.conversations))
+			throw new Error("This file holds no conversations that were exported here.");
+		const here = new Map(this.list().map(e => [e.id, e.updated]));
+		let count = 0;
+		for (const conversation of file.conversations.map(clean)) {
+			if (conversation === null || here.get(conversation.id) > conversation.updated)
+				continue;
+			if (!this.save(conversation))
+				throw new Error(`There was room for ${count} conversations only.`);
+			count++;
+		}
+		return count;
+	},
+};
