@@ -1,4 +1,4 @@
-#include "text/html_build.h"
+#include "text/html_build_impl.h"
 
 #include "text/entities_impl.h"
 

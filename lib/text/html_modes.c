@@ -1,4 +1,4 @@
-#include "text/html_modes.h"
+#include "text/html_modes_impl.h"
 
 /*
  * A handler returns true when it is done with a token, and false when the mode that it

@@ -9,7 +9,7 @@
 #include <endian.h>
 #include <strings.h>
 
-#include "text/html_modes.h"
+#include "text/html_modes_impl.h"
 
 #define VALUE_MAX 1024		/* bytes of an attribute that are read */
 

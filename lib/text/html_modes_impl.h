@@ -1,13 +1,13 @@
 /*
- * html_modes - what tags and texts do to a tree: HTML's insertion modes
+ * html_modes_impl - what tags and texts do to a tree: HTML's insertion modes
  *
  * Section 13.2.6 of the standard, for the elements of enum html_tag and a page that has
  * a document type.
  */
-#ifndef TEXT_HTML_MODES_H
-#define TEXT_HTML_MODES_H
+#ifndef TEXT_HTML_MODES_IMPL_H
+#define TEXT_HTML_MODES_IMPL_H
 
-#include "text/html_build.h"
+#include "text/html_build_impl.h"
 
 enum mode {
 	BEFORE_HTML, BEFORE_HEAD, IN_HEAD, AFTER_HEAD, IN_BODY, IN_TABLE, IN_CAPTION, IN_TABLE_BODY,

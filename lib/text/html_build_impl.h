@@ -1,5 +1,5 @@
 /*
- * html_build - a tree that grows as a page is read: nodes, open elements, and
+ * html_build_impl - a tree that grows as a page is read: nodes, open elements, and
  * formatting elements that are to be opened again
  *
  * The terms are those of the HTML standard, section 13.2.  Nodes are indices; node 0 is
@@ -7,14 +7,15 @@
  * (build_room), so that nothing here fails; only texts and attributes can find no room,
  * and then `full' is set and they are left out.
  */
-#ifndef TEXT_HTML_BUILD_H
-#define TEXT_HTML_BUILD_H
+#ifndef TEXT_HTML_BUILD_IMPL_H
+#define TEXT_HTML_BUILD_IMPL_H
 
 #include "text/html_impl.h"
 
 #define BUILD_NODES 64		/* that a token makes, at most */
 
 #define BIT(tag) ((uint64_t)1 << TAG_##tag)
+_Static_assert(NODE_TEXT < 64, "sets of tags are bits of a word");
 
 /* Elements that end a search for an open one: for all, for items, for parts of tables. */
 #define SCOPE	(BIT(HTML) | BIT(TABLE) | BIT(TD) | BIT(TH) | BIT(CAPTION))
