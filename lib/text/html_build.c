@@ -60,8 +60,7 @@ build_read(struct build *b, str s, bool attribute)
 	const char *p = s.p, *end = p + s.n;
 	char *out, *at;
 
-	if (s.n == 0 || (memchr(p, '&', (size_t)s.n) == NULL &&
-	    memchr(p, '\r', (size_t)s.n) == NULL && memchr(p, '\0', (size_t)s.n) == NULL))
+	if (s.n == 0 || (!b->raw && memchr(p, '&', (size_t)s.n) == NULL))
 		return s;
 	if ((out = at = build_take(b, s.n + s.n / 4 + ENTITY_BYTES)) == NULL)
 		return (str){ "", 0 };
@@ -107,9 +106,11 @@ unlink_node(struct build *b, int32_t i)
 }
 
 void
-build_begin(struct build *b, struct arena *a)
+build_begin(struct build *b, str page, struct arena *a)
 {
 	*b = (struct build){ .arena = a };
+	b->raw = page.n > 0 && (memchr(page.p, '\r', (size_t)page.n) != NULL ||
+	    memchr(page.p, '\0', (size_t)page.n) != NULL);
 	if (build_room(b))
 		node_new(b, TAG_NONE);
 }

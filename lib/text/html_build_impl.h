@@ -51,6 +51,7 @@ struct build {
 	int32_t		 n, cap;
 	struct build_list open;		/* the stack; its first is <html> */
 	struct build_list format;	/* active formatting elements; 0: a marker */
+	bool		 raw;		/* the page has carriage returns or NULs */
 	bool		 foster;	/* texts and elements in a table go before it */
 	bool		 full;
 };
@@ -77,7 +78,7 @@ build_top(const struct build *b)
 	return b->open.p[b->open.n - 1];
 }
 
-void build_begin(struct build *b, struct arena *a);
+void build_begin(struct build *b, str page, struct arena *a);
 
 /* Room for one token more.  Return false when the arena has none. */
 bool build_grow(struct build *b);

@@ -13,6 +13,10 @@
 #ifndef TEXT_HTML_IMPL_H
 #define TEXT_HTML_IMPL_H
 
+#include <endian.h>
+#include <string.h>
+#include <strings.h>
+
 #include "base/guard.h"
 #include "text/html.h"
 
@@ -91,6 +95,38 @@ void html_write(struct html_tree *t, enum html_form form, struct buf *out,
 
 /* Append s with runs of blank space folded and none at the ends. */
 void html_fold(struct buf *out, str s);
+
+/*
+ * Names of tables that are sorted by strcmp() are found in any case: html_key() is the first
+ * 8 bytes of a name as a number in this order, html_order() where it is to an entry, which
+ * has NULs behind it.
+ */
+static inline uint64_t
+html_key(str name)
+{
+	uint64_t x = 0;
+
+	for (int i = 0; i < 8; i++) {
+		char c = i < name.n ? name.p[i] : '\0';
+
+		x = x << 8 | (uint8_t)(c >= 'A' && c <= 'Z' ? c | 32 : c);
+	}
+	return x;
+}
+
+static inline int
+html_order(uint64_t key, str name, const char *entry)
+{
+	uint64_t x;
+	int cmp;
+
+	memcpy(&x, entry, sizeof(x));
+	x = be64toh(x);
+	if (key != x)
+		return key < x ? -1 : 1;
+	cmp = strncasecmp(name.p, entry, (size_t)name.n);
+	return cmp != 0 ? cmp : entry[name.n] == '\0' ? 0 : -1;
+}
 
 /* True for elements that start a line of their own. */
 bool html_is_block(int tag);

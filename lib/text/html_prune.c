@@ -6,8 +6,6 @@
  * are mostly links, and those beside the one with nearly all of the text
  * (html_main).  A guess by name never takes nearly all of a page.
  */
-#include <strings.h>
-
 #include "text/html_impl.h"
 
 /*
@@ -45,16 +43,17 @@ chrome_rank(str word)
 		{ "votecell", 0 },
 	};
 	size_t lo = 0, hi = sizeof(list) / sizeof(list[0]);
+	uint64_t key = html_key(word);
 
 	if (word.n < 2 || word.n >= (ptrdiff_t)sizeof(list[0].name))
 		return -1;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		int cmp = strncasecmp(word.p, list[mid].name, (size_t)word.n);
+		int cmp = html_order(key, word, list[mid].name);
 
-		if (cmp == 0 && list[mid].name[word.n] == '\0')
+		if (cmp == 0)
 			return list[mid].rank;
-		if (cmp <= 0)
+		if (cmp < 0)
 			hi = mid;
 		else
 			lo = mid + 1;

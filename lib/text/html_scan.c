@@ -6,9 +6,6 @@
  * tell what they are for, a bounded depth.  Scripts, comments, forms and unknown
  * elements end here.
  */
-#include <endian.h>
-#include <strings.h>
-
 #include "text/html_modes_impl.h"
 
 #define VALUE_MAX 1024		/* bytes of an attribute that are read */
@@ -215,32 +212,17 @@ is_space(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
 }
 
-/* The first bytes of a name, as a number that is in the order of names. */
-static uint64_t
-prefix(const char *name)
-{
-	uint64_t x;
-
-	memcpy(&x, name, sizeof(x));
-	return be64toh(x);
-}
-
 static const struct rule *
 rule_find(const struct rule *rules, size_t n, str name)
 {
-	char key[sizeof(rules->name)] = { 0 };
+	uint64_t key = html_key(name);
 	size_t lo = 0;
-	uint64_t x;
 
-	if (name.n >= (ptrdiff_t)sizeof(key))
+	if (name.n >= (ptrdiff_t)sizeof(rules->name))
 		return NULL;
-	for (ptrdiff_t i = 0; i < name.n; i++)
-		key[i] = name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] | 32 : name.p[i];
-	x = prefix(key);
 	while (lo < n) {
 		size_t mid = (lo + n) / 2;
-		uint64_t y = prefix(rules[mid].name);
-		int cmp = x != y ? (x > y) - (x < y) : strcmp(key, rules[mid].name);
+		int cmp = html_order(key, name, rules[mid].name);
 
 		if (cmp == 0)
 			return &rules[mid];
@@ -528,7 +510,7 @@ html_parse(struct html_tree *t, str page, bool xml, struct arena *a, struct err 
 	struct modes m = { .mode = BEFORE_HTML };
 	struct scan c = { .modes = &m, .at = page.p, .end = page.p + page.n, .xml = xml };
 
-	build_begin(&m.build, a);
+	build_begin(&m.build, page, a);
 	while (c.at < c.end && !m.build.full) {
 		const char *p = memchr(c.at, '<', (size_t)(c.end - c.at));
 
