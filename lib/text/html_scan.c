@@ -18,7 +18,7 @@ enum kind {
 	K_TITLE,	/* kept, with markup inside taken as text */
 	K_FREE,		/* kept; HTML closes these by itself, so they do not nest */
 	K_BLOCK,	/* kept, nests */
-	K_FORMAT,	/* kept without attributes: three at most are opened again */
+	K_FORMAT,	/* kept without attributes, nests */
 };
 
 struct rule {
@@ -273,7 +273,7 @@ find_end(const char *p, const char *end, str name)
 static bool
 admit(struct scan *c, const struct tag *t)
 {
-	if (t->kind != K_BLOCK)
+	if (t->kind == K_FREE)
 		return true;
 	if (t->close && c->over > 0) {
 		c->over--;

@@ -164,6 +164,20 @@ test_entities(void)
 	ok(found, "each is found, and takes one byte more at most");
 }
 
+static int
+deepest(const struct html_tree *t)
+{
+	int most = 0, depth = 0;
+
+	for (int32_t i = 0, up = -1; i < t->n; i++) {
+		for (; up != t->node[i].parent; depth--)
+			up = t->node[up].parent;
+		up = i;
+		most = ++depth > most ? depth : most;
+	}
+	return most;
+}
+
 /* What takes time or memory where it is let. */
 static void
 test_large(void)
@@ -175,6 +189,10 @@ test_large(void)
 		{ "text before tables", "<table>a<tr>b", 60000 },
 		{ "languages", "<html lang=a class=b>", 100000 },
 		{ "terms", "<dd><span><dt><q>", 60000 },
+		{ "emphasis", "<b>", 400000 }, { "emphasis and paragraphs", "<b><p>", 100000 },
+		{ "emphasis around links", "<i><a href=x>", 100000 },
+		{ "rows that are left", "<table><tr><td><b></tr></b>", 60000 },
+		{ "ends of all kinds", "<b><span></div></p></li></i></b></h1>", 60000 },
 	};
 	struct buf page = { 0 };
 	struct err err = { 0 };
@@ -186,8 +204,8 @@ test_large(void)
 		buf_reset(&page);
 		for (int i = 0; i < list[k].n; i++)
 			buf_add(&page, str_of(list[k].piece));
-		ok(html_parse(&t, buf_str(&page), false, &scratch, &err) == 0 && well_formed(&t),
-		    list[k].what);
+		ok(html_parse(&t, buf_str(&page), false, &scratch, &err) == 0 && well_formed(&t) &&
+		    deepest(&t) < 2 * HTML_DEPTH, list[k].what);
 	}
 	arena_free(&arena);
 	arena_init(&arena, 1 << 16, &err);
