@@ -96,6 +96,12 @@ void html_write(struct html_tree *t, enum html_form form, struct buf *out,
 /* Append s with runs of blank space folded and none at the ends. */
 void html_fold(struct buf *out, str s);
 
+static inline bool
+html_is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
+}
+
 /*
  * Names of tables that are sorted by strcmp() are found in any case: html_key() is the first
  * 8 bytes of a name as a number in this order, html_order() where it is to an entry, which

@@ -9,12 +9,6 @@ typedef bool handler(struct modes *m, const struct build_token *t);
 static handler in_body, in_table;
 
 static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
-}
-
-static bool
 one_of(const struct build_token *t, uint64_t set)
 {
 	return (t->kind == TOKEN_START || t->kind == TOKEN_END) && (set >> t->tag & 1) != 0;
@@ -547,7 +541,7 @@ flush(struct modes *m)
 	if (t.text.n == 0 || !build_room(&m->build))
 		return;
 	m->pending.n = 0;
-	while (i < t.text.n && is_space(t.text.p[i]))
+	while (i < t.text.n && html_is_space(t.text.p[i]))
 		i++;
 	if (i < t.text.n)
 		fostered(m, &t);
@@ -577,7 +571,7 @@ modes_text(struct modes *m, str s, bool plain)
 	m->newline = m->newline && s.n == 0;
 	/* Space is apart where it means something else. */
 	if (m->mode < IN_BODY || m->mode == AFTER_BODY)
-		while (i < s.n && is_space(s.p[i]))
+		while (i < s.n && html_is_space(s.p[i]))
 			i++;
 	if (i > 0) {
 		t.text = (str){ s.p, i };

@@ -206,12 +206,6 @@ struct tag {
 	bool		 close, empty;
 };
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
-}
-
 static const struct rule *
 rule_find(const struct rule *rules, size_t n, str name)
 {
@@ -261,7 +255,7 @@ find_end(const char *p, const char *end, str name)
 	while (p < end && (p = memchr(p, '<', (size_t)(end - p))) != NULL) {
 		if (end - p > name.n + 2 && p[1] == '/' &&
 		    strncasecmp(p + 2, name.p, (size_t)name.n) == 0 &&
-		    (is_space(p[name.n + 2]) || p[name.n + 2] == '/' || p[name.n + 2] == '>'))
+		    (html_is_space(p[name.n + 2]) || p[name.n + 2] == '/' || p[name.n + 2] == '>'))
 			return p;
 		p++;
 	}
@@ -345,7 +339,7 @@ attributes(struct scan *c, struct tag *t, bool wanted)
 	for (;;) {
 		str name, value = { p, 0 };
 
-		while (p < end && (is_space(*p) || *p == '/'))
+		while (p < end && (html_is_space(*p) || *p == '/'))
 			p++;
 		if (p == end)
 			return false;
@@ -354,14 +348,14 @@ attributes(struct scan *c, struct tag *t, bool wanted)
 			c->at = p + 1;
 			return true;
 		}
-		for (name.p = p++; p < end && !is_space(*p) && *p != '/' && *p != '>' &&
+		for (name.p = p++; p < end && !html_is_space(*p) && *p != '/' && *p != '>' &&
 		    *p != '='; )
 			p++;
 		name.n = p - name.p;
-		while (p < end && is_space(*p))
+		while (p < end && html_is_space(*p))
 			p++;
 		if (p < end && *p == '=') {
-			for (p++; p < end && is_space(*p); )
+			for (p++; p < end && html_is_space(*p); )
 				p++;
 			if (p < end && (*p == '"' || *p == '\'')) {
 				char q = *p++;
@@ -371,7 +365,7 @@ attributes(struct scan *c, struct tag *t, bool wanted)
 					return false;
 				value.n = p++ - value.p;
 			} else {
-				for (value.p = p; p < end && !is_space(*p) && *p != '>'; )
+				for (value.p = p; p < end && !html_is_space(*p) && *p != '>'; )
 					p++;
 				value.n = p - value.p;
 			}
@@ -391,7 +385,7 @@ put_date(struct scan *c, str script)
 
 	if (p == NULL)
 		return;
-	for (p += key.n; p < end && (is_space(*p) || *p == ':'); )
+	for (p += key.n; p < end && (html_is_space(*p) || *p == ':'); )
 		p++;
 	if (p == end || *p != '"')
 		return;
@@ -443,7 +437,7 @@ element(struct scan *c, bool close)
 	const char *p = c->at;
 	bool kept;
 
-	while (p < c->end && !is_space(*p) && *p != '/' && *p != '>')
+	while (p < c->end && !html_is_space(*p) && *p != '/' && *p != '>')
 		p++;
 	t.name = (str){ c->at, p - c->at };
 	c->at = p;
@@ -508,7 +502,8 @@ int
 html_parse(struct html_tree *t, str page, bool xml, struct arena *a, struct err *err)
 {
 	struct modes m = { .mode = BEFORE_HTML };
-	struct scan c = { .modes = &m, .at = page.p, .end = page.p + page.n, .xml = xml };
+	struct scan c = { .modes = &m, .at = page.p, .xml = xml,
+	    .end = page.n > 0 ? page.p + page.n : page.p };
 
 	build_begin(&m.build, page, a);
 	while (c.at < c.end && !m.build.full) {
