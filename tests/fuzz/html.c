@@ -1,9 +1,9 @@
-/* Any bytes as a page and as XML, in both forms: valid UTF-8 comes out. */
+/* Any bytes as a page and as XML: the tree is whole; in both forms valid UTF-8 comes out. */
 #include <stdlib.h>
 
 #include "base/json.h"
 #include "text/encoding.h"
-#include "text/html.h"
+#include "../lib/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -27,6 +27,11 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (encoding_to_utf8((str){ (const char *)p, (ptrdiff_t)n }, S(""), true, &utf8, &s, &err) == 1) {
 		check(utf8_bad(s) == -1);
 		for (int i = 0; i < 4; i++) {
+			struct arena scratch = a;
+			struct html_tree t;
+
+			if (i < 2 && html_parse(&t, s, i & 1, &scratch, &err) == 0)
+				check(tree_is_whole(&t));
 			html_about_reset(&about);
 			if (html_extract(s, i & 1, i & 2 ? HTML_MARKDOWN : HTML_TEXT, &out, &about,
 			    a, NULL, &err) == 0)
