@@ -100,6 +100,12 @@ one_of(str s, const char *const *list)
 	return false;
 }
 
+static bool
+has(str s, str part)
+{
+	return s.n >= part.n && memmem(s.p, (size_t)s.n, part.p, (size_t)part.n) != NULL;
+}
+
 bool
 html_is_block(int tag)
 {
@@ -146,8 +152,7 @@ declared(const struct html_node *n, bool in_article)
 	    str_eq(html_attr(n, ATTR_ARIA_HIDDEN), S("true")))
 		return true;
 	style = html_attr(n, ATTR_STYLE);
-	return style.p != NULL && (strstr(style.p, "display:none") != NULL ||
-	    strstr(style.p, "display: none") != NULL);
+	return has(style, S("display:none")) || has(style, S("display: none"));
 }
 
 /* A link to a neighbour: the next page, the contents, the top. */

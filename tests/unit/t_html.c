@@ -53,6 +53,24 @@ test_flow(void)
 	    "| a | b |\n| --- | --- |\n|  | c |\n"), "a table keeps its columns");
 }
 
+/* Nothing ends a value but its length: a page without a byte behind it tells, with SAN=1. */
+static void
+test_end(void)
+{
+	static const char page[] = "x<p style=a>";
+	struct buf out = { 0 };
+	struct err err = { 0 };
+	char *p = malloc(sizeof(page) - 1);
+
+	if (p == NULL)
+		return;
+	memcpy(p, page, sizeof(page) - 1);
+	ok(extract((str){ p, sizeof(page) - 1 }, HTML_TEXT, &out, &err) == 0 &&
+	    str_eq(buf_str(&out), S("x\n")), "a page ends where it ends");
+	free(p);
+	buf_free(&out);
+}
+
 static bool
 dated(const char *page, const char *want)
 {
@@ -174,6 +192,7 @@ main(void)
 	if (arena_init(&arena, (ptrdiff_t)1 << 30, &err) < 0)
 		return 2;
 	test_flow();
+	test_end();
 	test_chrome();
 	test_dates();
 	test_limits();
