@@ -78,6 +78,8 @@ label_end(struct look *l, ptrdiff_t i)
 			const char *p = l->s + i, *end = l->s + l->n;
 			int32_t u = utf8_next(&p, end);
 
+			/* One that is cut here is another when it is whole. */
+			look_at(l, i + (c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1));
 			if (u >= 0x0e00 || (uni_class(u) & (UNI_LETTER | UNI_MARK)) == 0)
 				break;
 			i = p - l->s;
