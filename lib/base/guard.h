@@ -2,9 +2,9 @@
  * guard - a limit to the processor time of one piece of work
  *
  * A timer of the calling thread's own clock tells when its time is over.  Code
- * of ours asks guard_over() as it goes; code of others runs in guard_call(),
- * which is left where it stands.  Such code must hold nothing that would have
- * to be given back: no lock, no memory but an arena's.
+ * asks guard_over() as it goes, or runs in guard_call(), which is left where it
+ * stands.  Then it must hold nothing that would have to be given back: no lock,
+ * no memory but an arena's.
  *
  * The timer sends SIGRTMIN to its own thread; no other use of that signal is
  * possible beside it.

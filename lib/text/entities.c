@@ -1,5 +1,6 @@
 #include "text/entities_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -15,25 +16,23 @@ is_word(char c)
 	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+	const str *name = a;
+	const struct entity *e = b;
+	int cmp = strncmp(name->p, e->name, (size_t)name->n);
+
+	return cmp != 0 ? cmp : -(e->name[name->n] != '\0');
+}
+
 static const struct entity *
 find(const char *name, ptrdiff_t n)
 {
-	int lo = 0, hi = entities_n;
+	str key = { name, n };
 
-	if (n >= (ptrdiff_t)sizeof(entities[0].name))
-		return NULL;
-	while (lo < hi) {
-		int mid = (lo + hi) / 2;
-		int cmp = strncmp(name, entities[mid].name, (size_t)n);
-
-		if (cmp == 0 && entities[mid].name[n] == '\0')
-			return &entities[mid];
-		if (cmp <= 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
+	return n >= (ptrdiff_t)sizeof(entities[0].name) ? NULL :
+	    bsearch(&key, entities, (size_t)entities_n, sizeof(entities[0]), by_name);
 }
 
 /* What the number of a reference stands for: bytes of Windows 1252 are taken for these. */

@@ -55,12 +55,13 @@ build_grow(struct build *b)
 }
 
 str
-build_read(struct build *b, str s, bool attribute)
+build_read(struct build *b, str s, enum build_source source)
 {
 	const char *p = s.p, *end = p + s.n;
 	char *out, *at;
 
-	if (s.n == 0 || (!b->raw && memchr(p, '&', (size_t)s.n) == NULL))
+	if (s.n == 0 || (!b->raw &&
+	    (source == READ_PLAIN || memchr(p, '&', (size_t)s.n) == NULL)))
 		return s;
 	if ((out = at = build_take(b, s.n + s.n / 4 + ENTITY_BYTES)) == NULL)
 		return (str){ "", 0 };
@@ -68,7 +69,8 @@ build_read(struct build *b, str s, bool attribute)
 		ptrdiff_t n = 0;
 		int bytes;
 
-		if (*p == '&' && (n = entity_at(p, end, attribute, at, &bytes)) > 0) {
+		if (*p == '&' && source != READ_PLAIN &&
+		    (n = entity_at(p, end, source == READ_VALUE, at, &bytes)) > 0) {
 			at += bytes;
 			p += n;
 		} else if (*p == '\r') {
@@ -149,46 +151,47 @@ place_in(const struct build *b, int32_t target)
 	return (struct place){ target, 0 };
 }
 
-static void
-append(struct build *b, struct build_node *n, str s)
+void
+build_append(struct build *b, struct build_bytes *to, str s)
 {
-	int32_t sum = n->n + (int32_t)s.n;
-	char *to;
+	char *p;
 
-	if (s.n > INT32_MAX - n->n || n->text + n->n == s.p) {
-		n->n = s.n > INT32_MAX - n->n ? n->n : sum;
+	if (s.n > INT32_MAX / 2 - to->n) {
+		b->full = true;
 		return;
 	}
-	if (sum > n->cap) {
-		int32_t cap = sum < INT32_MAX / 2 ? sum * 2 : INT32_MAX;
-
-		if ((to = build_take(b, cap)) == NULL)
-			return;
-		memcpy(to, n->text, (size_t)n->n);
-		n->text = to;
-		n->cap = cap;
+	if (to->n == 0) {
+		*to = (struct build_bytes){ .p = s.p, .n = (int32_t)s.n };
+		return;
 	}
-	to = (char *)(uintptr_t)n->text;
-	memcpy(to + n->n, s.p, (size_t)s.n);
-	n->n = sum;
+	if (to->p + to->n != s.p) {
+		if (to->n + s.n > to->cap) {
+			int32_t cap = 2 * (to->n + (int32_t)s.n);
+
+			if ((p = build_take(b, cap)) == NULL)
+				return;
+			memcpy(p, to->p, (size_t)to->n);
+			to->p = p;
+			to->cap = cap;
+		}
+		memcpy((char *)(uintptr_t)to->p + to->n, s.p, (size_t)s.n);
+	}
+	to->n += (int32_t)s.n;
 }
 
 void
 build_text(struct build *b, str s)
 {
 	struct place at = place_in(b, build_top(b));
-	int32_t prev = at.before != 0 ? b->node[at.before].prev : b->node[at.parent].last;
+	int32_t i = at.before != 0 ? b->node[at.before].prev : b->node[at.parent].last;
 
-	if (s.n == 0 || s.n > INT32_MAX)
+	if (s.n == 0)
 		return;
-	if (prev != 0 && b->node[prev].tag == NODE_TEXT) {
-		append(b, &b->node[prev], s);
-		return;
+	if (i == 0 || b->node[i].tag != NODE_TEXT) {
+		i = node_new(b, NODE_TEXT);
+		link_node(b, at, i);
 	}
-	prev = node_new(b, NODE_TEXT);
-	b->node[prev].text = s.p;
-	b->node[prev].n = (int32_t)s.n;
-	link_node(b, at, prev);
+	build_append(b, &b->node[i].text, s);
 }
 
 void
@@ -201,7 +204,7 @@ build_open(struct build *b, int32_t i)
 static bool
 has_attr(const struct build_node *n, enum html_name name)
 {
-	for (int32_t i = 0; i < n->n; i++)
+	for (int32_t i = 0; i < n->nattr; i++)
 		if (n->attr[i].name == name)
 			return true;
 	return false;
@@ -216,15 +219,15 @@ build_merge(struct build *b, int32_t i, const struct build_token *t)
 
 	for (int k = 0; k < t->nattr; k++)
 		fresh += !has_attr(n, t->attr[k].name);
-	if (fresh == 0 || (to = build_take(b, (n->n + fresh) * (ptrdiff_t)sizeof(*to))) == NULL)
+	if (fresh == 0 || (to = build_take(b, (n->nattr + fresh) * (ptrdiff_t)sizeof(*to))) == NULL)
 		return;
-	if (n->n > 0)
-		memcpy(to, n->attr, (size_t)n->n * sizeof(*to));
+	if (n->nattr > 0)
+		memcpy(to, n->attr, (size_t)n->nattr * sizeof(*to));
 	n->attr = to;
 	for (int k = 0; k < t->nattr; k++)
 		if (!has_attr(n, t->attr[k].name))
-			to[n->n++] = (struct html_attr){ t->attr[k].name,
-			    build_read(b, t->attr[k].value, true) };
+			to[n->nattr++] = (struct html_attr){ t->attr[k].name,
+			    build_read(b, t->attr[k].value, READ_VALUE) };
 }
 
 int32_t
@@ -321,15 +324,15 @@ list_insert(struct build_list *l, int32_t i, int32_t node)
 static bool
 alike(const struct build_node *a, const struct build_node *b)
 {
-	if (a->tag != b->tag || a->n != b->n)
+	if (a->tag != b->tag || a->nattr != b->nattr)
 		return false;
-	for (int32_t i = 0; i < a->n; i++) {
+	for (int32_t i = 0; i < a->nattr; i++) {
 		int32_t k = 0;
 
-		while (k < b->n && (a->attr[i].name != b->attr[k].name ||
+		while (k < b->nattr && (a->attr[i].name != b->attr[k].name ||
 		    !str_eq(a->attr[i].value, b->attr[k].value)))
 			k++;
-		if (k == b->n)
+		if (k == b->nattr)
 			return false;
 	}
 	return true;
@@ -379,7 +382,7 @@ copy_of(struct build *b, int32_t node)
 	int32_t i = node_new(b, b->node[node].tag);
 
 	b->node[i].attr = b->node[node].attr;
-	b->node[i].n = b->node[node].n;
+	b->node[i].nattr = b->node[node].nattr;
 	return i;
 }
 
@@ -527,10 +530,10 @@ build_tree(struct build *b, struct html_tree *t)
 
 		*to = (struct html_node){ .tag = from->tag, .parent = up, .end = t->n };
 		if (from->tag == NODE_TEXT) {
-			to->text = (str){ from->text, from->n };
+			to->text = (str){ from->text.p, from->text.n };
 		} else {
 			to->attr = from->attr;
-			to->nattr = from->n;
+			to->nattr = from->nattr;
 			if (from->tag == TAG_A && has_attr(from, ATTR_HREF))
 				to->flags |= NODE_LINK;
 		}

@@ -24,20 +24,29 @@ _Static_assert(NODE_TEXT < 64, "sets of tags are bits of a word");
 
 #define BLOCKS	(BIT(DIV) | BIT(SECTION) | BIT(ARTICLE) | BIT(MAIN) | BIT(HEADER) | BIT(FOOTER) | \
 	BIT(NAV) | BIT(ASIDE) | BIT(BLOCKQUOTE) | BIT(PRE) | BIT(UL) | BIT(OL) | BIT(DL))
+#define SECTIONS (BIT(TBODY) | BIT(TFOOT) | BIT(THEAD))
+#define ROWS	(BIT(TABLE) | SECTIONS | BIT(TR))
+#define PARTS	(BIT(CAPTION) | SECTIONS | BIT(TR) | BIT(TD) | BIT(TH))
 #define HEADINGS (BIT(H1) | BIT(H2) | BIT(H3) | BIT(H4) | BIT(H5) | BIT(H6))
 #define FORMATS	(BIT(A) | BIT(B) | BIT(CODE) | BIT(I))
 #define PHRASES	(FORMATS | BIT(SPAN) | BIT(SUP) | BIT(SUB) | BIT(Q) | BIT(CITE) | BIT(TIME))
 #define IMPLIED	(BIT(DD) | BIT(DT) | BIT(LI) | BIT(P))	/* end tags that may be left out */
-#define ROWS	(BIT(TABLE) | BIT(TBODY) | BIT(TFOOT) | BIT(THEAD) | BIT(TR))
+
+struct build_bytes {
+	const char	*p;
+	int32_t		 n, cap;	/* room for them in the arena; 0: they are the page's own */
+};
 
 struct build_node {
 	int32_t		 parent, first, last, prev, next;	/* 0: none */
 	int16_t		 tag;
 	bool		 open;
-	int32_t		 n, cap;	/* attributes; bytes of a text, and room, 0: not ours */
 	union {
-		const struct html_attr *attr;
-		const char *text;
+		struct {
+			const struct html_attr *attr;
+			int32_t		 nattr;
+		};
+		struct build_bytes text;
 	};
 };
 
@@ -93,9 +102,12 @@ build_room(struct build *b)
 /* n bytes of the arena, or NULL. */
 void *build_take(struct build *b, ptrdiff_t n);
 
-/* The value or text without references and carriage returns; the page's own where it can be. */
-str build_read(struct build *b, str s, bool attribute);
+enum build_source { READ_TEXT, READ_VALUE, READ_PLAIN };	/* PLAIN: without references */
 
+/* What is written so, without carriage returns and NULs; the page's own where it can be. */
+str build_read(struct build *b, str s, enum build_source source);
+
+void build_append(struct build *b, struct build_bytes *to, str s);
 void build_text(struct build *b, str s);
 int32_t build_insert(struct build *b, const struct build_token *t);	/* and open it */
 int32_t build_implied(struct build *b, enum html_tag tag);	/* one without attributes */

@@ -13,10 +13,6 @@
 #ifndef TEXT_HTML_IMPL_H
 #define TEXT_HTML_IMPL_H
 
-#include <endian.h>
-#include <string.h>
-#include <strings.h>
-
 #include "base/guard.h"
 #include "text/html.h"
 
@@ -103,36 +99,10 @@ html_is_space(char c)
 }
 
 /*
- * Names of tables that are sorted by strcmp() are found in any case: html_key() is the first
- * 8 bytes of a name as a number in this order, html_order() where it is to an entry, which
- * has NULs behind it.
+ * The entry of that name, in any case, or NULL.  Each of the n entries of a table begins with
+ * its name, with NULs behind it, in an array of 8 bytes or more; they are sorted by strcmp().
  */
-static inline uint64_t
-html_key(str name)
-{
-	uint64_t x = 0;
-
-	for (int i = 0; i < 8; i++) {
-		char c = i < name.n ? name.p[i] : '\0';
-
-		x = x << 8 | (uint8_t)(c >= 'A' && c <= 'Z' ? c | 32 : c);
-	}
-	return x;
-}
-
-static inline int
-html_order(uint64_t key, str name, const char *entry)
-{
-	uint64_t x;
-	int cmp;
-
-	memcpy(&x, entry, sizeof(x));
-	x = be64toh(x);
-	if (key != x)
-		return key < x ? -1 : 1;
-	cmp = strncasecmp(name.p, entry, (size_t)name.n);
-	return cmp != 0 ? cmp : entry[name.n] == '\0' ? 0 : -1;
-}
+const void *html_find(str name, const void *table, size_t n, size_t size);
 
 /* True for elements that start a line of their own. */
 bool html_is_block(int tag);

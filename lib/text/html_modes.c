@@ -26,13 +26,6 @@ ends(const struct build_token *t, uint64_t set)
 	return t->kind == TOKEN_END && one_of(t, set);
 }
 
-static bool
-change(struct modes *m, enum mode mode)
-{
-	m->mode = mode;
-	return false;
-}
-
 /* An element that holds at most a text. */
 static void
 insert_void(struct modes *m, const struct build_token *t)
@@ -44,10 +37,13 @@ insert_void(struct modes *m, const struct build_token *t)
 
 /* ---- before the body ---- */
 
+/* End tags that do nothing there. */
+#define STRAY (~(BIT(HEAD) | BIT(BODY) | BIT(HTML) | BIT(BR)))
+
 static bool
 before_html(struct modes *m, const struct build_token *t)
 {
-	if (t->blank || ends(t, ~(BIT(HEAD) | BIT(BODY) | BIT(HTML) | BIT(BR))))
+	if (t->blank || ends(t, STRAY))
 		return true;
 	m->mode = BEFORE_HEAD;
 	if (starts(t, BIT(HTML))) {
@@ -61,7 +57,7 @@ before_html(struct modes *m, const struct build_token *t)
 static bool
 before_head(struct modes *m, const struct build_token *t)
 {
-	if (t->blank || ends(t, ~(BIT(HEAD) | BIT(BODY) | BIT(HTML) | BIT(BR))))
+	if (t->blank || ends(t, STRAY))
 		return true;
 	if (starts(t, BIT(HTML)))
 		return in_body(m, t);
@@ -83,7 +79,7 @@ in_head(struct modes *m, const struct build_token *t)
 	}
 	if (starts(t, BIT(HTML) | BIT(LINK) | BIT(META) | BIT(TITLE)))
 		return in_body(m, t);
-	if (starts(t, BIT(HEAD)) || ends(t, ~(BIT(HEAD) | BIT(BODY) | BIT(HTML) | BIT(BR))))
+	if (starts(t, BIT(HEAD)) || ends(t, STRAY))
 		return true;
 	build_pop(&m->build);
 	m->mode = AFTER_HEAD;
@@ -120,13 +116,20 @@ after_head(struct modes *m, const struct build_token *t)
 
 /* ---- in the body ---- */
 
+/* The end of an element that may be open in a scope, of which `tags' are. */
+static void
+close_element(struct build *b, uint64_t tags, uint64_t scope, uint64_t but)
+{
+	if (!build_in_scope(b, tags, scope))
+		return;
+	build_end_implied(b, but);
+	build_pop_to(b, tags);
+}
+
 static void
 close_p(struct build *b)
 {
-	if (!build_in_scope(b, BIT(P), SCOPE))
-		return;
-	build_end_implied(b, BIT(P));
-	build_pop_to(b, BIT(P));
+	close_element(b, BIT(P), SCOPE, BIT(P));
 }
 
 /* An item of a list ends the one before it, if nothing but divisions and paragraphs is open. */
@@ -220,16 +223,6 @@ start_in_body(struct modes *m, const struct build_token *t)
 	}
 }
 
-/* The end of an element that may be open in a scope, of which `tags' are. */
-static void
-close_element(struct build *b, uint64_t tags, uint64_t scope, uint64_t but)
-{
-	if (!build_in_scope(b, tags, scope))
-		return;
-	build_end_implied(b, but);
-	build_pop_to(b, tags);
-}
-
 static void
 end_other(struct build *b, enum html_tag tag)
 {
@@ -250,6 +243,7 @@ static bool
 end_in_body(struct modes *m, const struct build_token *t)
 {
 	struct build *b = &m->build;
+	uint64_t tag = (uint64_t)1 << t->tag;
 
 	switch (t->tag) {
 	case TAG_BODY: case TAG_HTML:
@@ -263,13 +257,10 @@ end_in_body(struct modes *m, const struct build_token *t)
 		close_p(b);
 		return true;
 	case TAG_LI:
-		close_element(b, BIT(LI), SCOPE_LIST, BIT(LI));
+		close_element(b, tag, SCOPE_LIST, tag);
 		return true;
-	case TAG_DD:
-		close_element(b, BIT(DD), SCOPE, BIT(DD));
-		return true;
-	case TAG_DT:
-		close_element(b, BIT(DT), SCOPE, BIT(DT));
+	case TAG_DD: case TAG_DT:
+		close_element(b, tag, SCOPE, tag);
 		return true;
 	case TAG_BR:
 		build_reopen(b);
@@ -285,7 +276,7 @@ end_in_body(struct modes *m, const struct build_token *t)
 	if (one_of(t, HEADINGS))
 		close_element(b, HEADINGS, SCOPE, 0);
 	else if (one_of(t, BLOCKS))
-		close_element(b, (uint64_t)1 << t->tag, SCOPE, 0);
+		close_element(b, tag, SCOPE, 0);
 	else
 		end_other(b, t->tag);
 	return true;
@@ -316,7 +307,8 @@ after_body(struct modes *m, const struct build_token *t)
 		return in_body(m, t);
 	if (t->kind == TOKEN_EOF || ends(t, BIT(HTML)))
 		return true;
-	return change(m, IN_BODY);
+	m->mode = IN_BODY;
+	return false;
 }
 
 /* ---- tables ---- */
@@ -326,7 +318,7 @@ reset(struct modes *m)
 {
 	static const struct { uint64_t set; enum mode mode; } list[] = {
 		{ BIT(TD) | BIT(TH), IN_CELL }, { BIT(TR), IN_ROW },
-		{ BIT(TBODY) | BIT(THEAD) | BIT(TFOOT), IN_TABLE_BODY },
+		{ SECTIONS, IN_TABLE_BODY },
 		{ BIT(CAPTION), IN_CAPTION }, { BIT(TABLE), IN_TABLE },
 	};
 
@@ -337,29 +329,6 @@ reset(struct modes *m)
 				m->mode = list[k].mode;
 				return;
 			}
-}
-
-/* Text of a table waits for what comes behind it: see flush(). */
-static void
-hold(struct modes *m, str s)
-{
-	ptrdiff_t sum = m->pending.n + s.n;
-	char *to;
-
-	if (m->pending.n == 0) {
-		m->pending = s;
-		m->cap = 0;
-		return;
-	}
-	if (sum > m->cap) {
-		if ((to = build_take(&m->build, sum * 2)) == NULL)
-			return;
-		memcpy(to, m->pending.p, (size_t)m->pending.n);
-		m->pending.p = to;
-		m->cap = sum * 2;
-	}
-	memcpy((char *)(uintptr_t)m->pending.p + m->pending.n, s.p, (size_t)s.n);
-	m->pending.n = sum;
 }
 
 static bool
@@ -377,7 +346,7 @@ in_table(struct modes *m, const struct build_token *t)
 	struct build *b = &m->build;
 
 	if (t->kind == TOKEN_TEXT && build_is(b, build_top(b), ROWS)) {
-		hold(m, t->text);
+		build_append(b, &m->pending, t->text);
 		return true;
 	}
 	if (starts(t, BIT(CAPTION))) {
@@ -387,7 +356,7 @@ in_table(struct modes *m, const struct build_token *t)
 		m->mode = IN_CAPTION;
 		return true;
 	}
-	if (starts(t, BIT(TBODY) | BIT(TFOOT) | BIT(THEAD))) {
+	if (starts(t, SECTIONS)) {
 		build_clear_to(b, BIT(TABLE));
 		build_insert(b, t);
 		m->mode = IN_TABLE_BODY;
@@ -396,7 +365,8 @@ in_table(struct modes *m, const struct build_token *t)
 	if (starts(t, BIT(TD) | BIT(TH) | BIT(TR))) {
 		build_clear_to(b, BIT(TABLE));
 		build_implied(b, TAG_TBODY);
-		return change(m, IN_TABLE_BODY);
+		m->mode = IN_TABLE_BODY;
+		return false;
 	}
 	if (one_of(t, BIT(TABLE))) {
 		if (!build_in_scope(b, BIT(TABLE), SCOPE_TABLE))
@@ -405,13 +375,10 @@ in_table(struct modes *m, const struct build_token *t)
 		reset(m);
 		return t->kind == TOKEN_END;
 	}
-	if (ends(t, BIT(BODY) | BIT(CAPTION) | BIT(HTML) | BIT(TBODY) | BIT(TD) | BIT(TFOOT) |
-	    BIT(TH) | BIT(THEAD) | BIT(TR)))
+	if (ends(t, BIT(BODY) | BIT(HTML) | PARTS))
 		return true;
 	return fostered(m, t);
 }
-
-#define PARTS (BIT(CAPTION) | BIT(TBODY) | BIT(TD) | BIT(TFOOT) | BIT(TH) | BIT(THEAD) | BIT(TR))
 
 static bool
 in_caption(struct modes *m, const struct build_token *t)
@@ -431,8 +398,6 @@ in_caption(struct modes *m, const struct build_token *t)
 		return true;
 	return in_body(m, t);
 }
-
-#define SECTIONS (BIT(TBODY) | BIT(TFOOT) | BIT(THEAD))
 
 static bool
 in_table_body(struct modes *m, const struct build_token *t)
@@ -535,7 +500,7 @@ process(struct modes *m, const struct build_token *t)
 static void
 flush(struct modes *m)
 {
-	struct build_token t = { .kind = TOKEN_TEXT, .text = m->pending };
+	struct build_token t = { .kind = TOKEN_TEXT, .text = { m->pending.p, m->pending.n } };
 	ptrdiff_t i = 0;
 
 	if (t.text.n == 0 || !build_room(&m->build))
@@ -564,8 +529,7 @@ modes_text(struct modes *m, str s, bool plain)
 	struct build_token t = { .kind = TOKEN_TEXT };
 	ptrdiff_t i = 0;
 
-	if (!plain)
-		s = build_read(&m->build, s, false);
+	s = build_read(&m->build, s, plain ? READ_PLAIN : READ_TEXT);
 	if (m->newline && s.n > 0 && *s.p == '\n')
 		s = (str){ s.p + 1, s.n - 1 };
 	m->newline = m->newline && s.n == 0;
@@ -591,7 +555,7 @@ modes_title(struct modes *m, str s)
 	flush(m);
 	m->newline = false;
 	process(m, &(struct build_token){ .kind = TOKEN_START, .tag = TAG_TITLE,
-	    .text = build_read(&m->build, s, false) });
+	    .text = build_read(&m->build, s, READ_TEXT) });
 }
 
 void

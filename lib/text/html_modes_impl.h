@@ -19,15 +19,14 @@ struct modes {
 	enum mode	 mode;
 	int32_t		 head;		/* the element */
 	bool		 newline;	/* one that comes first is left out: behind <pre> */
-	str		 pending;	/* text in a table, which goes before it if not all space */
-	ptrdiff_t	 cap;		/* of that, in the arena; 0: the page's own */
+	struct build_bytes pending;	/* text in a table, which goes before it if not all space */
 };
 
 /* A tag; the attributes need not outlive the call. */
 void modes_tag(struct modes *m, bool end, enum html_tag tag, const struct html_attr *attr,
     int nattr);
 
-/* A text in which references are read, or one that is taken as it stands (plain). */
+/* A text in which references are read, or one in which they are not (plain). */
 void modes_text(struct modes *m, str s, bool plain);
 
 /* <title> and what is in it. */

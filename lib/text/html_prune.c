@@ -15,7 +15,7 @@
 static int
 chrome_rank(str word)
 {
-	static const struct { char name[15]; int8_t rank; } list[] = {
+	static const struct word { char name[15]; int8_t rank; } list[] = {
 		{ "ad", 0 }, { "addtoany", 0 }, { "ads", 0 }, { "adsbygoogle", 0 },
 		{ "advert", 0 }, { "advertisement", 0 }, { "anchorjs", 0 }, { "author", 0 },
 		{ "authorbox", 0 }, { "banner", 0 }, { "breadcrumb", 0 }, { "breadcrumbs", 0 },
@@ -42,23 +42,11 @@ chrome_rank(str word)
 		{ "toc", 0 }, { "toolbar", 0 }, { "toplang", 0 }, { "trending", 1 },
 		{ "votecell", 0 },
 	};
-	size_t lo = 0, hi = sizeof(list) / sizeof(list[0]);
-	uint64_t key = html_key(word);
+	const struct word *at = NULL;
 
-	if (word.n < 2 || word.n >= (ptrdiff_t)sizeof(list[0].name))
-		return -1;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		int cmp = html_order(key, word, list[mid].name);
-
-		if (cmp == 0)
-			return list[mid].rank;
-		if (cmp < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return -1;
+	if (word.n >= 2 && word.n < (ptrdiff_t)sizeof(list[0].name))
+		at = html_find(word, list, sizeof(list) / sizeof(list[0]), sizeof(list[0]));
+	return at == NULL ? -1 : at->rank;
 }
 
 /* "has-sidebar" and the like speak of the whole page. */

@@ -6,6 +6,10 @@
  * tell what they are for, a bounded depth.  Scripts, comments, forms and unknown
  * elements end here.
  */
+#include <endian.h>
+#include <stdlib.h>
+#include <strings.h>
+
 #include "text/html_modes_impl.h"
 
 #define VALUE_MAX 1024		/* bytes of an attribute that are read */
@@ -206,36 +210,48 @@ struct tag {
 	bool		 close, empty;
 };
 
-static const struct rule *
-rule_find(const struct rule *rules, size_t n, str name)
+struct key {
+	str		 name;
+	uint64_t	 head;	/* its first 8 bytes in lower case, as a number in their order */
+};
+
+static int
+by_name(const void *a, const void *b)
 {
-	uint64_t key = html_key(name);
-	size_t lo = 0;
+	const struct key *key = a;
+	const char *entry = b;
+	uint64_t head;
+	int cmp;
 
-	if (name.n >= (ptrdiff_t)sizeof(rules->name))
-		return NULL;
-	while (lo < n) {
-		size_t mid = (lo + n) / 2;
-		int cmp = html_order(key, name, rules[mid].name);
+	memcpy(&head, entry, sizeof(head));
+	head = be64toh(head);
+	if (key->head != head)
+		return key->head < head ? -1 : 1;
+	cmp = strncasecmp(key->name.p, entry, (size_t)key->name.n);
+	return cmp != 0 ? cmp : -(entry[key->name.n] != '\0');
+}
 
-		if (cmp == 0)
-			return &rules[mid];
-		if (cmp < 0)
-			n = mid;
-		else
-			lo = mid + 1;
+const void *
+html_find(str name, const void *table, size_t n, size_t size)
+{
+	struct key key = { .name = name };
+
+	for (int i = 0; i < 8; i++) {
+		char c = i < name.n ? name.p[i] : '\0';
+
+		key.head = key.head << 8 | (uint8_t)(c >= 'A' && c <= 'Z' ? c | 32 : c);
 	}
-	return NULL;
+	return bsearch(&key, table, n, size, by_name);
 }
 
 static void
 tag_find(const struct scan *c, struct tag *t)
 {
 	const struct rule *rules = c->xml ? xml_rule : html_rule, *r;
+	size_t n = c->xml ? sizeof(xml_rule) / sizeof(*rules) : sizeof(html_rule) / sizeof(*rules);
 
-	r = rule_find(rules, c->xml ? sizeof(xml_rule) / sizeof(*xml_rule) :
-	    sizeof(html_rule) / sizeof(*html_rule), t->name);
-	if (r == NULL)
+	if (t->name.n >= (ptrdiff_t)sizeof(r->name) ||
+	    (r = html_find(t->name, rules, n, sizeof(*rules))) == NULL)
 		return;
 	t->slot = (uint8_t)(r - rules);
 	t->role = r->role;
