@@ -13,23 +13,6 @@ struct hash_simd {
 	uint64_t (*hash64)(const char *s, ptrdiff_t n, uint64_t seed);
 };
 
-extern const struct hash_simd hash_simd_base;
-#ifdef __x86_64__
-extern const struct hash_simd hash_simd_avx2, hash_simd_avx512;
-#endif
-
-static inline const struct hash_simd *
-hash_simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &hash_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &hash_simd_avx2;
-#endif
-	return &hash_simd_base;
-}
+ISA_TABLE(hash_simd)
 
 #endif

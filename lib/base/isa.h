@@ -31,4 +31,29 @@ isa_best(void)
 #endif
 }
 
+/*
+ * For a table of functions, struct name, that a simd/ file defines: declare its builds, and a
+ * function name() for the best one here.
+ */
+#ifdef __x86_64__
+#define ISA_TABLE(name)							\
+extern const struct name name##_base, name##_avx2, name##_avx512;	\
+static inline const struct name *					\
+name(void)								\
+{									\
+	enum isa best = isa_best();					\
+									\
+	return best >= ISA_LEVEL_AVX512 ? &name##_avx512 :		\
+	    best == ISA_LEVEL_AVX2 ? &name##_avx2 : &name##_base;	\
+}
+#else
+#define ISA_TABLE(name)							\
+extern const struct name name##_base;					\
+static inline const struct name *					\
+name(void)								\
+{									\
+	return &name##_base;						\
+}
+#endif
+
 #endif

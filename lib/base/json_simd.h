@@ -31,23 +31,6 @@ struct json_simd {
 	int64_t (*lines)(const char *s, ptrdiff_t n);
 };
 
-extern const struct json_simd json_simd_base;
-#ifdef __x86_64__
-extern const struct json_simd json_simd_avx2, json_simd_avx512;
-#endif
-
-static inline const struct json_simd *
-json_simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &json_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &json_simd_avx2;
-#endif
-	return &json_simd_base;
-}
+ISA_TABLE(json_simd)
 
 #endif

@@ -1,20 +1,6 @@
 #include "base/quant_impl.h"
 #include "base/quant_pack_impl.h"
 
-const struct quant_simd *
-quant_simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &quant_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &quant_simd_avx2;
-#endif
-	return &quant_simd_base;
-}
-
 void
 quant_encode(dtype t, void *x, const float *y, int64_t n, const float *weight)
 {

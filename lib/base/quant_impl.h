@@ -30,11 +30,6 @@ struct quant_simd {
 	quant_encoder	*encode[DTYPE_COUNT];
 };
 
-extern const struct quant_simd quant_simd_base;
-#ifdef __x86_64__
-extern const struct quant_simd quant_simd_avx2, quant_simd_avx512;
-#endif
-
-const struct quant_simd *quant_simd(void);
+ISA_TABLE(quant_simd)
 
 #endif

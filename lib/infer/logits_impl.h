@@ -30,23 +30,6 @@ struct logits_simd {
 	int64_t	(*race)(const float *w, const int32_t *id, int64_t n, uint64_t key);
 };
 
-extern const struct logits_simd logits_simd_base;
-#ifdef __x86_64__
-extern const struct logits_simd logits_simd_avx2, logits_simd_avx512;
-#endif
-
-static inline const struct logits_simd *
-logits_simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &logits_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &logits_simd_avx2;
-#endif
-	return &logits_simd_base;
-}
+ISA_TABLE(logits_simd)
 
 #endif

@@ -36,7 +36,7 @@ is_alpha(int32_t c)
 {
 	if (c < 128)
 		return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-	return c >= 0xc0 && (uni_class(c) & UNI_LETTER) != 0;
+	return c >= 0xc0 && (uni_class_of(c) & UNI_LETTER) != 0;
 }
 
 static bool
@@ -44,7 +44,7 @@ is_lower(int32_t c)
 {
 	if (c < 128)
 		return c >= 'a' && c <= 'z';
-	return c >= 0xc0 && (uni_class(c) & UNI_LOWER) != 0;
+	return c >= 0xc0 && (uni_class_of(c) & UNI_LOWER) != 0;
 }
 
 static bool
@@ -52,19 +52,19 @@ is_upper(int32_t c)
 {
 	if (c < 128)
 		return c >= 'A' && c <= 'Z';
-	return c >= 0xc0 && (uni_class(c) & UNI_UPPER) != 0;
+	return c >= 0xc0 && (uni_class_of(c) & UNI_UPPER) != 0;
 }
 
 static bool
 is_icon(int32_t c)
 {
-	return c >= 0xa6 && (uni_class(c) & UNI_ICON) != 0;
+	return c >= 0xa6 && (uni_class_of(c) & UNI_ICON) != 0;
 }
 
 static bool
 is_currency(int32_t c)
 {
-	return c == '$' || (c >= 0xa3 && c != 0xa4 && (uni_class(c) & UNI_CURRENCY) != 0);
+	return c == '$' || (c >= 0xa3 && c != 0xa4 && (uni_class_of(c) & UNI_CURRENCY) != 0);
 }
 
 static bool
@@ -135,12 +135,12 @@ affix_prefix(const char *p, const char *end)
 	const char *q = p;
 	int32_t c = utf8_next(&q, end);
 
+	if (is_digit(c))
+		return 0;
 	if (is_alpha(c)) {
-		str s = { p, end - p };
-
-		if (str_starts(s, S("US$")))
-			return 3;
-		return str_starts(s, S("C$")) || str_starts(s, S("A$")) ? 2 : 0;
+		if ((c == 'C' || c == 'A') && q < end && *q == '$')
+			return 2;
+		return c == 'U' && end - p >= 3 && p[1] == 'S' && p[2] == '$' ? 3 : 0;
 	}
 	if (c == '+')
 		return q == end || !is_digit(*q);
@@ -153,27 +153,29 @@ affix_prefix(const char *p, const char *end)
 }
 
 /* After a number: units and currencies. */
-static const char units[] =
-    " km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha "
-    "µm nm yd in ft kg g mg µg t lb oz m/s "
-    "km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % US$ C$ A$ ";
+#define UNIT 8
+static const char units[][UNIT] = {
+	"km", "km²", "km³", "m", "m²", "m³", "dm", "dm²", "dm³", "cm", "cm²", "cm³",
+	"mm", "mm²", "mm³", "ha", "µm", "nm", "yd", "in", "ft", "kg", "g", "mg", "µg",
+	"t", "lb", "oz", "m/s", "km/h", "kmh", "mph", "hPa", "Pa", "mbar", "mb", "MB", "kb",
+	"KB", "gb", "GB", "tb", "TB", "T", "G", "M", "K", "%", "US$", "C$", "A$",
+};
 
 static ptrdiff_t
 unit_suffix(const char *p, const char *end)
 {
+	char unit[UNIT] = { 0 };
 	const char *q = end;
-	ptrdiff_t n;
+	bool found = false;
 
 	while (q > p && !is_digit((unsigned char)q[-1]) && end - q < 6)
 		q--;
-	n = end - q;
-	if (q == p || n == 0 || !is_digit((unsigned char)q[-1]))
+	if (q == p || q == end || !is_digit((unsigned char)q[-1]))
 		return 0;
-	for (const char *u = units; *u != '\0'; u++)
-		if (*u == ' ' && u[1] == *q && strncmp(u + 1, q, (size_t)n) == 0 &&
-		    u[n + 1] == ' ')
-			return n;
-	return 0;
+	memcpy(unit, q, (size_t)(end - q));
+	for (size_t i = 0; i < sizeof(units) / UNIT; i++)
+		found |= memcmp(unit, units[i], UNIT) == 0;
+	return found ? end - q : 0;
 }
 
 /* Does a full stop at p end a piece that starts at start? */
@@ -222,9 +224,11 @@ affix_suffix(const char *p, const char *end)
 		return 4;
 	if (c == 0x2026 && before == 0x2026)
 		return 6;
-	if ((n = unit_suffix(p, end)) > 0)
+	if (is_digit(c))
+		return 0;
+	if ((is_alpha(c) || c == '%' || c == '$' || c >= 128) && (n = unit_suffix(p, end)) > 0)
 		return n;
-	if (is_alpha(c) || is_digit(c))
+	if (is_alpha(c))
 		return 0;
 	if (c == 0x2014 || c == 0x2013 || is_punct(c) || is_quote(c) || is_icon(c))
 		return end - q;
@@ -250,44 +254,56 @@ hyphen(const char *p, const char *end, int32_t c, const char *next)
 
 /* The first byte at q or behind it that may be of an infix. */
 static const char *
-next_infix(const char *q, const char *end)
+next_infix(const struct english_piece *x, const char *q, const char *end)
 {
+	if (x->marked) {
+		uint64_t left = x->infix & UINT64_MAX << (q - x->p);
+
+		q = left != 0 ? x->p + __builtin_ctzll(left) : end;
+		return q < end ? q : end;
+	}
 	while (q < end && (signed char)*q >= 0 && (sets[(unsigned char)*q] & INFIX) == 0)
 		q++;
 	return q;
 }
 
+/* Bytes of the cut at q, the character c that ends at next, or 0. */
+static ptrdiff_t
+infix_at(const char *p, const char *q, const char *end, int32_t c, const char *next)
+{
+	int32_t before = char_before(p, q), after = char_at(next, end);
+
+	if (c == '.') {
+		if (after == '.')
+			return dots_at(q, end);
+		return (is_lower(before) || is_quote(before)) &&
+		    (is_upper(after) || is_quote(after));
+	}
+	if (c == 0x2026 || is_icon(c))
+		return next - q;
+	if (IN(c, SIGN) && is_digit(before) && (is_digit(after) || after == '-'))
+		return 1;
+	if (c == ',')
+		return is_alpha(before) && is_alpha(after);
+	if (!is_alpha(before) && !is_digit(before))
+		return 0;
+	if (c == '-' || c == '~' || c == 0x2013 || c == 0x2014)
+		return hyphen(q, end, c, next);
+	return IN(c, JOINT) && is_alpha(after);
+}
+
 const char *
-affix_infix(const char *p, const char *end, const char **at)
+affix_infix(const struct english_piece *x, const char *p, const char *end, const char **at)
 {
 	const char *next;
 
-	for (const char *q = next_infix(*at, end); q < end; q = next_infix(next, end)) {
-		int32_t c, after, before = char_before(p, q);
-		ptrdiff_t n = 0;
+	for (const char *q = next_infix(x, *at, end); q < end; q = next_infix(x, next, end)) {
+		ptrdiff_t n;
+		int32_t c;
 
 		next = q;
 		c = utf8_next(&next, end);
-		after = char_at(next, end);
-		if (c == '.') {
-			if (after == '.')
-				n = dots_at(q, end);
-			else if ((is_lower(before) || is_quote(before)) &&
-			    (is_upper(after) || is_quote(after)))
-				n = 1;
-		} else if (c == 0x2026 || is_icon(c)) {
-			n = next - q;
-		} else if (IN(c, SIGN) && is_digit(before) &&
-		    (is_digit(after) || after == '-')) {
-			n = 1;
-		} else if (c == ',') {
-			n = is_alpha(before) && is_alpha(after);
-		} else if ((c == '-' || c == '~' || c == 0x2013 || c == 0x2014) &&
-		    (is_alpha(before) || is_digit(before))) {
-			n = hyphen(q, end, c, next);
-		} else if (IN(c, JOINT)) {
-			n = (is_alpha(before) || is_digit(before)) && is_alpha(after);
-		}
+		n = infix_at(p, q, end, c, next);
 		if (n > 0) {
 			*at = q + n;
 			return q;

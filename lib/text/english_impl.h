@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/hash.h"
+#include "base/isa.h"
 #include "text/unicode.h"
 #include "text/english.h"
 
@@ -45,13 +46,13 @@ special_bit(const char *p, ptrdiff_t n)
 
 const struct special *special_slot(const struct english *r, const char *p, ptrdiff_t n);
 
-/* The special that is the whole of p, or NULL. */
+/* The special that is the whole of p, or NULL, as without r. */
 static inline const struct special *
 special_find(const struct english *r, const char *p, ptrdiff_t n)
 {
 	unsigned bit;
 
-	if (n < 1 || n > SPECIAL_MAX)
+	if (r == NULL || n < 1 || n > SPECIAL_MAX)
 		return NULL;
 	bit = special_bit(p, n);
 	if ((r->bloom[bit / 64] >> bit % 64 & 1) == 0)
@@ -66,17 +67,52 @@ int english_specials(struct english *r, struct err *err);
 ptrdiff_t affix_prefix(const char *p, const char *end);
 ptrdiff_t affix_suffix(const char *p, const char *end);
 
-/*
- * The next cut inside a piece at or behind *at: its start, and *at moves
- * behind it; NULL when there is none.
- */
-const char *affix_infix(const char *p, const char *end, const char **at);
-
 /* Is the piece a URL, with or without a scheme? */
 bool affix_is_url(const char *p, const char *end);
 
-/* The words of one piece without white space; use: whether specials count. */
-int english_piece(const struct english *r, bool use, const char *text, const char *p,
-    const char *end, struct english_words *w);
+/* Of 64 bytes, one bit each. */
+struct english_bits {
+	uint64_t	solid;			/* no ASCII white space */
+	uint64_t	high, lead;		/* no ASCII; perhaps the start of white space */
+	uint64_t	letter, digit;		/* of ASCII */
+	uint64_t	symbol;			/* ASCII that is none of these, nor punctuation */
+	uint64_t	stop, infix;		/* a full stop; other ASCII that may cut inside */
+};
+
+/* Those of n bytes, and of white space behind them: n / 64 + 1 blocks. */
+struct english_simd {
+	void (*bits)(const char *p, ptrdiff_t n, struct english_bits *to);
+};
+
+ISA_TABLE(english_simd)
+
+/* A piece of text without white space. */
+struct english_piece {
+	const char *p, *end;
+	bool	    gap;		/* more than one space was before it */
+	bool	    marked;		/* ASCII of at most 63 bytes, and this is known of it */
+	int	    shift;		/* the bit of *p in bits[0] */
+	const struct english_bits *bits;
+	uint64_t    letter;		/* as in bits, and bit 0 is *p */
+	uint64_t    digit, symbol, infix;	/* when english_piece() needed them */
+};
+
+/* The 64 bits from shift on, which is below 64. */
+static inline uint64_t
+english_ahead(uint64_t bits, uint64_t next, int shift)
+{
+	return bits >> shift | next << 1 << (63 - shift);
+}
+
+/*
+ * The next cut inside the part [p, end) of a piece at or behind *at: its start, and *at moves
+ * behind it; NULL when there is none.
+ */
+const char *affix_infix(const struct english_piece *x, const char *p, const char *end,
+    const char **at);
+
+/* Add the words of a piece; without r there are no specials.  Return 0, or -1: no memory. */
+int english_piece(const struct english *r, const char *text, struct english_piece *x,
+    struct english_words *w);
 
 #endif

@@ -204,12 +204,13 @@ find_plain_cuts(struct english *r, struct err *err)
 	for (int i = 0; i < SPECIAL_SLOTS && ret == 0; i++) {
 		struct special *s = &r->slot[i];
 		const char *p = r->pool + s->at;
+		struct english_piece x = { .p = p, .end = p + s->n };
 
 		if (s->n == 0)
 			continue;
 		w.n = 0;
-		w.limit = p + s->n;
-		if (english_piece(r, false, p, p, p + s->n, &w) < 0) {
+		w.limit = x.end;
+		if (english_piece(NULL, p, &x, &w) < 0) {
 			ret = err_set(err, ERR_NOMEM, "out of memory");
 			break;
 		}

@@ -29,23 +29,6 @@ struct minhash_simd {
 	ptrdiff_t (*fold)(char *to, const char *s, ptrdiff_t n);
 };
 
-extern const struct minhash_simd minhash_simd_base;
-#ifdef __x86_64__
-extern const struct minhash_simd minhash_simd_avx2, minhash_simd_avx512;
-#endif
-
-static inline const struct minhash_simd *
-minhash_simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &minhash_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &minhash_simd_avx2;
-#endif
-	return &minhash_simd_base;
-}
+ISA_TABLE(minhash_simd)
 
 #endif

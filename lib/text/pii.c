@@ -58,20 +58,6 @@ pii_select(struct pii_rules *r, str names, struct err *err)
 	return 0;
 }
 
-static const struct pii_simd *
-simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &pii_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &pii_simd_avx2;
-#endif
-	return &pii_simd_base;
-}
-
 /* The rules whose mark this byte is. */
 static bool
 verify(struct look *l, ptrdiff_t at, struct pii_span *span)
@@ -139,7 +125,8 @@ next_mark(struct pii_scan *scan, str text, ptrdiff_t limit)
 			return -1;
 		scan->base = scan->next;
 		scan->block = 0;
-		scan->nblocks = simd()->marks(text.p, text.n, scan->base, scan->mark, PII_MARKS);
+		scan->nblocks = pii_simd()->marks(text.p, text.n, scan->base, scan->mark,
+		    PII_MARKS);
 	}
 }
 

@@ -131,9 +131,6 @@ struct pii_simd {
 
 #define PII_LONG 16 /* letters of a long word */
 
-extern const struct pii_simd pii_simd_base;
-#ifdef __x86_64__
-extern const struct pii_simd pii_simd_avx2, pii_simd_avx512;
-#endif
+ISA_TABLE(pii_simd)
 
 #endif

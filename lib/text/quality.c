@@ -200,59 +200,11 @@ quality_chars(struct quality_run *run)
 	return run->chars;
 }
 
-/*
- * Is there a line end that is not \n, a sign that gopher counts, or something
- * of the phrases of c4: the
- * "vas" of javascript, "vac" of privacy, "kie" of cookie, "ms o" of terms of
- * use, "psu" of ipsum, a bracket?  n is a multiple of 64, four more bytes can be
- * read, and the loop has no branches so that the compiler vectorizes it.
- */
-static int
-look(const unsigned char *p, ptrdiff_t n)
-{
-	unsigned char other = 0, phrase = 0, sign = 0;
-
-	for (ptrdiff_t i = 0; i < n; i += 64) {
-		for (int k = 0; k < 64; k++) {
-			unsigned char a = p[i + k], b = p[i + k + 1];
-
-			other |= (unsigned char)((a < ' ') & (a != '\n') & (a != '\t'));
-			other |= (unsigned char)((a == 0xc2) & (b == 0x85));
-			other |= (unsigned char)((a == 0x80) & ((b == 0xa8) | (b == 0xa9)));
-			sign |= (unsigned char)((a == '.') & (b == '.') & (p[i + k + 2] == '.'));
-			sign |= (unsigned char)((a == '#') | ((a == 0x80) & (b == 0xa6)));
-		}
-		for (int k = 0; k < 64; k++) {
-			unsigned char a = p[i + k] | 0x20, b = p[i + k + 1] | 0x20;
-			unsigned char c = p[i + k + 2] | 0x20, d = p[i + k + 3] | 0x20;
-
-			phrase |= (unsigned char)((a == 'v') & (b == 'a') &
-			    ((c == 's') | (c == 'c')));
-			phrase |= (unsigned char)((a == 'k') & (b == 'i') & (c == 'e'));
-			phrase |= (unsigned char)((a == 'm') & (b == 's') & (c == ' ') &
-			    (d == 'o'));
-			phrase |= (unsigned char)((a == 'p') & (b == 's') & (c == 'u'));
-			phrase |= a == '{';	/* [, too */
-		}
-	}
-	return (other != 0 ? QUALITY_LINE_ENDS : 0) | (phrase != 0 ? QUALITY_PHRASES : 0) |
-	    (sign != 0 ? QUALITY_SIGNS : 0);
-}
-
 void
 quality_look(struct quality_run *run)
 {
-	str text = run->text;
-	const unsigned char *p = (const unsigned char *)text.p;
-	ptrdiff_t n = text.n >= 4 ? (text.n - 4) / 64 * 64 : 0;
-	unsigned char tail[192];
-
-	if (run->seen >= 0)
-		return;
-	memset(tail, 'x', sizeof(tail));
-	if (text.n > n)
-		memcpy(tail, p + n, (size_t)(text.n - n));
-	run->seen = look(p, n) | look(tail, 128);
+	if (run->seen < 0)
+		run->seen = run->text.n > 0 ? quality_simd()->look(run->text.p, run->text.n) : 0;
 }
 
 struct quality_lines

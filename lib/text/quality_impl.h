@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/hash.h"
+#include "base/isa.h"
 #include "text/quality.h"
 #include "text/unicode.h"
 
@@ -28,6 +29,12 @@ struct quality_run {
 #define QUALITY_LINE_ENDS	1	/* others than \n */
 #define QUALITY_PHRASES		2	/* parts of what the c4 rules look for */
 #define QUALITY_SIGNS		4	/* #, three full stops, perhaps an ellipsis */
+
+struct quality_simd {
+	int (*look)(const char *p, ptrdiff_t n);
+};
+
+ISA_TABLE(quality_simd)
 
 /* Set run->seen unless it is. */
 void quality_look(struct quality_run *run);

@@ -96,23 +96,6 @@ struct cache_simd {
 	    int32_t *id);
 };
 
-extern const struct cache_simd cache_simd_base;
-#ifdef __x86_64__
-extern const struct cache_simd cache_simd_avx2, cache_simd_avx512;
-#endif
-
-static inline const struct cache_simd *
-cache_simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &cache_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &cache_simd_avx2;
-#endif
-	return &cache_simd_base;
-}
+ISA_TABLE(cache_simd)
 
 #endif

@@ -96,24 +96,7 @@ struct scan_simd {
 	    int max);
 };
 
-extern const struct scan_simd scan_simd_base;
-#ifdef __x86_64__
-extern const struct scan_simd scan_simd_avx2, scan_simd_avx512;
-#endif
-
-static inline const struct scan_simd *
-scan_simd(void)
-{
-#ifdef __x86_64__
-	enum isa best = isa_best();
-
-	if (best >= ISA_LEVEL_AVX512)
-		return &scan_simd_avx512;
-	if (best == ISA_LEVEL_AVX2)
-		return &scan_simd_avx2;
-#endif
-	return &scan_simd_base;
-}
+ISA_TABLE(scan_simd)
 
 /* scan_words() by one of these. */
 int scan_words_by(const struct scan_simd *simd, enum scan kind, const uint8_t *class,
