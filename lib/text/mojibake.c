@@ -81,21 +81,22 @@ study(struct run *r, str bytes)
  * before and after are the characters beside the run, 0 at the text's ends.
  * A capital at the end of a word and a sign after it can be meant ("CAFÉ’S"),
  * and so can a small letter, an ellipsis and a quote ("entité…”"): one such
- * sequence alone proves nothing.
+ * sequence alone proves nothing.  A capital with an accent behind a small letter,
+ * or that of "MÃ–NSTER" inside a word, is none that people write.
  */
 static bool
 certain(const struct run *r, str bytes, int32_t before, int32_t after)
 {
 	const unsigned char *p = (const unsigned char *)bytes.p;
-	bool inside = (uni_class(before) & UNI_LOWER) != 0 && (uni_class(after) & UNI_LOWER) != 0;
 
 	if (r->c1 || r->sure || r->n >= 2)
 		return true;
 	if (r->lead == 0xc2)
 		return p[1] >= 0xa0 && (uni_class(before) & UNI_UPPER) == 0;
 	if (r->lead == 0xc3)
-		return (uni_class(before) & UNI_UPPER) == 0 || (uni_class(after) & UNI_LOWER) != 0;
-	return r->lead < 0xe0 && inside;
+		return (uni_class(before) & UNI_UPPER) == 0 ||
+		    ((uni_class(after) & UNI_LETTER) != 0 && p[1] != 0x97);
+	return r->lead < 0xdf && r->lead != 0xd7 && (uni_class(before) & UNI_LOWER) != 0;
 }
 
 /*

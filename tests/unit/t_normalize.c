@@ -95,6 +95,11 @@ test_mojibake(void)
 	ok(gives("\u00abvoil\u00e0\u00bb \u2013 \u00e7a", "\u00abvoil\u00e0\u00bb \u2013 \u00e7a"),
 	    "French stays");
 	ok(gives("N\u00c3O \u00c2ngelo", "N\u00c3O \u00c2ngelo"), "Portuguese stays");
+	ok(gives("M\u00c3\u2013NSTER", "M\u00d6NSTER"), "among capitals");
+	ok(gives("AMANH\u00c3\u2014HOJE", "AMANH\u00c3\u2014HOJE"), "a dash among them stays");
+	ok(gives("kurulmu\u00c5\u0178", "kurulmu\u015f"), "a capital behind a small letter");
+	ok(gives("Spa\u00df\u201c", "Spa\u00df\u201c"), "German stays");
+	ok(gives("3m\u00d7\u00bd", "3m\u00d7\u00bd"), "a product stays");
 	ok(gives("IRM\u00c3\u201d", "IRM\u00c3\u201d"), "a capital and a quote stay");
 	ok(gives("h\u00e2l\u00e2\u2026\u201d", "h\u00e2l\u00e2\u2026\u201d"), "Turkish stays");
 	ok(gives("D\u00c3\u00a9tecter", "D\u00e9tecter"), "behind a capital");
