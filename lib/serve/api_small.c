@@ -219,7 +219,7 @@ api_page(struct http_call *c)
 		return false;
 	http_set(c, "ETag", page.etag);
 	http_set(c, "Cache-Control", "no-cache");
-	http_set(c, "Content-Security-Policy", PAGE_POLICY);
+	http_set(c, "Content-Security-Policy", page_policy);
 	http_set(c, "X-Content-Type-Options", "nosniff");
 	http_set(c, "Referrer-Policy", "no-referrer");
 	if (known.p != NULL && str_eq(known, str_of(page.etag)))

@@ -5,27 +5,20 @@
 
 #include "base/hash.h"
 
-#define HTML "text/html; charset=utf-8"
-#define CSS "text/css; charset=utf-8"
-#define JS "text/javascript; charset=utf-8"
-
-#define PAGES(_)						\
-	_(chat_html, "chat.html", "/", HTML)			\
-	_(chat_css, "chat.css", "/chat.css", CSS)		\
-	_(chat_js, "chat.js", "/chat.js", JS)			\
-	_(status_html, "status.html", "/status", HTML)		\
-	_(status_css, "status.css", "/status.css", CSS)		\
-	_(status_js, "status.js", "/status.js", JS)		\
-	_(theme_js, "theme.js", "/theme.js", JS)		\
+#define PAGES(_)							\
+	_(chat_html, "chat.html", "/", "text/html; charset=utf-8")	\
+	_(status_html, "status.html", "/status", "text/html; charset=utf-8") \
 	_(icon_svg, "icon.svg", "/icon.svg", "image/svg+xml")
 
 #define BYTES(name, file, path, type)					\
 	__asm__(".pushsection .rodata\n"				\
-	    "page_" #name ": .incbin \"" file "\"\n"		\
+	    ".globl page_" #name "\n"					\
+	    "page_" #name ": .incbin \"" file "\"\n"			\
 	    "page_" #name "_end: .byte 0\n"				\
 	    ".popsection");						\
 	extern const char page_##name[], page_##name##_end[];
 PAGES(BYTES)
+BYTES(policy, "policy", , )
 
 static const struct {
 	const char	*path, *type, *body, *end;

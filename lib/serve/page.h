@@ -1,9 +1,8 @@
 /*
  * page - the web pages of the server, which the library holds
  *
- * The files of lib/serve/page; what a page asks for as one style sheet or one
- * script holds the modules that this is made of, too.  Nothing is allocated: what
- * a page points to is there as long as the program.
+ * Those of lib/serve/page, with their style sheets and scripts in them, as scripts/pages
+ * makes them.  Nothing is allocated: what a page points to is there as long as the program.
  */
 #ifndef SERVE_PAGE_H
 #define SERVE_PAGE_H
@@ -12,11 +11,11 @@
 
 #include "base/str.h"
 
-/* What a server has to send with each, so that text of a model can never act:
- * no script but ours, no other server. */
-#define PAGE_POLICY "default-src 'none'; script-src 'self'; style-src 'self'; " \
-	"connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; " \
-	"frame-ancestors 'none'"
+/*
+ * What a server has to send with each as Content-Security-Policy, so that text of a model
+ * can never act: no script but ours, by their hashes, and no other server.
+ */
+extern const char page_policy[];
 
 struct page {
 	const char	*type;		/* for Content-Type */
@@ -24,7 +23,7 @@ struct page {
 	char		 etag[19];	/* XXH3 of the body, in HTTP's quotes */
 };
 
-/* The page at a path: "/", "/status", "/chat.js" and so on. */
+/* The page at a path: "/", "/status" or "/icon.svg". */
 bool page_find(str path, struct page *page);
 
 #endif
