@@ -110,9 +110,11 @@ run_form(const struct normal_step *s, struct under_way *u, struct err *err)
 		return changed;
 	buf_reset(u->out);
 	for (bool last = false; !last; ) {
-		str piece = { from, p - from };
-		const char *at = p;
+		str piece;
+		const char *at;
 
+		at = p += ascii_span((str){ p, end - p });
+		piece = (str){ from, p - from };
 		last = p == end;
 		if (!last && (bert_class(utf8_next(&p, end)) & BERT_NEW) == 0)
 			continue;
