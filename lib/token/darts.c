@@ -23,6 +23,7 @@ struct builder {
 	uint32_t	*unit;
 	struct room	*room;
 	int64_t		 blocks, cap;
+	int64_t		 full;		/* blocks before it have no room */
 	struct range	*todo;
 	int64_t		 ntodo, todo_cap;
 };
@@ -65,6 +66,12 @@ add_block(struct builder *b, struct err *err)
 	return 0;
 }
 
+static bool
+is_full(const struct room *r)
+{
+	return (r->free[0] | r->free[1] | r->free[2] | r->free[3]) == 0;
+}
+
 /* Can the children of unit go to place? */
 static bool
 fits(const struct builder *b, uint32_t unit, uint32_t place, const uint8_t *label, int n)
@@ -84,10 +91,13 @@ static int
 find_place(struct builder *b, uint32_t unit, const uint8_t *label, int n, uint32_t *place,
     struct err *err)
 {
-	int64_t block = b->blocks > WINDOW ? b->blocks - WINDOW : 0;
 	int tries = 0;
 
-	for (; block < b->blocks; block++)
+	if (b->full < b->blocks - WINDOW)
+		b->full = b->blocks - WINDOW;
+	while (b->full < b->blocks && is_full(&b->room[b->full]))
+		b->full++;
+	for (int64_t block = b->full; block < b->blocks; block++)
 		for (int w = 0; w < 4; w++) {
 			uint64_t set = b->room[block].free[w];
 

@@ -10,6 +10,7 @@
 #define ID_MASK		((1u << ID_BITS) - 1)
 #define SOME_BITS	21		/* 256 KiB of bits stay in a near cache */
 #define SHORT_WORD	63		/* whose places are the bits of one number */
+#define AHEAD		16		/* merges that are on their way from memory */
 
 /* How a token is made; 16 bytes, so that it is one access. */
 struct match_part {
@@ -214,14 +215,17 @@ build_trie(struct match *m, const str *bytes, struct err *err)
 		sort_tails(list, n);
 		ret = darts_build(&m->trie, list, n, err) < 0 ? -1 : 1;
 	}
+	for (int32_t i = 0; ret > 0 && i < m->n; i++)
+		m->shorter[i] = -1;
+	/* In this order, for the trie's sake: neighbours begin alike. */
+	for (int64_t i = 0; ret > 0 && i < n; i++)
+		m->shorter[list[i].value] = longest(m, (const uint8_t *)list[i].key.p,
+		    list[i].key.n - 1);
 	free(key);
 	free(list);
 	free(first);
 	free(copy);
 	free(at);
-	for (int32_t i = 0; ret > 0 && i < m->n; i++)
-		m->shorter[i] = m->part[i].len < 2 ? -1 :
-		    longest(m, (const uint8_t *)bytes[i].p, m->part[i].len - 1);
 	return ret;
 }
 
@@ -275,16 +279,20 @@ make_all(struct match *m, const struct tokenizer *t, struct err *err)
 			n = (int64_t)b->slot[i].rank + 1;
 	if (n > 4 * b->nslots)
 		return 0;
-	if ((order = calloc((size_t)n + 1, sizeof(*order))) == NULL)
+	if ((order = calloc((size_t)n + AHEAD, sizeof(*order))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int64_t i = 0; i < b->nslots; i++)
 		if (b->slot[i].pair != UINT64_MAX)
 			order[b->slot[i].rank] = &b->slot[i];
-	for (int64_t i = 0; i < n; i++)
+	for (int64_t i = 0; i < n; i++) {
+		__builtin_prefetch(order[i + AHEAD]);
 		if (order[i] != NULL)
 			make(m, order[i], t->bytes);
-	for (int64_t i = 0; i < n && good; i++)
+	}
+	for (int64_t i = 0; i < n && good; i++) {
+		__builtin_prefetch(order[i + AHEAD]);
 		good = order[i] == NULL || is_orderly(m, t, order[i]);
+	}
 	free(order);
 	return good;
 }
