@@ -78,7 +78,7 @@ def catalogue(language, most):
         try:
             with open(os.path.join(where, name), "rb") as f:
                 messages = gettext.GNUTranslations(f)._catalog.values()
-        except (OSError, ValueError, struct.error):
+        except (OSError, ValueError, IndexError, struct.error):
             continue
         for text in messages:
             some.append(text)

@@ -44,6 +44,7 @@ make_text(char text[TEXT])
 	return (str){ text, n };
 }
 
+#ifdef __x86_64__
 static bool
 same_bits(const struct english_simd *simd, str text)
 {
@@ -53,6 +54,7 @@ same_bits(const struct english_simd *simd, str text)
 	simd->bits(text.p, text.n, b);
 	return memcmp(a, b, (size_t)(text.n / 64 + 1) * sizeof(*a)) == 0;
 }
+#endif
 
 /* What the look sees, by the letter. */
 static int
