@@ -218,9 +218,11 @@ build_trie(struct match *m, const str *bytes, struct err *err)
 	for (int32_t i = 0; ret > 0 && i < m->n; i++)
 		m->shorter[i] = -1;
 	/* In this order, for the trie's sake: neighbours begin alike. */
-	for (int64_t i = 0; ret > 0 && i < n; i++)
-		m->shorter[list[i].value] = longest(m, (const uint8_t *)list[i].key.p,
-		    list[i].key.n - 1);
+	for (int64_t i = 0; ret > 0 && i < n; i++) {
+		str token = bytes[list[i].value];
+
+		m->shorter[list[i].value] = longest(m, (const uint8_t *)token.p, token.n - 1);
+	}
 	free(key);
 	free(list);
 	free(first);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../tap.h"
 #include "base/json.h"
@@ -151,6 +152,30 @@ out:
 	tokenizer_free(merging);
 }
 
+/* Tokens of NULs, which the trie has as bytes that are no UTF-8: these are tokens, too. */
+static void
+test_nul(void)
+{
+	char path[] = "/tmp/t_match.XXXXXX";
+	int fd = mkstemp(path), more = 0x100;
+	struct buf b = { 0 };
+
+	buf_add(&b, S("{\"added_tokens\":[],\"normalizer\":null,\"pre_tokenizer\":{\"type\":"
+	    "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},\"decoder\":{\"type\":"
+	    "\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{"));
+	for (int c = 0; c < 256; c++)
+		buf_fmt(&b, "\"\\u%04x\":%d,", (c > 32 && c < 127) || (c > 160 && c != 173) ? c :
+		    more++, c);
+	buf_add(&b, S("\"\u0100\u0100\":256,\"\u0100\u0100\u0100\u0100\":257,\"!\u0100\":258,"
+	    "\"!\u0100\u0100\u0100\":259},\"merges\":[\"\u0100 \u0100\","
+	    "\"\u0100\u0100 \u0100\u0100\",\"! \u0100\",\"!\u0100 \u0100\u0100\"]}}"));
+	ok(fd >= 0 && write(fd, b.p, (size_t)b.n) == b.n, "a vocabulary with NULs");
+	test(path, 20000);
+	close(fd);
+	unlink(path);
+	buf_free(&b);
+}
+
 static void
 test_linear(const char *path)
 {
@@ -199,6 +224,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		test(g.gl_pathv[i], 3000);
 	globfree(&g);
+	test_nul();
 	test_linear("tests/data/tokenizer_json/good/gpt2.json");
 	return tap_done();
 }
