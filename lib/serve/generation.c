@@ -179,16 +179,9 @@ generation_text(struct generation *g, str text, struct err *err)
 	pthread_mutex_lock(&g->lock);
 	buf_add(&g->text, text);
 	ret = buf_ok(&g->text, err);
-	pthread_mutex_unlock(&g->lock);
-	return ret;
-}
-
-void
-generation_wake(struct generation *g)
-{
-	pthread_mutex_lock(&g->lock);
 	wake_all(g);
 	pthread_mutex_unlock(&g->lock);
+	return ret;
 }
 
 void

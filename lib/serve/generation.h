@@ -57,12 +57,11 @@ void generation_watch(struct generation *g, struct generation_watch *w, struct h
 /* Not its last holder: generation_release() follows. */
 void generation_unwatch(struct generation *g, struct generation_watch *w);
 
-/* Of the engine's thread.  The text and tokens return 0 or -1; they wake nobody. */
+/* Of the engine's thread.  The text and tokens return 0 or -1. */
 void generation_accept(struct generation *g);
 void generation_refuse(struct generation *g, const struct err *why);
 int generation_token(struct generation *g, const struct text_token *t, struct err *err);
 int generation_text(struct generation *g, str text, struct err *err);
-void generation_wake(struct generation *g);
 void generation_end(struct generation *g, const struct text_report *r);
 
 /* Tokens that begin before so many bytes of text; under the lock. */

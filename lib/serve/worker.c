@@ -24,7 +24,6 @@ struct worker {
 	int		 n;
 	struct house	*house;
 	int		 outside;	/* jobs that are taken, and wait for their models */
-	struct job	*news;		/* those whose calls are to be woken after the step */
 	double		 looked;	/* when those were looked at */
 	struct metrics	*metrics;
 	void		(*failed)(void *ctx, const struct err *err);
@@ -77,11 +76,6 @@ on_text(void *ctx, str text, struct err *err)
 {
 	struct job *j = ctx;
 
-	if (!j->news) {
-		j->news = true;
-		j->next_news = j->worker->news;
-		j->worker->news = j;
-	}
 	return generation_text(j->g, text, err);
 }
 
@@ -103,30 +97,10 @@ desk_of(struct worker *w, const struct job *j)
 	return d;
 }
 
-/*
- * Wake the calls of the step's texts, all at once and when no lock is held: whom they wake
- * runs at once where all processors compute, and would wait for it.
- */
-static void
-bring_news(struct worker *w)
-{
-	for (struct job *j = w->news; j != NULL; j = j->next_news) {
-		j->news = false;
-		generation_wake(j->g);
-	}
-	w->news = NULL;
-}
-
 /* It is over, one way or the other. */
 static void
 leave(struct worker *w, struct job *j)
 {
-	if (j->news)
-		for (struct job **at = &w->news; *at != NULL; at = &(*at)->next_news)
-			if (*at == j) {
-				*at = j->next_news;
-				break;
-			}
 	if (j->in)
 		desk_of(w, j)->over++;
 	else if (j->waits)
@@ -445,7 +419,6 @@ step(struct worker *w, bool *idle)
 	waiting += embeddings(w, &j);
 	*idle = running + waiting == 0;
 	waiting += w->outside;
-	bring_news(w);
 	count_spilled(w);
 	let_out(w);
 	pthread_mutex_lock(&w->lock);

@@ -34,8 +34,6 @@ struct job {
 	struct arena	 arena;
 	struct job	*next, **at;
 	bool		 waits, in;	/* for its model to be loaded; it is in its model */
-	bool		 news;		/* there is text that nobody was told of: in worker.news */
-	struct job	*next_news;
 };
 
 /* g is a new generation. */
