@@ -31,6 +31,11 @@ isa_best(void)
 #endif
 }
 
+/* The name of what a simd/ file defines, in this build of it. */
+#define ISA_JOIN2(a, b) a##_##b
+#define ISA_JOIN(a, b) ISA_JOIN2(a, b)
+#define OF_ISA(name) ISA_JOIN(name, ISA)
+
 /*
  * For a table of functions, struct name, that a simd/ file defines: declare its builds, and a
  * function name() for the best one here.

@@ -4,13 +4,10 @@
 
 #include <xxhash.h>
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 static uint64_t
 hash64_long(const char *s, ptrdiff_t n, uint64_t seed)
 {
 	return XXH3_64bits_withSeed(s, (size_t)n, seed);
 }
 
-const struct hash_simd JOIN(hash_simd, ISA) = { hash64_long };
+const struct hash_simd OF_ISA(hash_simd) = { hash64_long };

@@ -12,9 +12,6 @@
 #include <immintrin.h>
 #endif
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 #define BLOCK 64
 
 #if defined(__AVX512BW__)
@@ -789,4 +786,4 @@ lines(const char *s, ptrdiff_t n)
 	return count;
 }
 
-const struct json_simd JOIN(json_simd, ISA) = { value, utf8, unescape, plain, lines };
+const struct json_simd OF_ISA(json_simd) = { value, utf8, unescape, plain, lines };

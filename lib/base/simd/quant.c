@@ -13,9 +13,6 @@
 
 #include <string.h>
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 enum { BLOCK = 256, PARTS = 16 };
 
 /* Store a number as fp16 and return what was stored. */
@@ -543,7 +540,7 @@ widen_f16(float *y, const uint16_t *x, int64_t n)
 		y[i] = f16_to_f32(x[i]);
 }
 
-const struct quant_simd JOIN(quant_simd, ISA) = { weigh, axpy, axpy_4, lost, widen_f16, {
+const struct quant_simd OF_ISA(quant_simd) = { weigh, axpy, axpy_4, lost, widen_f16, {
 	[DTYPE_Q4_0] = encode_q4_0, [DTYPE_Q4_1] = encode_q4_1, [DTYPE_Q5_0] = encode_q5_0,
 	[DTYPE_Q5_1] = encode_q5_1, [DTYPE_Q8_0] = encode_q8_0, [DTYPE_Q2_K] = encode_q2_k,
 	[DTYPE_Q3_K] = encode_q3_k, [DTYPE_Q4_K] = encode_q4_k, [DTYPE_Q5_K] = encode_q5_k,

@@ -1,9 +1,6 @@
 /* Plain loops, which the compiler makes vectors of for each instruction set. */
 #include "fmt/ids.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 #define LOOP(name, into, of)						\
 static uint32_t								\
 name(into *restrict to, const of *restrict from, int64_t n)		\
@@ -21,4 +18,4 @@ LOOP(narrow, uint16_t, uint32_t)
 LOOP(widen, uint32_t, uint16_t)
 LOOP(copy, uint32_t, uint32_t)
 
-const struct ids_simd JOIN(ids_simd, ISA) = { narrow, widen, copy };
+const struct ids_simd OF_ISA(ids_simd) = { narrow, widen, copy };

@@ -4,9 +4,6 @@
 
 #include "infer/logits_impl.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 #define INLINE static inline __attribute__((always_inline))
 
 enum { LANES = LOGITS_LANES, BLOCK = 64 * LANES };
@@ -206,4 +203,4 @@ race(const float *w, const int32_t *id, int64_t n, uint64_t key)
 	return first;
 }
 
-const struct logits_simd JOIN(logits_simd, ISA) = { max_of, weights, sum_of, at_least, race };
+const struct logits_simd OF_ISA(logits_simd) = { max_of, weights, sum_of, at_least, race };

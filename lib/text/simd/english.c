@@ -8,9 +8,6 @@
 
 #include "base/simd/bytes.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 static inline struct english_bits
 bits_of(const char *p)
 {
@@ -38,7 +35,7 @@ bits_of(const char *p)
 static void
 bits(const char *p, ptrdiff_t n, struct english_bits *to)
 {
-	char block[BLOCK] = { 0 };
+	char block[BLOCK];
 
 	for (; n >= BLOCK; n -= BLOCK, p += BLOCK)
 		*to++ = bits_of(p);
@@ -47,4 +44,4 @@ bits(const char *p, ptrdiff_t n, struct english_bits *to)
 	*to = bits_of(block);
 }
 
-const struct english_simd JOIN(english_simd, ISA) = { bits };
+const struct english_simd OF_ISA(english_simd) = { bits };

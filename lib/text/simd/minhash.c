@@ -9,9 +9,6 @@
 
 #include "base/simd/bytes.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 /* ---- bytes: one bit for each of 64 ---- */
 
 MASK64(word64, between(v, 'a', 'z') | between(v, '0', '9') | high(v))
@@ -207,4 +204,4 @@ fold(char *to, const char *s, ptrdiff_t n)
 	return at > 0 && to[at - 1] == ' ' ? at - 1 : at;
 }
 
-const struct minhash_simd JOIN(minhash_simd, ISA) = { lower, words, minima, fold };
+const struct minhash_simd OF_ISA(minhash_simd) = { lower, words, minima, fold };

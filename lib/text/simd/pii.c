@@ -8,9 +8,6 @@
 
 #include "base/simd/bytes.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 /* Bits of one block, and of the next one where a mark depends on what follows. */
 struct bits {
 	uint64_t digit, word, sign, dash, open, a, b;
@@ -80,4 +77,4 @@ marks(const char *s, ptrdiff_t n, ptrdiff_t base, uint64_t *mark, int most)
 	return i;
 }
 
-const struct pii_simd JOIN(pii_simd, ISA) = { marks };
+const struct pii_simd OF_ISA(pii_simd) = { marks };

@@ -8,9 +8,6 @@
 
 #include "base/simd/bytes.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 /* Controls but \n and \t; U+0085, U+2028, U+2029. */
 static inline uint64_t
 line_ends(vec a, vec b)
@@ -69,4 +66,4 @@ look(const char *p, ptrdiff_t n)
 	return see(p, whole) | see(rest, 2 * BLOCK);
 }
 
-const struct quality_simd JOIN(quality_simd, ISA) = { look };
+const struct quality_simd OF_ISA(quality_simd) = { look };

@@ -4,9 +4,6 @@
  */
 #include "token/cache_impl.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
-
 /* 0 when the entry has this key. */
 static inline uint64_t
 differs(const struct entry *e, struct key k)
@@ -77,4 +74,4 @@ find(const struct cache *c, const char *base, const int32_t *cut, int n, int *i,
 	return at - id;
 }
 
-const struct cache_simd JOIN(cache_simd, ISA) = { look, find };
+const struct cache_simd OF_ISA(cache_simd) = { look, find };

@@ -7,8 +7,6 @@
 
 #include "base/simd/bytes.h"
 
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b) JOIN_(a, b)
 #define INLINE static inline __attribute__((always_inline))
 
 #define AHEAD	4		/* a cut is certain when so many bytes from it on are known */
@@ -245,4 +243,4 @@ scan(enum scan kind, const char *p, int32_t at, const char *end, int32_t *cut, i
 	return 0;
 }
 
-const struct scan_simd JOIN(scan_simd, ISA) = { scan };
+const struct scan_simd OF_ISA(scan_simd) = { scan };

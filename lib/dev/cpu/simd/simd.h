@@ -7,13 +7,10 @@
 #ifndef DEV_SIMD_SIMD_H
 #define DEV_SIMD_SIMD_H
 
+#include "base/isa.h"
 #include "base/simd/vec.h"
 #include "dev/cpu/cpu.h"
 #include "dev/cpu/simd/typed.h"
-
-#define ISA_JOIN2(a, b) a##_##b
-#define ISA_JOIN(a, b) ISA_JOIN2(a, b)
-#define OF_ISA(name) ISA_JOIN(name, ISA)
 
 cpu_kernel OF_ISA(k_fill), OF_ISA(k_copy), OF_ISA(k_cast), OF_ISA(k_add), OF_ISA(k_axpby);
 cpu_kernel OF_ISA(k_embed), OF_ISA(k_embed_bwd), OF_ISA(k_scatter);
