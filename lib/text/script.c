@@ -129,11 +129,15 @@ const char *
 script_of_text(const uint8_t *table, str text)
 {
 	const char *p = text.p, *end = p + text.n;
-	int64_t n[NAMES] = { 0 }, kana, han;
+	int64_t n[NAMES] = { 0 }, latin = 0, kana, han;
 	int best = SCRIPT_COMMON;
 
 	while (p < end)
-		n[table[utf8_next(&p, end)]]++;
+		if ((signed char)*p >= 0)
+			latin += (uint8_t)((*p++ | 0x20) - 'a') < 26;
+		else
+			n[table[utf8_next(&p, end)]]++;
+	n[SCRIPT_LATIN] += latin;
 	kana = n[SCRIPT_HIRAGANA] + n[SCRIPT_KATAKANA];
 	han = n[SCRIPT_HAN] + kana;
 	n[SCRIPT_HAN] = han;
