@@ -13,26 +13,40 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define CACHE_ROOM	16		/* ids that may be written beyond those that count */
+#define CACHE_WORDS	512		/* at a time */
+#define CACHE_ROOM	16		/* ids that may be read and written beyond their end */
 
 struct cache;
 struct cache *cache_new(struct err *err);
 void cache_free(struct cache *c);
 
-#define CACHE_WORDS	512		/* at a time */
+/* Word i of some of which each ends at base + cut[i]. */
+static inline str
+word_at(const char *base, const int32_t *cut, int i)
+{
+	int32_t from = i > 0 ? cut[i - 1] : 0;
+
+	return (str){ base + from, cut[i] - from };
+}
+
+/* One of the words that were looked up. */
+struct cache_word {
+	int32_t		word;		/* which */
+	int32_t		n;		/* of ids; -1: they are not known */
+	const int32_t	*id;
+	const struct cache_word *first;	/* then: the one before that is the same, or NULL */
+};
 
 /*
- * Look words of a text that ends at end up, at most CACHE_WORDS: word i ends at
- * base + cut[i].  What is remembered comes on its way from memory meanwhile.
+ * Look words of a text that ends at end up, at most CACHE_WORDS, cut as
+ * word_at() has it.  Those that are not known are listed in rest, in their order,
+ * among others; return how many there are.
  */
-void cache_look(struct cache *c, const char *base, const char *end, const int32_t *cut, int n);
+int cache_look(struct cache *c, const char *base, const char *end, const int32_t *cut, int n,
+    struct cache_word *rest);
 
-/*
- * Write the ids of these words from *i on, up to the first that is not known;
- * *i is that one then, or n.  Return how many ids; there is room for CACHE_ROOM
- * more.
- */
-int64_t cache_find(const struct cache *c, const char *base, const int32_t *cut, int n, int *i,
+/* Write the ids of these words, given all of rest.  Return how many. */
+int64_t cache_write(const struct cache *c, int n, const struct cache_word *rest, int nrest,
     int32_t *id);
 
 /* Remember the n ids of a word; one with too many of either is left out. */

@@ -46,9 +46,9 @@ struct cache {
 	struct long_entry longs[1 << LONG_BITS];
 	struct bucket	shorts[1 << SHORT_BITS];
 	uint32_t	puts;
-	/* Of the words that are looked up. */
+	/* Of the words that are looked up; a long one has its hash as lo and no length. */
 	struct key	key[CACHE_WORDS];
-	const struct bucket *bucket[CACHE_WORDS + AHEAD];
+	const struct entry *entry[CACHE_WORDS + AHEAD];
 };
 
 /* The key of a word; 16 bytes can be read. */
@@ -79,20 +79,37 @@ key_copy(const char *p, int32_t n)
 }
 
 static inline uint64_t
-bucket_of(struct key k)
+hash_of(struct key k)
 {
-	return ((k.lo ^ k.hi * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u) >> (64 - SHORT_BITS);
+	return (k.lo ^ k.hi * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
 }
 
-static inline uint64_t
-long_of(str word)
+static inline struct entry *
+short_of(const struct cache *c, struct key k)
 {
-	return hash64(word) >> (64 - LONG_BITS);
+	return (struct entry *)c->shorts[hash_of(k) >> (64 - SHORT_BITS)].e;
+}
+
+/* Where a word would be among the long ones; k is its key, or has its hash. */
+static inline struct long_entry *
+long_of(const struct cache *c, struct key k)
+{
+	uint64_t hash = k.hi == 0 ? k.lo : hash_of(k) << SHORT_BITS;
+
+	return (struct long_entry *)&c->longs[hash >> (64 - LONG_BITS)];
+}
+
+/* What long_of() takes for a word without a key. */
+static inline struct key
+key_long(str word)
+{
+	return (struct key){ hash64(word) | 1, 0 };
 }
 
 struct cache_simd {
-	void (*look)(struct cache *c, const char *base, const char *end, const int32_t *cut, int n);
-	int64_t (*find)(const struct cache *c, const char *base, const int32_t *cut, int n, int *i,
+	int (*look)(struct cache *c, const char *base, const char *end, const int32_t *cut, int n,
+	    struct cache_word *rest);
+	int64_t (*write)(const struct cache *c, int n, const struct cache_word *rest, int nrest,
 	    int32_t *id);
 };
 

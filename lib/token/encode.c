@@ -15,6 +15,7 @@ struct encoder {
 	struct buf	 spaced;	/* text of SentencePiece, with its spaces */
 	struct buf	 prefixed;	/* text with a space before it */
 	struct cache	*cache;
+	struct ids	 made;		/* of words that it has not */
 	const char	*begin;		/* of the text, where it still begins so */
 	struct encode_parts *parts;	/* of encode_parts(), or NULL */
 	str		 piece;		/* of it, between tokens that stand in it */
@@ -74,6 +75,7 @@ encoder_free(struct encoder *e)
 	buf_free(&e->spaced);
 	buf_free(&e->prefixed);
 	cache_free(e->cache);
+	ids_free(&e->made);
 	free(e);
 }
 
@@ -122,11 +124,10 @@ one_unknown(const struct tokenizer *t, int32_t *id, int64_t n)
 
 /* The ids of one word, without the cache.  There is room for n. */
 static int64_t
-encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err *err)
+encode_word(struct encoder *e, str word, int32_t *id, struct err *err)
 {
 	const struct tokenizer *t = e->t;
 	const struct match *m = &t->match;
-	str word = { p, n };
 	double total = 0;
 	int64_t got;
 	int32_t whole;
@@ -135,12 +136,12 @@ encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err
 		return unigram_text(&t->unigram, &e->ways, word, &total, id, err);
 	if (t->wordpiece.on)
 		return wordpiece_word(&t->wordpiece, &t->by_bytes, word, id);
-	if (t->ignore_merges && (m->part == NULL || m->unmade > 0) &&
-	    (whole = strmap_find(&t->by_bytes, word)) >= 0) {
+	if (t->ignore_merges && (whole = m->made != NULL ? match_whole(m, word) :
+	    strmap_find(&t->by_bytes, word)) >= 0) {
 		id[0] = whole;
 		return 1;
 	}
-	if (m->part != NULL &&
+	if (m->made != NULL && !match_strange(m, word) &&
 	    (got = match_word(m, &e->scratch, word, t->bpe.byte_id, id, err)) != 0)
 		return one_unknown(t, id, got);
 	if (t->sentence.on)
@@ -150,27 +151,53 @@ encode_word(struct encoder *e, const char *p, int32_t n, int32_t *id, struct err
 	return one_unknown(t, id, bpe_word(&t->bpe, &e->scratch, word, id, err));
 }
 
+/* The ids of n words that the cache has not, into e->made. */
+static int
+make_words(struct encoder *e, const char *base, const int32_t *cut, struct cache_word **word,
+    int n, struct err *err)
+{
+	int64_t room = CACHE_ROOM, got;
+
+	for (int i = 0; i < n; i++)
+		room += word_at(base, cut, word[i]->word).n;
+	e->made.n = 0;
+	if (ids_room(&e->made, room, err) < 0)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		int32_t *id = e->made.id + e->made.n;
+
+		if ((got = encode_word(e, word_at(base, cut, word[i]->word), id, err)) < 0)
+			return -1;
+		word[i]->id = id;
+		word[i]->n = (int32_t)got;
+		e->made.n += got;
+	}
+	return 0;
+}
+
 /* Words of text that ends at end: word i ends at base + cut[i]. */
 static int
 put_words(struct encoder *e, const char *base, const int32_t *cut, int n, const char *end,
     struct ids *ids, struct err *err)
 {
-	if (ids_room(ids, cut[n - 1] + CACHE_ROOM, err) < 0)
-		return -1;
-	cache_look(e->cache, base, end, cut, n);
-	for (int i = 0; ; i++) {
-		int32_t from;
-		int64_t got;
+	struct cache_word rest[CACHE_WORDS], *new[CACHE_WORDS];
+	int nrest = cache_look(e->cache, base, end, cut, n, rest), nnew = 0;
 
-		ids->n += cache_find(e->cache, base, cut, n, &i, ids->id + ids->n);
-		if (i == n)
-			return 0;
-		from = i > 0 ? cut[i - 1] : 0;
-		if ((got = encode_word(e, base + from, cut[i] - from, ids->id + ids->n, err)) < 0)
-			return -1;
-		cache_put(e->cache, (str){ base + from, cut[i] - from }, ids->id + ids->n, got);
-		ids->n += got;
-	}
+	for (int i = 0; i < nrest; i++)
+		if (rest[i].n < 0 && rest[i].first == NULL)
+			new[nnew++] = &rest[i];
+	if (ids_room(ids, cut[n - 1] + CACHE_ROOM, err) < 0 ||
+	    make_words(e, base, cut, new, nnew, err) < 0)
+		return -1;
+	for (int i = 0; i < nrest; i++)
+		if (rest[i].n < 0) {
+			rest[i].n = rest[i].first->n;
+			rest[i].id = rest[i].first->id;
+		}
+	ids->n += cache_write(e->cache, n, rest, nrest, ids->id + ids->n);
+	for (int i = 0; i < nnew; i++)
+		cache_put(e->cache, word_at(base, cut, new[i]->word), new[i]->id, new[i]->n);
+	return 0;
 }
 
 /* Text that holds no added token and is normalized. */
@@ -210,10 +237,9 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 		return 0;
 	if (pretoken_start(e->walk, text, first, err) < 0)
 		return -1;
-	while ((n = pretoken_next(e->walk, &base, &end, cut, CACHE_WORDS, err)) > 0) {
+	while ((n = pretoken_next(e->walk, &base, &end, cut, CACHE_WORDS, err)) > 0)
 		if (put_words(e, base, cut, n, end, ids, err) < 0)
 			return -1;
-	}
 	return n;
 }
 

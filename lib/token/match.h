@@ -10,8 +10,9 @@
  *
  * Whether two go together is told by undoing their merges, latest first, and
  * asking whether one across the border would have come before.  That holds
- * where a token is made by merges of rising rank; match_init() looks whether each
- * is, and says so where one is not: then words are to be merged.
+ * where a token is made by merges of rising rank.  match_init() looks which might
+ * be made otherwise: words that have the bytes of such a strange one are to be
+ * merged.
  */
 #ifndef TOKEN_MATCH_H
 #define TOKEN_MATCH_H
@@ -19,16 +20,20 @@
 #include "token/bpe.h"
 #include "token/darts.h"
 
+#define MATCH_STRANGE	64
+
 struct match {
-	struct match_part *part;	/* of each token */
-	int32_t		*shorter;	/* the longest token that it begins with, or -1 */
+	uint64_t	*made;		/* of each token: of what, and when */
+	uint32_t	*token;		/* the longest that it begins with, and its length */
 	uint32_t	*pair;		/* what two become: a hash table */
 	uint32_t	 pair_mask;
 	uint64_t	*some;		/* bits of the hashes that pairs have: few have one */
 	struct darts	 trie;		/* of tokens of several bytes */
+	struct darts	 unmade;	/* of those that are never made: 2 id + is it strange? */
+	uint64_t	 strange[MATCH_STRANGE]; /* bits of the two bytes that these begin with */
+	bool		 any_strange;
 	int32_t		 one[256];	/* the token of a byte, or -1 */
 	int32_t		 n;
-	int32_t		 unmade;	/* tokens that no word becomes by merges */
 };
 
 struct tokenizer;
@@ -40,8 +45,14 @@ struct tokenizer;
 int match_init(struct match *m, const struct tokenizer *t, struct err *err);
 void match_free(struct match *m);
 
+/* Has word the bytes of a strange token? */
+bool match_strange(const struct match *m, str word);
+
+/* The token that word is and that no merges make, or -1. */
+int32_t match_whole(const struct match *m, str word);
+
 /*
- * Write the ids of word, of 1 to 2^30 bytes, to id, which has room for as many.
+ * Write the ids of word, which has none, of 1 to 2^30 bytes, to id, which has room for as many.
  * What has no token is bytes of byte_id.  Return how many; 0 when merges are to
  * tell; or -1: ERR_FORMAT for a byte that has no token, or ERR_NOMEM.
  */

@@ -1,0 +1,154 @@
+/*
+ * match_impl - how tokens are made, and the trie that they are sought in
+ */
+#ifndef TOKEN_MATCH_IMPL_H
+#define TOKEN_MATCH_IMPL_H
+
+#include "token/match.h"
+
+#define ID_BITS		21
+#define RANK_BITS	22
+#define LEN_BITS	11
+#define TAG_BITS	11		/* what is left of 32 bits tells pairs apart */
+#define SOME_BITS	21		/* 256 KiB of bits stay in a near cache */
+
+#define LOW(x, bits)	((x) & ((1u << (bits)) - 1))
+
+/*
+ * All that is known of a token is in few bytes, for what words need of it comes
+ * from memory that is far away.  Its making is a number of 64 bits: the two that
+ * become it and the rank of that, from 1 on; 0: it is what words begin as.
+ */
+static inline uint64_t
+pair_key(int32_t left, int32_t right)
+{
+	return (uint64_t)(uint32_t)left << ID_BITS | (uint32_t)right;
+}
+
+static inline uint32_t
+made_rank(uint64_t made)
+{
+	return LOW((uint32_t)made, RANK_BITS);
+}
+
+static inline int32_t
+made_left(uint64_t made)
+{
+	return (int32_t)(made >> (RANK_BITS + ID_BITS));
+}
+
+static inline int32_t
+made_right(uint64_t made)
+{
+	return (int32_t)LOW((uint32_t)(made >> RANK_BITS), ID_BITS);
+}
+
+/* Its bytes; 0: it is never made. */
+static inline int32_t
+token_len(const struct match *m, int32_t id)
+{
+	return (int32_t)LOW(m->token[id], LEN_BITS);
+}
+
+/* The longest token that it begins with, or -1. */
+static inline int32_t
+token_shorter(const struct match *m, int32_t id)
+{
+	return (int32_t)(m->token[id] >> LEN_BITS) - 1;
+}
+
+static inline uint64_t
+pair_hash(uint64_t key)
+{
+	return key * 0x9e3779b97f4a7c15u;
+}
+
+/* The rank of their merge, or UINT32_MAX. */
+static inline uint32_t
+pair_find(const struct match *m, int32_t left, int32_t right)
+{
+	uint64_t key = pair_key(left, right), hash = pair_hash(key);
+	uint32_t tag = LOW((uint32_t)(hash >> 21), TAG_BITS), slot;
+
+	if ((m->some[hash >> (70 - SOME_BITS)] >> (hash >> (64 - SOME_BITS) & 63) & 1) == 0)
+		return UINT32_MAX;
+	for (uint64_t i = hash >> 32; (slot = m->pair[i & m->pair_mask]) != 0; i++)
+		if (LOW(slot, TAG_BITS) == tag) {
+			uint64_t made = m->made[(slot >> TAG_BITS) - 1];
+
+			if (made >> RANK_BITS == key)
+				return made_rank(made);
+		}
+	return UINT32_MAX;
+}
+
+/* Do two tokens, joined, become themselves again? */
+static inline bool
+pair_stays(const struct match *m, int32_t left, int32_t right)
+{
+	uint32_t before = UINT32_MAX;	/* a merge across that ranks so would have come */
+
+	for (;;) {
+		uint64_t a = m->made[left], b = m->made[right];
+
+		if (pair_find(m, left, right) < before)
+			return false;
+		/* The later of their merges; of equal ones the right one. */
+		if (made_rank(a) > made_rank(b)) {
+			before = made_rank(a);
+			left = made_right(a);
+		} else if (made_rank(b) > 0) {
+			before = made_rank(b) + 1;
+			right = made_left(b);
+		} else {
+			return true;
+		}
+	}
+}
+
+/* Has a strange token two bytes at its begin that hash like these? */
+static inline unsigned
+strange_hash(const char *p)
+{
+	return ((uint8_t)p[0] * 61u ^ (uint8_t)p[1] * 8u) % (64 * MATCH_STRANGE);
+}
+
+static inline bool
+strange_bit(const uint64_t *bits, const char *p)
+{
+	unsigned h = strange_hash(p);
+
+	return (bits[h / 64] >> h % 64 & 1) != 0;
+}
+
+/* A trie's keys have no NUL; UTF-8 has no 0xff. */
+static inline uint8_t
+label_of(uint8_t c)
+{
+	return c == 0 ? 0xff : c;
+}
+
+/* The longest token that p begins with, n > 0, and its length; or -1. */
+static inline int32_t
+longest(const struct match *m, const uint8_t *p, int64_t n, int64_t *len)
+{
+	const uint32_t *unit = m->trie.unit;
+	uint32_t at = darts_root(&m->trie), leaf = 0;
+
+	*len = 1;
+	for (int64_t i = 0; i < n; i++) {
+		uint8_t label = label_of(p[i]);
+		uint32_t u = unit[at ^ label];
+
+		if ((u & (DARTS_VALUE | 0xff)) != label)
+			break;
+		at ^= label ^ darts_way(u);
+		if ((u & DARTS_LEAF) != 0) {
+			leaf = at;
+			*len = i + 1;
+		}
+	}
+	return leaf == 0 ? m->one[p[0]] : (int32_t)(unit[leaf] & ~DARTS_VALUE);
+}
+
+#endif

@@ -1,0 +1,320 @@
+#include "token/match_impl.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "token/tokenizer_impl.h"
+
+#define AHEAD		16		/* merges that are on their way from memory */
+
+/* ---- the trie of tokens ---- */
+
+struct sortable {
+	uint64_t	head;		/* the first 8 bytes */
+	int32_t		id;
+};
+
+/* By the heads, 16 bits at a time; what has the same keeps its order. */
+static void
+sort_heads(struct sortable *key, struct sortable *other, int64_t n, int64_t *first)
+{
+	for (int shift = 0; shift < 64; shift += 16) {
+		struct sortable *swap = key;
+
+		memset(first, 0, 65537 * sizeof(*first));
+		for (int64_t i = 0; i < n; i++)
+			first[(key[i].head >> shift & 0xffff) + 1]++;
+		for (int i = 0; i < 65536; i++)
+			first[i + 1] += first[i];
+		for (int64_t i = 0; i < n; i++)
+			other[first[key[i].head >> shift & 0xffff]++] = key[i];
+		key = other;
+		other = swap;
+	}
+}
+
+/* The tokens of several bytes in about the order of keys, as darts_build() likes them. */
+static int64_t
+list_keys(const struct match *m, const str *bytes, struct sortable *key, char *copy)
+{
+	int64_t n = 0;
+
+	for (int32_t i = 0; i < m->n; i++) {
+		char head[8] = { 0 };
+
+		if (token_len(m, i) < 2)
+			continue;
+		if (memchr(bytes[i].p, 0xff, (size_t)bytes[i].n) != NULL)
+			return -1;
+		for (ptrdiff_t k = 0; k < bytes[i].n; k++)
+			copy[k] = (char)label_of((uint8_t)bytes[i].p[k]);
+		memcpy(head, copy, bytes[i].n < 8 ? (size_t)bytes[i].n : 8);
+		memcpy(&key[n].head, head, 8);
+		key[n].head = be64toh(key[n].head);
+		key[n++].id = i;
+		copy += bytes[i].n;
+	}
+	return n;
+}
+
+/* What has the same head into order; few have. */
+static void
+sort_tails(struct darts_key *list, int64_t n)
+{
+	for (int64_t i = 1; i < n; i++) {
+		struct darts_key k = list[i];
+		int64_t at = i;
+
+		for (; at > 0; at--) {
+			str a = list[at - 1].key;
+			int order = memcmp(a.p, k.key.p, (size_t)(a.n < k.key.n ? a.n : k.key.n));
+
+			if (order < 0 || (order == 0 && a.n < k.key.n))
+				break;
+			list[at] = list[at - 1];
+		}
+		list[at] = k;
+	}
+}
+
+static int
+build_trie(struct match *m, const str *bytes, struct err *err)
+{
+	size_t room = (size_t)m->n + 1, size = 1;
+	struct sortable *key = malloc(2 * room * sizeof(*key));
+	struct darts_key *list = malloc(room * sizeof(*list));
+	int64_t *first = malloc(65537 * sizeof(*first)), n = 0;
+	char *copy, **at;
+	int ret = -1;
+
+	for (int32_t i = 0; i < m->n; i++) {
+		size += (size_t)token_len(m, i);
+		if (token_len(m, i) == 1)
+			m->one[(uint8_t)bytes[i].p[0]] = i;
+	}
+	copy = malloc(size);
+	at = malloc(room * sizeof(*at));
+	if (key == NULL || list == NULL || first == NULL || copy == NULL || at == NULL) {
+		err_set(err, ERR_NOMEM, "out of memory");
+	} else if ((n = list_keys(m, bytes, key, copy)) <= 0) {	/* none: nothing to match */
+		ret = 0;
+	} else {
+		size = 0;
+		for (int32_t i = 0; i < m->n; i++)
+			if (token_len(m, i) >= 2) {
+				at[i] = copy + size;
+				size += (size_t)token_len(m, i);
+			}
+		sort_heads(key, key + room, n, first);
+		for (int64_t i = 0; i < n; i++)
+			list[i] = (struct darts_key){ { at[key[i].id], token_len(m, key[i].id) },
+			    key[i].id };
+		sort_tails(list, n);
+		ret = darts_build(&m->trie, list, n, err) < 0 ? -1 : 1;
+	}
+	/* In this order, for the trie's sake: neighbours begin alike. */
+	for (int64_t i = 0; ret > 0 && i < n; i++) {
+		str token = bytes[list[i].value];
+		int64_t len;
+
+		m->token[list[i].value] |= (uint32_t)(longest(m, (const uint8_t *)token.p,
+		    token.n - 1, &len) + 1) << LEN_BITS;
+	}
+	free(key);
+	free(list);
+	free(first);
+	free(copy);
+	free(at);
+	return ret;
+}
+
+/* ---- how tokens are made ---- */
+
+static void
+make(struct match *m, const struct bpe_merge *g, const str *bytes)
+{
+	int32_t left = (int32_t)(g->pair >> 32), right = (int32_t)(uint32_t)g->pair;
+	uint64_t key = pair_key(left, right), hash = pair_hash(key), i = hash >> 32;
+
+	if (token_len(m, g->id) > 0 || token_len(m, left) == 0 || token_len(m, right) == 0 ||
+	    !pair_stays(m, left, right))
+		return;
+	m->made[g->id] = key << RANK_BITS | (g->rank + 1);
+	m->token[g->id] = (uint32_t)bytes[g->id].n;
+	m->some[hash >> (70 - SOME_BITS)] |= (uint64_t)1 << (hash >> (64 - SOME_BITS) & 63);
+	while (m->pair[i & m->pair_mask] != 0)
+		i++;
+	m->pair[i & m->pair_mask] = ((uint32_t)g->id + 1) << TAG_BITS |
+	    LOW((uint32_t)(hash >> 21), TAG_BITS);
+}
+
+/*
+ * Now that it is known what is made: might this merge make what is not?  One
+ * that came before those that made its two was passed over.
+ */
+static bool
+is_strange(const struct match *m, const struct bpe_merge *g)
+{
+	int32_t left = (int32_t)(g->pair >> 32), right = (int32_t)(uint32_t)g->pair;
+
+	return token_len(m, g->id) == 0 && token_len(m, left) > 0 && token_len(m, right) > 0 &&
+	    (made_rank(m->made[left]) > g->rank || made_rank(m->made[right]) > g->rank);
+}
+
+/* Bytes that stand for a character without a token are not to be merged. */
+static bool
+is_of_bytes(const struct tokenizer *t, const struct bpe_merge *g)
+{
+	return (t->kind[g->pair >> 32] & t->kind[(uint32_t)g->pair] & t->kind[g->id] &
+	    TOKEN_BYTES) != 0;
+}
+
+/*
+ * What becomes of a part of a text that ends up as tokens of its own does not
+ * depend on the rest: so a token is made in one way alone, and the first merge
+ * whose two stay apart until then is the last step of it.  Tokens that might be
+ * made in none of these ways are marked as strange.  Return 0 when some are not
+ * of bytes.
+ */
+static int
+make_all(struct match *m, const struct tokenizer *t, uint8_t *strange, struct err *err)
+{
+	const struct bpe *b = &t->bpe;
+	const struct bpe_merge **order;
+	int64_t n = 0;
+	int good = 1;
+
+	for (int64_t i = 0; i < b->nslots; i++)
+		if (b->slot[i].pair != UINT64_MAX && b->slot[i].rank >= n)
+			n = (int64_t)b->slot[i].rank + 1;
+	if (n > 4 * b->nslots || n >= 1 << RANK_BITS)
+		return 0;
+	if ((order = calloc((size_t)n + AHEAD, sizeof(*order))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int64_t i = 0; i < b->nslots; i++)
+		if (b->slot[i].pair != UINT64_MAX)
+			order[b->slot[i].rank] = &b->slot[i];
+	for (int64_t i = 0; i < n; i++) {
+		__builtin_prefetch(order[i + AHEAD]);
+		if (order[i] != NULL)
+			make(m, order[i], t->bytes);
+	}
+	for (int64_t i = 0; i < n && good; i++) {
+		__builtin_prefetch(order[i + AHEAD]);
+		if (order[i] == NULL)
+			continue;
+		good = is_of_bytes(t, order[i]);
+		strange[order[i]->id] |= is_strange(m, order[i]);
+	}
+	free(order);
+	return good;
+}
+
+/* The trie of what is not made; 0: it has a byte that a trie cannot have. */
+static int
+build_unmade(struct match *m, const struct tokenizer *t, const uint8_t *strange, struct err *err)
+{
+	struct darts_key *key = malloc(((size_t)m->n + 1) * sizeof(*key));
+	struct buf text = { 0 };
+	int64_t n = 0;
+	int ret = key == NULL ? err_set(err, ERR_NOMEM, "out of memory") : 1;
+
+	for (int32_t i = 0; ret > 0 && i < m->n; i++) {
+		str s = t->bytes[i];
+
+		if ((t->kind[i] & TOKEN_BYTES) == 0 || token_len(m, i) > 0 || s.n == 0)
+			continue;
+		if (memchr(s.p, 0xff, (size_t)s.n) != NULL)
+			ret = 0;
+		if (strange[i]) {
+			unsigned h = strange_hash(s.p);
+
+			m->strange[h / 64] |= (uint64_t)1 << h % 64;
+			m->any_strange = true;
+		}
+		key[n++] = (struct darts_key){ { NULL, s.n }, 2 * i + strange[i] };
+		for (ptrdiff_t k = 0; k < s.n; k++)
+			buf_byte(&text, (char)label_of((uint8_t)s.p[k]));
+	}
+	if (ret > 0)
+		ret = buf_ok(&text, err) < 0 ? -1 : 1;
+	if (ret > 0 && n > 0) {
+		const char *p = text.p;
+
+		for (int64_t i = 0; i < n; p += key[i++].key.n)
+			key[i].key.p = p;
+		ret = darts_build(&m->unmade, key, n, err) < 0 ? -1 : 1;
+	}
+	buf_free(&text);
+	free(key);
+	return ret;
+}
+
+/* Is it what words begin as? */
+static bool
+is_base(str bytes, bool chars)
+{
+	const char *p = bytes.p, *end = bytes.p + bytes.n;
+
+	if (!chars || bytes.n <= 1)
+		return bytes.n == 1;
+	utf8_next(&p, end);
+	return p == end;
+}
+
+static int
+build(struct match *m, const struct tokenizer *t, struct err *err)
+{
+	uint32_t slots = 64;
+	uint8_t *strange;
+	int good;
+
+	while (slots < 2 * (uint32_t)m->n)
+		slots *= 2;
+	m->made = calloc((size_t)m->n + 1, sizeof(*m->made));
+	m->token = calloc((size_t)m->n + 1, sizeof(*m->token));
+	m->pair = calloc(slots, sizeof(*m->pair));
+	m->some = calloc((size_t)1 << (SOME_BITS - 6), sizeof(*m->some));
+	if (m->made == NULL || m->token == NULL || m->pair == NULL || m->some == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	m->pair_mask = slots - 1;
+	memset(m->one, 0xff, sizeof(m->one));
+	for (int32_t i = 0; i < m->n; i++) {
+		if (t->bytes[i].n >= 1 << LEN_BITS)
+			return 0;
+		if ((t->kind[i] & TOKEN_BYTES) != 0 && is_base(t->bytes[i], t->sentence.on))
+			m->token[i] = (uint32_t)t->bytes[i].n;
+	}
+	if ((strange = calloc((size_t)m->n, 1)) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if ((good = make_all(m, t, strange, err)) > 0)
+		good = build_unmade(m, t, strange, err);
+	free(strange);
+	return good <= 0 ? good : build_trie(m, t->bytes, err);
+}
+
+int
+match_init(struct match *m, const struct tokenizer *t, struct err *err)
+{
+	int good = 0;
+
+	*m = (struct match){ .n = t->n };
+	if (t->n > 0 && t->n < 1 << ID_BITS && t->bpe.nslots > 0 && t->bpe.rank == NULL)
+		good = build(m, t, err);
+	if (good <= 0)
+		match_free(m);
+	return good;
+}
+
+void
+match_free(struct match *m)
+{
+	free(m->made);
+	free(m->token);
+	free(m->pair);
+	free(m->some);
+	darts_free(&m->trie);
+	darts_free(&m->unmade);
+	*m = (struct match){ 0 };
+}
