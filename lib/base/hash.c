@@ -8,6 +8,7 @@
 #include "base/hash_simd.h"
 
 #define LONG 1024		/* bytes from which vectors pay for the call */
+#define FEW 4096
 
 uint64_t
 hash64(str s)
@@ -40,6 +41,8 @@ hash128_hex(hash128 h, char hex[33])
 /* Both lengths are kept: XXH3's 64-bit hash is not a half of the 128-bit one. */
 struct hasher {
 	XXH3_state_t	h64, h128;
+	char		few[FEW];	/* small pieces, until they are many */
+	ptrdiff_t	nfew;
 };
 
 struct hasher *
@@ -53,27 +56,53 @@ hasher_new(struct err *err)
 	}
 	XXH3_64bits_reset(&h->h64);
 	XXH3_128bits_reset(&h->h128);
+	h->nfew = 0;
 	return h;
+}
+
+static void
+update(struct hasher *h, const char *p, ptrdiff_t n)
+{
+	XXH3_64bits_update(&h->h64, p, (size_t)n);
+	XXH3_128bits_update(&h->h128, p, (size_t)n);
+}
+
+static void
+flush(struct hasher *h)
+{
+	update(h, h->few, h->nfew);
+	h->nfew = 0;
 }
 
 void
 hasher_add(struct hasher *h, str s)
 {
-	XXH3_64bits_update(&h->h64, s.p, (size_t)s.n);
-	XXH3_128bits_update(&h->h128, s.p, (size_t)s.n);
+	if (h->nfew + s.n > FEW)
+		flush(h);
+	if (s.n > FEW) {
+		update(h, s.p, s.n);
+	} else if (s.n > 0) {
+		/* What memcpy() becomes here is slow for a few bytes. */
+		memmove(h->few + h->nfew, s.p, (size_t)s.n);
+		h->nfew += s.n;
+	}
 }
 
 hash128
-hasher_end(const struct hasher *h)
+hasher_end(struct hasher *h)
 {
-	XXH128_hash_t x = XXH3_128bits_digest(&h->h128);
+	XXH128_hash_t x;
+
+	flush(h);
+	x = XXH3_128bits_digest(&h->h128);
 
 	return (hash128){ x.low64, x.high64 };
 }
 
 uint64_t
-hasher_end64(const struct hasher *h)
+hasher_end64(struct hasher *h)
 {
+	flush(h);
 	return XXH3_64bits_digest(&h->h64);
 }
 

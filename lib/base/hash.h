@@ -24,8 +24,8 @@ void hash128_hex(hash128 h, char hex[33]);
 struct hasher;
 struct hasher *hasher_new(struct err *err);
 void hasher_add(struct hasher *h, str s);
-hash128 hasher_end(const struct hasher *h);
-uint64_t hasher_end64(const struct hasher *h);
+hash128 hasher_end(struct hasher *h);
+uint64_t hasher_end64(struct hasher *h);
 void hasher_free(struct hasher *h);
 
 #endif

@@ -10,6 +10,7 @@
 
 #define QUOTE_PIECE	((ptrdiff_t)4096)
 #define DOC_MAX ((ptrdiff_t)1 << 30)	/* bytes of a whole document */
+#define DIGITS_EXACT	15	/* of a number that a double has as it is */
 
 static ptrdiff_t
 space(str s, ptrdiff_t i)
@@ -280,6 +281,15 @@ json_quote(struct buf *b, str text)
 	buf_byte(b, '"');
 }
 
+static bool
+is_digits(str s)
+{
+	for (ptrdiff_t i = 0; i < s.n; i++)
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	return true;
+}
+
 int
 json_number(str value, double *x, struct err *err)
 {
@@ -287,6 +297,12 @@ json_number(str value, double *x, struct err *err)
 
 	if (value.n == 0 || (value.p[0] != '-' && (value.p[0] < '0' || value.p[0] > '9')))
 		return err_set(err, ERR_FORMAT, "not a number");
+	if (value.n <= DIGITS_EXACT && is_digits(value)) {
+		*x = 0;
+		for (ptrdiff_t i = 0; i < value.n; i++)
+			*x = 10 * *x + (value.p[i] - '0');
+		return 0;
+	}
 	if (value.n >= (ptrdiff_t)sizeof(s))
 		return err_set(err, ERR_FORMAT, "a number of more than %zu digits",
 		    sizeof(s) - 1);

@@ -6,6 +6,7 @@
 #include "token/strmap.h"
 
 #define TOKEN_BYTES_MAX	1024	/* of those that are made of others by their bytes */
+#define AHEAD		16		/* slots that are on their way from memory */
 #define SHORT_WORD	48	/* scanning wins up to about here */
 
 int
@@ -14,10 +15,10 @@ bpe_init(struct bpe *b, int64_t n, struct err *err)
 	*b = (struct bpe){ .nslots = 64 };
 	while (b->nslots < 2 * n)
 		b->nslots *= 2;
-	b->slot = malloc((size_t)b->nslots * sizeof(*b->slot));
-	if (b->slot == NULL)
+	b->slot = calloc((size_t)b->nslots, sizeof(*b->slot));
+	b->merge = malloc((size_t)(n + 1) * sizeof(*b->merge));
+	if (b->slot == NULL || b->merge == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for %lld merges", (long long)n);
-	memset(b->slot, 0xff, (size_t)b->nslots * sizeof(*b->slot));
 	memset(b->byte_id, 0xff, sizeof(b->byte_id));
 	return 0;
 }
@@ -26,20 +27,33 @@ void
 bpe_free(struct bpe *b)
 {
 	free(b->slot);
+	free(b->merge);
 	free(b->rank);
 	*b = (struct bpe){ 0 };
 }
 
 void
-bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
+bpe_add(struct bpe *b, int32_t left, int32_t right, int32_t id)
 {
-	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-	uint64_t mask = (uint64_t)b->nslots - 1;
-	uint64_t i = (pair * 0x9e3779b97f4a7c15u >> 24 ^ pair) & mask;
+	b->merge[b->nmerges] = (struct bpe_merge){ (uint64_t)(uint32_t)left << 32 |
+	    (uint32_t)right, (uint32_t)b->nmerges, id };
+	b->nmerges++;
+}
 
-	while (b->slot[i].pair != UINT64_MAX && b->slot[i].pair != pair)
-		i = (i + 1) & mask;
-	b->slot[i] = (struct bpe_merge){ pair, rank, id };
+void
+bpe_index(struct bpe *b)
+{
+	for (int64_t k = 0; k < b->nmerges; k++) {
+		uint64_t pair = b->merge[k].pair, i = bpe_slot(b, pair);
+
+		if (k + AHEAD < b->nmerges)
+			__builtin_prefetch(&b->slot[bpe_slot(b, b->merge[k + AHEAD].pair)], 1);
+		while (b->slot[i] != 0 && b->merge[b->slot[i] - 1].pair != pair)
+			i = (i + 1) & ((uint64_t)b->nslots - 1);
+		if (b->slot[i] != 0)
+			b->merge[b->slot[i] - 1].pair = UINT64_MAX;
+		b->slot[i] = (uint32_t)k + 1;
+	}
 }
 
 /* What two tokens become, by their bytes; rank UINT32_MAX: nothing. */

@@ -1,8 +1,8 @@
 /*
  * bpe - byte pair encoding of one word
  *
- * The merges are a hash table from a pair of ids to (rank, id).  The pair of
- * lowest rank is merged first, of equal ones the leftmost, as the reference
+ * The merges are a list in order of rank, and found by a hash table of pairs of
+ * ids.  The pair of lowest rank is merged first, of equal ones the leftmost, as the reference
  * does.  A short word is merged by scanning; a long one with a heap, so that
  * the time is O(n log n) whatever the bytes, and the memory 28 n.
  *
@@ -18,7 +18,7 @@
 #include "base/str.h"
 
 struct bpe_merge {
-	uint64_t	pair;		/* left << 32 | right; all ones: empty */
+	uint64_t	pair;		/* left << 32 | right; all ones: a later merge is the same */
 	uint32_t	rank;
 	int32_t		id;		/* what the pair becomes */
 };
@@ -26,7 +26,9 @@ struct bpe_merge {
 struct strmap;
 
 struct bpe {
-	struct bpe_merge *slot;
+	struct bpe_merge *merge;	/* in order of rank */
+	int64_t		 nmerges;
+	uint32_t	*slot;		/* 1 + which of them, by the hash of the pair; 0: empty */
 	int64_t		 nslots;	/* a power of two */
 	/*
 	 * In place of merges: two tokens become the one that has the bytes of both,
@@ -42,23 +44,29 @@ struct bpe {
 int bpe_init(struct bpe *b, int64_t n, struct err *err);
 void bpe_free(struct bpe *b);
 
-/* Add a merge; one that is there already takes the new rank. */
-void bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id);
+/* Add the merge of the next rank; one that is there already takes it. */
+void bpe_add(struct bpe *b, int32_t left, int32_t right, int32_t id);
 
-/* The merge of two tokens, of slots. */
+/* When all are added: make them findable. */
+void bpe_index(struct bpe *b);
+
+static inline uint64_t
+bpe_slot(const struct bpe *b, uint64_t pair)
+{
+	return (pair * 0x9e3779b97f4a7c15u >> 24 ^ pair) & ((uint64_t)b->nslots - 1);
+}
+
+/* The merge of two tokens, or NULL. */
 static inline const struct bpe_merge *
 bpe_find(const struct bpe *b, int32_t left, int32_t right)
 {
 	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-	uint64_t mask = (uint64_t)b->nslots - 1;
-	uint64_t i = (pair * 0x9e3779b97f4a7c15u >> 24 ^ pair) & mask;
+	uint64_t i = bpe_slot(b, pair);
 
-	while (b->slot[i].pair != pair) {
-		if (b->slot[i].pair == UINT64_MAX)
-			return NULL;
-		i = (i + 1) & mask;
-	}
-	return &b->slot[i];
+	for (; b->slot[i] != 0; i = (i + 1) & ((uint64_t)b->nslots - 1))
+		if (b->merge[b->slot[i] - 1].pair == pair)
+			return &b->merge[b->slot[i] - 1];
+	return NULL;
 }
 
 /* A thread's memory for long words; zeroed at first. */

@@ -16,10 +16,11 @@ struct range {
 	int64_t		from, to;
 	ptrdiff_t	depth;
 	uint32_t	unit;
+	int32_t		before;		/* the value of the last key on the way there, or -1 */
 };
 
 struct builder {
-	const struct darts_key *key;
+	struct darts_key *key;
 	uint32_t	*unit;
 	struct room	*room;
 	int64_t		 blocks, cap;
@@ -163,11 +164,14 @@ put_node(struct builder *b, struct range r, struct err *err)
 		clear(b->room[to / BLOCK].free, to);
 		b->unit[to] = label[i];
 		if (label[i] != 0) {
-			if (push(b, (struct range){ first[i], first[i + 1], r.depth + 1, to },
-			    err) < 0)
+			if (push(b, (struct range){ first[i], first[i + 1], r.depth + 1, to,
+			    r.before }, err) < 0)
 				return -1;
 			continue;
 		}
+		for (int64_t k = first[i]; k < first[i + 1]; k++)
+			b->key[k].before = r.before;
+		r.before = b->key[first[i + 1] - 1].value;
 		b->unit[r.unit] |= DARTS_LEAF;
 		b->unit[to] = DARTS_VALUE | (uint32_t)b->key[first[i + 1] - 1].value;
 	}
@@ -198,7 +202,7 @@ darts_build(struct darts *d, struct darts_key *key, int64_t n, struct err *err)
 	if (sorted < n)
 		qsort(key, (size_t)n, sizeof(*key), by_key);
 	if (add_block(&b, err) < 0 ||
-	    (n > 0 && push(&b, (struct range){ 0, n, 0, 0 }, err) < 0))
+	    (n > 0 && push(&b, (struct range){ 0, n, 0, 0, -1 }, err) < 0))
 		ret = -1;
 	if (ret == 0) {
 		/* From no place does a NUL lead to the root, whose label that is. */

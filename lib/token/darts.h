@@ -58,6 +58,7 @@ darts_step(const struct darts *d, uint32_t *at, uint8_t byte, int32_t *value)
 struct darts_key {
 	str	key;		/* without a NUL, and not empty */
 	int32_t	value;		/* 0 and up */
+	int32_t	before;		/* that of the longest key that this one goes on, or -1: set here */
 };
 
 /* Of n keys, which are sorted here; of equal ones the last counts.  Return 0 or -1. */

@@ -12,7 +12,7 @@
 #define TAG_BITS	11		/* what is left of 32 bits tells pairs apart */
 #define SOME_BITS	21		/* 256 KiB of bits stay in a near cache */
 
-#define LOW(x, bits)	((x) & ((1u << (bits)) - 1))
+#define LOW(x, bits)	((uint32_t)(x) & ((1u << (bits)) - 1))
 
 /*
  * All that is known of a token is in few bytes, for what words need of it comes

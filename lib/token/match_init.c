@@ -15,28 +15,32 @@ struct sortable {
 	int32_t		id;
 };
 
-/* By the heads, 16 bits at a time; what has the same keeps its order. */
-static void
-sort_heads(struct sortable *key, struct sortable *other, int64_t n, int64_t *first)
+/* By the heads, DIGIT bits at a time; what has the same keeps its order. */
+static struct sortable *
+sort_heads(struct sortable *key, struct sortable *other, int64_t n)
 {
-	for (int shift = 0; shift < 64; shift += 16) {
+	enum { DIGIT = 11, DIGITS = 6 };
+	uint32_t first[DIGITS][(1 << DIGIT) + 1] = { { 0 } };
+
+	for (int64_t i = 0; i < n; i++)
+		for (int d = 0; d < DIGITS; d++)
+			first[d][LOW(key[i].head >> d * DIGIT, DIGIT) + 1]++;
+	for (int d = 0; d < DIGITS; d++) {
 		struct sortable *swap = key;
 
-		memset(first, 0, 65537 * sizeof(*first));
+		for (int i = 0; i < 1 << DIGIT; i++)
+			first[d][i + 1] += first[d][i];
 		for (int64_t i = 0; i < n; i++)
-			first[(key[i].head >> shift & 0xffff) + 1]++;
-		for (int i = 0; i < 65536; i++)
-			first[i + 1] += first[i];
-		for (int64_t i = 0; i < n; i++)
-			other[first[key[i].head >> shift & 0xffff]++] = key[i];
+			other[first[d][LOW(key[i].head >> d * DIGIT, DIGIT)]++] = key[i];
 		key = other;
 		other = swap;
 	}
+	return key;
 }
 
-/* The tokens of several bytes in about the order of keys, as darts_build() likes them. */
+/* The tokens of several bytes; -1: one has a byte that the trie cannot have. */
 static int64_t
-list_keys(const struct match *m, const str *bytes, struct sortable *key, char *copy)
+list_heads(const struct match *m, const str *bytes, struct sortable *key)
 {
 	int64_t n = 0;
 
@@ -47,13 +51,11 @@ list_keys(const struct match *m, const str *bytes, struct sortable *key, char *c
 			continue;
 		if (memchr(bytes[i].p, 0xff, (size_t)bytes[i].n) != NULL)
 			return -1;
-		for (ptrdiff_t k = 0; k < bytes[i].n; k++)
-			copy[k] = (char)label_of((uint8_t)bytes[i].p[k]);
-		memcpy(head, copy, bytes[i].n < 8 ? (size_t)bytes[i].n : 8);
+		for (ptrdiff_t k = 0; k < 8 && k < bytes[i].n; k++)
+			head[k] = (char)label_of((uint8_t)bytes[i].p[k]);
 		memcpy(&key[n].head, head, 8);
 		key[n].head = be64toh(key[n].head);
 		key[n++].id = i;
-		copy += bytes[i].n;
 	}
 	return n;
 }
@@ -78,58 +80,78 @@ sort_tails(struct darts_key *list, int64_t n)
 	}
 }
 
+/* Keys in about the order that darts_build() likes, their text one behind the other. */
+static void
+list_keys(const str *bytes, const struct sortable *sorted, int64_t n, struct darts_key *list,
+    char *text)
+{
+	for (int64_t i = 0; i < n; i++) {
+		str s = bytes[sorted[i].id];
+		uint64_t head = htobe64(sorted[i].head);
+
+		list[i] = (struct darts_key){ .key = { text, s.n }, .value = sorted[i].id };
+		memcpy(text, &head, 8);
+		for (ptrdiff_t k = 8; k < s.n; k++)
+			text[k] = (char)label_of((uint8_t)s.p[k]);
+		text += s.n;
+	}
+	sort_tails(list, n);
+}
+
 static int
 build_trie(struct match *m, const str *bytes, struct err *err)
 {
-	size_t room = (size_t)m->n + 1, size = 1;
+	size_t room = (size_t)m->n + 1, size = 8;
 	struct sortable *key = malloc(2 * room * sizeof(*key));
 	struct darts_key *list = malloc(room * sizeof(*list));
-	int64_t *first = malloc(65537 * sizeof(*first)), n = 0;
-	char *copy, **at;
-	int ret = -1;
+	int64_t n = 0;
+	char *text;
+	int ret = 0;
 
 	for (int32_t i = 0; i < m->n; i++) {
 		size += (size_t)token_len(m, i);
 		if (token_len(m, i) == 1)
 			m->one[(uint8_t)bytes[i].p[0]] = i;
 	}
-	copy = malloc(size);
-	at = malloc(room * sizeof(*at));
-	if (key == NULL || list == NULL || first == NULL || copy == NULL || at == NULL) {
-		err_set(err, ERR_NOMEM, "out of memory");
-	} else if ((n = list_keys(m, bytes, key, copy)) <= 0) {	/* none: nothing to match */
-		ret = 0;
-	} else {
-		size = 0;
-		for (int32_t i = 0; i < m->n; i++)
-			if (token_len(m, i) >= 2) {
-				at[i] = copy + size;
-				size += (size_t)token_len(m, i);
-			}
-		sort_heads(key, key + room, n, first);
-		for (int64_t i = 0; i < n; i++)
-			list[i] = (struct darts_key){ { at[key[i].id], token_len(m, key[i].id) },
-			    key[i].id };
-		sort_tails(list, n);
+	text = malloc(size);
+	if (key == NULL || list == NULL || text == NULL) {
+		ret = err_set(err, ERR_NOMEM, "out of memory");
+	} else if ((n = list_heads(m, bytes, key)) > 0) {	/* none: nothing to match */
+		list_keys(bytes, sort_heads(key, key + room, n), n, list, text);
 		ret = darts_build(&m->trie, list, n, err) < 0 ? -1 : 1;
 	}
-	/* In this order, for the trie's sake: neighbours begin alike. */
 	for (int64_t i = 0; ret > 0 && i < n; i++) {
-		str token = bytes[list[i].value];
-		int64_t len;
+		int32_t before = list[i].before;
 
-		m->token[list[i].value] |= (uint32_t)(longest(m, (const uint8_t *)token.p,
-		    token.n - 1, &len) + 1) << LEN_BITS;
+		if (before < 0)
+			before = m->one[(uint8_t)bytes[list[i].value].p[0]];
+		m->token[list[i].value] |= (uint32_t)(before + 1) << LEN_BITS;
 	}
 	free(key);
 	free(list);
-	free(first);
-	free(copy);
-	free(at);
+	free(text);
 	return ret;
 }
 
 /* ---- how tokens are made ---- */
+
+/* What make() needs comes from memory while others are made. */
+static void
+make_soon(const struct match *m, const struct bpe_merge *g)
+{
+	int32_t left = (int32_t)(g->pair >> 32), right = (int32_t)(uint32_t)g->pair;
+	uint64_t hash = pair_hash(pair_key(left, right));
+
+	if (g->pair == UINT64_MAX)
+		return;
+	__builtin_prefetch(&m->token[g->id]);
+	__builtin_prefetch(&m->token[left]);
+	__builtin_prefetch(&m->token[right]);
+	__builtin_prefetch(&m->made[left]);
+	__builtin_prefetch(&m->made[right]);
+	__builtin_prefetch(&m->some[hash >> (70 - SOME_BITS)]);
+	__builtin_prefetch(&m->pair[hash >> 32 & m->pair_mask]);
+}
 
 static void
 make(struct match *m, const struct bpe_merge *g, const str *bytes)
@@ -178,37 +200,26 @@ is_of_bytes(const struct tokenizer *t, const struct bpe_merge *g)
  * of bytes.
  */
 static int
-make_all(struct match *m, const struct tokenizer *t, uint8_t *strange, struct err *err)
+make_all(struct match *m, const struct tokenizer *t, uint8_t *strange)
 {
 	const struct bpe *b = &t->bpe;
-	const struct bpe_merge **order;
-	int64_t n = 0;
-	int good = 1;
 
-	for (int64_t i = 0; i < b->nslots; i++)
-		if (b->slot[i].pair != UINT64_MAX && b->slot[i].rank >= n)
-			n = (int64_t)b->slot[i].rank + 1;
-	if (n > 4 * b->nslots || n >= 1 << RANK_BITS)
-		return 0;
-	if ((order = calloc((size_t)n + AHEAD, sizeof(*order))) == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (int64_t i = 0; i < b->nslots; i++)
-		if (b->slot[i].pair != UINT64_MAX)
-			order[b->slot[i].rank] = &b->slot[i];
-	for (int64_t i = 0; i < n; i++) {
-		__builtin_prefetch(order[i + AHEAD]);
-		if (order[i] != NULL)
-			make(m, order[i], t->bytes);
+	for (int64_t i = 0; i < b->nmerges; i++) {
+		if (i + AHEAD < b->nmerges)
+			make_soon(m, &b->merge[i + AHEAD]);
+		if (b->merge[i].pair != UINT64_MAX)
+			make(m, &b->merge[i], t->bytes);
 	}
-	for (int64_t i = 0; i < n && good; i++) {
-		__builtin_prefetch(order[i + AHEAD]);
-		if (order[i] == NULL)
+	for (int64_t i = 0; i < b->nmerges; i++) {
+		const struct bpe_merge *g = &b->merge[i];
+
+		if (g->pair == UINT64_MAX)
 			continue;
-		good = is_of_bytes(t, order[i]);
-		strange[order[i]->id] |= is_strange(m, order[i]);
+		if (!is_of_bytes(t, g))
+			return 0;
+		strange[g->id] |= is_strange(m, g);
 	}
-	free(order);
-	return good;
+	return 1;
 }
 
 /* The trie of what is not made; 0: it has a byte that a trie cannot have. */
@@ -233,7 +244,7 @@ build_unmade(struct match *m, const struct tokenizer *t, const uint8_t *strange,
 			m->strange[h / 64] |= (uint64_t)1 << h % 64;
 			m->any_strange = true;
 		}
-		key[n++] = (struct darts_key){ { NULL, s.n }, 2 * i + strange[i] };
+		key[n++] = (struct darts_key){ .key = { NULL, s.n }, .value = 2 * i + strange[i] };
 		for (ptrdiff_t k = 0; k < s.n; k++)
 			buf_byte(&text, (char)label_of((uint8_t)s.p[k]));
 	}
@@ -288,7 +299,7 @@ build(struct match *m, const struct tokenizer *t, struct err *err)
 	}
 	if ((strange = calloc((size_t)m->n, 1)) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
-	if ((good = make_all(m, t, strange, err)) > 0)
+	if ((good = make_all(m, t, strange)) > 0)
 		good = build_unmade(m, t, strange, err);
 	free(strange);
 	return good <= 0 ? good : build_trie(m, t->bytes, err);

@@ -5,36 +5,23 @@
 #include "token/tokenizer_impl.h"
 #include "token/tokenizer_save.h"
 
-static int
-by_rank(const void *a, const void *b)
-{
-	const struct bpe_merge *x = *(const struct bpe_merge *const *)a;
-	const struct bpe_merge *y = *(const struct bpe_merge *const *)b;
-
-	return x->rank < y->rank ? -1 : x->rank > y->rank;
-}
-
 /* The merges in order of rank. */
 static int
 list_merges(const struct bpe *b, struct tokenizer_parts *parts, struct arena *a,
     struct err *err)
 {
-	const struct bpe_merge **order;
-	int32_t (*merge)[2];
+	int32_t (*merge)[2] = arena_alloc(a, b->nmerges, sizeof(*merge), err);
 	int64_t n = 0;
 
-	if ((order = arena_alloc(a, b->nslots, sizeof(*order), err)) == NULL)
+	if (merge == NULL)
 		return -1;
-	for (int64_t i = 0; i < b->nslots; i++)
-		if (b->slot[i].pair != UINT64_MAX)
-			order[n++] = &b->slot[i];
-	if ((merge = arena_alloc(a, n, sizeof(*merge), err)) == NULL)
-		return -1;
-	if (n > 0)
-		qsort(order, (size_t)n, sizeof(*order), by_rank);
-	for (int64_t i = 0; i < n; i++) {
-		merge[i][0] = (int32_t)(order[i]->pair >> 32);
-		merge[i][1] = (int32_t)(order[i]->pair & UINT32_MAX);
+	for (int64_t i = 0; i < b->nmerges; i++) {
+		uint64_t pair = b->merge[i].pair;
+
+		if (pair == UINT64_MAX)
+			continue;
+		merge[n][0] = (int32_t)(pair >> 32);
+		merge[n++][1] = (int32_t)(pair & UINT32_MAX);
 	}
 	parts->merge = (const int32_t (*)[2])merge;
 	parts->nmerges = n;

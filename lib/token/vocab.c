@@ -13,6 +13,8 @@
 #include "token/tokenizer_impl.h"
 #include "token/tokenizer_save.h"
 
+#define AHEAD	32		/* strings whose places are on their way from memory */
+
 /* One token, before its id has a place. */
 struct item {
 	str	name, bytes;
@@ -247,6 +249,8 @@ place_items(struct reader *r, struct err *err)
 		const struct item *it = &r->item[i];
 		int32_t id = it->id;
 
+		if (i + AHEAD < r->n)
+			strmap_soon(&t->by_bytes, it[AHEAD].bytes);
 		if ((t->kind[id] & (TOKEN_BYTES | TOKEN_ODD)) != 0 &&
 		    ((it->kind & TOKEN_ADDED) == 0 || !str_eq(t->name[id], it->name)))
 			return err_set(err, ERR_FORMAT, "token id %d has two texts: '%.*s', '%.*s'",
@@ -350,62 +354,80 @@ cut_merge(str element, str part[2], struct buf *text, struct err *err)
 	return 1;
 }
 
-/* The token that a part names; its bytes go to r->to. */
-static int32_t
-part_id(struct reader *r, str part, bool plain, ptrdiff_t *n)
+/* A merge whose tokens are to be found. */
+struct merge_text {
+	str		element;
+	char		*start;		/* the bytes of its parts, one behind the other */
+	ptrdiff_t	n[2];		/* -1: it has none */
+};
+
+/* The bytes of what a part names go to r->to; return how many, or -1. */
+static ptrdiff_t
+part_bytes(struct reader *r, str part, bool plain)
 {
 	char *name = r->to + part.n;	/* behind the bytes, which are fewer */
+	ptrdiff_t n;
 
 	if (part.n * 2 > r->end - r->to)
 		return -1;
 	if (!plain)
 		part = (str){ name, json_unescape(name, part) };
-	if ((*n = vocab_bytes(r->t, part, r->to)) < 0)
+	if ((n = vocab_bytes(r->t, part, r->to)) < 0)
 		return -1;
-	return strmap_find(&r->t->by_bytes, (str){ r->to, *n });
-}
-
-/* The token of two parts that stand at start; by name the second loses its prefix. */
-static int32_t
-merged_id(struct reader *r, char *start, ptrdiff_t n[2])
-{
-	ptrdiff_t prefix = r->t->names.n_affix[0];
-	int32_t likely = r->merged + 1;
-	str both = { start, n[0] + n[1] - prefix };
-
-	if (n[1] < prefix)
-		return -1;
-	memmove(start + n[0], start + n[0] + prefix, (size_t)(n[1] - prefix));
-	/* Mostly the tokens stand in the order in which they are made. */
-	if (likely < r->t->n && r->t->kind[likely] == TOKEN_BYTES &&
-	    str_eq(r->t->bytes[likely], both))
-		return r->merged = likely;
-	return r->merged = strmap_find(&r->t->by_bytes, both);
+	strmap_soon(&r->t->by_bytes, (str){ r->to, n });
+	r->to += n;
+	return n;
 }
 
 static int
-read_merge(struct reader *r, str element, uint32_t rank, struct err *err)
+merge_text(struct reader *r, str element, struct merge_text *m, struct err *err)
 {
-	char *start = r->to;
-	ptrdiff_t n[2] = { 0 };
-	int32_t id[3] = { -1, -1, -1 };
 	str part[2];
 	int plain = cut_merge(element, part, &r->text, err);
 
 	if (plain < 0)
 		return -1;
-	id[0] = part_id(r, part[0], plain, &n[0]);
-	if (id[0] >= 0) {
-		r->to += n[0];
-		id[1] = part_id(r, part[1], plain, &n[1]);
-		r->to = start;
-	}
-	if (id[1] >= 0)
-		id[2] = merged_id(r, start, n);
+	*m = (struct merge_text){ element, r->to, { part_bytes(r, part[0], plain), -1 } };
+	if (m->n[0] >= 0)
+		m->n[1] = part_bytes(r, part[1], plain);
+	return 0;
+}
+
+/* The token of two parts that stand at start; by name the second loses its prefix. */
+static int32_t
+merged_id(struct reader *r, char *start, const ptrdiff_t n[2])
+{
+	ptrdiff_t prefix = r->t->names.n_affix[0];
+	str both = { start, n[0] + n[1] - prefix };
+
+	if (n[1] < prefix)
+		return -1;
+	memmove(start + n[0], start + n[0] + prefix, (size_t)(n[1] - prefix));
+	/* Mostly the tokens stand in the order in which they are made, some in several ways. */
+	for (int32_t likely = r->merged; likely <= r->merged + 1; likely++)
+		if (likely >= 0 && likely < r->t->n && r->t->kind[likely] == TOKEN_BYTES &&
+		    str_eq(r->t->bytes[likely], both))
+			return r->merged = likely;
+	return r->merged = strmap_find(&r->t->by_bytes, both);
+}
+
+static int
+add_merge(struct reader *r, struct merge_text *m, uint32_t rank, struct err *err)
+{
+	const struct strmap *tokens = &r->t->by_bytes;
+	int32_t id[3] = { -1, -1, -1 };
+
+	if (m->n[0] >= 0)
+		id[0] = strmap_find(tokens, (str){ m->start, m->n[0] });
+	if (m->n[1] >= 0)
+		id[1] = strmap_find(tokens, (str){ m->start + m->n[0], m->n[1] });
+	if (id[0] >= 0 && id[1] >= 0)
+		id[2] = merged_id(r, m->start, m->n);
 	if (id[2] < 0)
 		return err_set(err, ERR_FORMAT, "merge %u, %.*s: not in the vocabulary",
-		    (unsigned)rank + 1, (int)(element.n < 99 ? element.n : 99), element.p);
-	bpe_add(&r->t->bpe, id[0], id[1], rank, id[2]);
+		    (unsigned)rank + 1, (int)(m->element.n < 99 ? m->element.n : 99),
+		    m->element.p);
+	bpe_add(&r->t->bpe, id[0], id[1], id[2]);
 	hasher_add(r->hash, (str){ (const char *)id, 8 });
 	return 0;
 }
@@ -427,9 +449,12 @@ set_byte_ids(struct tokenizer *t)
 static int
 read_merges(struct reader *r, str merges, struct err *err)
 {
+	struct merge_text text[AHEAD];
+	char *start = r->to;
 	ptrdiff_t at = 1;
 	uint32_t rank = 0;
 	str element;
+	int n;
 
 	if (merges.p[0] != '[')
 		return err_set(err, ERR_FORMAT, "merges is not an array");
@@ -437,12 +462,19 @@ read_merges(struct reader *r, str merges, struct err *err)
 	if (bpe_init(&r->t->bpe, 2 * (int64_t)r->n + 65536 < merges.n / 5 ?
 	    2 * (int64_t)r->n + 65536 : merges.n / 5, err) < 0)
 		return -1;
-	while (array_next(merges, &at, &element)) {
-		if (rank == 2 * r->n + 65536)
-			return err_set(err, ERR_LIMIT, "more merges than tokens can need");
-		if (read_merge(r, element, rank++, err) < 0)
-			return -1;
-	}
+	do {
+		for (n = 0; n < AHEAD && array_next(merges, &at, &element); n++)
+			if (merge_text(r, element, &text[n], err) < 0)
+				return -1;
+		for (int i = 0; i < n; i++) {
+			if (rank == 2 * r->n + 65536)
+				return err_set(err, ERR_LIMIT, "more merges than tokens can need");
+			if (add_merge(r, &text[i], rank++, err) < 0)
+				return -1;
+		}
+		r->to = start;
+	} while (n == AHEAD);
+	bpe_index(&r->t->bpe);
 	return 0;
 }
 
@@ -657,9 +689,10 @@ take_merges(struct reader *r, const struct tokenizer_parts *p, struct err *err)
 			return err_set(err, ERR_FORMAT, "merge %" PRId64 ", of '%.*s' and '%.*s': "
 			    "not in the vocabulary", i + 1, (int)(x.n < 99 ? x.n : 99), x.p,
 			    (int)(y.n < 99 ? y.n : 99), y.p);
-		bpe_add(&t->bpe, p->merge[i][0], p->merge[i][1], (uint32_t)i, id);
+		bpe_add(&t->bpe, p->merge[i][0], p->merge[i][1], id);
 		hasher_add(r->hash, (str){ (const char *)p->merge[i], 8 });
 	}
+	bpe_index(&t->bpe);
 	return 0;
 }
 
