@@ -18,7 +18,7 @@
 #include "base/str.h"
 
 struct bpe_merge {
-	uint64_t	pair;		/* left << 32 | right; all ones: a later merge is the same */
+	uint64_t	pair;		/* left << 32 | right; all ones: a later one is the same */
 	uint32_t	rank;
 	int32_t		id;		/* what the pair becomes */
 };
