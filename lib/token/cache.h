@@ -1,9 +1,10 @@
 /*
  * cache - the ids of words that came before, of one thread
  *
- * Bounded: 8 MiB of words of up to 15 bytes and 4 ids, which are nearly all
- * words of a text, and 4 MiB of those of up to 62 bytes and 16 ids.  A newer
- * word takes the place of an older one.
+ * Words of up to 15 bytes and 4 ids, which are nearly all words of a text, have
+ * two thirds of it; the rest is of those of up to 62 bytes and 16 ids.  It grows
+ * with what it has seen, from 6 to 24 MiB; then a newer word takes the
+ * place of an older one.
  */
 #ifndef TOKEN_CACHE_H
 #define TOKEN_CACHE_H

@@ -12,10 +12,12 @@
 #include "base/isa.h"
 #include "token/cache.h"
 
-#define SHORT_BITS	17
+#define LEAST_BITS	16		/* of the number of buckets */
+#define MOST_BITS	18
+#define STEP_BITS	2		/* by which they grow */
+#define LONG_BITS(bits)	((bits) - 2)	/* of that of long entries */
 #define SHORT_TEXT	15
 #define SHORT_IDS	4
-#define LONG_BITS	15
 #define LONG_TEXT	62
 #define LONG_IDS	CACHE_ROOM
 #define AHEAD		32		/* words whose lines are on their way */
@@ -42,9 +44,14 @@ struct long_entry {
 	int32_t		id[LONG_IDS];
 };
 
+struct tables {
+	struct bucket	*shorts;
+	struct long_entry *longs;
+	int		bits;
+};
+
 struct cache {
-	struct long_entry longs[1 << LONG_BITS];
-	struct bucket	shorts[1 << SHORT_BITS];
+	struct tables	t;
 	uint32_t	puts;
 	/* Of the words that are looked up; a long one has its hash as lo and no length. */
 	struct key	key[CACHE_WORDS];
@@ -85,18 +92,18 @@ hash_of(struct key k)
 }
 
 static inline struct entry *
-short_of(const struct cache *c, struct key k)
+short_of(const struct tables *t, struct key k)
 {
-	return (struct entry *)c->shorts[hash_of(k) >> (64 - SHORT_BITS)].e;
+	return t->shorts[hash_of(k) >> (64 - t->bits)].e;
 }
 
 /* Where a word would be among the long ones; k is its key, or has its hash. */
 static inline struct long_entry *
-long_of(const struct cache *c, struct key k)
+long_of(const struct tables *t, struct key k)
 {
-	uint64_t hash = k.hi == 0 ? k.lo : hash_of(k) << SHORT_BITS;
+	uint64_t hash = k.hi == 0 ? k.lo : hash_of(k) << MOST_BITS;
 
-	return (struct long_entry *)&c->longs[hash >> (64 - LONG_BITS)];
+	return &t->longs[hash >> (64 - LONG_BITS(t->bits))];
 }
 
 /* What long_of() takes for a word without a key. */

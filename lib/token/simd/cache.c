@@ -17,6 +17,7 @@ differs(const struct entry *e, struct key k)
 static inline void
 make_keys(struct cache *c, const char *base, const char *end, const int32_t *cut, int n)
 {
+	struct tables t = c->t;		/* nothing that is written here is of them */
 	int32_t from = 0;
 
 	for (int i = 0; i < n; from = cut[i++]) {
@@ -26,12 +27,12 @@ make_keys(struct cache *c, const char *base, const char *end, const int32_t *cut
 		if (len > SHORT_TEXT) {
 			/* No entry has a key like this, whichever it is looked for in. */
 			c->key[i] = key_long((str){ p, len <= LONG_TEXT ? len : 0 });
-			c->entry[i] = c->shorts[0].e;
-			__builtin_prefetch(long_of(c, c->key[i]));
+			c->entry[i] = t.shorts[0].e;
+			__builtin_prefetch(long_of(&t, c->key[i]));
 			continue;
 		}
 		c->key[i] = end - p >= 16 ? key_at(p, len) : key_copy(p, len);
-		c->entry[i] = short_of(c, c->key[i]);
+		c->entry[i] = short_of(&t, c->key[i]);
 		if (i < AHEAD)
 			__builtin_prefetch(c->entry[i]);
 	}
@@ -45,11 +46,11 @@ look_long(const struct cache *c, const char *base, const int32_t *cut, struct ca
 	const struct cache_word *seen[SEEN] = { NULL };
 
 	for (int i = 0; i < n; i++)
-		__builtin_prefetch(long_of(c, c->key[rest[i].word]));
+		__builtin_prefetch(long_of(&c->t, c->key[rest[i].word]));
 	for (int i = 0; i < n; i++) {
 		str word = word_at(base, cut, rest[i].word);
-		const struct long_entry *e = long_of(c, c->key[rest[i].word]);
-		const struct cache_word **s = &seen[(e - c->longs) % SEEN];
+		const struct long_entry *e = long_of(&c->t, c->key[rest[i].word]);
+		const struct cache_word **s = &seen[(e - c->t.longs) % SEEN];
 
 		rest[i].id = e->id;
 		rest[i].n = e->n;
