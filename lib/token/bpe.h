@@ -2,9 +2,9 @@
  * bpe - byte pair encoding of one word
  *
  * The merges are a list in order of rank, and found by a hash table of pairs of
- * ids.  The pair of lowest rank is merged first, of equal ones the leftmost, as the reference
- * does.  A short word is merged by scanning; a long one with a heap, so that
- * the time is O(n log n) whatever the bytes, and the memory 28 n.
+ * ids.  The pair of lowest rank is merged first, of equal ones the leftmost, as
+ * the reference does.  A short word is merged by scanning; a long one with a
+ * heap, so that the time is O(n log n) whatever the bytes, and the memory 28 n.
  *
  * Sennrich et al., Neural Machine Translation of Rare Words with Subword
  * Units (2016).

@@ -34,6 +34,14 @@ begins_strange(const struct match *m, str s)
 	return false;
 }
 
+static inline bool
+strange_bit(const uint64_t *bits, const char *p)
+{
+	unsigned h = strange_hash(p);
+
+	return (bits[h / 64] >> h % 64 & 1) != 0;
+}
+
 bool
 match_strange(const struct match *m, str word)
 {
@@ -44,6 +52,29 @@ match_strange(const struct match *m, str word)
 		    begins_strange(m, (str){ word.p + i, word.n - i }))
 			return true;
 	return false;
+}
+
+/* The longest token that p begins with, n > 0, and its length; or -1. */
+static inline int32_t
+longest(const struct match *m, const uint8_t *p, int64_t n, int64_t *len)
+{
+	const uint32_t *unit = m->trie.unit;
+	uint32_t at = darts_root(&m->trie), leaf = 0;
+
+	*len = 1;
+	for (int64_t i = 0; i < n; i++) {
+		uint8_t label = label_of(p[i]);
+		uint32_t u = unit[at ^ label];
+
+		if ((u & (DARTS_VALUE | 0xff)) != label)
+			break;
+		at ^= label ^ darts_way(u);
+		if ((u & DARTS_LEAF) != 0) {
+			leaf = at;
+			*len = i + 1;
+		}
+	}
+	return leaf == 0 ? m->one[p[0]] : (int32_t)(unit[leaf] & ~DARTS_VALUE);
 }
 
 /* Bit i % 64 of bits[i / 64]: place i has been given up. */

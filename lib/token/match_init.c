@@ -292,9 +292,11 @@ build(struct match *m, const struct tokenizer *t, struct err *err)
 	m->pair_mask = slots - 1;
 	memset(m->one, 0xff, sizeof(m->one));
 	for (int32_t i = 0; i < m->n; i++) {
+		if ((t->kind[i] & TOKEN_BYTES) == 0)
+			continue;
 		if (t->bytes[i].n >= 1 << LEN_BITS)
 			return 0;
-		if ((t->kind[i] & TOKEN_BYTES) != 0 && is_base(t->bytes[i], t->sentence.on))
+		if (is_base(t->bytes[i], t->sentence.on))
 			m->token[i] = (uint32_t)t->bytes[i].n;
 	}
 	if ((strange = calloc((size_t)m->n, 1)) == NULL)
@@ -311,7 +313,8 @@ match_init(struct match *m, const struct tokenizer *t, struct err *err)
 	int good = 0;
 
 	*m = (struct match){ .n = t->n };
-	if (t->n > 0 && t->n < 1 << ID_BITS && t->bpe.nslots > 0 && t->bpe.rank == NULL)
+	if (t->n > 0 && t->n < 1 << ID_BITS && t->bpe.nslots > 0 && t->bpe.rank == NULL &&
+	    t->bpe.nmerges + 1 < 1 << RANK_BITS)
 		good = build(m, t, err);
 	if (good <= 0)
 		match_free(m);
