@@ -3,23 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "token/strmap.h"
-
-#define TOKEN_BYTES_MAX	1024	/* of those that are made of others by their bytes */
 #define AHEAD		16		/* slots that are on their way from memory */
 #define SHORT_WORD	48	/* scanning wins up to about here */
 
 int
 bpe_init(struct bpe *b, int64_t n, struct err *err)
 {
-	*b = (struct bpe){ .nslots = 64 };
-	while (b->nslots < 2 * n)
-		b->nslots *= 2;
-	b->slot = calloc((size_t)b->nslots, sizeof(*b->slot));
-	b->merge = malloc((size_t)(n + 1) * sizeof(*b->merge));
-	if (b->slot == NULL || b->merge == NULL)
+	b->nmerges = 0;
+	if ((b->merge = malloc((size_t)(n + 1) * sizeof(*b->merge))) == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory for %lld merges", (long long)n);
-	memset(b->byte_id, 0xff, sizeof(b->byte_id));
 	return 0;
 }
 
@@ -33,16 +25,21 @@ bpe_free(struct bpe *b)
 }
 
 void
-bpe_add(struct bpe *b, int32_t left, int32_t right, int32_t id)
+bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
 {
-	b->merge[b->nmerges] = (struct bpe_merge){ (uint64_t)(uint32_t)left << 32 |
-	    (uint32_t)right, (uint32_t)b->nmerges, id };
-	b->nmerges++;
+	b->merge[b->nmerges++] = (struct bpe_merge){ (uint64_t)(uint32_t)left << 32 |
+	    (uint32_t)right, rank, id };
 }
 
-void
-bpe_index(struct bpe *b)
+int
+bpe_index(struct bpe *b, struct err *err)
 {
+	b->nslots = 64;
+	while (b->nslots < 2 * b->nmerges)
+		b->nslots *= 2;
+	if ((b->slot = calloc((size_t)b->nslots, sizeof(*b->slot))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory for %lld merges",
+		    (long long)b->nmerges);
 	for (int64_t k = 0; k < b->nmerges; k++) {
 		uint64_t pair = b->merge[k].pair, i = bpe_slot(b, pair);
 
@@ -54,32 +51,14 @@ bpe_index(struct bpe *b)
 			b->merge[b->slot[i] - 1].pair = UINT64_MAX;
 		b->slot[i] = (uint32_t)k + 1;
 	}
-}
-
-/* What two tokens become, by their bytes; rank UINT32_MAX: nothing. */
-static struct bpe_merge
-by_text(const struct bpe *b, int32_t left, int32_t right)
-{
-	str x = b->bytes[left], y = b->bytes[right];
-	char both[TOKEN_BYTES_MAX];
-	int32_t id = -1;
-
-	if (x.n + y.n <= (ptrdiff_t)sizeof(both)) {
-		memcpy(both, x.p, (size_t)x.n);
-		memcpy(both + x.n, y.p, (size_t)y.n);
-		id = strmap_find(b->by_bytes, (str){ both, x.n + y.n });
-	}
-	return (struct bpe_merge){ .rank = id < 0 ? UINT32_MAX : b->rank[id], .id = id };
+	return 0;
 }
 
 static struct bpe_merge
 merge_of(const struct bpe *b, int32_t left, int32_t right)
 {
-	const struct bpe_merge *m;
+	const struct bpe_merge *m = bpe_find(b, left, right);
 
-	if (b->rank != NULL)
-		return by_text(b, left, right);
-	m = bpe_find(b, left, right);
 	return m != NULL ? *m : (struct bpe_merge){ .rank = UINT32_MAX };
 }
 

@@ -23,32 +23,24 @@ struct bpe_merge {
 	int32_t		id;		/* what the pair becomes */
 };
 
-struct strmap;
-
 struct bpe {
 	struct bpe_merge *merge;	/* in order of rank */
 	int64_t		 nmerges;
 	uint32_t	*slot;		/* 1 + which of them, by the hash of the pair; 0: empty */
 	int64_t		 nslots;	/* a power of two */
-	/*
-	 * In place of merges: two tokens become the one that has the bytes of both,
-	 * when there is one with a rank.  SentencePiece's, by score.
-	 */
-	const struct strmap *by_bytes;
-	const str	*bytes;		/* of each token */
-	uint32_t	*rank;		/* UINT32_MAX: never made */
+	uint32_t	*rank;		/* of each token that merges were made of; or NULL */
 	int32_t		 byte_id[256];	/* -1: this byte has no token */
 };
 
-/* For at most n merges.  Return 0 or -1. */
+/* Room for n merges.  Return 0 or -1. */
 int bpe_init(struct bpe *b, int64_t n, struct err *err);
 void bpe_free(struct bpe *b);
 
-/* Add the merge of the next rank; one that is there already takes it. */
-void bpe_add(struct bpe *b, int32_t left, int32_t right, int32_t id);
+/* Add a merge, of no lower rank than the last; one that is there already takes it. */
+void bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id);
 
-/* When all are added: make them findable. */
-void bpe_index(struct bpe *b);
+/* When all are added: make them findable.  Return 0 or -1. */
+int bpe_index(struct bpe *b, struct err *err);
 
 static inline uint64_t
 bpe_slot(const struct bpe *b, uint64_t pair)

@@ -229,7 +229,7 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 	}
 	end = text.p + text.n;
 	for (base = text.p; e->t->sentence.on && base < end; base += cut[n - 1]) {
-		n = sentence_words(&e->t->sentence, base, end, cut, CACHE_WORDS);
+		n = sentence_words(e->t->cuts, base, end, cut, CACHE_WORDS);
 		if (put_words(e, base, cut, n, end, ids, err) < 0)
 			return -1;
 	}

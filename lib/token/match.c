@@ -119,9 +119,9 @@ match_run(const struct match *m, const uint8_t *p, int64_t n, int64_t *at, uint6
 	return out;
 }
 
-/* The bytes of the character at p, for which there is no token. */
+/* The bytes of the character at p, which has no token.  0: nor has one of these. */
 static int64_t
-put_bytes(const uint8_t *p, int64_t n, const int32_t byte_id[256], int32_t *id, struct err *err)
+put_bytes(const uint8_t *p, int64_t n, const int32_t byte_id[256], int32_t *id)
 {
 	const char *q = (const char *)p;
 
@@ -129,8 +129,7 @@ put_bytes(const uint8_t *p, int64_t n, const int32_t byte_id[256], int32_t *id, 
 	n = q - (const char *)p;
 	for (int64_t i = 0; i < n; i++)
 		if ((id[i] = byte_id[p[i]]) < 0)
-			return err_set(err, ERR_FORMAT, "the tokenizer has no token for "
-			    "byte 0x%02x", (unsigned)p[i]);
+			return 0;
 	return n;
 }
 
@@ -157,8 +156,8 @@ match_word(const struct match *m, struct bpe_scratch *s, str word, const int32_t
 		out += got;
 		if (at == word.n)
 			return out;
-		if ((got = put_bytes(p + at, word.n - at, byte_id, id + out, err)) < 0)
-			return -1;
+		if ((got = put_bytes(p + at, word.n - at, byte_id, id + out)) == 0)
+			return 0;
 		out += got;
 		at += got;
 		if (at == word.n)

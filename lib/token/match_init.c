@@ -192,6 +192,16 @@ is_of_bytes(const struct tokenizer *t, const struct bpe_merge *g)
 	    TOKEN_BYTES) != 0;
 }
 
+/* Tokens of one rank: which is made first is a matter of places. */
+static void
+mark_ties(const struct bpe *b, uint8_t *strange)
+{
+	for (int64_t i = 1; i < b->nmerges; i++)
+		if (b->merge[i].rank == b->merge[i - 1].rank &&
+		    b->merge[i].id != b->merge[i - 1].id)
+			strange[b->merge[i].id] = strange[b->merge[i - 1].id] = 1;
+}
+
 /*
  * What becomes of a part of a text that ends up as tokens of its own does not
  * depend on the rest: so a token is made in one way alone, and the first merge
@@ -204,10 +214,11 @@ make_all(struct match *m, const struct tokenizer *t, uint8_t *strange)
 {
 	const struct bpe *b = &t->bpe;
 
+	mark_ties(b, strange);
 	for (int64_t i = 0; i < b->nmerges; i++) {
 		if (i + AHEAD < b->nmerges)
 			make_soon(m, &b->merge[i + AHEAD]);
-		if (b->merge[i].pair != UINT64_MAX)
+		if (b->merge[i].pair != UINT64_MAX && !strange[b->merge[i].id])
 			make(m, &b->merge[i], t->bytes);
 	}
 	for (int64_t i = 0; i < b->nmerges; i++) {
@@ -313,7 +324,7 @@ match_init(struct match *m, const struct tokenizer *t, struct err *err)
 	int good = 0;
 
 	*m = (struct match){ .n = t->n };
-	if (t->n > 0 && t->n < 1 << ID_BITS && t->bpe.nslots > 0 && t->bpe.rank == NULL &&
+	if (t->n > 0 && t->n < 1 << ID_BITS && t->bpe.nslots > 0 &&
 	    t->bpe.nmerges + 1 < 1 << RANK_BITS)
 		good = build(m, t, err);
 	if (good <= 0)

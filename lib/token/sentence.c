@@ -4,6 +4,7 @@
 
 #include "text/unicode.h"
 
+#define SPAN	((ptrdiff_t)1 << 29)
 #define MARK "\xe2\x96\x81"	/* U+2581 */
 
 static bool
@@ -159,20 +160,59 @@ sentence_text(const struct sentence *s, struct buf *to, str text, bool prefix)
 	to->n += sentence_bytes(at, text);
 }
 
+static uint16_t
+pair_at(const char *p)
+{
+	uint16_t both;
+
+	memcpy(&both, p, sizeof(both));
+	return both;
+}
+
+static void
+set_cut(struct sentence_cuts *c, int a, int b, bool on)
+{
+	char both[2] = { (char)a, (char)b };
+
+	c->between[pair_at(both)] = on;
+}
+
+void
+sentence_cuts(struct sentence_cuts *c, const struct sentence *s, const str *token, int32_t n)
+{
+	/* Characters stay whole. */
+	for (int a = 0; a < 256; a++)
+		for (int b = 0; b < 256; b++)
+			set_cut(c, a, b, (token != NULL && (b & 0xc0) != 0x80) ||
+			    (b == ' ' && a != ' ' && !s->whole));
+	for (int32_t i = 0; token != NULL && i < n; i++)
+		for (ptrdiff_t k = 1; k < token[i].n; k++)
+			c->between[pair_at(token[i].p + k - 1)] = 0;
+	for (int a = 0; s->split && a < 256; a++)
+		set_cut(c, a, ' ', true);
+}
+
+/* No branch asks where words end: none could be foretold. */
 int
-sentence_words(const struct sentence *s, const char *p, const char *end, int32_t *cut, int max)
+sentence_words(const struct sentence_cuts *c, const char *p, const char *end, int32_t *cut,
+    int max)
 {
 	const char *at = p;
 	int n = 0;
 
-	while (at < end && n < max) {
-		for (at += s->split; at < end && *at == ' ' && !s->split; )
-			at++;
-		while (at < end && (*at != ' ' || (s->whole && !s->split)))
-			at++;
-		cut[n++] = (int32_t)(at - p);
-		if (at - p > 1 << 29)
-			break;
+	while (end - at > 1 && at - p < SPAN) {
+		ptrdiff_t some = end - at - 1;
+
+		if (max - n <= SENTENCE_ROOM / 2)
+			return n;
+		if (some > max - n - 1)
+			some = max - n - 1;
+		for (ptrdiff_t i = 0; i < some; i++) {
+			cut[n] = (int32_t)(at - p + i + 1);
+			n += c->between[pair_at(at + i)];
+		}
+		at += some;
 	}
-	return n;
+	cut[n] = (int32_t)(at - p + 1);
+	return n + 1;
 }

@@ -37,8 +37,24 @@ bool sentence_inner(str bytes);		/* has it a space behind another character? */
 /* Text with spaces for U+2581, and one before it (words: before each) when it is to be. */
 void sentence_text(const struct sentence *s, struct buf *to, str text, bool prefix);
 
-/* Cut words off [p, end): word i ends at p + cut[i].  At most max; return how many. */
-int sentence_words(const struct sentence *s, const char *p, const char *end, int32_t *cut,
+/*
+ * Between which two bytes text is cut into words: before spaces, where no token
+ * has one inside; and where no token at all has these two side by side, so that
+ * no merge joins them.
+ */
+struct sentence_cuts {
+	uint8_t	between[256 * 256];	/* 0 or 1, by both as they lie in memory */
+};
+
+/* token: n of them; NULL: cut before spaces alone. */
+void sentence_cuts(struct sentence_cuts *c, const struct sentence *s, const str *token, int32_t n);
+
+/*
+ * Cut words off [p, end), p < end: word i ends at p + cut[i].  At most max, which is
+ * SENTENCE_ROOM or more, or a little less; return how many, at least 1.
+ */
+#define SENTENCE_ROOM	128
+int sentence_words(const struct sentence_cuts *c, const char *p, const char *end, int32_t *cut,
     int max);
 
 #endif

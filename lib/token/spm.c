@@ -330,7 +330,7 @@ spm_form(struct spm_form *f, str map, struct darts_key *user, int64_t n, struct 
 		uint32_t at = darts_root(&f->user);
 		int32_t value;
 
-		f->plain[c] = c != ' ' && (!f->map.on || f->map.lone[c]) &&
+		f->plain[c] = (c != ' ' || !f->trim) && (!f->map.on || f->map.lone[c]) &&
 		    !darts_step(&f->user, &at, (uint8_t)c, &value);
 	}
 	return 0;

@@ -172,6 +172,7 @@ tokenizer_free(struct tokenizer *t)
 	free(t->bytes);
 	free(t->text);
 	free(t->pool);
+	free(t->cuts);
 	buf_free(&t->decoded);
 	strmap_free(&t->by_bytes);
 	strmap_free(&t->by_name);

@@ -51,6 +51,7 @@ struct tokenizer {
 	struct unigram	 unigram;	/* likewise */
 	struct spm_form	 spm;		/* in place of other normal forms */
 	struct sentence	 sentence;	/* how bpe begins, and spaces */
+	struct sentence_cuts *cuts;	/* and words then */
 	struct names	 names;		/* otherwise: neither that nor bytes */
 	struct normal	 normalizer;
 	struct pretoken	*pre;
@@ -98,6 +99,12 @@ int vocab_load(struct tokenizer *t, const struct model *model, str added_tokens,
 struct tokenizer_parts;
 int vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *hash,
     struct err *err);
+
+/*
+ * Make the merges of tokens that have ranks; UINT32_MAX: never made.  byte_id is
+ * there.  The ranks are t's then.
+ */
+int bpe_of_ranks(struct tokenizer *t, uint32_t *ranks, struct err *err);
 
 /* tokenizer_read.c: all of it from a file; vocabulary and merges from parts, if there. */
 int tokenizer_read(struct tokenizer *t, str file, const struct tokenizer_parts *from,

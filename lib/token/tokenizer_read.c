@@ -177,6 +177,32 @@ hash_tree(struct hasher *hash, const json_t *json, struct err *err)
 	return 0;
 }
 
+/* A character without a token may join the next, unless its bytes have some. */
+static int
+make_cuts(struct tokenizer *t, struct err *err)
+{
+	str *token;
+	bool bytes = !t->unigram.on;
+	int32_t n = 0;
+
+	if (!t->sentence.on)
+		return 0;
+	for (int b = 0; b < 256; b++)
+		bytes &= t->bpe.byte_id[b] >= 0;
+	t->cuts = malloc(sizeof(*t->cuts));
+	token = malloc(((size_t)t->n + 1) * sizeof(*token));
+	if (t->cuts == NULL || token == NULL) {
+		free(token);
+		return err_set(err, ERR_NOMEM, "out of memory");
+	}
+	for (int32_t i = 0; i < t->n; i++)
+		if ((t->kind[i] & TOKEN_BYTES) != 0)
+			token[n++] = t->bytes[i];
+	sentence_cuts(t->cuts, &t->sentence, bytes ? token : NULL, n);
+	free(token);
+	return 0;
+}
+
 static int
 read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
     json_t *const tree_of[NPARTS], const struct tokenizer_parts *from, struct hasher *hash,
@@ -192,7 +218,7 @@ read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
 	    vocab_load(t, &model, part[ADDED].value, hash, err)) < 0 ||
 	    decode_tokens(t, json_is_null(tree_of[DECODER]), err) < 0 ||
 	    ends_read(t, tree_of[POST], err) < 0 ||
-	    (!t->names.on && match_init(&t->match, t, err) < 0))
+	    make_cuts(t, err) < 0 || (!t->names.on && match_init(&t->match, t, err) < 0))
 		return -1;
 	t->fingerprint = hasher_end(hash);
 	return 0;

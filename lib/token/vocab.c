@@ -427,7 +427,7 @@ add_merge(struct reader *r, struct merge_text *m, uint32_t rank, struct err *err
 		return err_set(err, ERR_FORMAT, "merge %u, %.*s: not in the vocabulary",
 		    (unsigned)rank + 1, (int)(m->element.n < 99 ? m->element.n : 99),
 		    m->element.p);
-	bpe_add(&r->t->bpe, id[0], id[1], id[2]);
+	bpe_add(&r->t->bpe, id[0], id[1], rank, id[2]);
 	hasher_add(r->hash, (str){ (const char *)id, 8 });
 	return 0;
 }
@@ -474,8 +474,7 @@ read_merges(struct reader *r, str merges, struct err *err)
 		}
 		r->to = start;
 	} while (n == AHEAD);
-	bpe_index(&r->t->bpe);
-	return 0;
+	return bpe_index(&r->t->bpe, err);
 }
 
 /* ---- Unigram ---- */
@@ -689,34 +688,42 @@ take_merges(struct reader *r, const struct tokenizer_parts *p, struct err *err)
 			return err_set(err, ERR_FORMAT, "merge %" PRId64 ", of '%.*s' and '%.*s': "
 			    "not in the vocabulary", i + 1, (int)(x.n < 99 ? x.n : 99), x.p,
 			    (int)(y.n < 99 ? y.n : 99), y.p);
-		bpe_add(&t->bpe, p->merge[i][0], p->merge[i][1], id);
+		bpe_add(&t->bpe, p->merge[i][0], p->merge[i][1], (uint32_t)i, id);
 		hasher_add(r->hash, (str){ (const char *)p->merge[i], 8 });
 	}
-	bpe_index(&t->bpe);
-	return 0;
+	return bpe_index(&t->bpe, err);
 }
 
 /* Ranks that fall as scores rise: the bits of floats in their order. */
 static int
 take_scores(struct reader *r, const struct tokenizer_parts *p, struct err *err)
 {
-	struct bpe *b = &r->t->bpe;
-	uint32_t u;
+	uint32_t *rank = malloc(((size_t)r->t->n + 1) * sizeof(*rank)), u;
 
-	if (bpe_init(b, 0, err) < 0)
-		return -1;
-	if ((b->rank = malloc((size_t)r->t->n * sizeof(*b->rank))) == NULL)
+	if (rank == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int32_t i = 0; i < r->t->n; i++) {
 		memcpy(&u, &p->score[i], sizeof(u));
 		u = u & 0x80000000 ? u : 0x7fffffff - u;
-		b->rank[i] = p->added[i] != ADDED_NOT || u == UINT32_MAX ||
+		rank[i] = p->added[i] != ADDED_NOT || u == UINT32_MAX ||
 		    p->score[i] != p->score[i] ? UINT32_MAX : u;
 	}
-	b->by_bytes = &r->t->by_bytes;
-	b->bytes = r->t->bytes;
 	hasher_add(r->hash, (str){ (const char *)p->score, p->n * 4 });
-	return 0;
+	return bpe_of_ranks(r->t, rank, err);
+}
+
+/* Tokens that are bytes in order of rank. */
+static int
+take_ranks(struct reader *r, const struct tokenizer_parts *p, struct err *err)
+{
+	uint32_t *rank = malloc(((size_t)r->t->n + 1) * sizeof(*rank));
+
+	if (rank == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < r->t->n; i++)
+		rank[i] = p->added[i] != ADDED_NOT ? UINT32_MAX : (uint32_t)i;
+	hasher_add(r->hash, S("ranks"));
+	return bpe_of_ranks(r->t, rank, err);
 }
 
 /* SentencePiece's own normal form, and its sums. */
@@ -733,24 +740,6 @@ take_form(struct tokenizer *t, struct spm_form *form, struct hasher *hash)
 	hasher_add(hash, (str){ (const char *)t->spm.map.trie.unit,
 	    (ptrdiff_t)t->spm.map.trie.n * 4 });
 	hasher_add(hash, (str){ t->spm.map.text, t->spm.map.n });
-}
-
-/* Tokens that are bytes in order of rank. */
-static int
-take_ranks(struct reader *r, const struct tokenizer_parts *p, struct err *err)
-{
-	struct bpe *b = &r->t->bpe;
-
-	if (bpe_init(b, 0, err) < 0)
-		return -1;
-	if ((b->rank = malloc((size_t)r->t->n * sizeof(*b->rank))) == NULL)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	for (int32_t i = 0; i < r->t->n; i++)
-		b->rank[i] = p->added[i] != ADDED_NOT ? UINT32_MAX : (uint32_t)i;
-	b->by_bytes = &r->t->by_bytes;
-	b->bytes = r->t->bytes;
-	hasher_add(r->hash, S("ranks"));
-	return 0;
 }
 
 int
@@ -777,12 +766,11 @@ vocab_take(struct tokenizer *t, const struct tokenizer_parts *p, struct hasher *
 		if (take_tokens(&r, p, err) == 0 && place_items(&r, err) == 0 &&
 		    check_added(&r, err) == 0 && index_added(t, err) == 0) {
 			hash_tokens(t, hash);
+			set_byte_ids(t);
 			ret = p->unigram ? 0 : p->score != NULL ? take_scores(&r, p, err) :
 			    p->ranks ? take_ranks(&r, p, err) : take_merges(&r, p, err);
 		}
 	}
-	if (ret == 0)
-		set_byte_ids(t);
 	if (ret == 0 && p->unigram)
 		ret = index_pieces(&r, false, err);
 	free(r.item);
