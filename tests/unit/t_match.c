@@ -1,7 +1,8 @@
 /*
- * Encoding without merging gives the ids that merging gives: words of random
- * bytes, of pieces of tokens, of characters that repeat, short and long, with
- * every tokenizer here; and the time is linear whatever the bytes.
+ * Encoding without merging, and of words that are cut where no token joins them,
+ * gives the ids that merging gives: words of random bytes, of pieces of tokens,
+ * of characters that repeat, short and long, with every tokenizer here; and the
+ * time is linear whatever the bytes.
  */
 #include <glob.h>
 #include <stdio.h>
@@ -136,6 +137,8 @@ test(const char *path, int rounds)
 	}
 	printf("# %s: matches\n", path);
 	match_free(&merging->match);
+	if (merging->cuts != NULL)	/* words as they would be without a look at the tokens */
+		sentence_cuts(merging->cuts, &merging->sentence, NULL, 0);
 	a = encoder_new(t, &err);
 	b = encoder_new(merging, &err);
 	state = 1;
@@ -217,7 +220,9 @@ main(int argc, char **argv)
 			test(argv[i], 100000);
 		return tap_done();
 	}
-	if (glob("tests/data/tokenizer_json/good/*.json", 0, NULL, &g) != 0)
+	if (glob("tests/data/tokenizer_json/good/*.json", 0, NULL, &g) != 0 ||
+	    glob("tests/data/tiktoken/good/*.tiktoken", GLOB_APPEND, NULL, &g) != 0 ||
+	    glob("tests/data/spm/good/*.model", GLOB_APPEND, NULL, &g) != 0)
 		return 1;
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		test(g.gl_pathv[i], 3000);
