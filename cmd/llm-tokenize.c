@@ -3,8 +3,8 @@
  *
  * Encodes the text or the conversation of each record on any number of threads
  * and writes the ids in input order: a document shard, another program's file,
- * or lines of numbers.  Memory: the tokenizer (about 60 bytes a token), for each thread
- * up to 24 MiB, and the batches under way; 4 bytes a document for Megatron's index.
+ * or lines of numbers.  Memory: the tokenizer (some 300 bytes a token), for each
+ * thread up to 24 MiB, and the batches under way; 4 bytes a document for Megatron's index.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -79,17 +79,22 @@ sentence_pre(struct sentence *s, const json_t *json, struct err *err)
 ptrdiff_t
 sentence_bytes(char *to, str name)
 {
-	ptrdiff_t n = 0;
+	char *at = to;
 
-	for (ptrdiff_t i = 0; i < name.n; ) {
-		if (str_starts((str){ name.p + i, name.n - i }, S(MARK))) {
-			to[n++] = ' ';
-			i += 3;
-		} else {
-			to[n++] = name.p[i++];
-		}
+	while (name.n > 0) {
+		const char *mark = memchr(name.p, MARK[0], (size_t)name.n);
+		ptrdiff_t n = mark != NULL ? mark - name.p : name.n;
+
+		memmove(at, name.p, (size_t)n);
+		at += n;
+		name = (str){ name.p + n, name.n - n };
+		if (name.n == 0)
+			break;
+		n = str_starts(name, S(MARK)) ? 3 : 1;
+		*at++ = n == 3 ? ' ' : MARK[0];
+		name = (str){ name.p + n, name.n - n };
 	}
-	return n;
+	return at - to;
 }
 
 int

@@ -296,6 +296,10 @@ spm_normalize(const struct spm_form *f, str text, struct buf *out, struct err *e
 		return 0;
 	if (f->prefix)
 		buf_byte(out, ' ');
+	if (f->same) {
+		put(out, text);
+		text.n = 0;
+	}
 	while (text.n > 0) {
 		left = text.n;
 		text = put_plain(f, text, out);
@@ -326,6 +330,7 @@ spm_form(struct spm_form *f, str map, struct darts_key *user, int64_t n, struct 
 	if (darts_build(&f->user, user, some, err) < 0 ||
 	    (map.n > 0 && charsmap_load(&f->map, map, err) < 0))
 		return -1;
+	f->same = some == 0 && !f->map.on && !f->trim;
 	for (int c = 0; c < 128; c++) {
 		uint32_t at = darts_root(&f->user);
 		int32_t value;

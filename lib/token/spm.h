@@ -16,6 +16,7 @@ struct spm_form {
 	bool		 prefix;	/* a space comes before each text */
 	bool		 trim;		/* no space at the ends, and one between words */
 	bool		 plain[128];	/* this character stays, before ASCII */
+	bool		 same;		/* all of them do */
 	int32_t		 unknown;	/* token for a character that BPE has none for */
 	struct charsmap	 map;
 	struct darts	 user;		/* what is in text as it is; values are ids */
