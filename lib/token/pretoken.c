@@ -118,13 +118,15 @@ place_start(struct pretoken_walk *w, int i, str slice, bool first, struct err *e
 int
 pretoken_start(struct pretoken_walk *w, str text, bool first, struct err *err)
 {
-	w->rest = (str){ NULL, 0 };
+	if (text.n == 0)
+		text.p = "";
+	w->rest = (str){ text.p, 0 };
 	w->end = text.p + text.n;
 	if (w->searcher != NULL)
 		searcher_start(w->searcher, text.n);
 	for (int i = 1; i < w->p->n; i++) {
 		w->place[i].slice = w->rest;
-		w->place[i].at = NULL;
+		w->place[i].at = text.p;
 		w->place[i].found.p = w->place[i].ahead.p = NULL;
 	}
 	if (w->p->n > 0)
