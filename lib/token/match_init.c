@@ -7,6 +7,7 @@
 #include "token/tokenizer_impl.h"
 
 #define AHEAD		16		/* merges that are on their way from memory */
+#define NESTED_MAX	256		/* tokens that begin with each other: all may be tried */
 
 /* ---- the trie of tokens ---- */
 
@@ -121,11 +122,16 @@ build_trie(struct match *m, const str *bytes, struct err *err)
 		ret = darts_build(&m->trie, list, n, err) < 0 ? -1 : 1;
 	}
 	for (int64_t i = 0; ret > 0 && i < n; i++) {
-		int32_t before = list[i].before;
+		int32_t id = list[i].value, before = list[i].before;
+		int32_t nested = before < 0 ? 1 : key[before].id + 1;
 
+		/* From here on by token: how many are in each other. */
+		key[id].id = nested;
+		if (nested > NESTED_MAX)
+			ret = 0;
 		if (before < 0)
-			before = m->one[(uint8_t)bytes[list[i].value].p[0]];
-		m->token[list[i].value] |= (uint32_t)(before + 1) << LEN_BITS;
+			before = m->one[(uint8_t)bytes[id].p[0]];
+		m->token[id] |= (uint32_t)(before + 1) << LEN_BITS;
 	}
 	free(key);
 	free(list);
