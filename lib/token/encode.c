@@ -141,7 +141,7 @@ encode_word(struct encoder *e, str word, int32_t *id, struct err *err)
 		id[0] = whole;
 		return 1;
 	}
-	if (m->made != NULL && !match_strange(m, word) &&
+	if (m->made != NULL &&
 	    (got = match_word(m, &e->scratch, word, t->bpe.byte_id, id, err)) != 0)
 		return one_unknown(t, id, got);
 	if (t->sentence.on)

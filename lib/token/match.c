@@ -42,8 +42,9 @@ strange_bit(const uint64_t *bits, const char *p)
 	return (bits[h / 64] >> h % 64 & 1) != 0;
 }
 
-bool
-match_strange(const struct match *m, str word)
+/* Has word the bytes of a strange token? */
+static bool
+has_strange(const struct match *m, str word)
 {
 	if (!m->any_strange)
 		return false;
@@ -141,6 +142,8 @@ match_word(const struct match *m, struct bpe_scratch *s, str word, const int32_t
 	uint64_t few = 0, *bits = &few;
 	int64_t at = 0, out = 0;
 
+	if (has_strange(m, word))
+		return 0;
 	if (word.n > SHORT_WORD) {
 		size_t size = (size_t)(word.n / 64 + 1) * sizeof(*bits);
 

@@ -45,16 +45,13 @@ struct tokenizer;
 int match_init(struct match *m, const struct tokenizer *t, struct err *err);
 void match_free(struct match *m);
 
-/* Has word the bytes of a strange token? */
-bool match_strange(const struct match *m, str word);
-
 /* The token that word is and that no merges make, or -1. */
 int32_t match_whole(const struct match *m, str word);
 
 /*
- * Write the ids of word, which has none, of 1 to 2^30 bytes, to id, which has
- * room for as many.  What has no token is bytes of byte_id.  Return how many; 0
- * when merges are to tell; or -1.
+ * Write the ids of word, of 1 to 2^30 bytes, to id, which has room for as many.
+ * What has no token is bytes of byte_id.  Return how many; 0 when merges are to
+ * tell; or -1.
  */
 int64_t match_word(const struct match *m, struct bpe_scratch *s, str word,
     const int32_t byte_id[256], int32_t *id, struct err *err);

@@ -28,7 +28,7 @@ pair_key(int32_t left, int32_t right)
 static inline uint32_t
 made_rank(uint64_t made)
 {
-	return LOW((uint32_t)made, RANK_BITS);
+	return LOW(made, RANK_BITS);
 }
 
 static inline int32_t
@@ -40,7 +40,7 @@ made_left(uint64_t made)
 static inline int32_t
 made_right(uint64_t made)
 {
-	return (int32_t)LOW((uint32_t)(made >> RANK_BITS), ID_BITS);
+	return (int32_t)LOW(made >> RANK_BITS, ID_BITS);
 }
 
 /* Its bytes; 0: it is never made. */
@@ -63,17 +63,36 @@ pair_hash(uint64_t key)
 	return key * 0x9e3779b97f4a7c15u;
 }
 
+/* Of a hash: its bit among those that pairs have, and what is in a slot of it. */
+static inline uint64_t *
+pair_some(const struct match *m, uint64_t hash)
+{
+	return &m->some[hash >> (70 - SOME_BITS)];
+}
+
+static inline uint64_t
+pair_bit(uint64_t hash)
+{
+	return (uint64_t)1 << (hash >> (64 - SOME_BITS) & 63);
+}
+
+static inline uint32_t
+pair_tag(uint64_t hash)
+{
+	return LOW(hash >> 21, TAG_BITS);
+}
+
 /* The rank of their merge, or UINT32_MAX. */
 static inline uint32_t
 pair_find(const struct match *m, int32_t left, int32_t right)
 {
 	uint64_t key = pair_key(left, right), hash = pair_hash(key);
-	uint32_t tag = LOW((uint32_t)(hash >> 21), TAG_BITS), slot;
+	uint32_t slot;
 
-	if ((m->some[hash >> (70 - SOME_BITS)] >> (hash >> (64 - SOME_BITS) & 63) & 1) == 0)
+	if ((*pair_some(m, hash) & pair_bit(hash)) == 0)
 		return UINT32_MAX;
 	for (uint64_t i = hash >> 32; (slot = m->pair[i & m->pair_mask]) != 0; i++)
-		if (LOW(slot, TAG_BITS) == tag) {
+		if (LOW(slot, TAG_BITS) == pair_tag(hash)) {
 			uint64_t made = m->made[(slot >> TAG_BITS) - 1];
 
 			if (made >> RANK_BITS == key)

@@ -155,7 +155,7 @@ make_soon(const struct match *m, const struct bpe_merge *g)
 	__builtin_prefetch(&m->token[right]);
 	__builtin_prefetch(&m->made[left]);
 	__builtin_prefetch(&m->made[right]);
-	__builtin_prefetch(&m->some[hash >> (70 - SOME_BITS)]);
+	__builtin_prefetch(pair_some(m, hash));
 	__builtin_prefetch(&m->pair[hash >> 32 & m->pair_mask]);
 }
 
@@ -170,11 +170,10 @@ make(struct match *m, const struct bpe_merge *g, const str *bytes)
 		return;
 	m->made[g->id] = key << RANK_BITS | (g->rank + 1);
 	m->token[g->id] = (uint32_t)bytes[g->id].n;
-	m->some[hash >> (70 - SOME_BITS)] |= (uint64_t)1 << (hash >> (64 - SOME_BITS) & 63);
+	*pair_some(m, hash) |= pair_bit(hash);
 	while (m->pair[i & m->pair_mask] != 0)
 		i++;
-	m->pair[i & m->pair_mask] = ((uint32_t)g->id + 1) << TAG_BITS |
-	    LOW((uint32_t)(hash >> 21), TAG_BITS);
+	m->pair[i & m->pair_mask] = ((uint32_t)g->id + 1) << TAG_BITS | pair_tag(hash);
 }
 
 /*

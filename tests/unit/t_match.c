@@ -117,21 +117,22 @@ seconds(const struct tokenizer *t, str text, ptrdiff_t n)
 	return (double)start / CLOCKS_PER_SEC;
 }
 
-static void
+/* Is it matched, not merged? */
+static bool
 test(const char *path, int rounds)
 {
 	struct err err = { 0 };
 	struct tokenizer *t = tokenizer_load(path, &err), *merging = tokenizer_load(path, &err);
 	struct encoder *a, *b;
 	struct buf text = { 0 };
-	bool good = true;
+	bool good = true, matched = t != NULL && t->match.made != NULL;
 
 	if (t == NULL || merging == NULL) {
 		ok(false, path);
 		printf("# %s\n", err.msg);
-		return;
+		return false;
 	}
-	if (t->match.made == NULL) {
+	if (!matched) {
 		printf("# %s: merges\n", path);
 		goto out;
 	}
@@ -153,11 +154,12 @@ out:
 	buf_free(&text);
 	tokenizer_free(t);
 	tokenizer_free(merging);
+	return matched;
 }
 
 /* A vocabulary of all bytes and of what is said besides. */
 static void
-test_made(const char *vocab, const char *merges, const char *what)
+test_made(const char *vocab, const char *merges, bool matched, const char *what)
 {
 	char path[] = "/tmp/t_match.XXXXXX";
 	int fd = mkstemp(path), more = 0x100;
@@ -170,11 +172,35 @@ test_made(const char *vocab, const char *merges, const char *what)
 		buf_fmt(&b, "\"\\u%04x\":%d,", (c > 32 && c < 127) || (c > 160 && c != 173) ? c :
 		    more++, c);
 	buf_fmt(&b, "%s},\"merges\":[%s]}}", vocab, merges);
-	ok(fd >= 0 && write(fd, b.p, (size_t)b.n) == b.n, what);
-	test(path, 20000);
+	ok(fd >= 0 && write(fd, b.p, (size_t)b.n) == b.n && test(path, 20000) == matched, what);
 	close(fd);
 	unlink(path);
 	buf_free(&b);
+}
+
+/* ab, abb, abbb and so on: all might be tried at a place. */
+static void
+test_nested(int n, bool matched, const char *what)
+{
+	struct buf vocab = { 0 }, merges = { 0 };
+
+	for (int i = 2; i <= n; i++) {
+		buf_fmt(&vocab, "%s\"", i > 2 ? "," : "");
+		buf_fmt(&merges, "%s\"", i > 2 ? "," : "");
+		for (int k = 0; k < i; k++) {
+			buf_byte(&vocab, k == 0 ? 'a' : 'b');
+			if (k == i - 1)
+				buf_byte(&merges, ' ');
+			buf_byte(&merges, k == 0 ? 'a' : 'b');
+		}
+		buf_fmt(&vocab, "\":%d", 254 + i);
+		buf_byte(&merges, '"');
+	}
+	buf_byte(&vocab, '\0');
+	buf_byte(&merges, '\0');
+	test_made(vocab.p, merges.p, matched, what);
+	buf_free(&vocab);
+	buf_free(&merges);
 }
 
 static void
@@ -230,10 +256,12 @@ main(int argc, char **argv)
 	/* The trie has a NUL as a byte that is no UTF-8. */
 	test_made("\"\u0100\u0100\":256,\"\u0100\u0100\u0100\u0100\":257,\"!\u0100\":258,"
 	    "\"!\u0100\u0100\u0100\":259", "\"\u0100 \u0100\",\"\u0100\u0100 \u0100\u0100\","
-	    "\"! \u0100\",\"!\u0100 \u0100\u0100\"", "tokens of NULs");
+	    "\"! \u0100\",\"!\u0100 \u0100\u0100\"", true, "tokens of NULs");
 	test_made("\"ab\":256,\"abc\":257,\"de\":258,\"abcde\":259,\"bc\":260,\"aa\":261,"
 	    "\"aaa\":262", "\"ab c\",\"abc de\",\"b c\",\"a b\",\"d e\",\"aa a\",\"a a\"",
-	    "tokens whose merges come before those of their parts");
+	    true, "tokens whose merges come before those of their parts");
+	test_nested(250, true, "tokens that begin with each other");
+	test_nested(300, false, "more of them are merged");
 	test_linear("tests/data/tokenizer_json/good/gpt2.json");
 	return tap_done();
 }
