@@ -44,17 +44,10 @@ note_ascii(struct charsmap *c)
 	for (int a = 0; a < 128; a++) {
 		uint32_t at = darts_root(&c->trie);
 		int32_t value = -1;
-		bool on = darts_step(&c->trie, &at, (uint8_t)a, &value);
 
+		darts_step(&c->trie, &at, (uint8_t)a, &value);
 		/* CR is the one that makes a grapheme with another. */
 		c->same[a] = value < 0 && a != '\r';
-		c->lone[a] = value < 0;
-		for (int b = 0; on && b < 128; b++) {
-			uint32_t next = at;
-			int32_t v;
-
-			c->lone[a] &= !darts_step(&c->trie, &next, (uint8_t)b, &v);
-		}
 	}
 }
 

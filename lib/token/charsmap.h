@@ -17,7 +17,6 @@ struct charsmap {
 	char		*text;		/* replacements, each ended by NUL */
 	ptrdiff_t	 n;
 	bool		 same[128];	/* this character, alone, is not replaced */
-	bool		 lone[128];	/* nor is anything longer that it begins */
 };
 
 /* bytes: of "precompiled_charsmap", or in Base64 as in tokenizer.json.  Return 0 or -1. */

@@ -16,6 +16,7 @@ struct encoder {
 	struct buf	 prefixed;	/* text with a space before it */
 	struct cache	*cache;
 	struct ids	 made;		/* of words that it has not */
+	struct ids	 pieces;	/* of Unigram's words, before they are settled */
 	const char	*begin;		/* of the text, where it still begins so */
 	struct encode_parts *parts;	/* of encode_parts(), or NULL */
 	str		 piece;		/* of it, between tokens that stand in it */
@@ -76,6 +77,7 @@ encoder_free(struct encoder *e)
 	buf_free(&e->prefixed);
 	cache_free(e->cache);
 	ids_free(&e->made);
+	ids_free(&e->pieces);
 	free(e);
 }
 
@@ -128,12 +130,12 @@ encode_word(struct encoder *e, str word, int32_t *id, struct err *err)
 {
 	const struct tokenizer *t = e->t;
 	const struct match *m = &t->match;
-	double total = 0;
 	int64_t got;
 	int32_t whole;
 
 	if (t->unigram.on)
-		return unigram_text(&t->unigram, &e->ways, word, &total, id, err);
+		return t->unigram.floats ? unigram_word(&t->unigram, word, id) :
+		    unigram_text(&t->unigram, &e->ways, word, id, err);
 	if (t->wordpiece.on)
 		return wordpiece_word(&t->wordpiece, &t->by_bytes, word, id);
 	if (t->ignore_merges && (whole = m->made != NULL ? match_whole(m, word) :
@@ -200,6 +202,37 @@ put_words(struct encoder *e, const char *base, const int32_t *cut, int n, const 
 	return 0;
 }
 
+/* Text of SentencePiece. */
+static int
+put_sentence(struct encoder *e, str text, struct ids *ids, struct err *err)
+{
+	const struct unigram *u = &e->t->unigram;
+	const char *base = text.p, *end = text.p + text.n;
+	struct unigram_sum sum = { 0 };
+	int32_t cut[CACHE_WORDS];
+	int64_t got;
+	int n;
+
+	for (; base < end; base += cut[n - 1]) {
+		n = sentence_words(e->t->cuts, base, end, cut, CACHE_WORDS);
+		e->pieces.n = 0;
+		if (put_words(e, base, cut, n, end, u->floats ? &e->pieces : ids, err) < 0)
+			return -1;
+		if (!u->floats)
+			continue;
+		if (ids_room(ids, cut[n - 1] + sum.unknown.n, err) < 0 ||
+		    (got = unigram_settle(u, &e->ways, &sum, base, cut, e->pieces.id,
+		    e->pieces.n, ids->id + ids->n, err)) < 0)
+			return -1;
+		ids->n += got;
+	}
+	if (ids_room(ids, sum.unknown.n, err) < 0 ||
+	    (got = unigram_end(u, &sum, ids->id + ids->n, err)) < 0)
+		return -1;
+	ids->n += got;
+	return 0;
+}
+
 /* Text that holds no added token and is normalized. */
 static int
 encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
@@ -217,24 +250,8 @@ encode_plain(struct encoder *e, str text, struct ids *ids, struct err *err)
 			return -1;
 		text = buf_str(&e->prefixed);
 	}
-	if (e->t->unigram.floats) {
-		double total = 0;
-		int64_t got;
-
-		if (ids_room(ids, text.n, err) < 0 || (got = unigram_text(&e->t->unigram,
-		    &e->ways, text, &total, ids->id + ids->n, err)) < 0)
-			return -1;
-		ids->n += got;
-		return 0;
-	}
-	end = text.p + text.n;
-	for (base = text.p; e->t->sentence.on && base < end; base += cut[n - 1]) {
-		n = sentence_words(e->t->cuts, base, end, cut, CACHE_WORDS);
-		if (put_words(e, base, cut, n, end, ids, err) < 0)
-			return -1;
-	}
 	if (e->t->sentence.on)
-		return 0;
+		return put_sentence(e, text, ids, err);
 	if (pretoken_start(e->walk, text, first, err) < 0)
 		return -1;
 	while ((n = pretoken_next(e->walk, &base, &end, cut, CACHE_WORDS, err)) > 0)

@@ -31,12 +31,11 @@ made_whole(const struct tokenizer *t, int32_t id, struct ids *ids, struct err *e
 	struct unigram_scratch ways = { 0 };
 	struct bpe_scratch scratch = { 0 };
 	str bytes = t->bytes[id];
-	double total = 0;
 	int64_t n;
 
 	if (ids_room(ids, bytes.n, err) < 0)
 		return -2;
-	n = t->unigram.on ? unigram_text(&t->unigram, &ways, bytes, &total, ids->id, err) :
+	n = t->unigram.on ? unigram_text(&t->unigram, &ways, bytes, ids->id, err) :
 	    bpe_word(&t->bpe, &scratch, bytes, ids->id, err);
 	unigram_scratch_free(&ways);
 	bpe_scratch_free(&scratch);

@@ -228,118 +228,7 @@ spm_is(str file)
 	    (file.n == 0 || file.p[0] == '\n' || file.p[0] == 0x12 || file.p[0] == 0x1a);
 }
 
-/* ---- normal form ---- */
-
-void
-spm_free(struct spm_form *f)
-{
-	charsmap_free(&f->map);
-	darts_free(&f->user);
-	*f = (struct spm_form){ 0 };
-}
-
-/* The first bytes of s, and what stands for them. */
-static ptrdiff_t
-prefix_of(const struct spm_form *f, str s, str *to)
-{
-	uint32_t at = darts_root(&f->user);
-	const char *p = s.p;
-	int32_t value;
-	ptrdiff_t n = 0;
-
-	for (ptrdiff_t i = 0; i < s.n && darts_step(&f->user, &at, (uint8_t)s.p[i], &value); i++)
-		if (value >= 0)
-			n = i + 1;
-	if (n == 0 && f->map.on && (n = charsmap_longest(&f->map, s, to)) > 0)
-		return n;
-	if (n == 0) {
-		utf8_next(&p, s.p + s.n);
-		n = p - s.p;
-	}
-	*to = (str){ s.p, n };
-	return n;
-}
-
-static void
-put(struct buf *out, str s)
-{
-	char *to = buf_room(out, s.n);
-
-	if (to != NULL)
-		out->n += sentence_bytes(to, s);
-}
-
-/* Past what stays as it is. */
-static str
-put_plain(const struct spm_form *f, str s, struct buf *out)
-{
-	ptrdiff_t n = 0;
-
-	while (n + 1 < s.n && (s.p[n] & 0x80) == 0 && (s.p[n + 1] & 0x80) == 0 &&
-	    f->plain[(uint8_t)s.p[n]])
-		n++;
-	if (n > 0)
-		buf_add(out, (str){ s.p, n });
-	return (str){ s.p + n, s.n - n };
-}
-
-int
-spm_normalize(const struct spm_form *f, str text, struct buf *out, struct err *err)
-{
-	ptrdiff_t start = out->n, n, left;
-	bool after = f->trim;		/* a space, or the beginning */
-	str to;
-
-	while (f->trim && text.n > 0 && (n = prefix_of(f, text, &to), str_eq(to, S(" "))))
-		text = (str){ text.p + n, text.n - n };
-	if (text.n == 0)
-		return 0;
-	if (f->prefix)
-		buf_byte(out, ' ');
-	if (f->same) {
-		put(out, text);
-		text.n = 0;
-	}
-	while (text.n > 0) {
-		left = text.n;
-		text = put_plain(f, text, out);
-		after &= text.n == left;
-		n = prefix_of(f, text, &to);
-		while (after && to.n > 0 && to.p[0] == ' ')
-			to = (str){ to.p + 1, to.n - 1 };
-		put(out, to);
-		if (to.n > 0)
-			after = f->trim && to.p[to.n - 1] == ' ';
-		text = (str){ text.p + n, text.n - n };
-	}
-	while (f->trim && out->n > start && out->p[out->n - 1] == ' ')
-		out->n--;
-	return buf_ok(out, err);
-}
-
-int
-spm_form(struct spm_form *f, str map, struct darts_key *user, int64_t n, struct err *err)
-{
-	int64_t some = 0;
-
-	f->on = true;
-	for (int64_t i = 0; i < n; i++)
-		if (user[i].key.n > 0 &&
-		    memchr(user[i].key.p, '\0', (size_t)user[i].key.n) == NULL)
-			user[some++] = user[i];
-	if (darts_build(&f->user, user, some, err) < 0 ||
-	    (map.n > 0 && charsmap_load(&f->map, map, err) < 0))
-		return -1;
-	f->same = some == 0 && !f->map.on && !f->trim;
-	for (int c = 0; c < 128; c++) {
-		uint32_t at = darts_root(&f->user);
-		int32_t value;
-
-		f->plain[c] = (c != ' ' || !f->trim) && (!f->map.on || f->map.lone[c]) &&
-		    !darts_step(&f->user, &at, (uint8_t)c, &value);
-	}
-	return 0;
-}
+/* ---- as a tokenizer ---- */
 
 static int
 make_form(struct spm_form *f, const struct model *m, struct err *err)
@@ -359,8 +248,6 @@ make_form(struct spm_form *f, const struct model *m, struct err *err)
 	free(key);
 	return ret;
 }
-
-/* ---- as a tokenizer ---- */
 
 double
 spm_user_score(ptrdiff_t n)

@@ -10,13 +10,19 @@
 
 #include "token/charsmap.h"
 
+#define SPM_CHARS	0x10000
+enum { SPM_OTHER = 1, SPM_NEXT = 2, SPM_SPACE = 4 };	/* SPM_OTHER: not ASCII of same */
+
 /* SentencePiece's normal form; zeroed: there is none. */
 struct spm_form {
 	bool		 on;
 	bool		 prefix;	/* a space comes before each text */
 	bool		 trim;		/* no space at the ends, and one between words */
-	bool		 plain[128];	/* this character stays, before ASCII */
-	bool		 same;		/* all of them do */
+	bool		 all;		/* all characters stay as they are */
+	/* Sets of characters: */
+	uint64_t	 same[SPM_CHARS / 64];	/* no entry replaces it alone, */
+	uint64_t	 lone[SPM_CHARS / 64];	/* nor with others behind it */
+	uint8_t		 kind[256];	/* of a byte: SPM_* */
 	int32_t		 unknown;	/* token for a character that BPE has none for */
 	struct charsmap	 map;
 	struct darts	 user;		/* what is in text as it is; values are ids */

@@ -177,18 +177,19 @@ hash_tree(struct hasher *hash, const json_t *json, struct err *err)
 	return 0;
 }
 
-/* A character without a token may join the next, unless its bytes have some. */
+/* A character without a token may join the next, unless its bytes have some, in merges. */
 static int
 make_cuts(struct tokenizer *t, struct err *err)
 {
 	str *token;
-	bool bytes = !t->unigram.on;
+	bool bytes = !t->unigram.on, pairs;
 	int32_t n = 0;
 
 	if (!t->sentence.on)
 		return 0;
 	for (int b = 0; b < 256; b++)
 		bytes &= t->bpe.byte_id[b] >= 0;
+	pairs = bytes || t->unigram.floats;
 	t->cuts = malloc(sizeof(*t->cuts));
 	token = malloc(((size_t)t->n + 1) * sizeof(*token));
 	if (t->cuts == NULL || token == NULL) {
@@ -198,7 +199,7 @@ make_cuts(struct tokenizer *t, struct err *err)
 	for (int32_t i = 0; i < t->n; i++)
 		if ((t->kind[i] & TOKEN_BYTES) != 0)
 			token[n++] = t->bytes[i];
-	sentence_cuts(t->cuts, &t->sentence, bytes ? token : NULL, n);
+	sentence_cuts(t->cuts, &t->sentence, pairs ? token : NULL, n);
 	free(token);
 	return 0;
 }

@@ -1,13 +1,17 @@
 #include "token/unigram.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PENALTY	10.0		/* of an unknown character, below the least likely piece */
+#define RESET	100000.0	/* beyond this a sum in floats begins anew */
+#define WORD	62		/* bytes of those that unigram_word() makes */
 
-/* The best way to a place in the text. */
+/* The best way to a place in the text, and the score of the next best. */
 struct unigram_node {
-	double	score;
+	double	score, second;
 	int32_t	from;		/* bytes before this place; 0: no way leads here yet */
 	int32_t	id;
 };
@@ -20,6 +24,19 @@ struct writer {
 	str		 unknown;
 };
 
+/* What each token adds to a sum: a character's first byte does so for all of it. */
+static int
+set_steps(struct unigram *u, int32_t n, struct err *err)
+{
+	if ((u->step = malloc((size_t)n * sizeof(*u->step))) == NULL)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (int32_t i = 0; i < n; i++)
+		u->step[i] = (float)u->score[i];
+	for (int b = 0; b < 256 && u->spelled; b++)
+		u->step[u->byte_id[b]] = (b & 0xc0) == 0x80 ? 0 : (float)u->unknown_score;
+	return 0;
+}
+
 int
 unigram_init(struct unigram *u, int32_t n, const str *piece, double least, struct err *err)
 {
@@ -29,6 +46,10 @@ unigram_init(struct unigram *u, int32_t n, const str *piece, double least, struc
 
 	u->on = true;
 	u->unknown_score = u->floats ? (double)(float)(least - PENALTY) : least - PENALTY;
+	u->largest = fabs(u->unknown_score);
+	u->spelled = u->fallback;
+	for (int b = 0; b < 256 && u->spelled; b++)
+		u->spelled = u->byte_id[b] >= 0;
 	if (key == NULL)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	for (int32_t i = 0; i < n; i++) {
@@ -42,18 +63,20 @@ unigram_init(struct unigram *u, int32_t n, const str *piece, double least, struc
 			    (int)i);
 		}
 		key[keys++] = (struct darts_key){ s, i };
+		u->largest = fmax(u->largest, fabs(u->score[i]));
 		if (s.n > u->longest)
 			u->longest = s.n;
 	}
 	ret = darts_build(&u->trie, key, keys, err);
 	free(key);
-	return ret;
+	return ret < 0 || (u->floats && set_steps(u, n, err) < 0) ? -1 : 0;
 }
 
 void
 unigram_free(struct unigram *u)
 {
 	free(u->score);
+	free(u->step);
 	darts_free(&u->trie);
 	*u = (struct unigram){ 0 };
 }
@@ -67,6 +90,13 @@ unigram_scratch_free(struct unigram_scratch *s)
 
 /* ---- what is written ---- */
 
+static void
+put_bytes(struct writer *w, str s)
+{
+	for (ptrdiff_t i = 0; i < s.n; i++)
+		w->id[w->n++] = w->u->byte_id[(uint8_t)s.p[i]];
+}
+
 /* The unknown text: its bytes, if each has a token, or one token. */
 static int
 put_unknown(struct writer *w, struct err *err)
@@ -77,8 +107,7 @@ put_unknown(struct writer *w, struct err *err)
 	for (ptrdiff_t i = 0; i < w->unknown.n && bytes; i++)
 		bytes = u->byte_id[(uint8_t)w->unknown.p[i]] >= 0;
 	if (bytes) {
-		for (ptrdiff_t i = 0; i < w->unknown.n; i++)
-			w->id[w->n++] = u->byte_id[(uint8_t)w->unknown.p[i]];
+		put_bytes(w, w->unknown);
 	} else if (u->unknown >= 0) {
 		w->id[w->n++] = u->unknown;
 	} else {
@@ -93,6 +122,10 @@ put_unknown(struct writer *w, struct err *err)
 static int
 put(struct writer *w, int32_t id, str piece, struct err *err)
 {
+	if (id == w->u->unknown && w->u->spelled) {
+		put_bytes(w, piece);
+		return 0;
+	}
 	if (id == w->u->unknown) {
 		if (w->unknown.n == 0)
 			w->unknown.p = piece.p;
@@ -157,15 +190,29 @@ char_bytes(char c)
 
 /* A way of this score to *to, the last n bytes being token id. */
 static inline void
-offer(const struct unigram *u, struct unigram_node *to, double score, int32_t n, int32_t id)
+offer(struct unigram_node *to, double score, int32_t n, int32_t id, bool floats)
 {
-	if (u->floats)
+	if (floats)
 		score = (double)(float)score;
-	if (to->from != 0 && !(score > to->score))
+	if (to->from != 0 && !(score > to->score)) {
+		to->second = score > to->second ? score : to->second;
 		return;
+	}
+	to->second = to->from != 0 ? to->score : -(double)INFINITY;
 	to->score = score;
 	to->from = n;
 	to->id = id;
+}
+
+/* Sums of node[at] and the reached ones behind go on from 0, so that floats can tell them. */
+static void
+reset(struct unigram_node *node, int32_t at, int32_t reach)
+{
+	float offset = (float)node[at].score;
+
+	for (int32_t i = at; i <= reach || i == at; i++)
+		if (i == at || node[i].from != 0)
+			node[i].score = (double)((float)node[i].score - offset);
 }
 
 /*
@@ -173,37 +220,41 @@ offer(const struct unigram *u, struct unigram_node *to, double score, int32_t n,
  * *reach: the last that a way leads to.  Return the bytes of the character.
  */
 static inline int32_t
-extend(const struct unigram *u, struct unigram_node *node, int32_t at, str s, int32_t *reach)
+extend(const struct unigram *u, struct unigram_node *node, int32_t at, str s, int32_t *reach,
+    bool floats)
 {
-	double score = node[at].score;
 	uint32_t place = darts_root(&u->trie);
 	int32_t one = char_bytes(s.p[0]), id;
 	bool single = false;
+	double score;
 
 	if (one > s.n)
 		one = (int32_t)s.n;
+	if (floats && fabs(node[at].score) > RESET)
+		reset(node, at, *reach);
+	score = node[at].score;
 	for (ptrdiff_t i = 0; i < s.n && darts_step(&u->trie, &place, (uint8_t)s.p[i], &id); ) {
 		i++;
 		if (id < 0)
 			continue;
 		while (*reach < at + i)
 			node[++*reach].from = 0;
-		offer(u, &node[at + i], u->score[id] + score, (int32_t)i, id);
+		offer(&node[at + i], u->score[id] + score, (int32_t)i, id, floats);
 		single |= i == one;
 	}
 	if (!single) {
 		while (*reach < at + one)
 			node[++*reach].from = 0;
-		offer(u, &node[at + one], u->unknown_score + score, one, u->unknown);
+		offer(&node[at + one], u->unknown_score + score, one, u->unknown, floats);
 	}
 	return one;
 }
 
-int64_t
-unigram_text(const struct unigram *u, struct unigram_scratch *s, str text, double *total,
-    int32_t *id, struct err *err)
+/* Unknown text at its end is not yet written. */
+static int
+put_text(struct writer *w, struct unigram_scratch *s, str text, double *total, struct err *err)
 {
-	struct writer w = { .u = u, .id = id };
+	const struct unigram *u = w->u;
 	const char *p = text.p, *end = text.p + text.n;
 	ptrdiff_t ahead = u->longest > 4 ? u->longest : 4;
 	int32_t at = 0, reach = 0;
@@ -218,7 +269,7 @@ unigram_text(const struct unigram *u, struct unigram_scratch *s, str text, doubl
 		if (at > 0 && at == reach) {
 			double score = s->node[at].score;
 
-			if (put_way(&w, s->node, p, at, err) < 0)
+			if (put_way(w, s->node, p, at, err) < 0)
 				return -1;
 			p += at;
 			at = reach = 0;
@@ -226,11 +277,115 @@ unigram_text(const struct unigram *u, struct unigram_scratch *s, str text, doubl
 		}
 		if (reserve(s, at + 1 + (left < ahead ? left : ahead), err) < 0)
 			return -1;
-		at += extend(u, s->node, at, (str){ p + at, left }, &reach);
+		at += extend(u, s->node, at, (str){ p + at, left }, &reach, u->floats);
 	}
 	*total = s->node[at].score;
-	if (put_way(&w, s->node, p, at, err) < 0 ||
-	    (w.unknown.n > 0 && put_unknown(&w, err) < 0))
+	return put_way(w, s->node, p, at, err);
+}
+
+int64_t
+unigram_text(const struct unigram *u, struct unigram_scratch *s, str text, int32_t *id,
+    struct err *err)
+{
+	struct writer w = { .u = u, .id = id };
+	double total = 0;
+
+	if (put_text(&w, s, text, &total, err) < 0 || (w.unknown.n > 0 && put_unknown(&w, err) < 0))
 		return -1;
 	return w.n;
+}
+
+/* ---- words in floats ---- */
+
+/*
+ * Sums up to an exponent are rounded by less than what the best way through a
+ * word is ahead of the next; the first id of a word has this exponent in the bits
+ * where floats have theirs.  NEVER: none is so small.
+ */
+#define ID_BITS	23
+#define ID_MASK	(((uint32_t)1 << ID_BITS) - 1)
+#define NEVER	1u
+
+/* Below which power of two a sum may be before a word of n characters, so far ahead. */
+static uint32_t
+exponent_for(const struct unigram *u, double ahead, int32_t n)
+{
+	/* Each of n sums adds half a unit in the last place to both ways, at most. */
+	double most = ahead / (1.01 * n * 0x1p-23) - n * u->largest;
+	float f = most < (double)FLT_MAX ? (float)most : INFINITY;
+	uint32_t bits;
+
+	if (!(f >= 1.0f))
+		return NEVER;
+	memcpy(&bits, &f, sizeof(bits));
+	return bits >> ID_BITS;
+}
+
+int64_t
+unigram_word(const struct unigram *u, str word, int32_t *id)
+{
+	struct unigram_node node[WORD + 1];
+	struct writer w = { .u = u, .id = id };
+	double ahead = (double)INFINITY;
+	int32_t n = (int32_t)word.n, reach = 0, chars = 0;
+
+	id[0] = (int32_t)(NEVER << ID_BITS);
+	if (n > WORD)
+		return 1;
+	node[0] = (struct unigram_node){ 0 };
+	for (int32_t at = 0; at < n; chars++)
+		at += extend(u, node, at, (str){ word.p + at, n - at }, &reach, false);
+	for (int32_t at = n; at > 0; at -= node[at].from) {
+		ahead = fmin(ahead, node[at].score - node[at].second);
+		if (node[at].id == u->unknown && !u->spelled)
+			return 1;
+	}
+	put_way(&w, node, word.p, n, NULL);
+	id[0] |= (int32_t)(exponent_for(u, ahead, chars) << ID_BITS);
+	return w.n;
+}
+
+int64_t
+unigram_settle(const struct unigram *u, struct unigram_scratch *s, struct unigram_sum *sum,
+    const char *base, const int32_t *cut, const int32_t *made, int64_t n, int32_t *id,
+    struct err *err)
+{
+	struct writer w = { .u = u, .id = id, .unknown = sum->unknown };
+	float total = sum->total, near = (float)(RESET - WORD * u->largest);
+	int word = -1;
+
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t exponent = (uint32_t)made[i] >> ID_BITS, bits;
+
+		memcpy(&bits, &total, sizeof(bits));
+		bits = w.unknown.n > 0 || !(fabsf(total) < near) ? UINT32_MAX :
+		    bits >> ID_BITS & 0xff;
+		word += exponent != 0;
+		/* That of what goes on in a word becomes the largest. */
+		if (exponent - 1 < (bits | NEVER)) {
+			double score = (double)total;
+			int32_t from = word > 0 ? cut[word - 1] : 0;
+
+			if (put_text(&w, s, (str){ base + from, cut[word] - from }, &score,
+			    err) < 0)
+				return -1;
+			total = (float)score;
+			while (i + 1 < n && (uint32_t)made[i + 1] >> ID_BITS == 0)
+				i++;
+			continue;
+		}
+		w.id[w.n] = (int32_t)((uint32_t)made[i] & ID_MASK);
+		total += u->step[w.id[w.n++]];
+	}
+	sum->total = total;
+	sum->unknown = w.unknown;
+	return w.n;
+}
+
+int64_t
+unigram_end(const struct unigram *u, struct unigram_sum *sum, int32_t *id, struct err *err)
+{
+	struct writer w = { .u = u, .id = id, .unknown = sum->unknown };
+
+	return w.unknown.n > 0 && put_unknown(&w, err) < 0 ? -1 : w.n;
 }
