@@ -181,15 +181,17 @@ hash_tree(struct hasher *hash, const json_t *json, struct err *err)
 static int
 make_cuts(struct tokenizer *t, struct err *err)
 {
-	str *token;
-	bool bytes = !t->unigram.on, pairs;
+	struct sentence form = t->sentence;
+	bool pieces = t->unigram.floats, bytes = !t->unigram.on;
 	int32_t n = 0;
+	str *token;
 
 	if (!t->sentence.on)
 		return 0;
 	for (int b = 0; b < 256; b++)
 		bytes &= t->bpe.byte_id[b] >= 0;
-	pairs = bytes || t->unigram.floats;
+	form.whole |= pieces;
+	form.split &= !pieces;
 	t->cuts = malloc(sizeof(*t->cuts));
 	token = malloc(((size_t)t->n + 1) * sizeof(*token));
 	if (t->cuts == NULL || token == NULL) {
@@ -197,9 +199,9 @@ make_cuts(struct tokenizer *t, struct err *err)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	}
 	for (int32_t i = 0; i < t->n; i++)
-		if ((t->kind[i] & TOKEN_BYTES) != 0)
+		if (pieces || (t->kind[i] & TOKEN_BYTES) != 0)
 			token[n++] = t->bytes[i];
-	sentence_cuts(t->cuts, &t->sentence, pairs ? token : NULL, n);
+	sentence_cuts(t->cuts, &form, bytes || pieces ? token : NULL, n);
 	free(token);
 	return 0;
 }
