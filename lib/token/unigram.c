@@ -306,19 +306,25 @@ unigram_text(const struct unigram *u, struct unigram_scratch *s, str text, int32
 #define ID_MASK	(((uint32_t)1 << ID_BITS) - 1)
 #define NEVER	1u
 
+static inline uint32_t
+bits_of(float f)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	return bits;
+}
+
 /* Below which power of two a sum may be before a word of n characters, so far ahead. */
 static uint32_t
 exponent_for(const struct unigram *u, double ahead, int32_t n)
 {
 	/* Each of n sums adds half a unit in the last place to both ways, at most. */
 	double most = ahead / (1.01 * n * 0x1p-23) - n * u->largest;
-	float f = most < (double)FLT_MAX ? (float)most : INFINITY;
-	uint32_t bits;
 
-	if (!(f >= 1.0f))
+	if (!(most >= 1.0))
 		return NEVER;
-	memcpy(&bits, &f, sizeof(bits));
-	return bits >> ID_BITS;
+	return bits_of(most < (double)FLT_MAX ? (float)most : INFINITY) >> ID_BITS;
 }
 
 int64_t
@@ -345,41 +351,53 @@ unigram_word(const struct unigram *u, str word, int32_t *id)
 	return w.n;
 }
 
+/* The bits of a sum that is too large for words as they are remembered. */
+static uint32_t
+too_large(const struct writer *w)
+{
+	double near = RESET - WORD * w->u->largest;
+
+	return w->unknown.n > 0 || near < 0 ? 0 : bits_of((float)near);
+}
+
 int64_t
 unigram_settle(const struct unigram *u, struct unigram_scratch *s, struct unigram_sum *sum,
     const char *base, const int32_t *cut, const int32_t *made, int64_t n, int32_t *id,
     struct err *err)
 {
 	struct writer w = { .u = u, .id = id, .unknown = sum->unknown };
-	float total = sum->total, near = (float)(RESET - WORD * u->largest);
+	uint32_t most = too_large(&w);
+	float total = sum->total;
 	int word = -1;
 
 	for (int64_t i = 0; i < n; i++) {
-		uint32_t exponent = (uint32_t)made[i] >> ID_BITS, bits;
+		uint32_t exponent = (uint32_t)made[i] >> ID_BITS;
+		uint32_t bits = bits_of(total) & INT32_MAX;
+		uint32_t least = bits < most ? bits >> ID_BITS | NEVER : UINT32_MAX;
 
-		memcpy(&bits, &total, sizeof(bits));
-		bits = w.unknown.n > 0 || !(fabsf(total) < near) ? UINT32_MAX :
-		    bits >> ID_BITS & 0xff;
 		word += exponent != 0;
 		/* That of what goes on in a word becomes the largest. */
-		if (exponent - 1 < (bits | NEVER)) {
+		if (exponent - 1 < least) {
 			double score = (double)total;
 			int32_t from = word > 0 ? cut[word - 1] : 0;
 
+			w.n = id - w.id;
 			if (put_text(&w, s, (str){ base + from, cut[word] - from }, &score,
 			    err) < 0)
 				return -1;
+			id = w.id + w.n;
 			total = (float)score;
+			most = too_large(&w);
 			while (i + 1 < n && (uint32_t)made[i + 1] >> ID_BITS == 0)
 				i++;
 			continue;
 		}
-		w.id[w.n] = (int32_t)((uint32_t)made[i] & ID_MASK);
-		total += u->step[w.id[w.n++]];
+		*id = (int32_t)((uint32_t)made[i] & ID_MASK);
+		total += u->step[*id++];
 	}
 	sum->total = total;
 	sum->unknown = w.unknown;
-	return w.n;
+	return id - w.id;
 }
 
 int64_t
