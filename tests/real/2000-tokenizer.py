@@ -3,7 +3,8 @@
 
     2000-tokenizer.py [--bytes N] [--strings N] [--tokenizer NAME ...]
 
-The real ones are those of obj/tokenizers (scripts/get-tokenizers) and ../shared/data.
+The real ones are those of obj/tokenizers (scripts/get-tokenizers) and ../shared/data,
+and unigram.model, which the package sentencepiece trains from what is read.
 Each reads N bytes of what this machine has, in English, code and 36 languages, and N
 strings of its own; where words are bytes, all must come back."""
 import argparse
@@ -13,12 +14,18 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 from real import ROOT, SHARED, corpus, done, ok, read_jsonl, run, skip, tmp, write_jsonl
 from texts import first_difference, prose, same_ids, strange, texts
 
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
+
+try:
+    import sentencepiece
+except ImportError:
+    sentencepiece = None
 
 SLICE = 4 << 20
 
@@ -45,18 +52,53 @@ def check_ours(pattern, file, sets):
 # ---- the real ones ----
 
 def name_of(path):
-    name = os.path.basename(path).split(".")[0]
+    name = os.path.basename(path)
+    if name.endswith(".model"):
+        return name
+    name = name.split(".")[0]
     return os.path.basename(os.path.dirname(path)) if name == "tokenizer" else name
 
 
 def real_ones():
+    own = os.path.join(ROOT, "obj", "tokenizers")
+    models = sorted(glob.glob(os.path.join(own, "*.model")))
     return sorted(glob.glob(os.path.join(SHARED, "tokenizers", "*.tokenizer.json.zst")) +
                   glob.glob(os.path.join(SHARED, "models", "*", "tokenizer.json")) +
-                  glob.glob(os.path.join(ROOT, "obj", "tokenizers", "*.json")))
+                  glob.glob(os.path.join(own, "*.json"))) + (
+        models + [train_unigram()] if sentencepiece is not None else [])
+
+
+def train_unigram():
+    where = tmp("unigram.model")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter("\n".join(prose(3000000)).split("\n")),
+        model_prefix=where[: -len(".model")], vocab_size=16000, model_type="unigram",
+        byte_fallback=True, minloglevel=2)
+    return where
+
+
+class Piece:
+    """SentencePiece, called as tokenizers' Tokenizer is."""
+
+    def __init__(self, path):
+        self.model = sentencepiece.SentencePieceProcessor(model_file=path)
+
+    def encode(self, text, add_special_tokens=False):
+        assert not add_special_tokens
+        return types.SimpleNamespace(ids=self.model.encode(text))
+
+    def encode_batch(self, some, add_special_tokens=False):
+        return [self.encode(t, add_special_tokens) for t in some]
+
+    def decode_batch(self, some, skip_special_tokens=False):
+        assert not skip_special_tokens
+        return self.model.decode(some)
 
 
 def load(path):
     """The reference, and whether each byte of a text is in its ids."""
+    if path.endswith(".model"):
+        return Piece(path), False
     raw = subprocess.run(["zstd", "-dcf", path], check=True, capture_output=True).stdout
     doc = json.loads(raw)
     peer = Tokenizer.from_buffer(raw)
