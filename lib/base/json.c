@@ -92,6 +92,69 @@ json_next(str object, ptrdiff_t *at, struct json_member *m, struct err *err)
 	return next(simd, object, at, m, err);
 }
 
+/* To what comes next; the end is a bracket. */
+static const char *
+next_element(str array, ptrdiff_t at)
+{
+	const char *p = array.p + at;
+
+	while (*p == ',' || *p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')
+		p++;
+	return p;
+}
+
+static const char *
+behind_string(const char *p)
+{
+	for (p++; *p != '"'; p++)
+		p += *p == '\\';
+	return p + 1;
+}
+
+bool
+json_element(str array, ptrdiff_t *at, str *element)
+{
+	const char *p = next_element(array, *at), *start = p;
+	int depth = 0;
+
+	*at = p - array.p;
+	if (*p == ']')
+		return false;
+	do {
+		if (*p == '"') {
+			p = behind_string(p);
+			continue;
+		}
+		depth += (*p == '[' || *p == '{') - (*p == ']' || *p == '}');
+		p++;
+	} while (depth > 0 || (*p != ',' && *p != ']' && *p != ' ' && *p != '\n' &&
+	    *p != '\t' && *p != '\r'));
+	*element = (str){ start, p - start };
+	*at = p - array.p;
+	return true;
+}
+
+bool
+json_enter(str array, ptrdiff_t *at)
+{
+	const char *p = next_element(array, *at);
+
+	if (*p != '[')
+		return false;
+	*at = p - array.p + 1;
+	return true;
+}
+
+void
+json_leave(str array, ptrdiff_t *at)
+{
+	str rest;
+
+	while (json_element(array, at, &rest))
+		;
+	++*at;
+}
+
 /* Is the key as written the plain one? */
 static inline bool
 key_is(str written, str plain)

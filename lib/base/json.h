@@ -44,6 +44,16 @@ json_given(str value)
 int json_next(str object, ptrdiff_t *at, struct json_member *m, struct err *err);
 
 /*
+ * Walk the elements of an array that was checked, each as written: *at starts at 1.
+ * False at the end.
+ */
+bool json_element(str array, ptrdiff_t *at, str *element);
+
+/* Walk those of the next element instead, if it is an array; and go on behind it. */
+bool json_enter(str array, ptrdiff_t *at);
+void json_leave(str array, ptrdiff_t *at);
+
+/*
  * The text of a string value (quotes included).  Without escapes it is the
  * slice itself, else it is written to b, which is emptied first.  A lone
  * surrogate becomes U+FFFD.  Return 0, or -1 when value is no string.

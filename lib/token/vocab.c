@@ -33,35 +33,6 @@ struct reader {
 	struct buf	 text;
 };
 
-/* Walk the elements of a checked array: *at starts at 1.  False at the end. */
-static bool
-array_next(str array, ptrdiff_t *at, str *element)
-{
-	const char *p = array.p + *at, *end = array.p + array.n - 1, *start;
-	int depth = 0;
-
-	while (p < end && (*p == ' ' || *p == ',' || *p == '\n' || *p == '\t' || *p == '\r'))
-		p++;
-	if (p >= end)
-		return false;
-	for (start = p; p < end; p++) {
-		if (*p == '"') {
-			for (p++; *p != '"'; p++)
-				p += *p == '\\';
-		} else if (*p == '[' || *p == '{') {
-			depth++;
-		} else if (*p == ']' || *p == '}') {
-			depth--;
-		} else if (depth == 0 && (*p == ',' || *p == ' ' || *p == '\n' || *p == '\t' ||
-		    *p == '\r')) {
-			break;
-		}
-	}
-	*element = (str){ start, p - start };
-	*at = p - array.p;
-	return true;
-}
-
 ptrdiff_t
 vocab_bytes(const struct tokenizer *t, str name, char *to)
 {
@@ -202,7 +173,7 @@ read_added(struct reader *r, str list, struct err *err)
 		return 0;
 	if (list.p[0] != '[')
 		return err_set(err, ERR_FORMAT, "added_tokens is not an array");
-	while (array_next(list, &at, &token)) {
+	while (json_element(list, &at, &token)) {
 		if (token.p[0] != '{')
 			return err_set(err, ERR_FORMAT, "an added token is not an object");
 		if (json_scan(token, key, N, m, err) < 0)
@@ -330,22 +301,31 @@ index_added(struct tokenizer *t, struct err *err)
 
 /* ---- merges ---- */
 
-/* Cut one merge, "a b" or ["a", "b"], into two quoted or bare strings. */
+/*
+ * The next merge, "a b" or ["a", "b"], as two bare strings.  Return 1; 2 when they
+ * are as written between quotes; 0 at the end, or -1.
+ */
 static int
-cut_merge(str element, str part[2], struct buf *text, struct err *err)
+next_merge(str merges, ptrdiff_t *at, str *element, str part[2], struct buf *text, struct err *err)
 {
-	ptrdiff_t at = 1;
 	str whole;
 
-	if (element.p[0] == '[' && array_next(element, &at, &part[0]) &&
-	    array_next(element, &at, &part[1]) && part[0].p[0] == '"' && part[1].p[0] == '"') {
-		for (int i = 0; i < 2; i++)
+	if (json_enter(merges, at)) {
+		const char *start = merges.p + *at - 1;
+		bool two = json_element(merges, at, &part[0]) && part[0].p[0] == '"' &&
+		    json_element(merges, at, &part[1]) && part[1].p[0] == '"';
+
+		json_leave(merges, at);
+		*element = (str){ start, merges.p + *at - start };
+		for (int i = 0; two && i < 2; i++)
 			part[i] = (str){ part[i].p + 1, part[i].n - 2 };
-		return 0;
+		return two ? 2 : err_set(err, ERR_FORMAT, "a merge is not two strings");
 	}
-	if (element.p[0] != '"')
+	if (!json_element(merges, at, element))
+		return 0;
+	if (element->p[0] != '"')
 		return err_set(err, ERR_FORMAT, "a merge is not two strings");
-	if (json_text(element, text, &whole, err) < 0)
+	if (json_text(*element, text, &whole, err) < 0)
 		return -1;
 	part[0] = str_cut(&whole, ' ');
 	part[1] = whole;
@@ -380,17 +360,17 @@ part_bytes(struct reader *r, str part, bool plain)
 }
 
 static int
-merge_text(struct reader *r, str element, struct merge_text *m, struct err *err)
+merge_text(struct reader *r, str merges, ptrdiff_t *at, struct merge_text *m, struct err *err)
 {
 	str part[2];
-	int plain = cut_merge(element, part, &r->text, err);
+	int got = next_merge(merges, at, &m->element, part, &r->text, err);
 
-	if (plain < 0)
-		return -1;
-	*m = (struct merge_text){ element, r->to, { part_bytes(r, part[0], plain), -1 } };
-	if (m->n[0] >= 0)
-		m->n[1] = part_bytes(r, part[1], plain);
-	return 0;
+	if (got <= 0)
+		return got;
+	m->start = r->to;
+	m->n[0] = part_bytes(r, part[0], got == 1);
+	m->n[1] = m->n[0] >= 0 ? part_bytes(r, part[1], got == 1) : -1;
+	return 1;
 }
 
 /* The token of two parts that stand at start; by name the second loses its prefix. */
@@ -453,8 +433,7 @@ read_merges(struct reader *r, str merges, struct err *err)
 	char *start = r->to;
 	ptrdiff_t at = 1;
 	uint32_t rank = 0;
-	str element;
-	int n;
+	int n, got = 1;
 
 	if (merges.p[0] != '[')
 		return err_set(err, ERR_FORMAT, "merges is not an array");
@@ -463,9 +442,10 @@ read_merges(struct reader *r, str merges, struct err *err)
 	    2 * (int64_t)r->n + 65536 : merges.n / 5, err) < 0)
 		return -1;
 	do {
-		for (n = 0; n < AHEAD && array_next(merges, &at, &element); n++)
-			if (merge_text(r, element, &text[n], err) < 0)
-				return -1;
+		for (n = 0; n < AHEAD && (got = merge_text(r, merges, &at, &text[n], err)) > 0; n++)
+			;
+		if (got < 0)
+			return -1;
 		for (int i = 0; i < n; i++) {
 			if (rank == 2 * r->n + 65536)
 				return err_set(err, ERR_LIMIT, "more merges than tokens can need");
@@ -518,22 +498,24 @@ read_pieces(struct reader *r, str vocab, struct err *err)
 {
 	ptrdiff_t at = 1;
 	struct item *it;
-	str pair, name, score;
+	str name, score;
 	double x;
 
-	while (array_next(vocab, &at, &pair)) {
-		ptrdiff_t in = 1;
+	for (;;) {
+		bool good = json_enter(vocab, &at);
 
-		if (pair.p[0] != '[' || !array_next(pair, &in, &name) || name.p[0] != '"' ||
-		    !array_next(pair, &in, &score) || json_number(score, &x, err) < 0)
+		if (!good && !json_element(vocab, &at, &name))
+			return 0;
+		if (!good || !json_element(vocab, &at, &name) || name.p[0] != '"' ||
+		    !json_element(vocab, &at, &score) || json_number(score, &x, err) < 0)
 			return err_set(err, ERR_FORMAT, "piece %" PRId64 " of Unigram is not a "
 			    "text and a number", r->n);
+		json_leave(vocab, &at);
 		if (item_add(r, (str){ name.p + 1, name.n - 2 }, (double)r->n, &it, err) < 0)
 			return -1;
 		it->score = reference_score(score, x);
 		classify(r, it);
 	}
-	return 0;
 }
 
 /*

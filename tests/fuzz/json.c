@@ -30,6 +30,22 @@ check_text(str value, struct buf *b)
 	buf_free(&again);
 }
 
+/* All elements, those of arrays in it too. */
+static void
+check_array(str array, ptrdiff_t *at)
+{
+	str element;
+
+	for (;;) {
+		if (json_enter(array, at)) {
+			check_array(array, at);
+			json_leave(array, at);
+		} else if (!json_element(array, at, &element)) {
+			return;
+		}
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -47,6 +63,12 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			check_text(m.value, &b);
 		else
 			json_number(m.value, &x, &err);
+		if (m.value.p[0] == '[') {
+			ptrdiff_t in = 1;
+
+			check_array(m.value, &in);
+			check(in == m.value.n - 1);
+		}
 	}
 	check(json_scan(object, key, 2, found, &err) == got);
 	if (got == 0) {

@@ -491,6 +491,29 @@ static const struct one bad[] = {
 };
 
 static void
+arrays(void)
+{
+	static const char *const whole[] = { "[1, [2,\"]\"]]", "\"a\\\",]\"", "{\"x\":[ ]}", "-3",
+	    "[]", "true" };
+	const str list = S("[ [1, [2,\"]\"]],\n\"a\\\",]\" , {\"x\":[ ]},-3,[],true]");
+	ptrdiff_t at = 1;
+	size_t n = 0;
+	str got;
+
+	while (json_element(list, &at, &got) && n < sizeof(whole) / sizeof(*whole) &&
+	    str_eq(got, str_of(whole[n])))
+		n++;
+	ok(n == sizeof(whole) / sizeof(*whole) && !json_element(list, &at, &got) &&
+	    at == list.n - 1, "the elements of an array");
+	at = 1;
+	ok(json_enter(list, &at) && json_element(list, &at, &got) && str_eq(got, S("1")) &&
+	    json_enter(list, &at) && json_element(list, &at, &got) && str_eq(got, S("2")) &&
+	    (json_leave(list, &at), !json_element(list, &at, &got)) &&
+	    (json_leave(list, &at), !json_enter(list, &at)) && json_element(list, &at, &got) &&
+	    str_eq(got, str_of(whole[1])), "those of one in it, and what is behind");
+}
+
+static void
 by_hand(void)
 {
 	struct json_member m;
@@ -638,6 +661,7 @@ int
 main(void)
 {
 	by_hand();
+	arrays();
 	splice();
 	round_trip();
 	documents();
