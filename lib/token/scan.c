@@ -317,11 +317,12 @@ word_of(enum scan kind, struct text *t, const char *p)
 	return kind == SCAN_BERT ? word_bert(t, p) : t->end;
 }
 
-/* Is the word at p likely to have more than ASCII? */
+/* Is the word at p likely to have what masks do not tell? */
 static inline bool
-is_wide(const char *p, const char *end)
+is_odd(enum scan kind, const char *p, const char *end)
 {
-	return (*p & 0x80) != 0 || (end - p > 1 && (p[1] & 0x80) != 0);
+	return (kind == SCAN_BERT || scan_rules[kind].strict) &&
+	    ((*p & 0x80) != 0 || (end - p > 1 && (p[1] & 0x80) != 0));
 }
 
 int
@@ -333,12 +334,12 @@ scan_words_by(const struct scan_simd *simd, enum scan kind, const uint8_t *class
 	int n = 0;
 
 	while (at < end && n < max && at - p < SCAN_SPAN) {
-		if (max >= SCAN_ROOM && !is_wide(at, end)) {
+		if (max >= SCAN_ROOM && !is_odd(kind, at, end)) {
 			int got;
 
 			if (max - n < SCAN_ROOM)
 				break;
-			got = simd->words(kind, p, (int32_t)(at - p), end, cut + n, max - n);
+			got = simd->words(kind, class, p, (int32_t)(at - p), end, cut + n, max - n);
 			if (got > 0) {
 				n += got;
 				at = p + cut[n - 1];

@@ -2,7 +2,7 @@
  * scan - the well-known pre-tokenizer patterns, by hand
  *
  * Cuts text as the regular expressions of scan_pattern() do, at memory speed:
- * ASCII 64 bytes at a time, by masks of one bit a byte; the rest by decoding.
+ * 64 bytes at a time, by masks of one bit a byte; what is rare by decoding.
  * Any bytes are safe to scan; in bytes that are not UTF-8 each bad one counts
  * as a symbol of its own.
  */

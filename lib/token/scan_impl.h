@@ -88,12 +88,13 @@ contraction(const char *p, ptrdiff_t left, bool fold)
 
 struct scan_simd {
 	/*
-	 * Cut words of ASCII off [p + at, end), which is not empty, as long as it is
-	 * certain where they end; max is SCAN_ROOM at least.  Return how many: none
-	 * where the first has, or touches, what is not ASCII, or has about 60 bytes.
+	 * Cut words off [p + at, end), which is not empty, as long as it is certain
+	 * where they end; max is SCAN_ROOM at least.  Return how many: none where the
+	 * first has, or touches, what these masks do not tell (beyond ASCII white space
+	 * and numbers, or all), or has about 60 bytes.
 	 */
-	int (*words)(enum scan kind, const char *p, int32_t at, const char *end, int32_t *cut,
-	    int max);
+	int (*words)(enum scan kind, const uint8_t *class, const char *p, int32_t at,
+	    const char *end, int32_t *cut, int max);
 };
 
 ISA_TABLE(scan_simd)

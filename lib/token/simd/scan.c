@@ -1,19 +1,21 @@
 /*
- * Words of ASCII by masks of 64 bytes.  A block begins where a word begins, so
- * that nothing is carried from one to the next; only cuts that no byte behind
- * the block could undo are made, and the next block begins at the last.
+ * Words by masks of 64 bytes, where a character is as many bits as it has bytes.
+ * A block begins where a word begins, so that nothing is carried from one to the
+ * next; only cuts that no byte behind the block could undo are made, and the next
+ * block begins at the last.
  */
 #include "token/scan_impl.h"
 
 #include "base/simd/bytes.h"
+#include "token/uclass.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 #define AHEAD	4		/* a cut is certain when so many bytes from it on are known */
 
-/* Classes of the bytes of a block. */
+/* Classes of the bytes of a block; rest: of a character, those behind its first. */
 struct masks {
-	uint64_t	letter, upper, number, space, blank, line, slash, apostrophe, odd;
+	uint64_t	letter, upper, number, space, blank, line, slash, apostrophe, odd, rest;
 };
 
 /* Bits below n, which is 64 at most. */
@@ -21,6 +23,13 @@ INLINE uint64_t
 below(int n)
 {
 	return n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
+}
+
+/* The bits of runs of any from those of from on, which are in any. */
+INLINE uint64_t
+flood(uint64_t from, uint64_t any)
+{
+	return any & (~(any + from) | from);
 }
 
 INLINE void
@@ -49,11 +58,52 @@ classify(struct rule r, const char *p, struct masks *m)
 	}
 }
 
-/* The bits of runs of any from those of from on, which are in any. */
-INLINE uint64_t
-flood(uint64_t from, uint64_t any)
+/*
+ * Of what is not ASCII make letters, or what is neither that nor a number nor white
+ * space; the first that is something else, or not whole here, stays odd.
+ */
+INLINE void
+widen(struct rule r, const uint8_t *class, const char *p, struct masks *m)
 {
-	return any & (~(any + from) | from);
+	/* Marks are letters at times, and with others have both cases or none. */
+	const unsigned more = UC_N | UC_SPACE | (r.cased ? UC_LO | UC_M : r.marks ? UC_M : 0);
+	uint64_t rest = 0, three = 0, four = 0, letter = 0, upper = 0, odd = 0, first;
+	int last;
+
+	for (int i = 0; i < BLOCK; i += VEC) {
+		vec v = load(p + i);
+
+		rest |= between(v, 0x80, 0xbf) << i;
+		three |= between(v, 0xe0, 0xff) << i;
+		four |= between(v, 0xf0, 0xff) << i;
+		/* All characters that begin so are letters. */
+		if (!r.cased)
+			letter |= (between(v, 0xc4, 0xca) | between(v, 0xd0, 0xd1) |
+			    between(v, 0xe5, 0xe9) | between(v, 0xeb, 0xec)) << i;
+	}
+	first = m->odd & ~rest;
+	if (first == 0 || (first << 1 | three << 2 | four << 3) != rest)
+		return;
+	for (uint64_t other = first & ~letter; other != 0; other &= other - 1) {
+		int i = __builtin_ctzll(other), len;
+		unsigned kind = uclass_wide(class, p + i, p + BLOCK, &len);
+		uint64_t bit = (uint64_t)1 << i;
+
+		if (len == 1 || (kind & more) != 0) {
+			odd = bit;
+			break;
+		}
+		letter |= (kind & UC_L) != 0 ? bit : 0;
+		upper |= (kind & UC_UPPER) != 0 ? bit : 0;
+	}
+	last = 63 - __builtin_clzll(first);
+	if (last + 2 + (int)(three >> last & 1) + (int)(four >> last & 1) > BLOCK)
+		odd |= (uint64_t)1 << last;
+	m->odd = odd;
+	m->rest = rest;
+	m->letter |= letter | flood(letter << 1 & rest, rest);
+	if (r.cased)
+		m->upper |= upper | flood(upper << 1 & rest, rest);
 }
 
 /* White space behind the last end of a line in its run: where it begins. */
@@ -110,7 +160,7 @@ INLINE uint64_t
 starts(struct rule r, const char *p, const struct masks *m)
 {
 	uint64_t letter = m->letter, number = m->number, space = m->space, line = m->line;
-	uint64_t other = ~(letter | number | space), edge, taken, start, with, first;
+	uint64_t other = ~(letter | number | space), edge, taken, start, with, first, one;
 
 	if (r.lines) {
 		/* Ends of lines behind symbols belong to them. */
@@ -130,9 +180,12 @@ starts(struct rule r, const char *p, const struct masks *m)
 	first = other & ~(other << 1);
 	with = (edge & m->blank) << 1;
 	taken = with & (r.space ? letter | number | other : other);
-	if (!r.space)
+	if (!r.space) {
 		/* One symbol, if no space has it, goes with letters. */
-		taken |= letter & (edge | (first & ~with & ~(other >> 1))) << 1;
+		one = first & ~with;
+		one |= flood(one << 1 & m->rest, m->rest);
+		taken |= letter & (edge | (one & ~(other >> 1))) << 1;
+	}
 	start |= (first | (letter & ~(letter << 1))) & ~taken;
 	if (r.cased)
 		start |= m->upper & (letter & ~m->upper) << 1;
@@ -196,7 +249,8 @@ put(uint64_t bits, int32_t base, int32_t *cut)
 }
 
 INLINE int
-words(struct rule r, const char *p, int32_t at, const char *end, int32_t *cut, int max)
+words(struct rule r, const uint8_t *class, const char *p, int32_t at, const char *end,
+    int32_t *cut, int max)
 {
 	int n = 0;
 
@@ -215,6 +269,8 @@ words(struct rule r, const char *p, int32_t at, const char *end, int32_t *cut, i
 			known = (int)left;
 		}
 		classify(r, block, &m);
+		if (m.odd != 0 && !r.strict)
+			widen(r, class, block, &m);
 		bits = starts(r, block, &m) & ~(uint64_t)1;
 		if (m.odd == 0 && left <= BLOCK - AHEAD && !r.tail) {
 			/* All is known: nothing follows. */
@@ -236,9 +292,10 @@ words(struct rule r, const char *p, int32_t at, const char *end, int32_t *cut, i
 }
 
 static int
-scan(enum scan kind, const char *p, int32_t at, const char *end, int32_t *cut, int max)
+scan(enum scan kind, const uint8_t *class, const char *p, int32_t at, const char *end,
+    int32_t *cut, int max)
 {
-#define WORDS(rule) return words(rule, p, at, end, cut, max)
+#define WORDS(rule) return words(rule, class, p, at, end, cut, max)
 	SCAN_KINDS(kind, WORDS)
 	return 0;
 }
