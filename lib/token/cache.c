@@ -134,9 +134,9 @@ grow(struct cache *c)
 }
 
 void
-cache_put(struct cache *c, str word, const int32_t *id, int64_t n)
+cache_put(struct cache *c, int i, str word, const int32_t *id, int64_t n)
 {
-	struct key key = key_of_word(word);
+	struct key key = c->key[i];
 
 	if (c->puts >> c->t.bits != 0 && c->t.bits < MOST_BITS)
 		grow(c);

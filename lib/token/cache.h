@@ -50,7 +50,7 @@ int cache_look(struct cache *c, const char *base, const char *end, const int32_t
 int64_t cache_write(const struct cache *c, int n, const struct cache_word *rest, int nrest,
     int32_t *id);
 
-/* Remember the n ids of a word; one with too many of either is left out. */
-void cache_put(struct cache *c, str word, const int32_t *id, int64_t n);
+/* Remember the n ids of word i of these; one with too many of either is left out. */
+void cache_put(struct cache *c, int i, str word, const int32_t *id, int64_t n);
 
 #endif

@@ -198,7 +198,8 @@ put_words(struct encoder *e, const char *base, const int32_t *cut, int n, const 
 		}
 	ids->n += cache_write(e->cache, n, rest, nrest, ids->id + ids->n);
 	for (int i = 0; i < nnew; i++)
-		cache_put(e->cache, word_at(base, cut, new[i]->word), new[i]->id, new[i]->n);
+		cache_put(e->cache, new[i]->word, word_at(base, cut, new[i]->word), new[i]->id,
+		    new[i]->n);
 	return 0;
 }
 
