@@ -161,17 +161,21 @@ spm_normalize(const struct spm_form *f, str text, struct buf *out, struct err *e
 	return buf_ok(out, err);
 }
 
-/* The node that c leads to in d, and the value there or -1; false: no key begins with it. */
+/* The node that c leads to in d; false: there is none.  Does a key end on the way there? */
 static bool
-node_of(const struct darts *d, uint32_t c, uint32_t *at, int32_t *value)
+node_of(const struct darts *d, uint32_t c, uint32_t *at, bool *ends)
 {
 	char p[4];
 	int n = utf8_put(p, (int32_t)c);
+	int32_t value;
 
 	*at = darts_root(d);
-	for (int i = 0; i < n; i++)
-		if (!darts_step(d, at, (uint8_t)p[i], value))
+	*ends = false;
+	for (int i = 0; i < n; i++) {
+		if (!darts_step(d, at, (uint8_t)p[i], &value))
 			return false;
+		*ends |= value >= 0;
+	}
 	return true;
 }
 
@@ -180,16 +184,15 @@ static void
 note(struct spm_form *f, const struct darts *d)
 {
 	for (uint32_t c = 0; c < SPM_CHARS; c++) {
-		uint32_t at, end;
-		int32_t value = -1, v;
+		uint32_t at, to;
+		int32_t value;
+		bool ends, on = node_of(d, c, &at, &ends);
 
-		if ((c >= 0xd800 && c < 0xe000) || !node_of(d, c, &at, &value))
-			continue;
-		if (value >= 0)
+		if (ends)
 			drop(f->same, c);
-		for (int b = 0; b < 256; b++) {
-			end = at;
-			if (!darts_step(d, &end, (uint8_t)b, &v))
+		for (int b = 0; on && b < 256; b++) {
+			to = at;
+			if (!darts_step(d, &to, (uint8_t)b, &value))
 				continue;
 			drop(f->lone, c);
 			f->kind[b] |= SPM_NEXT;

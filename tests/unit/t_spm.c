@@ -3,11 +3,12 @@
  * these packages gave (tests/golden/spm.py).
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "../tap.h"
 #include "token/darts.h"
-#include "token/tokenizer.h"
+#include "token/tokenizer_impl.h"
 
 #define DATA "tests/data/"
 
@@ -131,6 +132,45 @@ test_facts(void)
 	tokenizer_free(h);
 }
 
+/* Characters that stay as they are give what each looked up by itself gives. */
+static void
+test_normal(const char *path)
+{
+	static const char *const some[] = { " ", "a", "\n", "e", "\xcc\x81", "\xc3\xa9", "kernel",
+	    "\xd0\xb8", "\xcc\x86", "\xe3\x82\xab", "\xe3\x82\x99", "\xef\xac\x81", "\xe2\x96\x81",
+	    "\xe1\x84\x80", "\xe1\x85\xa1", "\xe4\xb8\xad", "\xf0\x9f\x91\x8d", "\xef\xbc\xa1", "\r",
+	    "<sep>", "foo", "\xe2\x80\x8b" };
+	struct tokenizer *t = load(path);
+	struct spm_form slow = t->spm;
+	struct buf text = { 0 }, a = { 0 }, b = { 0 };
+	uint64_t state = 7;
+	struct err err;
+	char what[200];
+	int bad = 0;
+
+	memset(slow.same, 0, sizeof(slow.same));
+	memset(slow.kind, SPM_OTHER, sizeof(slow.kind));
+	slow.all = false;
+	for (int i = 0; i < 20000; i++) {
+		buf_reset(&text);
+		buf_reset(&a);
+		buf_reset(&b);
+		for (int n = i % 30; n >= 0; n--) {
+			state = state * 6364136223846793005u + 1442695040888963407u;
+			buf_add(&text, str_of(some[(state >> 40) % (sizeof(some) / sizeof(*some))]));
+		}
+		bad += spm_normalize(&t->spm, buf_str(&text), &a, &err) < 0 ||
+		    spm_normalize(&slow, buf_str(&text), &b, &err) < 0 ||
+		    !str_eq(buf_str(&a), buf_str(&b));
+	}
+	snprintf(what, sizeof(what), "the normal form of %s", path);
+	ok(bad == 0, what);
+	buf_free(&text);
+	buf_free(&a);
+	buf_free(&b);
+	tokenizer_free(t);
+}
+
 /* The longest key that s begins with, or -1. */
 static int32_t
 walk(const struct darts *d, str s)
@@ -188,6 +228,10 @@ test_darts(void)
 int
 main(void)
 {
+	test_normal(DATA "spm/good/unigram.model");
+	test_normal(DATA "spm/good/unigram-across.model");
+	test_normal(DATA "spm/good/unigram-bytes.model");
+	test_normal(DATA "spm/good/bpe.model");
 	test_darts();
 	test_cases("spm", "model");
 	test_cases("tiktoken", "tiktoken");
