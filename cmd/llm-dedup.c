@@ -189,13 +189,14 @@ main(int argc, char **argv)
 	};
 	bool staged;
 	struct err err;
+	struct buf field = { 0 };	/* of signs */
 	int status;
 
 	check_options(o.method);
 	check_stage(&o);
 	d->field = o.io.field != NULL ? filter_field(&o.io) : o.method->job.field;
 	if (o.stage == stage_merge && files[0] != NULL) {
-		const struct dedup_method *made = stages_settings(files[0], d);
+		const struct dedup_method *made = stages_settings(files[0], d, &field);
 
 		if ((tool_given("type") && made != o.method) ||
 		    (tool_given("jaccard") && d->jaccard != jaccard))
@@ -224,5 +225,6 @@ main(int argc, char **argv)
 	else
 		status = filter_main(&tool, &o.io, files, &s.job);
 	dedup_close(d);
+	buf_free(&field);
 	return status;
 }

@@ -22,26 +22,27 @@ stage_name(const char *path)
 }
 
 const struct dedup_method *
-stages_settings(const char *path, struct dedup *d)
+stages_settings(const char *path, struct dedup *d, struct buf *field)
 {
 	const struct dedup_method *method = NULL;
 	struct signs_reader r;
 	struct err err = { 0 };
-	const char *type, *field;
+	const char *type, *name;
 	json_t *j;
 
 	if (signs_open(&r, path, &err) < 0 ||
 	    (j = json_doc(buf_str(&r.settings), &err)) == NULL)
 		tool_fail(NULL, &err);
 	type = json_string_value(json_object_get(j, "type"));
-	field = json_string_value(json_object_get(j, "field"));
-	if (type != NULL && field != NULL)
+	name = json_string_value(json_object_get(j, "field"));
+	if (type != NULL && name != NULL)
 		method = dedup_method_of(type);
 	if (method == NULL || method->sign == NULL)
 		tool_die("%s: signs of a type that is not known here", path);
-	if ((field = strdup(field)) == NULL)
-		tool_die("out of memory");
-	d->field = str_of(field);
+	buf_add(field, str_of(name));
+	if (buf_ok(field, &err) < 0)
+		tool_fail(NULL, &err);
+	d->field = buf_str(field);
 	if (json_object_get(j, "jaccard") != NULL)
 		d->jaccard = json_number_value(json_object_get(j, "jaccard"));
 	json_decref(j);

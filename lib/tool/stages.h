@@ -49,7 +49,7 @@ int stages_run(struct stages *s, char **files);
 /* The same for a method that sees all of the input ahead: its passes, one by one. */
 int stages_ahead(struct stages *s, char **files);
 
-/* The type, field and similarity that a file of signs was made with, into d and *field. */
-const struct dedup_method *stages_settings(const char *path, struct dedup *d);
+/* The type, field and similarity that a file of signs was made with, into d; field holds that. */
+const struct dedup_method *stages_settings(const char *path, struct dedup *d, struct buf *field);
 
 #endif

@@ -234,6 +234,8 @@ main(void)
 
 	if (gpu == NULL) {
 		printf("1..0 # SKIP %s\n", err.msg);
+		dev_close(cpu);
+		team_free(team);
 		return 0;
 	}
 	*(void **)&standin_count = dlsym(dlopen("libcuda.so.1", RTLD_NOW), "standin_count");

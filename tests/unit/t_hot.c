@@ -140,6 +140,8 @@ main(int argc, char **argv)
 
 	if (p.gpu == NULL) {
 		printf("1..0 # SKIP %s\n", err.msg);
+		dev_close(p.cpu);
+		team_free(team);
 		return 0;
 	}
 	for (int i = 0; i < hot_case_count; i++) {
