@@ -46,7 +46,7 @@ add_part(struct buf *to, str s)
 	for (ptrdiff_t i = 0; i < s.n; i++) {
 		int high = s.n - i > 2 ? hex(s.p[i + 1]) : -1;
 		int low = high >= 0 ? hex(s.p[i + 2]) : -1;
-		char c = (char)(high << 4 | low);
+		char c = (char)(low >= 0 ? high << 4 | low : 0);
 
 		if (s.p[i] != '%' || low < 0) {
 			buf_byte(to, s.p[i]);

@@ -40,15 +40,22 @@ keep(int fd, const char *name, const char *dir)
 	return tmp;
 }
 
-/* A name by which a descriptor's file is opened anew. */
+/* A name by which a descriptor's file is opened anew; it stays as long as the program runs. */
 static char *
 name_of(int fd)
 {
-	char *name;
+	static struct name {
+		struct name *before;
+		char text[32];
+	} *last;
+	struct name *name = malloc(sizeof(*name));
 
-	if (asprintf(&name, "/dev/fd/%d", fd) == -1)
+	if (name == NULL)
 		tool_die("out of memory");
-	return name;
+	name->before = last;
+	last = name;
+	snprintf(name->text, sizeof(name->text), "/dev/fd/%d", fd);
+	return name->text;
 }
 
 /* One file, or the standard input.  Return where that starts, or -1. */

@@ -138,7 +138,7 @@ faulty () {
 	done
 	result "no $kind is trusted (${calls:-0})" "$bad"
 }
-if test -f "$BUILD/tests/lib/fault.so" && ! grep -q fsanitize "$BUILD/config"
+if can_fault
 then
 	for kind in MALLOC READ WRITE FSYNC MMAP OPEN THREAD
 	do

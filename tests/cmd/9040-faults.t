@@ -3,7 +3,7 @@
 # or do its work, and leave no half file under the final name.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../samples.sh"
-if ! test -f "$BUILD/tests/lib/fault.so" || grep -q fsanitize "$BUILD/config"
+if ! can_fault
 then
 	echo '1..0 # SKIP no fault injection in this build'
 	exit

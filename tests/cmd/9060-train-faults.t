@@ -3,7 +3,7 @@
 # the run goes on afterwards and ends with the bytes of one that nothing struck.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../samples.sh"
-if ! test -f "$BUILD/tests/lib/fault.so" || grep -q fsanitize "$BUILD/config"
+if ! can_fault
 then
 	echo '1..0 # SKIP no fault injection in this build'
 	exit

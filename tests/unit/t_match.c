@@ -79,7 +79,7 @@ same(struct encoder *a, struct encoder *b, str text)
 	struct ids x = { 0 }, y = { 0 };
 	struct err err = { 0 };
 	bool good = encode(a, text, 0, &x, &err) == 0 && encode(b, text, 0, &y, &err) == 0 &&
-	    x.n == y.n && memcmp(x.id, y.id, (size_t)x.n * sizeof(*x.id)) == 0;
+	    x.n == y.n && (x.n == 0 || memcmp(x.id, y.id, (size_t)x.n * sizeof(*x.id)) == 0);
 
 	if (!good) {
 		printf("# %s: %.*s\n#", err.msg, (int)(text.n < 400 ? text.n : 400), text.p);

@@ -65,6 +65,13 @@ bytes_iq4_xs(const uint8_t *p, vu v[VECTORS])
 
 /* ---- sums of VW rows ---- */
 
+/* Where rows end there are lanes of none, with sums of anything. */
+INLINE vi
+add_words(vi x, vi y)
+{
+	return (vi)((vu)x + (vu)y);
+}
+
 /* f goes on over parts of up to QS elements; sums are turned, a is a strip of one row. */
 INLINE vf
 chain(enum form form, bool least, int parts, const vf *sums, struct qpanel b,
@@ -78,7 +85,7 @@ chain(enum form form, bool least, int parts, const vf *sums, struct qpanel b,
 			break;
 		sum = (vi)sums[sum_of(form, 32, 2 * p)];
 		if (!least)
-			sum += load_word(a);
+			sum = add_words(sum, load_word(a));
 		f = vfma(__builtin_convertvector(sum, vf), vload(b.d + p * QW) * load_scale(a + 9),
 		    f);
 		if (least)
@@ -100,8 +107,8 @@ chain_of_16(enum form form, int drop, bool least, const vf *sums, struct qpanel 
 		vi y = (vi)sums[sum_of(form, 16, 2 * i + 1)];
 
 		if (!least) {
-			x += load_word(a);
-			y += load_word(a + 5);
+			x = add_words(x, load_word(a));
+			y = add_words(y, load_word(a + 5));
 		}
 		g = pair_fma(x, y, drop, (vi)load_bytes(b.pair + i * QW),
 		    load_scale(a + 10), g);
