@@ -305,11 +305,11 @@ main(int argc, char **argv)
 	else if (ret == 0)
 		ret = write_records(&o, codec, &err);
 	tool_progress(NULL, o.io.quiet, o.io.verbose);
-	if (ret < 0)
-		tool_fail(NULL, &err);
-	if (o.io.stats != NULL)
+	if (ret == 0 && o.io.stats != NULL)
 		write_stats(&o, started);
 	blend_free(&o.mix);
+	if (ret < 0)
+		tool_fail(NULL, &err);
 	tokenizer_free(o.tok);
 	arena_free(&a);
 	if (o.mix.bad > 0 && (double)o.mix.bad > o.io.max_bad * (double)o.mix.read)

@@ -287,7 +287,7 @@ imatrix_find(const struct imatrix *im, const char *name)
 {
 	struct imatrix_entry key = { .name = name };
 
-	return bsearch(&key, im->entry, (size_t)im->n, sizeof(key), by_name);
+	return im->n == 0 ? NULL : bsearch(&key, im->entry, (size_t)im->n, sizeof(key), by_name);
 }
 
 bool

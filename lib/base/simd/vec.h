@@ -28,6 +28,7 @@
 
 typedef float vf __attribute__((vector_size(4 * VW)));
 typedef int32_t vi __attribute__((vector_size(4 * VW)));
+typedef uint32_t vu __attribute__((vector_size(4 * VW)));
 typedef float vf_mem __attribute__((vector_size(4 * VW), aligned(4), may_alias));
 
 typedef double vd __attribute__((vector_size(4 * VW)));	/* half as many */

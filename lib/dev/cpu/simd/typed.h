@@ -13,7 +13,6 @@
 #include "base/dtype.h"
 #include "base/simd/vec.h"
 
-typedef uint32_t vu __attribute__((vector_size(4 * VW)));
 typedef uint16_t vh __attribute__((vector_size(2 * VW)));
 typedef uint16_t vh_mem __attribute__((vector_size(2 * VW), aligned(2), may_alias));
 

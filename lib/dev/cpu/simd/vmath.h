@@ -28,7 +28,7 @@ vexp(vf x)
 	p = vfma(p, r, vset(1.0f));
 	p = vfma(p, r, vset(1.0f));
 	/* 2^n as 2 * 2^(n - 1): n may be 128. */
-	p = (p + p) * (vf)(((vi)t + 126) << 23);
+	p = (p + p) * (vf)(((vu)t + 126) << 23);
 	return (vf)((vi)p & keep);
 }
 
