@@ -65,16 +65,14 @@ def real_ones():
     return sorted(glob.glob(os.path.join(SHARED, "tokenizers", "*.tokenizer.json.zst")) +
                   glob.glob(os.path.join(SHARED, "models", "*", "tokenizer.json")) +
                   glob.glob(os.path.join(own, "*.json"))) + (
-        models + [train_unigram()] if sentencepiece is not None else [])
+        models + [tmp("unigram.model")] if sentencepiece is not None else [])
 
 
-def train_unigram():
-    where = tmp("unigram.model")
+def train_unigram(where):
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter("\n".join(prose(3000000)).split("\n")),
         model_prefix=where[: -len(".model")], vocab_size=16000, model_type="unigram",
         byte_fallback=True, minloglevel=2)
-    return where
 
 
 class Piece:
@@ -98,6 +96,8 @@ class Piece:
 def load(path):
     """The reference, and whether each byte of a text is in its ids."""
     if path.endswith(".model"):
+        if not os.path.exists(path):
+            train_unigram(path)
         return Piece(path), False
     raw = subprocess.run(["zstd", "-dcf", path], check=True, capture_output=True).stdout
     doc = json.loads(raw)

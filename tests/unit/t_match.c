@@ -11,20 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../draw.h"
 #include "../tap.h"
 #include "base/json.h"
 #include "token/tokenizer_impl.h"
 
 #define WORD_MAX 3000
-
-static uint64_t state;
-
-static uint32_t
-draw(uint32_t n)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((state >> 33) % n);
-}
 
 /* A text of the kind; valid UTF-8. */
 static void
@@ -142,7 +134,7 @@ test(const char *path, int rounds)
 		sentence_cuts(merging->cuts, &merging->sentence, NULL, 0);
 	a = encoder_new(t, &err);
 	b = encoder_new(merging, &err);
-	state = 1;
+	draw_state = 1;
 	for (int i = 0; good && i < rounds; i++) {
 		make_text(t, &text, i % 6);
 		good = same(a, b, buf_str(&text));
@@ -212,7 +204,7 @@ test_linear(const char *path)
 	struct buf b = { 0 };
 	bool good = true;
 
-	state = 7;
+	draw_state = 7;
 	for (int i = 0; i < (int)(sizeof(worst) / sizeof(*worst)) + 2; i++) {
 		double one, four;
 		str text = i < 9 ? str_of(worst[i]) : buf_str(&b);

@@ -13,17 +13,10 @@
 #include "text/signals.h"
 #include "text/unicode.h"
 
+#include "../draw.h"
 #include "../tap.h"
 
 static struct err err;
-static uint64_t state = 1;
-
-static uint32_t
-draw(uint32_t n)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((state >> 33) % n);
-}
 
 static void
 test_census(void)

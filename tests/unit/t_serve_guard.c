@@ -16,18 +16,11 @@
 #include "serve/guard.h"
 #include "text/pii.h"
 
+#include "../draw.h"
 #include "../tap.h"
 
 static struct err err;
-static uint64_t state = 1;
 static char dir[] = "/tmp/t_guard.XXXXXX";
-
-static uint32_t
-draw(uint32_t n)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((state >> 33) % n);
-}
 
 static const char *
 in_dir(const char *name)

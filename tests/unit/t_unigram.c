@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../draw.h"
 #include "../tap.h"
 #include "token/sentence.h"
 #include "token/unigram.h"
@@ -15,15 +16,6 @@
 #define PIECES	60
 #define TOKENS	(PIECES + 256 + 1)
 #define TEXT	4000
-
-static uint64_t state = 1;
-
-static uint32_t
-draw(uint32_t n)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((state >> 33) % n);
-}
 
 static void
 draw_text(struct buf *b, int chars, uint32_t letters)

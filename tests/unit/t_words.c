@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../draw.h"
 #include "../tap.h"
 #include "base/json.h"
 #include "text/unicode.h"
@@ -20,15 +21,6 @@ static const char *const names[] = {
 	[SCAN_CL100K] = "cl100k", [SCAN_QWEN35] = "Qwen3.5", [SCAN_O200K] = "o200k", [SCAN_TEKKEN] = "Tekken",
 	[SCAN_DIGITS] = "digits", [SCAN_DEEPSEEK] = "DeepSeek-V3",
 };
-
-static uint64_t state;
-
-static uint32_t
-draw(uint32_t n)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((state >> 33) % n);
-}
 
 static struct pretoken *
 split_by(const char *const *pattern, int n)
@@ -274,7 +266,7 @@ test(struct check *c, enum scan kind)
 	p = split_by(pattern, n);
 	c->kind = kind;
 	c->walk = pretoken_walk_new(p, &err);
-	state = kind;
+	draw_state = kind;
 	printf("# %s\n", names[kind]);
 	ok(every(c), "every character");
 	ok(adversarial(c, 6000), "strings that reach every branch");
