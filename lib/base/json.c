@@ -26,31 +26,43 @@ bad_at(struct err *err, ptrdiff_t at, const char *why)
 	return err_set(err, ERR_FORMAT, "not JSON at offset %td: %s", at, why);
 }
 
-static int
-nothing_after(str object, ptrdiff_t i, struct err *err)
+/* Behind the bracket that an object begins with. */
+static inline int
+open_object(str object, ptrdiff_t *at, struct err *err)
 {
-	i = space(object, i);
+	ptrdiff_t i = space(object, *at);
+
+	if (i >= object.n || object.p[i] != '{')
+		return err_set(err, ERR_FORMAT, "not a JSON object");
+	*at = i + 1;
+	return 0;
+}
+
+static int
+nothing_after(str object, ptrdiff_t *at, struct err *err)
+{
+	ptrdiff_t i = space(object, *at);
+
+	*at = object.n;
 	return i < object.n ? bad_at(err, i, "expected nothing after the object") : 0;
 }
 
-/* json_next() on an object whose UTF-8 is known to be good. */
+/*
+ * Go to the value of the next member of an object whose UTF-8 is known to be good;
+ * *at is behind its first bracket or a value.  Return 0 behind its last bracket.
+ */
 static inline int
-next(const struct json_simd *simd, str object, ptrdiff_t *at, struct json_member *m,
-    struct err *err)
+next_key(const struct json_simd *simd, str object, ptrdiff_t *at, str *key, struct err *err)
 {
 	const char *s = object.p;
 	ptrdiff_t n = object.n, i = space(object, *at), end;
 	struct json_fault f;
 
-	if (*at == 0) {
-		if (i >= n || s[i] != '{')
-			return err_set(err, ERR_FORMAT, "not a JSON object");
-		i = space(object, i + 1);
-		if (i < n && s[i] == '}')
-			goto end;
-	} else {
-		if (i < n && s[i] == '}')
-			goto end;
+	if (i < n && s[i] == '}') {
+		*at = i + 1;
+		return 0;
+	}
+	if (s[*at - 1] != '{') {
 		if (i >= n || s[i] != ',')
 			return bad_at(err, i, "expected ',' or '}'");
 		i = space(object, i + 1);
@@ -59,19 +71,39 @@ next(const struct json_simd *simd, str object, ptrdiff_t *at, struct json_member
 		return bad_at(err, i, "expected a key");
 	if ((end = simd->value(s, i, n, &f)) < 0)
 		return bad_at(err, f.at, f.why);
-	m->key = (str){ s + i + 1, end - i - 2 };
+	*key = (str){ s + i + 1, end - i - 2 };
 	i = space(object, end);
 	if (i >= n || s[i] != ':')
 		return bad_at(err, i, "expected ':'");
-	i = space(object, i + 1);
-	if ((end = simd->value(s, i, n, &f)) < 0)
+	*at = space(object, i + 1);
+	return 1;
+}
+
+static inline int
+next_value(const struct json_simd *simd, str object, ptrdiff_t *at, str *value, struct err *err)
+{
+	struct json_fault f;
+	ptrdiff_t start = *at, end = simd->value(object.p, start, object.n, &f);
+
+	if (end < 0)
 		return bad_at(err, f.at, f.why);
-	m->value = (str){ s + i, end - i };
+	*value = (str){ object.p + start, end - start };
 	*at = end;
 	return 1;
-end:
-	*at = n;
-	return nothing_after(object, i + 1, err);
+}
+
+/* json_next() on an object whose UTF-8 is known to be good. */
+static inline int
+next(const struct json_simd *simd, str object, ptrdiff_t *at, struct json_member *m,
+    struct err *err)
+{
+	int got;
+
+	if (*at == 0 && open_object(object, at, err) < 0)
+		return -1;
+	if ((got = next_key(simd, object, at, &m->key, err)) > 0)
+		return next_value(simd, object, at, &m->value, err);
+	return got < 0 ? -1 : nothing_after(object, at, err);
 }
 
 static int
@@ -92,13 +124,19 @@ json_next(str object, ptrdiff_t *at, struct json_member *m, struct err *err)
 	return next(simd, object, at, m, err);
 }
 
+static bool
+is_between(char c)
+{
+	return c == ',' || c == ':' || c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 /* To what comes next; the end is a bracket. */
 static const char *
 next_element(str array, ptrdiff_t at)
 {
 	const char *p = array.p + at;
 
-	while (*p == ',' || *p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')
+	while (is_between(*p))
 		p++;
 	return p;
 }
@@ -111,15 +149,11 @@ behind_string(const char *p)
 	return p + 1;
 }
 
-bool
-json_element(str array, ptrdiff_t *at, str *element)
+static const char *
+behind_value(const char *p)
 {
-	const char *p = next_element(array, *at), *start = p;
 	int depth = 0;
 
-	*at = p - array.p;
-	if (*p == ']')
-		return false;
 	do {
 		if (*p == '"') {
 			p = behind_string(p);
@@ -127,10 +161,38 @@ json_element(str array, ptrdiff_t *at, str *element)
 		}
 		depth += (*p == '[' || *p == '{') - (*p == ']' || *p == '}');
 		p++;
-	} while (depth > 0 || (*p != ',' && *p != ']' && *p != ' ' && *p != '\n' &&
-	    *p != '\t' && *p != '\r'));
-	*element = (str){ start, p - start };
+	} while (depth > 0 || (!is_between(*p) && *p != ']' && *p != '}'));
+	return p;
+}
+
+bool
+json_element(str array, ptrdiff_t *at, str *element)
+{
+	const char *p = next_element(array, *at), *end;
+
 	*at = p - array.p;
+	if (*p == ']')
+		return false;
+	end = behind_value(p);
+	*element = (str){ p, end - p };
+	*at = end - array.p;
+	return true;
+}
+
+bool
+json_member(str object, ptrdiff_t *at, struct json_member *m)
+{
+	const char *p = next_element(object, *at), *end;
+
+	*at = p - object.p;
+	if (*p == '}')
+		return false;
+	end = behind_string(p);
+	m->key = (str){ p + 1, end - p - 2 };
+	p = next_element(object, end - object.p);
+	end = behind_value(p);
+	m->value = (str){ p, end - p };
+	*at = end - object.p;
 	return true;
 }
 
@@ -170,23 +232,62 @@ key_is(str written, str plain)
 	return str_eq((str){ small, json_unescape(small, written) }, plain);
 }
 
+static void
+forget(const struct json_find *find)
+{
+	for (int i = 0; i < find->n; i++)
+		find->member[i] = (struct json_member){ { NULL, 0 }, { NULL, 0 } };
+}
+
+/* The members of an object that *at is in; that of the key in has in_it. */
+static inline int
+scan(const struct json_simd *simd, str object, ptrdiff_t *at, const struct json_find *find,
+    const str *in, const struct json_find *in_it, struct err *err)
+{
+	struct json_member m;
+	int got;
+
+	forget(find);
+	while ((got = next_key(simd, object, at, &m.key, err)) > 0) {
+		const char *start = object.p + *at;
+
+		if (in != NULL && *at < object.n && *start == '{' && key_is(m.key, *in)) {
+			++*at;
+			if (scan(simd, object, at, in_it, NULL, NULL, err) < 0)
+				return -1;
+			m.value = (str){ start, object.p + *at - start };
+		} else if (next_value(simd, object, at, &m.value, err) < 0) {
+			return -1;
+		}
+		for (int i = 0; i < find->n; i++)
+			if (key_is(m.key, find->key[i]))
+				find->member[i] = m;
+	}
+	return got;
+}
+
+int
+json_scan_in(str object, const struct json_find *find, const str *in,
+    const struct json_find *in_it, struct err *err)
+{
+	const struct json_simd *simd = json_simd();
+	ptrdiff_t at = 0;
+
+	forget(find);
+	if (in != NULL)
+		forget(in_it);
+	if (check_utf8(simd, object, err) < 0 || open_object(object, &at, err) < 0 ||
+	    scan(simd, object, &at, find, in, in_it, err) < 0)
+		return -1;
+	return nothing_after(object, &at, err);
+}
+
 int
 json_scan(str object, const str *key, int n, struct json_member *member, struct err *err)
 {
-	const struct json_simd *simd = json_simd();
-	struct json_member m;
-	ptrdiff_t at = 0;
-	int got;
+	const struct json_find find = { key, n, member };
 
-	for (int i = 0; i < n; i++)
-		member[i] = (struct json_member){ { NULL, 0 }, { NULL, 0 } };
-	if (check_utf8(simd, object, err) < 0)
-		return -1;
-	while ((got = next(simd, object, &at, &m, err)) > 0)
-		for (int i = 0; i < n; i++)
-			if (key_is(m.key, key[i]))
-				member[i] = m;
-	return got;
+	return json_scan_in(object, &find, NULL, NULL, err);
 }
 
 static uint32_t

@@ -33,6 +33,18 @@ struct json_member {
  */
 int json_scan(str object, const str *key, int n, struct json_member *member, struct err *err);
 
+/*
+ * The same, and those of the object that the value of key in is, if it is one.
+ * Large members of members are checked once so.
+ */
+struct json_find {
+	const str *key;
+	int	n;
+	struct json_member *member;
+};
+int json_scan_in(str object, const struct json_find *find, const str *in,
+    const struct json_find *in_it, struct err *err);
+
 /* Is a raw value there, and not null? */
 static inline bool
 json_given(str value)
@@ -44,10 +56,11 @@ json_given(str value)
 int json_next(str object, ptrdiff_t *at, struct json_member *m, struct err *err);
 
 /*
- * Walk the elements of an array that was checked, each as written: *at starts at 1.
- * False at the end.
+ * Walk the elements of an array, or the members of an object, that was checked,
+ * each as written: *at starts at 1.  False at the end.
  */
 bool json_element(str array, ptrdiff_t *at, str *element);
+bool json_member(str object, ptrdiff_t *at, struct json_member *m);
 
 /* Walk those of the next element instead, if it is an array; and go on behind it. */
 bool json_enter(str array, ptrdiff_t *at);

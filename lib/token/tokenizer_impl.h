@@ -80,9 +80,9 @@ struct model {
 	enum model_kind	kind;
 	struct json_member m[MODEL_MEMBERS];
 };
-/* vocab_model.c: */
+/* vocab_model.c: when the members of text have been found, what kind it is. */
 struct hasher;
-int vocab_scan(struct model *model, str text, struct err *err);
+int vocab_kind(struct model *model, str text, struct err *err);
 bool vocab_has(const struct model *model, int member);	/* and not null, false, 0 or "" */
 
 /* What it says beside the vocabulary; and, when that is there, the unknown token. */

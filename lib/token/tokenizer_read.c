@@ -9,13 +9,25 @@
 enum { ADDED, NORMALIZER, PRE, POST, DECODER, MODEL, NPARTS };
 
 static int
-find_parts(str file, struct json_member part[NPARTS], struct err *err)
+find_parts(str file, struct json_member part[NPARTS], struct model *model, struct err *err)
 {
 	const str key[NPARTS] = {
 		[ADDED] = S("added_tokens"), [NORMALIZER] = S("normalizer"),
 		[PRE] = S("pre_tokenizer"), [POST] = S("post_processor"),
 		[DECODER] = S("decoder"), [MODEL] = S("model"),
 	};
+	const str in_model[MODEL_MEMBERS] = {
+		[MODEL_TYPE] = S("type"), [MODEL_VOCAB] = S("vocab"),
+		[MODEL_MERGES] = S("merges"), [MODEL_IGNORE] = S("ignore_merges"),
+		[MODEL_UNKNOWN] = S("unk_token"), [MODEL_FUSE] = S("fuse_unk"),
+		[MODEL_PREFIX] = S("continuing_subword_prefix"),
+		[MODEL_SUFFIX] = S("end_of_word_suffix"),
+		[MODEL_LONGEST] = S("max_input_chars_per_word"),
+		[MODEL_FALLBACK] = S("byte_fallback"), [MODEL_DROPOUT] = S("dropout"),
+		[MODEL_UNK_ID] = S("unk_id"),
+	};
+	const struct json_find parts = { key, NPARTS, part };
+	const struct json_find members = { in_model, MODEL_MEMBERS, model->m };
 
 	while (file.n > 0 && strchr(" \t\r\n", file.p[file.n - 1]) != NULL)
 		file.n--;
@@ -23,7 +35,7 @@ find_parts(str file, struct json_member part[NPARTS], struct err *err)
 		file.p++, file.n--;
 	if (str_starts(file, S("\xef\xbb\xbf")))
 		file.p += 3, file.n -= 3;
-	return json_scan(file, key, NPARTS, part, err);
+	return json_scan_in(file, &parts, &key[MODEL], &members, err);
 }
 
 /* A small part as a tree; NULL is a failure, JSON null is not. */
@@ -208,17 +220,14 @@ make_cuts(struct tokenizer *t, struct err *err)
 
 static int
 read_parts(struct tokenizer *t, const struct json_member part[NPARTS],
-    json_t *const tree_of[NPARTS], const struct tokenizer_parts *from, struct hasher *hash,
-    struct err *err)
+    json_t *const tree_of[NPARTS], const struct model *model, const struct tokenizer_parts *from,
+    struct hasher *hash, struct err *err)
 {
-	struct model model;
-
-	if (vocab_scan(&model, part[MODEL].value, err) < 0 ||
-	    read_components(t, tree_of, &model, err) < 0 ||
+	if (read_components(t, tree_of, model, err) < 0 ||
 	    hash_tree(hash, tree_of[NORMALIZER], err) < 0 ||
 	    hash_tree(hash, tree_of[PRE], err) < 0 ||
 	    (from != NULL ? vocab_take(t, from, hash, err) :
-	    vocab_load(t, &model, part[ADDED].value, hash, err)) < 0 ||
+	    vocab_load(t, model, part[ADDED].value, hash, err)) < 0 ||
 	    decode_tokens(t, json_is_null(tree_of[DECODER]), err) < 0 ||
 	    ends_read(t, tree_of[POST], err) < 0 ||
 	    make_cuts(t, err) < 0 || (!t->names.on && match_init(&t->match, t, err) < 0))
@@ -234,15 +243,17 @@ tokenizer_read(struct tokenizer *t, str file, const struct tokenizer_parts *from
 	struct json_member part[NPARTS];
 	json_t *tree_of[NPARTS] = { NULL };
 	struct hasher *hash = NULL;
+	struct model model;
 	int ret = -1;
 
-	if (find_parts(file, part, err) < 0)
+	if (find_parts(file, part, &model, err) < 0 ||
+	    vocab_kind(&model, part[MODEL].value, err) < 0)
 		return -1;
 	for (int i = NORMALIZER; i <= DECODER; i++)
 		if ((tree_of[i] = tree(&part[i], err)) == NULL)
 			goto out;
 	if ((hash = hasher_new(err)) != NULL)
-		ret = read_parts(t, part, tree_of, from, hash, err);
+		ret = read_parts(t, part, tree_of, &model, from, hash, err);
 out:
 	hasher_free(hash);
 	for (int i = NORMALIZER; i <= DECODER; i++)

@@ -131,17 +131,16 @@ static int
 read_vocab(struct reader *r, str vocab, struct err *err)
 {
 	struct json_member m;
-	ptrdiff_t at = 0;
+	ptrdiff_t at = 1;
 	struct item *it;
 	double id;
-	int got;
 
-	while ((got = json_next(vocab, &at, &m, err)) > 0) {
+	while (json_member(vocab, &at, &m)) {
 		if (json_number(m.value, &id, err) < 0 || item_add(r, m.key, id, &it, err) < 0)
 			return -1;
 		classify(r, it);
 	}
-	return got;
+	return 0;
 }
 
 static bool

@@ -20,31 +20,18 @@ is_kind(str v, const char *name)
 }
 
 int
-vocab_scan(struct model *model, str text, struct err *err)
+vocab_kind(struct model *model, str text, struct err *err)
 {
-	static const char *const name[MODEL_MEMBERS] = {
-		[MODEL_TYPE] = "type", [MODEL_VOCAB] = "vocab", [MODEL_MERGES] = "merges",
-		[MODEL_IGNORE] = "ignore_merges", [MODEL_UNKNOWN] = "unk_token",
-		[MODEL_FUSE] = "fuse_unk", [MODEL_PREFIX] = "continuing_subword_prefix",
-		[MODEL_SUFFIX] = "end_of_word_suffix", [MODEL_LONGEST] = "max_input_chars_per_word",
-		[MODEL_FALLBACK] = "byte_fallback", [MODEL_DROPOUT] = "dropout",
-		[MODEL_UNK_ID] = "unk_id",
-	};
 	static const char *const kind[] = {
 		[MODEL_BPE] = "BPE", [MODEL_WORDPIECE] = "WordPiece",
 		[MODEL_WORDLEVEL] = "WordLevel", [MODEL_UNIGRAM] = "Unigram",
 	};
 	const struct json_member *m = model->m;
-	str key[MODEL_MEMBERS], type;
+	str type = m[MODEL_TYPE].value;
 	size_t k = 0;
 
 	if (text.p == NULL || text.p[0] != '{')
 		return err_set(err, ERR_FORMAT, "no model");
-	for (int i = 0; i < MODEL_MEMBERS; i++)
-		key[i] = str_of(name[i]);
-	if (json_scan(text, key, MODEL_MEMBERS, model->m, err) < 0)
-		return -1;
-	type = m[MODEL_TYPE].value;
 	while (type.p != NULL && k < sizeof(kind) / sizeof(*kind) && !is_kind(type, kind[k]))
 		k++;
 	if (k == sizeof(kind) / sizeof(*kind))

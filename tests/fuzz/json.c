@@ -51,12 +51,12 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	const str object = { (const char *)p, (ptrdiff_t)n }, key[] = { S("text"), S("a") };
 	const struct json_set set[] = { { S("a"), S("[1]") }, { S("text"), { NULL, 0 } } };
-	struct json_member m, found[2];
+	struct json_member m, found[2], inner[2];
 	struct buf b = { 0 }, out = { 0 };
 	struct err err;
 	ptrdiff_t at = 0;
 	double x;
-	int got;
+	int got, in_it;
 
 	while ((got = json_next(object, &at, &m, &err)) > 0) {
 		if (m.value.p[0] == '"')
@@ -71,7 +71,13 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		}
 	}
 	check(json_scan(object, key, 2, found, &err) == got);
+	in_it = json_scan_in(object, &(struct json_find){ key, 2, found }, &key[1],
+	    &(struct json_find){ key, 2, inner }, &err);
+	check(in_it == 0 || got < 0);	/* there is one level more in it */
 	if (got == 0) {
+		for (at = (const char *)memchr(p, '{', n) + 1 - object.p; json_member(object, &at, &m);)
+			;
+		check(at == (const char *)memrchr(object.p, '}', n) - object.p);
 		check(json_splice(&out, object, NULL, 0, &err) == 0);
 		check(str_eq(buf_str(&out), object));
 		buf_reset(&out);

@@ -66,7 +66,7 @@ random_value(struct buf *b, int depth)
 				buf_byte(b, ',');
 			random_space(b);
 			if (object) {
-				buf_fmt(b, "\"k%d\"", below(1000));
+				buf_fmt(b, "\"k%d\"", below(8));
 				random_space(b);
 				buf_byte(b, ':');
 			}
@@ -117,17 +117,37 @@ damage(struct buf *b)
 	}
 }
 
+/* Are the members of a member the same, whether they are found together with it or alone? */
+static bool
+same_inside(str object, str name, str value)
+{
+	const str key[] = { S("k1"), S("k2"), S("k3") };
+	struct json_member one, in[3], alone[3];
+	const struct json_find outer = { &name, 1, &one }, inner = { key, 3, in };
+	struct err err;
+
+	if (json_scan_in(object, &outer, &name, &inner, &err) < 0 ||
+	    json_scan(value, key, 3, alone, &err) < 0 || !str_eq(one.value, value))
+		return false;
+	for (int i = 0; i < 3; i++)
+		if (in[i].value.p != alone[i].value.p || in[i].value.n != alone[i].value.n)
+			return false;
+	return true;
+}
+
 /* Does every member that we see have the value that jansson sees last? */
 static bool
 same_strings(str object, json_t *doc)
 {
-	struct json_member m;
+	struct json_member m, checked;
 	struct err err;
 	struct buf b = { 0 }, key = { 0 };
-	ptrdiff_t at = 0;
+	ptrdiff_t at = 0, walk = 1;
 	bool same = true;
 	int got;
 
+	while (object.p[walk - 1] != '{')
+		walk++;
 	while ((got = json_next(object, &at, &m, &err)) > 0) {
 		str text, found;
 		char name[64];
@@ -141,7 +161,9 @@ same_strings(str object, json_t *doc)
 		want = json_object_get(doc, name);
 		found = str_of(name);
 		if (want == NULL || json_scan(object, &found, 1, &last, &err) < 0 ||
-		    last.value.p == NULL) {
+		    last.value.p == NULL || !json_member(object, &walk, &checked) ||
+		    !str_eq(checked.key, m.key) || !str_eq(checked.value, m.value) ||
+		    (last.value.p[0] == '{' && !same_inside(object, found, last.value))) {
 			same = false;
 			break;
 		}
@@ -154,7 +176,7 @@ same_strings(str object, json_t *doc)
 	}
 	buf_free(&b);
 	buf_free(&key);
-	return same && got == 0;
+	return same && got == 0 && !json_member(object, &walk, &checked);
 }
 
 /* What jansson refuses for reasons of its own: lone surrogates, NUL in keys, overflow. */
@@ -537,6 +559,16 @@ by_hand(void)
 	ok(str_eq(m.value, S("3")), "a key written with escapes");
 	json_scan(S("{\"x\":{\"a\":1}}"), key, 1, &m, &err);
 	ok(m.value.p == NULL, "keys inside values are not ours");
+	json_scan_in(S("{\"b\": {\"a\":1} , \"a\":{ \"a\" :2,\"c\":{\"b\":3}}}"),
+	    &(struct json_find){ key, 2, two }, &key[0], &(struct json_find){ key, 1, &m }, &err);
+	ok(str_eq(m.value, S("2")) && str_eq(two[0].value, S("{ \"a\" :2,\"c\":{\"b\":3}}")),
+	    "but for those that are asked for");
+	ok(json_scan_in(S("{\"a\":7}"), &(struct json_find){ key, 1, two }, &key[0],
+	    &(struct json_find){ key, 1, &m }, &err) == 0 && m.value.p == NULL,
+	    "and not in what is no object");
+	ok(json_scan_in(S("{\"a\":{\"b\":1,}}"), &(struct json_find){ key, 1, two }, &key[0],
+	    &(struct json_find){ key, 1, &m }, &err) < 0 &&
+	    strcmp(err.msg, "not JSON at offset 12: expected a key") == 0, "which are checked");
 	ok(json_scan(S("{\"a\":1,\"b\":tru}"), key, 1, &m, &err) < 0 &&
 	    strcmp(err.msg, "not JSON at offset 11: expected a value") == 0, "the offset is told");
 	ok(json_scan(S("{\"a\":\"\xff\"}"), key, 1, &m, &err) < 0 &&
