@@ -9,8 +9,10 @@
  * every pair, word after word, from zero; the second likewise; then both are
  * added, and that to the sum.  To nearest even, subnormals are zeros.
  *
- * Quantized weights are left to VNNI: they have a scale for each 32 of k at
- * most, and tiles of sums that are stored so often are no faster.
+ * Quantized weights are left to VNNI.  They have a scale for each 32 of k at
+ * most, and tiles of sums that are stored so often are no faster; and to make
+ * them bf16 takes twice as long as their bytes take from memory, which is what
+ * few rows wait for.
  *
  * Where there is no AMX a test has the same in C, on tiles of VW by VW.
  */

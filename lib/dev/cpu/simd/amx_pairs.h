@@ -2,6 +2,33 @@
 
 #define WHOLE_TALL(type) finish_whole(TALL, type, t, acc)
 
+/* Tiles 0 to 3 are the sums of the k before; of rows that are not there anything. */
+static void
+load_sums(const struct tile_of *t)
+{
+	int64_t ld = t->s->sums_ld * 4;
+
+	tile_load(0, t->sums, ld);
+	tile_load(1, t->sums + VW, ld);
+	if (t->rows > VW) {
+		tile_load(2, t->sums + VW * t->s->sums_ld, ld);
+		tile_load(3, t->sums + VW * t->s->sums_ld + VW, ld);
+	}
+}
+
+static void
+store_sums(const struct tile_of *t)
+{
+	int64_t ld = t->s->sums_ld * 4;
+
+	tile_store(0, t->sums, ld);
+	tile_store(1, t->sums + VW, ld);
+	if (t->rows > VW) {
+		tile_store(2, t->sums + VW * t->s->sums_ld, ld);
+		tile_store(3, t->sums + VW * t->s->sums_ld + VW, ld);
+	}
+}
+
 /* Panels of TALL rows and NR columns: two tiles of each, and four of sums. */
 static void
 multiply_tiles(struct tile_of *t)
@@ -9,12 +36,16 @@ multiply_tiles(struct tile_of *t)
 	const float *a = t->a, *b = t->b;
 	vf acc[TALL][2];
 
-	if (!t->s->stream)
+	if (t->s->last && !t->s->stream)
 		fetch_result(TALL, t);
-	tile_zero(0);
-	tile_zero(1);
-	tile_zero(2);
-	tile_zero(3);
+	if (t->s->first) {
+		tile_zero(0);
+		tile_zero(1);
+		tile_zero(2);
+		tile_zero(3);
+	} else {
+		load_sums(t);
+	}
 	for (int64_t l = t->s->k; l > 0; l -= VW) {
 		UNROLL
 		for (int i = 0; i < VW / 4; i++) {
@@ -33,6 +64,10 @@ multiply_tiles(struct tile_of *t)
 		}
 		a += VW * TALL;
 		b += VW * NR;
+	}
+	if (!t->s->last) {
+		store_sums(t);
+		return;
 	}
 	tile_store(0, &acc[0][0], 2 * TILE_LINE);
 	tile_store(1, &acc[0][1], 2 * TILE_LINE);
@@ -92,17 +127,14 @@ load_columns(const struct tile_columns *c, int64_t k, int64_t left)
 	}
 }
 
-/* sums (two, VW rows, VW columns) = rows times columns over a block of k */
+/* Tiles 0 and 1 += VW columns times the first VW rows and the next, over k elements from at on. */
 INLINE void
-add_tiles(const struct strip *s, const struct tile_columns *c, int64_t at, int64_t k,
-    vf sums[2][VW])
+add_tiles(const struct strip *s, const struct tile_columns *c, int64_t at, int64_t k)
 {
 	const float *a = s->a + words(c->side, at) * ((s->rows + VW - 1) / VW * VW);
 	const float *more = a + words(c->side, k) * VW;
 	bool two = s->rows > VW;
 
-	tile_zero(0);
-	tile_zero(1);
 	for (int64_t l = 0; l < k; l += 2 * VW) {
 		load_columns(c, s->k0 + at + l, k - l);
 		tile_load(6, a, TILE_LINE);
@@ -114,8 +146,26 @@ add_tiles(const struct strip *s, const struct tile_columns *c, int64_t at, int64
 		a += VW * VW;
 		more += VW * VW;
 	}
-	tile_store(0, sums[0], TILE_LINE);
-	tile_store(1, sums[1], TILE_LINE);
+}
+
+/* sums (rows, VW) = those of the k before, for VW columns, plus those of the strip's */
+static void
+sum_columns(const struct strip *s, const struct tile_columns *c, const float *before,
+    vf sums[2 * VW])
+{
+	memset(sums, 0, 2 * VW * sizeof(*sums));
+	for (int64_t i = 0; i < s->rows && !s->first; i++)
+		sums[i] = vload(before + i * s->sums_ld);
+	for (int t = 0; t < 2 && !s->first; t++)
+		turn(sums + t * VW);
+	tile_load(0, sums, TILE_LINE);
+	tile_load(1, sums + VW, TILE_LINE);
+	for (int64_t at = 0; at < s->nk; at += KC)
+		add_tiles(s, c, at, min64(KC, s->nk - at));
+	tile_store(0, sums, TILE_LINE);
+	tile_store(1, sums + VW, TILE_LINE);
+	turn(sums);
+	turn(sums + VW);
 }
 
 static void
@@ -127,19 +177,21 @@ multiply_columns_by_tiles(const struct strip *s)
 	struct tile_columns c = { s->side, s->side->p + s->j * ld, ld, (s->k0 + s->nk) * size, 0 };
 	vf x[MOST_ROWS][2], alpha = vset(s->alpha);
 
-	start(&t, x);
+	if (s->last)
+		start(&t, x);
 	for (int64_t v = 0; v * VW < s->n; v++, c.p += VW * ld) {
-		c.n = s->n - v * VW;
-		for (int64_t at = 0; at < s->nk; at += KC) {
-			vf sums[2][VW];
+		float *kept = s->sums == NULL ? NULL : s->sums + v * VW;
+		vf sums[2 * VW];
 
-			add_tiles(s, &c, at, min64(KC, s->nk - at), sums);
-			for (int64_t i = 0; i < s->rows; i++) {
-				if (i % VW == 0)
-					turn(sums[i / VW]);
-				x[i][v] = vfma(sums[i / VW][i % VW], alpha, x[i][v]);
-			}
+		c.n = s->n - v * VW;
+		sum_columns(s, &c, kept, sums);
+		for (int64_t i = 0; i < s->rows; i++) {
+			if (s->last)
+				x[i][v] = vfma(sums[i], alpha, x[i][v]);
+			else
+				vstore(kept + i * s->sums_ld, sums[i]);
 		}
 	}
-	store(&t, x);
+	if (s->last)
+		store(&t, x);
 }

@@ -3,6 +3,7 @@
  *
  * An element of the result is a sum over blocks of KC of k, at absolute
  * positions and in order; each block is one chain of multiply-adds, or LANES.
+ * Sums of tiles go on from one block to the next, and are added when they are whole.
  * That holds for every path here, so how many rows there are, where they lie
  * and how many threads work changes no bit.
  *
@@ -19,7 +20,9 @@
 #include "dev/cpu/simd/qpanel.h"
 
 enum {
-	OWN = 96,			/* most rows or columns of a task */
+	OWN = 96,			/* most rows or columns of a task, */
+	TILES_OWN = 256,		/* of one that takes the others from the third cache fast */
+	OWN_FLOATS = (TILES_OWN / 2 > OWN ? TILES_OWN / 2 : OWN) * KC,	/* or pairs */
 	SHARED = 1024,			/* about the most that are shared at a time, */
 	SHARED_FLOATS = 1 << 21,	/* packed */
 	KEPT_FLOATS = 1 << 20,		/* sums that are kept while k comes in parts */
@@ -96,17 +99,26 @@ packed_floats(const struct part *p)
 	return round_up(p->ns, s->width) * words(s, p->nk);
 }
 
-/* Is the result too narrow to hold sums that are not complete? */
+static inline bool
+is_tiled(const struct part *p)
+{
+	return AMX && p->side[0].pairs;
+}
+
+/*
+ * Are sums that are not complete kept elsewhere?  The result may be too narrow, and
+ * its rows, often some pages apart, too many for the sets of the second cache.
+ */
 static inline bool
 keeps_sums(const struct part *p)
 {
-	return p->c.type != DTYPE_F32 && p->k > KC;
+	return (p->c.type != DTYPE_F32 || is_tiled(p)) && p->k > KC;
 }
 
 static inline int64_t
 direct_rows(const struct part *p)
 {
-	return AMX && p->side[0].pairs ? TALL : DIRECT;
+	return is_tiled(p) ? TALL : DIRECT;
 }
 
 /* Are the columns read as they lie? */
@@ -289,8 +301,9 @@ streams(const struct mm *mm, const struct block *b)
 	const struct place *c = &b->p->c;
 
 	bool later = mm->p->ta || b->p->side[0].n * b->p->side[1].n >= STREAMED;
+	bool whole = is_tiled(b->p) || b->p->k <= KC;
 
-	return later && !mm->p->add && b->p->bias == NULL && b->p->k <= KC &&
+	return later && whole && !mm->p->add && b->p->bias == NULL &&
 	    c->type == DTYPE_F32 && c->ld % VW == 0 && (uintptr_t)c->p % (4 * VW) == 0;
 }
 
@@ -313,7 +326,7 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	const struct part *p = b->p;
 	const struct side *shared = shared_side(p);
 	bool first = b->k0 == 0, last = b->k0 + b->k >= p->k, keep = keeps_sums(p);
-	bool whole = p->kept != NULL;
+	bool whole = p->kept != NULL, add = is_tiled(p) ? last : first;
 	int64_t o0 = whole ? p->o0 : b->o, no = whole ? p->no : p->step;
 	struct place kept = { (char *)(whole ? p->kept : sums), DTYPE_F32,
 		round_up(p->own == 0 ? p->ns : no, NR) };
@@ -322,7 +335,8 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 	const char *line[LINES];
 	struct strip s = { .k = words(shared, b->k), .alpha = (float)mm->p->alpha,
 		.chains = p->side[1].along ? LANES : 1, .pairs = shared->pairs,
-		.stream = streams(mm, b), .line = line, .squares_ld = mm->squares_ld };
+		.stream = streams(mm, b), .line = line, .squares_ld = mm->squares_ld,
+		.sums_ld = kept.ld, .first = first, .last = last };
 
 	if (is_direct(p)) {
 		s.side = &p->side[1];
@@ -346,11 +360,12 @@ multiply_block(const struct mm *mm, const struct block *b, float *sums, struct p
 		s.b = p->own == 0 ? ps : b->own;
 		s.rows = p->own == 0 ? b->n : n;
 		s.n = p->own == 0 ? n : b->n;
-		s.bias = first && p->bias != NULL ? p->bias + j : NULL;
+		s.bias = add && p->bias != NULL ? p->bias + j : NULL;
 		s.to = last ? c : part;
-		s.from = first ? c : part;
-		if (first && !mm->p->add)
+		s.from = add ? c : part;
+		if (add && !mm->p->add)
 			s.from.p = NULL;
+		s.sums = keep ? (float *)(void *)part.p : NULL;
 		if (last && mm->squares != NULL)
 			s.squares = mm->squares + i / tall(s.pairs) * mm->squares_ld + j / NR;
 		s.lines = list_lines(next, next->done + 2 * each, line);
@@ -382,11 +397,11 @@ blocks_task(void *ctx, int64_t task, int member)
 	while (b.p != NULL) {
 		struct block next = block_after(mm, &b);
 
-		next.own = b.own == scratch ? scratch + OWN * KC : scratch;
+		next.own = b.own == scratch ? scratch + OWN_FLOATS : scratch;
 		q.done = q.fetched = q.units = 0;
 		if (next.p != NULL)
 			q = own_packing(next.p, next.own, next.o, next.n, next.k0, next.k);
-		multiply_block(mm, &b, scratch + 2 * OWN * KC, &q);
+		multiply_block(mm, &b, scratch + 2 * OWN_FLOATS, &q);
 		b = next;
 	}
 	tiles_end();
@@ -429,7 +444,8 @@ flush(struct mm *mm)
 static int64_t
 step_of(const struct mm *mm, const struct part *p)
 {
-	int64_t width = p->side[p->own].width, most = OWN / width * width;
+	int64_t width = p->side[p->own].width;
+	int64_t most = (is_tiled(p) ? TILES_OWN : OWN) / width * width;
 	int64_t least = p->own == 0 ? 4 * MR : 2 * NR;
 	int64_t want = mm->threads == 1 ? 1 : 8 * mm->threads / mm->max;
 
@@ -479,7 +495,7 @@ add_product(struct mm *mm, struct part p)
 
 	p.own = p.side[0].n <= p.side[1].n ? 1 : 0;
 	if (is_direct(&p)) {
-		p.side[0].width = AMX && p.side[0].pairs ? VW : 1;
+		p.side[0].width = is_tiled(&p) ? VW : 1;
 		p.side[0].by_rows = false;
 	}
 	width = shared_side(&p)->width;
@@ -522,12 +538,13 @@ part_of(struct mm *mm)
 static bool
 prepare(struct mm *mm, struct cpu *c, const struct k_matmul *p, int64_t max)
 {
-	bool keep = p->c_type != DTYPE_F32;
+	bool keep = AMX || p->c_type != DTYPE_F32;
 	int64_t kept = keep ? KEPT_FLOATS + SHARED * NR : 0, at;
 	int64_t parts = round_up(max * (int64_t)sizeof(struct part), 64);
 
 	*mm = (struct mm){ .p = p, .cpu = c, .threads = team_size(c->dev.team), .max = max,
-		.member_floats = 2 * OWN * KC + (keep ? (SHARED + NR) * (OWN + NR) : 0),
+		.member_floats = 2 * OWN_FLOATS + (keep ? (SHARED + NR) *
+		    ((AMX ? TILES_OWN : OWN) + NR) : 0),
 		.squares_ld = blocks_of(p->n, NR) };
 	if (p->sumsq.at != 0)
 		mm->n_squares = blocks_of(p->m.cap, MR) * mm->squares_ld;

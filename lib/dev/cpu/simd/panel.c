@@ -295,6 +295,7 @@ struct tile_of {
 	const char	**line, **last;	/* to be fetched: one in 4 words, until the last */
 	int64_t		 rows, n;
 	double		*squares;	/* their sum, or NULL */
+	float		*sums;		/* where they are kept that are not whole, or NULL */
 };
 
 /* acc (mr, NR) = the q-th chain of the panels' product, in order of k */
@@ -763,6 +764,7 @@ OF_ISA(multiply)(const struct strip *s)
 	struct tile_of t = {
 		.s = s, .a = s->a, .b = s->b, .bias = s->bias, .from = s->from.p, .to = s->to.p,
 		.line = s->line, .last = s->line + s->lines - 1, .squares = s->squares,
+		.sums = s->sums,
 	};
 
 #if AMX
@@ -790,6 +792,8 @@ OF_ISA(multiply)(const struct strip *s)
 			t.from += from_step;
 		if (t.squares != NULL)
 			t.squares += s->n > NR ? 1 : s->squares_ld;
+		if (t.sums != NULL)
+			t.sums += s->n > NR ? NR : height * s->sums_ld;
 		if (s->n > NR) {
 			t.b += s->k * NR;
 			t.bias += t.bias != NULL ? NR : 0;

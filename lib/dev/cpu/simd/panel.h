@@ -121,6 +121,10 @@ struct strip {
 	const char	*soon;		/* columns that are likely read next, or NULL */
 	double		*squares;	/* of each tile of `to' their sum; NULL: not wanted */
 	int64_t		 squares_ld;	/* of the tiles below one another */
+	/* Tiles of pairs are added to sums of the k before, and to the rest with the last. */
+	float		*sums;
+	int64_t		 sums_ld;
+	bool		 first, last;
 };
 void OF_ISA(multiply)(const struct strip *s);
 
