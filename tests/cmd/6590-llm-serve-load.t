@@ -28,7 +28,9 @@ loads () {
 	sed 's/^/# /' out
 }
 
-# A cache that is soon full, for it is memory that grows until then.
+# A cache that is soon full, for it is memory that grows until then, as what ASan keeps does.
+ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=4
+export ASAN_OPTIONS
 serve -m model --waiting 4096 --patience 3s --cache 8192 --lookup 8
 loads '2,000 requests of all kinds, 64 at once,' -n 2000 -c 64 --patience 120s --growth 0.25
 loads '500 more, 400 at once,' -n 500 -c 400 -s 2 --patience 120s --growth 0.5
