@@ -247,11 +247,13 @@ scan(const struct json_simd *simd, str object, ptrdiff_t *at, const struct json_
 	struct json_member m;
 	int got;
 
-	forget(find);
 	while ((got = next_key(simd, object, at, &m.key, err)) > 0) {
 		const char *start = object.p + *at;
+		bool inner = in != NULL && key_is(m.key, *in);
 
-		if (in != NULL && *at < object.n && *start == '{' && key_is(m.key, *in)) {
+		if (inner)
+			forget(in_it);
+		if (inner && *at < object.n && *start == '{') {
 			++*at;
 			if (scan(simd, object, at, in_it, NULL, NULL, err) < 0)
 				return -1;

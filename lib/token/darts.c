@@ -4,7 +4,7 @@
 
 #define BLOCK	256		/* the children of a node lie in one block */
 #define WINDOW	16		/* of blocks, the last, that are searched for room */
-#define TRIES		24		/* places in these that are looked at */
+#define TRIES	24		/* places in these that are looked at */
 
 /* Of a block: what is free, and which places are no node's yet. */
 struct room {

@@ -1,7 +1,7 @@
 /*
  * The vocabulary, the merges and the added tokens of tokenizer.json.  They are
  * megabytes, so they are read in place, without a tree; what is read here has
- * been checked by json_scan().
+ * been checked with the file.
  */
 #include <inttypes.h>
 #include <math.h>

@@ -566,6 +566,9 @@ by_hand(void)
 	ok(json_scan_in(S("{\"a\":7}"), &(struct json_find){ key, 1, two }, &key[0],
 	    &(struct json_find){ key, 1, &m }, &err) == 0 && m.value.p == NULL,
 	    "and not in what is no object");
+	json_scan_in(S("{\"a\":{\"a\":1},\"a\":7}"), &(struct json_find){ key, 1, two }, &key[0],
+	    &(struct json_find){ key, 1, &m }, &err);
+	ok(m.value.p == NULL && str_eq(two[0].value, S("7")), "nor in one that another replaced");
 	ok(json_scan_in(S("{\"a\":{\"b\":1,}}"), &(struct json_find){ key, 1, two }, &key[0],
 	    &(struct json_find){ key, 1, &m }, &err) < 0 &&
 	    strcmp(err.msg, "not JSON at offset 12: expected a key") == 0, "which are checked");

@@ -2,32 +2,13 @@
 
 #define WHOLE_TALL(type) finish_whole(TALL, type, t, acc)
 
-/* Tiles 0 to 3 are the sums of the k before; of rows that are not there anything. */
-static void
-load_sums(const struct tile_of *t)
-{
-	int64_t ld = t->s->sums_ld * 4;
-
-	tile_load(0, t->sums, ld);
-	tile_load(1, t->sums + VW, ld);
-	if (t->rows > VW) {
-		tile_load(2, t->sums + VW * t->s->sums_ld, ld);
-		tile_load(3, t->sums + VW * t->s->sums_ld + VW, ld);
-	}
-}
-
-static void
-store_sums(const struct tile_of *t)
-{
-	int64_t ld = t->s->sums_ld * 4;
-
-	tile_store(0, t->sums, ld);
-	tile_store(1, t->sums + VW, ld);
-	if (t->rows > VW) {
-		tile_store(2, t->sums + VW * t->s->sums_ld, ld);
-		tile_store(3, t->sums + VW * t->s->sums_ld + VW, ld);
-	}
-}
+/* Load or store tiles 0 to 3, which are TALL rows of NR sums at p, ld floats apart. */
+#define EACH_SUM(op, p, ld) do {					\
+	op(0, (p), (ld) * 4);						\
+	op(1, (p) + VW, (ld) * 4);					\
+	op(2, (p) + VW * (ld), (ld) * 4);				\
+	op(3, (p) + VW * (ld) + VW, (ld) * 4);				\
+} while (0)
 
 /* Panels of TALL rows and NR columns: two tiles of each, and four of sums. */
 static void
@@ -44,7 +25,7 @@ multiply_tiles(struct tile_of *t)
 		tile_zero(2);
 		tile_zero(3);
 	} else {
-		load_sums(t);
+		EACH_SUM(tile_load, t->sums, t->s->sums_ld);
 	}
 	for (int64_t l = t->s->k; l > 0; l -= VW) {
 		UNROLL
@@ -66,13 +47,10 @@ multiply_tiles(struct tile_of *t)
 		b += VW * NR;
 	}
 	if (!t->s->last) {
-		store_sums(t);
+		EACH_SUM(tile_store, t->sums, t->s->sums_ld);
 		return;
 	}
-	tile_store(0, &acc[0][0], 2 * TILE_LINE);
-	tile_store(1, &acc[0][1], 2 * TILE_LINE);
-	tile_store(2, &acc[VW][0], 2 * TILE_LINE);
-	tile_store(3, &acc[VW][1], 2 * TILE_LINE);
+	EACH_SUM(tile_store, (float *)acc, NR);
 	if (t->rows == TALL && t->s->stream && t->n == NR)
 		stream_whole(TALL, t, acc);
 	else if (t->rows == TALL && is_whole(t))

@@ -21,7 +21,7 @@
 
 enum {
 	OWN = 96,			/* most rows or columns of a task, */
-	TILES_OWN = 256,		/* of one that takes the others from the third cache fast */
+	TILES_OWN = AMX ? 256 : OWN,	/* of one that takes the others from the third cache fast */
 	OWN_FLOATS = (TILES_OWN / 2 > OWN ? TILES_OWN / 2 : OWN) * KC,	/* or pairs */
 	SHARED = 1024,			/* about the most that are shared at a time, */
 	SHARED_FLOATS = 1 << 21,	/* packed */
@@ -517,11 +517,18 @@ add_product(struct mm *mm, struct part p)
 	add_parts(mm, p, ns, no, nk > 0 ? nk : 1);
 }
 
+/* Are words pairs of bf16? */
+static bool
+of_pairs(const struct k_matmul *p)
+{
+	return PAIRS && (p->a_type == DTYPE_BF16 || p->b_type == DTYPE_BF16);
+}
+
 static struct part
 part_of(struct mm *mm)
 {
 	const struct k_matmul *p = mm->p;
-	bool pairs = PAIRS && (p->a_type == DTYPE_BF16 || p->b_type == DTYPE_BF16);
+	bool pairs = of_pairs(p);
 	int64_t m = cpu_count(mm->cpu, p->m), k = cpu_count(mm->cpu, p->k);
 
 	return (struct part){
@@ -538,13 +545,12 @@ part_of(struct mm *mm)
 static bool
 prepare(struct mm *mm, struct cpu *c, const struct k_matmul *p, int64_t max)
 {
-	bool keep = AMX || p->c_type != DTYPE_F32;
+	bool keep = (AMX && of_pairs(p)) || p->c_type != DTYPE_F32;
 	int64_t kept = keep ? KEPT_FLOATS + SHARED * NR : 0, at;
 	int64_t parts = round_up(max * (int64_t)sizeof(struct part), 64);
 
 	*mm = (struct mm){ .p = p, .cpu = c, .threads = team_size(c->dev.team), .max = max,
-		.member_floats = 2 * OWN_FLOATS + (keep ? (SHARED + NR) *
-		    ((AMX ? TILES_OWN : OWN) + NR) : 0),
+		.member_floats = 2 * OWN_FLOATS + (keep ? (SHARED + NR) * (TILES_OWN + NR) : 0),
 		.squares_ld = blocks_of(p->n, NR) };
 	if (p->sumsq.at != 0)
 		mm->n_squares = blocks_of(p->m.cap, MR) * mm->squares_ld;
