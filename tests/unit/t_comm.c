@@ -90,20 +90,24 @@ environments(void)
 
 /* ---- processes ---- */
 
-/* A port of this machine's that is free now. */
+/* A free port, below those that the system gives to any who ask. */
 static void
 free_port(char port[8])
 {
+	static unsigned taken;
 	struct sockaddr_in at = { .sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned n;
+	int fd;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, n) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&at, &n) < 0)
-		exit(1);
+	do {
+		n = 11000 + ((unsigned)getpid() * 8 + taken++) % 9000;
+		at.sin_port = htons((uint16_t)n);
+		if (taken > 9000 || (fd = socket(AF_INET, SOCK_STREAM, 0)) < 0)
+			exit(1);
+	} while (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 && close(fd) == 0);
 	close(fd);
-	snprintf(port, 8, "%u", (unsigned)ntohs(at.sin_port));
+	snprintf(port, 8, "%u", n);
 }
 
 struct part {
