@@ -19,7 +19,8 @@ struct cpu_region;
  * rounded.  They serve the next one if there was no other work in between.
  */
 struct cpu_rounded {
-	int64_t		 work, rows;	/* work: the product's number */
+	int64_t		 work;		/* the product's number */
+	int64_t		 rows, height;	/* height: of a strip of them */
 	const void	*at;
 	struct k_matmul	 of;
 };

@@ -14,8 +14,8 @@
 #include "dev/cpu/simd/qpanel.h"
 
 enum {
-	ROWS = 516 / QT * QT,		/* most rows that a panel is unpacked for */
-	FEWEST = 8 * QT,		/* less are not worth it */
+	ROWS = 528,			/* most rows that a panel is unpacked for */
+	FEWEST = 40,			/* less are not worth it */
 	FLOATS = 1 << 21,		/* weights that are floats at a time */
 };
 
@@ -210,7 +210,7 @@ multiply_panel(const struct qmm *mm, const struct desk *d, const struct span *s,
     int64_t rows, int64_t panel)
 {
 	int64_t j = panel * QW, n = min64(QW, mm->p->n - j), per = qwords(&mm->form, QB);
-	int64_t step = rows <= QT ? 2 * QS : QK;
+	int64_t step = rows <= s->height ? 2 * QS : QK;
 	struct qtile t = { .b = d->panel };
 
 	if (mm->k == 0) {
@@ -221,8 +221,8 @@ multiply_panel(const struct qmm *mm, const struct desk *d, const struct span *s,
 		t.k = min64(step, mm->k - k0);
 		t.first = k0 == 0;
 		unpack(mm, d, s->b + j * mm->ld, n, k0, t.k);
-		for (int64_t i = 0; i < rows; i += QT) {
-			int64_t height = min64(QT, rows - i), row = s->from + at + i;
+		for (int64_t i = 0; i < rows; i += s->height) {
+			int64_t height = min64(s->height, rows - i), row = s->from + at + i;
 			bool last = k0 + t.k == mm->k;
 
 			t.a = strip_at(mm, row) + k0 / QB * per * height;
@@ -272,16 +272,18 @@ static bool
 prepare(struct qmm *mm, struct cpu *c, const struct k_matmul *p, int64_t spans)
 {
 	int64_t threads = team_size(c->dev.team), rounded, list, panels = blocks_of(p->n, QW);
-	int64_t k = p->k.cap, want, most = blocks_of(p->m.cap, QT) * QT;
+	int64_t k = p->k.cap, want, tall;
 	char *at;
 
 	*mm = (struct qmm){ .p = p, .form = OF_ISA(qform)(p->b_type), .k = k,
-		.ld = dtype_bytes(p->b_type, p->ldb), .panels = panels, .rows = ROWS };
+		.ld = dtype_bytes(p->b_type, p->ldb), .panels = panels };
+	tall = mm->form.tall;
+	mm->rows = ROWS / tall * tall;
 	/* Where panels are few, rows are cut so that all threads have some. */
 	want = threads > 1 && panels > 0 ? blocks_of(4 * threads, panels) : 1;
 	while (mm->rows > FEWEST && blocks_of(p->m.cap, mm->rows) < want)
-		mm->rows -= QT;
-	mm->rows = most < mm->rows ? most : mm->rows;
+		mm->rows -= tall;
+	mm->rows = min64(mm->rows, blocks_of(p->m.cap, tall) * tall);
 	list = line_up(spans * (int64_t)sizeof(struct span));
 	rounded = line_up(p->m.cap * qwords(&mm->form, k) * 4);
 	mm->member_bytes = desk_bytes(p, mm->rows);
@@ -294,14 +296,25 @@ prepare(struct qmm *mm, struct cpu *c, const struct k_matmul *p, int64_t spans)
 	return true;
 }
 
+/* Strips of so many rows: those that one panel multiplies are about as high as each other. */
+static int64_t
+height_of(const struct qmm *mm, int64_t rows)
+{
+	if (rows <= QFEW)
+		return 1;
+	return rows > mm->rows ? mm->form.tall : blocks_of(rows, blocks_of(rows, mm->form.tall));
+}
+
 static void
 add_span(struct qmm *mm, const uint8_t *b, int64_t from, int64_t rows)
 {
+	int64_t height;
+
 	if (rows == 0 || mm->panels == 0)
 		return;
-	mm->span[mm->spans++] = (struct span){ b, from, rows, rows <= QFEW ? 1 : QT, mm->strips,
-	    mm->items };
-	mm->strips += blocks_of(rows, rows <= QFEW ? 1 : QT);
+	height = height_of(mm, rows);
+	mm->span[mm->spans++] = (struct span){ b, from, rows, height, mm->strips, mm->items };
+	mm->strips += blocks_of(rows, height);
 	mm->items += blocks_of(rows, mm->rows) * mm->panels;
 }
 
@@ -313,8 +326,9 @@ is_rounded(const struct cpu *c, const struct qmm *mm, int64_t rows)
 	const struct k_matmul *p = mm->p;
 
 	return r->work + 1 == c->works && r->at == mm->rounded && r->rows == rows &&
-	    mm->span->rows == rows && r->of.a.at == p->a.at && r->of.a_type == p->a_type &&
-	    r->of.lda == p->lda && r->of.k.cap == p->k.cap && r->of.b_type == p->b_type;
+	    mm->span->rows == rows && r->height == mm->span->height &&
+	    r->of.a.at == p->a.at && r->of.a_type == p->a_type && r->of.lda == p->lda &&
+	    r->of.k.cap == p->k.cap && r->of.b_type == p->b_type;
 }
 
 /* Note that they are there, unless the result lies where they came from. */
@@ -326,7 +340,8 @@ note_rounded(struct cpu *c, const struct qmm *mm, int64_t rows)
 	uint64_t to = p->c.at, to_end = to + (uint64_t)(rows * p->ldc * dtype_size(p->c_type));
 	bool good = mm->span->rows == rows && (to_end <= a || a_end <= to);
 
-	c->rounded = (struct cpu_rounded){ good ? c->works : -1, rows, mm->rounded, *p };
+	c->rounded = (struct cpu_rounded){ good ? c->works : -1, rows, mm->span->height,
+		mm->rounded, *p };
 }
 
 static void

@@ -542,7 +542,7 @@ struct qform
 OF_ISA(qform)(dtype t)
 {
 #define FORM(type, name, block, bytes, takes, scales, zero, bits, part, least)	\
-	[DTYPE_##type] = { zero, bits, part, 0, least },
+	[DTYPE_##type] = { zero, bits, part, 0, part == 16 ? QT_16 : QT, least },
 	static const struct qform form[DTYPE_COUNT] = { ALL_TYPES(FORM) };
 	struct qform f = form[t];
 

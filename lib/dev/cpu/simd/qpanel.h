@@ -25,7 +25,6 @@
 
 enum {
 	QW = 2 * VW,			/* rows of a panel */
-	QT = VW == 16 ? 5 : 4,		/* most rows of a strip */
 	QS = 256,			/* of k unpacked at a time: whole blocks of any type, */
 	QK = 3 * QS,			/* and until many rows are multiplied by it */
 	QB = 32,			/* of k that activations have one scale for */
@@ -46,6 +45,17 @@ enum { QWORDS = 2 };
 #endif
 
 /*
+ * A tile is a strip and QV vectors of a panel.  Where an instruction multiplies by a
+ * word in memory a tile is tall and narrow: each word is used once, and nothing is to
+ * be loaded for it.  Parts of 16 have twice as many sums, and half the rows.
+ */
+#ifdef QFOURS
+enum { QV = 1, QT = 14, QT_16 = 9 };
+#else
+enum { QV = 2, QT = VW == 16 ? 5 : 4, QT_16 = QT };
+#endif
+
+/*
  * What is added to weights of 8 bits, for bytes of a panel that have no sign.  Pairs of
  * those would be too large: there bytes have one, and their magnitudes are multiplied.
  */
@@ -61,6 +71,7 @@ struct qform {
 	int	bits;		/* of q */
 	int	part;		/* elements that have one d: 16 or 32 */
 	int	drop;		/* lowest bits that the sum of a part of 16 loses */
+	int	tall;		/* rows of a strip, at most */
 	bool	least;		/* there is an m, for each part; zero is 0 then */
 };
 struct qform OF_ISA(qform)(dtype t);

@@ -146,6 +146,8 @@ OF_ISA(qround)(const struct qform *f, dtype type, const void *a, int64_t ld, int
 
 /* ---- multiplying ---- */
 
+#define EACH_VECTOR(v) UNROLL for (int v = 0; v < QV; v++)
+
 #ifdef QPAIRS
 /* A word of each row of a panel times one of a strip. */
 INLINE qhalves
@@ -160,7 +162,7 @@ product(int bits, vu w, const uint32_t *a)
  */
 INLINE void
 part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32_t *start,
-    vi sum[QT][2])
+    vi sum[QT][QV])
 {
 	const int words = part / 4, room = bits == 8 ? 1 : 128 >> bits;
 	const int run = room < words ? room : words;
@@ -171,7 +173,7 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 		sum[i][0] = sum[i][1] = least ? (vi){ 0 } : load_word(start + i);
 	UNROLL
 	for (int k = 0; k < words; k += run) {
-		qhalves some[QT][2];
+		qhalves some[QT][QV];
 
 		UNROLL
 		for (int j = 0; j < run; j++) {
@@ -196,55 +198,47 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 	}
 }
 #else
-/* A word of each row of a panel, as dot() takes it. */
-struct quad {
-	vi	w[QWORDS];
-};
-
-INLINE struct quad
-load_quad(const uint32_t *p)
-{
-	vu x = load_bytes(p);
+/* acc + four products in each lane, exactly; words of a are n apart */
 #ifdef QFOURS
-	return (struct quad){ { (vi)x } };
-#else
-	return (struct quad){ { (vi)(x & 0xff00ff), (vi)(x >> 8 & 0xff00ff) } };
-#endif
-}
-
-/* acc + four products in each lane, exactly; a at stride from word to word */
 INLINE vi
-dot(const struct quad *w, const uint32_t *a, int64_t stride, vi acc)
+dot(vu w, const uint32_t *a, int n, vi acc)
 {
-#ifdef QFOURS
-	(void)stride;
-	return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w->w[0], (__m512i)load_word(a));
-#else
-	acc = pairs_fma(w->w[0], load_word(a), acc);
-	return pairs_fma(w->w[1], load_word(a + stride), acc);
-#endif
+	(void)n;
+	/* Compilers would load a word first. */
+	__asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*a));
+	return acc;
 }
+#else
+INLINE vi
+dot(vu w, const uint32_t *a, int n, vi acc)
+{
+	acc = pairs_fma((vi)(w & 0xff00ff), load_word(a), acc);
+	return pairs_fma((vi)(w >> 8 & 0xff00ff), load_word(a + n), acc);
+}
+#endif
 
 /* The integers of one part of k, from start on. */
 INLINE void
 part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32_t *start,
-    vi sum[QT][2])
+    vi sum[QT][QV])
 {
 	const uint32_t *a = start + n;
 
 	(void)bits;
 	UNROLL
 	for (int i = 0; i < n; i++)
-		sum[i][0] = sum[i][1] = least ? (vi){ 0 } : load_word(start + i);
+		EACH_VECTOR(v)
+			sum[i][v] = least ? (vi){ 0 } : load_word(start + i);
 	UNROLL
 	for (int k = 0; k < part / 4; k++) {
-		struct quad w0 = load_quad(q), w1 = load_quad(q + VW);
+		vu w[QV];
 
+		EACH_VECTOR(v)
+			w[v] = load_bytes(q + v * VW);
 		UNROLL
-		for (int i = 0; i < n; i++) {
-			sum[i][0] = dot(&w0, a + i, n, sum[i][0]);
-			sum[i][1] = dot(&w1, a + i, n, sum[i][1]);
-		}
+		for (int i = 0; i < n; i++)
+			EACH_VECTOR(v)
+				sum[i][v] = dot(w[v], a + i, n, sum[i][v]);
 		q += QW;
 		a += n * QWORDS;
 	}
@@ -253,29 +247,28 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 
 /* QB of k in one part: f += d scale sum (+ m times). */
 INLINE void
-whole_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][2])
+whole_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][QV])
 {
 	const uint32_t *scale = a + n * (8 * QWORDS + 1);
-	vf d0 = vload(b->d), d1 = vload(b->d + VW);
-	vi sum[QT][2];
+	vi sum[QT][QV];
+	vf x[QV];
 
 	part_sums(n, QB, bits, least, b->q, a, sum);
+	EACH_VECTOR(v)
+		x[v] = vload(b->d + v * VW);
 	UNROLL
-	for (int i = 0; i < n; i++) {
-		vf s = load_scale(scale + i);
-
-		f[i][0] = vfma(__builtin_convertvector(sum[i][0], vf), d0 * s, f[i][0]);
-		f[i][1] = vfma(__builtin_convertvector(sum[i][1], vf), d1 * s, f[i][1]);
-	}
+	for (int i = 0; i < n; i++)
+		EACH_VECTOR(v)
+			f[i][v] = vfma(__builtin_convertvector(sum[i][v], vf),
+			    x[v] * load_scale(scale + i), f[i][v]);
 	if (!least)
 		return;
-	d0 = vload(b->m);
-	d1 = vload(b->m + VW);
+	EACH_VECTOR(v)
+		x[v] = vload(b->m + v * VW);
 	UNROLL
-	for (int i = 0; i < n; i++) {
-		f[i][0] = vfma(d0, load_scale(a + i), f[i][0]);
-		f[i][1] = vfma(d1, load_scale(a + i), f[i][1]);
-	}
+	for (int i = 0; i < n; i++)
+		EACH_VECTOR(v)
+			f[i][v] = vfma(x[v], load_scale(a + i), f[i][v]);
 }
 
 INLINE void
@@ -283,11 +276,11 @@ whole_tile(int n, int bits, bool least, const struct qtile *t)
 {
 	struct qpanel b = t->b;
 	const uint32_t *a = t->a;
-	vf f[QT][2];
+	vf f[QT][QV];
 
 	UNROLL
 	for (int i = 0; i < n; i++)
-		for (int v = 0; v < 2; v++)
+		EACH_VECTOR(v)
 			f[i][v] = t->first ? (vf){ 0 } : vload(t->sums + i * QW + v * VW);
 	for (int64_t k = 0; k < t->k; k += QB) {
 		whole_step(n, bits, least, &b, a, f);
@@ -298,35 +291,33 @@ whole_tile(int n, int bits, bool least, const struct qtile *t)
 	}
 	UNROLL
 	for (int i = 0; i < n; i++)
-		for (int v = 0; v < 2; v++)
+		EACH_VECTOR(v)
 			vstore(t->sums + i * QW + v * VW, f[i][v]);
 }
 
 /* QB of k in two parts. */
 INLINE void
 halves_step(int n, int bits, int drop, bool least, const struct qpanel *b, const uint32_t *a,
-    vf g[QT][2])
+    vf g[QT][QV])
 {
 	const uint32_t *second = a + n * (4 * QWORDS + 1), *scale = second + n * (4 * QWORDS + 1);
-	vi x[QT][2], y[QT][2], pair[2];
+	vi x[QT][QV], y[QT][QV], pair[QV];
 
 	part_sums(n, 16, bits, least, b->q, a, x);
 	part_sums(n, 16, bits, least, b->q + 4 * QW, second, y);
-	pair[0] = (vi)load_bytes(b->pair);
-	pair[1] = (vi)load_bytes(b->pair + VW);
+	EACH_VECTOR(v)
+		pair[v] = (vi)load_bytes(b->pair + v * VW);
 	UNROLL
-	for (int i = 0; i < n; i++) {
-		vf s = load_scale(scale + i);
-
-		g[i][0] = pair_fma(x[i][0], y[i][0], drop, pair[0], s, g[i][0]);
-		g[i][1] = pair_fma(x[i][1], y[i][1], drop, pair[1], s, g[i][1]);
-	}
+	for (int i = 0; i < n; i++)
+		EACH_VECTOR(v)
+			g[i][v] = pair_fma(x[i][v], y[i][v], drop, pair[v], load_scale(scale + i),
+			    g[i][v]);
 }
 
 /* sums += m times what parts of QS begin with, if there is m, and then d g: VW of a row. */
 INLINE void
 halves_end(int n, bool least, bool first, const float *d, const float *m, const uint32_t *a,
-    vf g[QT][2], int v, float *sums)
+    vf g[QT][QV], int v, float *sums)
 {
 	vf f[QT];
 
@@ -357,19 +348,19 @@ halves_tile(int n, int bits, int drop, bool least, const struct qtile *t)
 
 	for (int64_t k = 0; k < t->k; k += QS) {
 		const uint32_t *from = a;
-		vf g[QT][2];
+		vf g[QT][QV];
 
 		UNROLL
 		for (int i = 0; i < n; i++)
-			g[i][0] = g[i][1] = (vf){ 0 };
+			EACH_VECTOR(v)
+				g[i][v] = (vf){ 0 };
 		for (int i = 0; i < QS / QB; i++) {
 			halves_step(n, bits, drop, least, &b, a, g);
 			b.q += QB / 4 * QW;
 			b.pair += QW;
 			a += n * (8 * QWORDS + 3);
 		}
-		UNROLL
-		for (int v = 0; v < 2; v++)
+		EACH_VECTOR(v)
 			halves_end(n, least, t->first && k == 0, b.d + v * VW, b.m + v * VW, from,
 			    g, v, t->sums + v * VW);
 		b.d += QW;
@@ -377,25 +368,26 @@ halves_tile(int n, int bits, int drop, bool least, const struct qtile *t)
 	}
 }
 
+typedef void tile_fn(const struct qtile *t);
+
 #define TILE(name, how)							\
 static void								\
 name(const struct qtile *t)						\
 {									\
 	how;								\
 }
-#define TILES(n)							\
+#define WHOLE_TILES(n)							\
 	TILE(whole_##n, whole_tile(n, 4, false, t))			\
 	TILE(whole_least_##n, whole_tile(n, 4, true, t))		\
+	MORE_TILES(n)
+#define HALVES_TILES(n)							\
 	TILE(halves_##n, halves_tile(n, 3, 0, false, t))		\
 	TILE(halves_least_##n, halves_tile(n, 3, 0, true, t))		\
-	TILE(halves_drop_##n, halves_tile(n, 6, 1, false, t))		\
-	MORE_TILES(n)
-#define NAMES(n) { whole_##n, whole_least_##n, halves_##n, halves_least_##n, halves_drop_##n,	\
-	MORE_NAMES(n) },
-enum {
-	WHOLE, HALVES = WHOLE + 2, HALVES_DROP = HALVES + 2,	/* + 1: least */
-	FIVES, WIDE = FIVES + 2, KINDS
-};
+	TILE(halves_drop_##n, halves_tile(n, 6, 1, false, t))
+#define WHOLE_NAMES(n) { whole_##n, whole_least_##n, MORE_NAMES(n) },
+#define HALVES_NAMES(n) { halves_##n, halves_least_##n, halves_drop_##n },
+enum { WHOLE, FIVES = WHOLE + 2, WIDE = FIVES + 2, WHOLE_KINDS };	/* + 1: least */
+enum { HALVES, HALVES_DROP = HALVES + 2, HALVES_KINDS };
 /* Where bytes are multiplied by pairs it matters how many bits they have. */
 #ifdef QPAIRS
 #define MORE_TILES(n)							\
@@ -407,19 +399,37 @@ enum {
 #define MORE_TILES(n)
 #define MORE_NAMES(n) whole_##n, whole_least_##n, whole_##n
 #endif
+#ifdef QFOURS
+#define HEIGHTS_16(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9)
+#define HEIGHTS(f) HEIGHTS_16(f) f(10) f(11) f(12) f(13) f(14)
+#else
 #if VW == 16
 #define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5)
 #else
 #define HEIGHTS(f) f(1) f(2) f(3) f(4)
 #endif
-HEIGHTS(TILES)
+#define HEIGHTS_16(f) HEIGHTS(f)
+#endif
+HEIGHTS(WHOLE_TILES)
+HEIGHTS_16(HALVES_TILES)
 
 void
 OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n)
 {
-	static void (*const tile[QT][KINDS])(const struct qtile *) = { HEIGHTS(NAMES) };
-	int kind = f->part == 16 ? (f->drop > 0 ? HALVES_DROP : HALVES) :
-	    f->bits == 8 ? WIDE : f->bits == 5 ? FIVES : WHOLE;
+	static tile_fn *const whole[QT][WHOLE_KINDS] = { HEIGHTS(WHOLE_NAMES) };
+	static tile_fn *const halves[QT_16][HALVES_KINDS] = { HEIGHTS_16(HALVES_NAMES) };
+	int of_32 = f->bits == 8 ? WIDE : f->bits == 5 ? FIVES : WHOLE;
+	int of_16 = f->drop > 0 ? HALVES_DROP : HALVES;
+	tile_fn *multiply = f->part == 16 ? halves[n - 1][of_16 + f->least] :
+	    whole[n - 1][of_32 + f->least];
+	struct qtile some = *t;
 
-	tile[n - 1][kind + f->least](t);
+	for (int64_t i = 0; i < QW; i += QV * VW) {
+		multiply(&some);
+		some.b.q += QV * VW;
+		some.b.d += QV * VW;
+		some.b.m += QV * VW;
+		some.b.pair += QV * VW;
+		some.sums += QV * VW;
+	}
 }
