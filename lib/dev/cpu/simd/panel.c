@@ -273,6 +273,25 @@ word_fma(bool pairs, vf a, vf b, vf acc)
 #endif
 }
 
+/* The same with a word of a for all lanes, which compilers would load first. */
+INLINE vf
+word_fma_at(bool pairs, const float *a, vf b, vf acc)
+{
+#ifdef __AVX512BF16__
+	if (pairs) {
+		__asm__("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(b), "m"(*a));
+		return acc;
+	}
+#endif
+#if VW == 16
+	if (!pairs) {
+		__asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(b), "m"(*a));
+		return acc;
+	}
+#endif
+	return word_fma(pairs, vset(*a), b, acc);
+}
+
 INLINE void
 word_step(int mr, bool pairs, const float *a, const float *b, vf acc[MR][2])
 {
@@ -280,10 +299,8 @@ word_step(int mr, bool pairs, const float *a, const float *b, vf acc[MR][2])
 
 	UNROLL
 	for (int i = 0; i < mr; i++) {
-		vf x = vset(a[i]);
-
-		acc[i][0] = word_fma(pairs, x, b0, acc[i][0]);
-		acc[i][1] = word_fma(pairs, x, b1, acc[i][1]);
+		acc[i][0] = word_fma_at(pairs, a + i, b0, acc[i][0]);
+		acc[i][1] = word_fma_at(pairs, a + i, b1, acc[i][1]);
 	}
 }
 

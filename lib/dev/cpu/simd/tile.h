@@ -1,5 +1,5 @@
 /*
- * tile - the inner kernel of matrix products and attention
+ * tile - what products of matrices and attention share
  *
  * A tile is MR rows by NR columns of the result, kept in registers.  Each of
  * its elements is one chain of multiply-adds in order of k, whatever the
@@ -21,43 +21,6 @@
 #define MR 6
 #endif
 #define NR (2 * VW)
-
-/* acc (mr, NR) = a b: a[i, l] is a[i * rs + l * cs], b's rows are ldb apart */
-INLINE void
-tile_sum(int mr, int64_t k, const float *a, int64_t rs, int64_t cs, const float *b, int64_t ldb,
-    vf acc[MR][2])
-{
-	UNROLL
-	for (int i = 0; i < mr; i++)
-		acc[i][0] = acc[i][1] = (vf){ 0 };
-	for (int64_t l = 0; l < k; l++) {
-		vf b0 = vload(b), b1 = vload(b + VW);
-
-		UNROLL
-		for (int i = 0; i < mr; i++) {
-			vf x = vset(a[i * rs]);
-
-			acc[i][0] = vfma(x, b0, acc[i][0]);
-			acc[i][1] = vfma(x, b1, acc[i][1]);
-		}
-		a += cs;
-		b += ldb;
-	}
-}
-
-/*
- * One tile of a product: c = alpha a b + row_scale c + bias, with n <= NR
- * columns and up to MR rows.  Without load, c is not read.
- */
-struct tile {
-	int64_t		 k, rs, cs, ldb, ldc, n;
-	const float	*a, *b;
-	const float	*bias;			/* (n), or NULL */
-	const float	*row_scale;		/* (rows), or NULL: 1 */
-	float		*c, alpha;
-	bool		 load;
-};
-void OF_ISA(tile_run)(const struct tile *t, int64_t rows);
 
 static inline int64_t
 min64(int64_t a, int64_t b)
