@@ -204,13 +204,16 @@ multiply_few(const struct qmm *mm, struct desk *d, const struct span *s, int64_t
 }
 #endif
 
-/* Rows [at, at + rows) of a span times one panel. */
+/*
+ * Rows [at, at + rows) of a span times one panel.  Some rows take what is unpacked from
+ * the first cache at once, and it is less then.
+ */
 static void
 multiply_panel(const struct qmm *mm, const struct desk *d, const struct span *s, int64_t at,
     int64_t rows, int64_t panel)
 {
 	int64_t j = panel * QW, n = min64(QW, mm->p->n - j), per = qwords(&mm->form, QB);
-	int64_t step = rows <= s->height ? 2 * QS : QK;
+	int64_t step = rows <= 3 * s->height ? QS : QK;
 	struct qtile t = { .b = d->panel };
 
 	if (mm->k == 0) {
@@ -356,7 +359,7 @@ run(struct qmm *mm, struct cpu *c, int64_t rows)
 		cpu_run(&round, mm->k / 2 * rows / mm->strips, round_task);
 	job.n = mm->items;
 	job.step = 1 + (job.n - 1) / (8 * threads);
-	cpu_run(&job, mm->k / QB * (80 + 20 * min64(rows, mm->rows)), panel_task);
+	cpu_run(&job, mm->k / QB * (QW / (2 * VW)) * (80 + 20 * min64(rows, mm->rows)), panel_task);
 	note_rounded(c, mm, rows);
 }
 

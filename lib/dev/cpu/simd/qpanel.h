@@ -24,9 +24,7 @@
 #endif
 
 enum {
-	QW = 2 * VW,			/* rows of a panel */
-	QS = 256,			/* of k unpacked at a time: whole blocks of any type, */
-	QK = 3 * QS,			/* and until many rows are multiplied by it */
+	QS = 256,			/* of k unpacked at a time: whole blocks of any type */
 	QB = 32,			/* of k that activations have one scale for */
 };
 
@@ -45,14 +43,16 @@ enum { QWORDS = 2 };
 #endif
 
 /*
- * A tile is a strip and QV vectors of a panel.  Where an instruction multiplies by a
- * word in memory a tile is tall and narrow: each word is used once, and nothing is to
- * be loaded for it.  Parts of 16 have twice as many sums, and half the rows.
+ * A panel has QW rows, and QK of k when many rows are multiplied by it: then it is in the
+ * first cache with a strip.  A tile is up to QT rows of a strip, QT_16 where there are
+ * twice as many sums, and QV vectors of a panel.  Where an instruction multiplies by a word
+ * in memory a tile is tall and narrow: each word is used once, and nothing is to be loaded
+ * for it.
  */
 #ifdef QFOURS
-enum { QV = 1, QT = 14, QT_16 = 9 };
+enum { QW = 4 * VW, QK = 2 * QS, QV = 1, QT = 14, QT_16 = 9 };
 #else
-enum { QV = 2, QT = VW == 16 ? 5 : 4, QT_16 = QT };
+enum { QW = 2 * VW, QK = 3 * QS, QV = 2, QT = VW == 16 ? 5 : 4, QT_16 = QT };
 #endif
 
 /*
