@@ -163,27 +163,6 @@ is_here(const char *isa)
 }
 
 /*
- * What the lowest bits of sums may make, which Q6_K loses: of 16 of k one times
- * the scales, and of random blocks 16 have one of a quarter of the largest at least.
- */
-static double
-lost(int64_t k, const float *x, const float *w)
-{
-	double sum = 0;
-
-	for (int64_t l = 0; l < k; l += 16) {
-		double scale = 0, most = 0;
-
-		for (int64_t j = 0; j < 32; j++)
-			scale = fmax(scale, fabs((double)x[l / 32 * 32 + j]) / 127);
-		for (int64_t j = 0; j < 16; j++)
-			most = fmax(most, fabs((double)w[l + j]));
-		sum += scale * most / 8;
-	}
-	return sum;
-}
-
-/*
  * Is an element what it should be?  A chain of n roundings is off by 2^-24 of
  * each partial sum at most; those are no larger than the greatest weight times
  * the sum of magnitudes, and a type's own rounding follows.
@@ -207,8 +186,6 @@ element_agrees(const struct qcase *s, const struct operands *o, int64_t i, int64
 	/* A chain has d and m of each 16 of k at most; those may be of twice the size. */
 	allowed = s->tb ? (double)(s->k / 8 + 4) * 0x1p-24 * 2 * size * most :
 	    (double)(s->k + 4) * 0x1p-24 * size * most;
-	if (s->tb && types[s->t].type == DTYPE_Q6_K)
-		allowed += lost(s->k, o->wa + i * s->lda, b + j * s->ldb);
 	/*
 	 * Beside 16 bits what is multiplied may be of their type, off by half a step: 2^-8 of
 	 * a number just above a power of two, 2^-11 in fp16, whose steps are 2^-24 at least.

@@ -96,11 +96,9 @@ chain(enum form form, bool least, int parts, const vf *sums, struct qpanel b,
 
 /* The same of parts of 16. */
 INLINE vf
-chain_of_16(enum form form, int drop, bool least, const vf *sums, struct qpanel b,
+chain_of_16(enum form form, bool least, const vf *sums, struct qpanel b,
     const uint32_t *a, vf f)
 {
-	vf g = { 0 };
-
 	UNROLL
 	for (int i = 0; i < QS / 32; i++, a += 11) {
 		vi x = (vi)sums[sum_of(form, 16, 2 * i)];
@@ -110,14 +108,14 @@ chain_of_16(enum form form, int drop, bool least, const vf *sums, struct qpanel 
 			x = add_words(x, load_word(a));
 			y = add_words(y, load_word(a + 5));
 		}
-		g = pair_fma(x, y, drop, (vi)load_bytes(b.pair + i * QW),
-		    load_scale(a + 10), g);
+		f = halves_fma(x, y, vload(b.d + 2 * i * QW), vload(b.d + (2 * i + 1) * QW),
+		    load_scale(a + 10), f);
 		if (least) {
 			f = vfma(vload(b.m + 2 * i * QW), load_scale(a), f);
 			f = vfma(vload(b.m + (2 * i + 1) * QW), load_scale(a + 5), f);
 		}
 	}
-	return vfma(g, vload(b.d), f);
+	return f;
 }
 
 /* Up to VW rows of b, ld bytes apart, and where the sums go. */
@@ -204,8 +202,7 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 {
 	int64_t steps = (w->k + QS - 1) / QS, per = qwords(&w->form, QS);
 	_Alignas(64) float d[QS / 16 * QW], m[QS / 16 * QW];
-	_Alignas(64) uint32_t pair[QS / QB * QW];
-	const struct qpanel scales = { .d = d, .m = m, .pair = pair };
+	const struct qpanel scales = { .d = d, .m = m };
 	uint32_t head[QS / 32][VW];
 	vf f[QFEW] = { { 0 } };
 
@@ -228,8 +225,8 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 				    (struct qpanel){ .d = d, .m = m }, a, f[i]);
 			} else {
 				turn_of_16(w->sums + i * QSUMS, t);
-				f[i] = chain_of_16(kind.form, qdrop(kind.type), kind.least, t,
-				    (struct qpanel){ .d = d, .m = m, .pair = pair }, a, f[i]);
+				f[i] = chain_of_16(kind.form, kind.least, t,
+				    (struct qpanel){ .d = d, .m = m }, a, f[i]);
 			}
 		}
 	}

@@ -91,7 +91,7 @@ struct desk {
 static int64_t
 desk_bytes(const struct k_matmul *p, int64_t rows)
 {
-	return line_up(QK * QW) + 2 * line_up(QK / 16 * QW * 4) + line_up(QK / QB * QW * 4) +
+	return line_up(QK * QW) + 2 * line_up(QK / 16 * QW * 4) +
 	    line_up(VW * dtype_bytes(p->b_type, QK)) + line_up(rows * QW * 4) +
 	    QFEW * (blocks_of(p->k.cap, QS) * QS + QSUMS * (int64_t)sizeof(vi));
 }
@@ -108,8 +108,6 @@ desk_of(const struct qmm *mm, int member)
 	at += line_up(QK / 16 * QW * 4);
 	d.panel.m = (float *)(void *)at;
 	at += line_up(QK / 16 * QW * 4);
-	d.panel.pair = (uint32_t *)(void *)at;
-	at += line_up(QK / QB * QW * 4);
 	d.pad = (uint8_t *)at;
 	at += line_up(VW * dtype_bytes(mm->p->b_type, QK));
 	d.sums = (float *)(void *)at;
@@ -181,9 +179,8 @@ unpack(const struct qmm *mm, const struct desk *d, const uint8_t *b, int64_t n, 
 		OF_ISA(qunpack)(type, b + dtype_bytes(type, at), mm->ld, n,
 		    min64(QS, k0 + k - at), &to, d->pad, &soon);
 		to.q += QS / 4 * QW;
-		to.d += qfloats(&mm->form) * QW;
+		to.d += QS / mm->form.part * QW;
 		to.m += QS / mm->form.part * QW;
-		to.pair += QS / QB * QW;
 	}
 }
 

@@ -184,18 +184,13 @@ put_float(float *d, int part, vf x)
 	vstore(d + part * QW, x);
 }
 
-/* Sixteen bytes in four words are what parts multiply d by; zero is taken from each. */
+/* Sixteen bytes in four words, less zero, times d are what parts have. */
 INLINE void
-put_pairs(const struct qpanel *to, vf d, const vu x[4], int zero)
+put_scales(float *to, vf d, const vu x[4], float zero)
 {
-	put_float(to->d, 0, d);
 	UNROLL
-	for (int i = 0; i < 8; i++) {
-		vu two = x[i / 2] >> i % 2 * 16;
-		vi low = (vi)(two & 255) - zero, high = (vi)(two >> 8 & 255) - zero;
-
-		put(to->pair, i, (vu)((low & 65535) | high << 16));
-	}
+	for (int part = 0; part < 16; part++)
+		put_float(to, part, d * (byte_of(x[part / 4], part % 4) - zero));
 }
 
 /* ---- types ---- */
@@ -385,7 +380,7 @@ scales_of_q6_k(struct rows *r, const struct qpanel *to)
 	take16(r, 192, x);
 	for (int i = 0; i < 4; i++)
 		x[i] ^= 0x80808080;
-	put_pairs(to, d + d, x, 128);	/* the sums are halves */
+	put_scales(to->d, d, x, 128);
 }
 
 INLINE void
@@ -447,7 +442,7 @@ scales_of_q2_k(struct rows *r, const struct qpanel *to)
 		put_float(to->m, part, m * byte_of(nibbles(x[part / 4] >> 4), part % 4));
 	for (int i = 0; i < 4; i++)
 		x[i] = nibbles(x[i]);
-	put_pairs(to, low_half(dm), x, 0);
+	put_scales(to->d, low_half(dm), x, 0);
 }
 
 INLINE void
@@ -468,7 +463,7 @@ scales_of_q3_k(struct rows *r, const struct qpanel *to)
 	UNROLL
 	for (int i = 0; i < 4; i++)
 		scale[i] = nibbles(s[i % 2] >> i / 2 * 4) | twos(s[2] >> i * 2) << 4;
-	put_pairs(to, high_half(x[3]), scale, 32);
+	put_scales(to->d, high_half(x[3]), scale, 32);
 }
 
 INLINE void
@@ -497,8 +492,7 @@ unpack_q3_k(struct rows *r, const struct qpanel *to)
 INLINE void
 next_scales(struct qpanel *to, int block, int part, bool least)
 {
-	to->d += part == 16 ? QW : block / part * QW;
-	to->pair += part == 16 ? block / QB * QW : 0;
+	to->d += block / part * QW;
 	to->m += least ? block / part * QW : 0;
 }
 
@@ -542,12 +536,10 @@ struct qform
 OF_ISA(qform)(dtype t)
 {
 #define FORM(type, name, block, bytes, takes, scales, zero, bits, part, least)	\
-	[DTYPE_##type] = { zero, bits, part, 0, part == 16 ? QT_16 : QT, least },
+	[DTYPE_##type] = { zero, bits, part, part == 16 ? QT_16 : QT, least },
 	static const struct qform form[DTYPE_COUNT] = { ALL_TYPES(FORM) };
-	struct qform f = form[t];
 
-	f.drop = qdrop(t);
-	return f;
+	return form[t];
 }
 
 /* VW rows of k at p, or n < VW of them in pad, the others zeros. */
@@ -581,7 +573,6 @@ OF_ISA(qunpack)(dtype t, const uint8_t *p, int64_t ld, int64_t n, int64_t k,
 		at.q += VW;
 		at.d += VW;
 		at.m += VW;
-		at.pair += VW;
 	}
 }
 

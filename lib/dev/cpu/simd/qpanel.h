@@ -5,14 +5,9 @@
  * neighbouring k a word of each row, and for each part of k (16 or 32) a scale
  * and perhaps a least value.  A strip is up to QT rows of activations, rounded
  * to 8 bits with one scale for each 32 of k.  An element of the product is one
- * chain of multiply-adds in order of k over parts, whose sums are integers and
- * exact: so its bits depend neither on the shape of tiles nor on the order in
- * which a part is summed.
- *
- * Multiplying is what costs, so parts of 16, whose scales are whole numbers
- * and one float for 256 of k, are multiplied by these two at a time, as halves
- * of a word.  A sum of Q6_K has one bit too many, and loses the lowest: little
- * beside what rounding the activations made of it.
+ * chain of multiply-adds in order of k over parts, two of 16 together, whose sums
+ * are integers and exact: so its bits depend neither on the shape of tiles nor on
+ * the order in which a part is summed.
  */
 #ifndef DEV_SIMD_QPANEL_H
 #define DEV_SIMD_QPANEL_H
@@ -50,7 +45,7 @@ enum { QWORDS = 2 };
  * for it.
  */
 #ifdef QFOURS
-enum { QW = 4 * VW, QK = 2 * QS, QV = 1, QT = 14, QT_16 = 9 };
+enum { QW = 4 * VW, QK = 2 * QS, QV = 1, QT = 14, QT_16 = 10 };
 #else
 enum { QW = 2 * VW, QK = 3 * QS, QV = 2, QT = VW == 16 ? 5 : 4, QT_16 = QT };
 #endif
@@ -70,35 +65,16 @@ struct qform {
 	int	zero;		/* q of a panel is not negative, but where QMIDDLE is 0 */
 	int	bits;		/* of q */
 	int	part;		/* elements that have one d: 16 or 32 */
-	int	drop;		/* lowest bits that the sum of a part of 16 loses */
 	int	tall;		/* rows of a strip, at most */
 	bool	least;		/* there is an m, for each part; zero is 0 then */
 };
 struct qform OF_ISA(qform)(dtype t);
 
-static inline int
-qdrop(dtype t)
-{
-	return t == DTYPE_Q6_K ? 1 : 0;
-}
-
-/*
- * A panel of k elements: q (k / 4, QW), d and m (k / part, QW).  Of parts of 16
- * d is (k / QS, QW), and pair (k / QB, QW) what two parts multiply it by, the
- * first of them in the low half.
- */
+/* A panel of k elements: q (k / 4, QW), d and m (k / part, QW). */
 struct qpanel {
 	uint32_t *q;
 	float	*d, *m;
-	uint32_t *pair;
 };
-
-/* The d of QS elements. */
-static inline int
-qfloats(const struct qform *f)
-{
-	return f->part == 16 ? 1 : QS / QB;
-}
 
 /*
  * What is needed soon: some bytes of each of some rows, ld apart.  Each line is
@@ -255,21 +231,13 @@ pairs_fma(vi a, vi b, vi acc)
 #endif
 }
 
-/*
- * g + s times the sums of two parts of 16, without bits that are dropped, times
- * what they multiply d by.
- */
+/* f + s times the sums of two parts of 16, each times its d */
 INLINE vf
-pair_fma(vi first, vi second, int drop, vi pair, vf s, vf g)
+halves_fma(vi first, vi second, vf d_first, vf d_second, vf s, vf f)
 {
-	vi low = first >> drop, high = second << (16 - drop);
-#if VW == 16
-	vi both = (vi)_mm512_mask_blend_epi16(0xaaaaaaaa, (__m512i)low, (__m512i)high);
-#else
-	vi both = (low & 65535) | (high & ~65535);
-#endif
+	vf x = __builtin_convertvector(first, vf) * d_first;
 
-	return vfma(__builtin_convertvector(pairs_fma(both, pair, (vi){ 0 }), vf), s, g);
+	return vfma(vfma(__builtin_convertvector(second, vf), d_second, x), s, f);
 }
 
 /* fp16 in the low half of each lane, or the high one. */

@@ -75,10 +75,9 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
 	}
 	if (f->part == QB)
 		sum[0] += sum[1];
-	/* One more in the second of two parts: where a bit is dropped, that rounds up. */
 	for (int i = 0; i < 2; i++)
 		vstore(r->start[i], f->least ? scale * __builtin_convertvector((vi)sum[i], vf) :
-		    (vf)(sum[i] * (uint32_t)-f->zero + (uint32_t)(i & f->drop)));
+		    (vf)(sum[i] * (uint32_t)-f->zero));
 	vstore(r->scale, scale);
 }
 
@@ -271,9 +270,44 @@ whole_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *
 			f[i][v] = vfma(x[v], load_scale(a + i), f[i][v]);
 }
 
+/* QB of k in two parts: f += scale (d sum + d sum) (+ m times). */
 INLINE void
-whole_tile(int n, int bits, bool least, const struct qtile *t)
+halves_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][QV])
 {
+	const uint32_t *second = a + n * (4 * QWORDS + 1), *scale = second + n * (4 * QWORDS + 1);
+	vi sum[QT][QV], more[QT][QV];
+	vf x[QV], y[QV];
+
+	part_sums(n, 16, bits, least, b->q, a, sum);
+	part_sums(n, 16, bits, least, b->q + 4 * QW, second, more);
+	EACH_VECTOR(v) {
+		x[v] = vload(b->d + v * VW);
+		y[v] = vload(b->d + QW + v * VW);
+	}
+	UNROLL
+	for (int i = 0; i < n; i++)
+		EACH_VECTOR(v)
+			f[i][v] = halves_fma(sum[i][v], more[i][v], x[v], y[v],
+			    load_scale(scale + i), f[i][v]);
+	if (!least)
+		return;
+	EACH_VECTOR(v) {
+		x[v] = vload(b->m + v * VW);
+		y[v] = vload(b->m + QW + v * VW);
+	}
+	UNROLL
+	for (int i = 0; i < n; i++)
+		EACH_VECTOR(v) {
+			f[i][v] = vfma(x[v], load_scale(a + i), f[i][v]);
+			f[i][v] = vfma(y[v], load_scale(second + i), f[i][v]);
+		}
+}
+
+/* All of k, in parts of so many. */
+INLINE void
+tile_of(int n, int part, int bits, bool least, const struct qtile *t)
+{
+	const int parts = QB / part;
 	struct qpanel b = t->b;
 	const uint32_t *a = t->a;
 	vf f[QT][QV];
@@ -283,11 +317,14 @@ whole_tile(int n, int bits, bool least, const struct qtile *t)
 		EACH_VECTOR(v)
 			f[i][v] = t->first ? (vf){ 0 } : vload(t->sums + i * QW + v * VW);
 	for (int64_t k = 0; k < t->k; k += QB) {
-		whole_step(n, bits, least, &b, a, f);
+		if (parts == 1)
+			whole_step(n, bits, least, &b, a, f);
+		else
+			halves_step(n, bits, least, &b, a, f);
 		b.q += QB / 4 * QW;
-		b.d += QW;
-		b.m += least ? QW : 0;
-		a += n * (8 * QWORDS + 2);
+		b.d += parts * QW;
+		b.m += least ? parts * QW : 0;
+		a += n * (8 * QWORDS + parts + 1);
 	}
 	UNROLL
 	for (int i = 0; i < n; i++)
@@ -295,113 +332,44 @@ whole_tile(int n, int bits, bool least, const struct qtile *t)
 			vstore(t->sums + i * QW + v * VW, f[i][v]);
 }
 
-/* QB of k in two parts. */
-INLINE void
-halves_step(int n, int bits, int drop, bool least, const struct qpanel *b, const uint32_t *a,
-    vf g[QT][QV])
-{
-	const uint32_t *second = a + n * (4 * QWORDS + 1), *scale = second + n * (4 * QWORDS + 1);
-	vi x[QT][QV], y[QT][QV], pair[QV];
-
-	part_sums(n, 16, bits, least, b->q, a, x);
-	part_sums(n, 16, bits, least, b->q + 4 * QW, second, y);
-	EACH_VECTOR(v)
-		pair[v] = (vi)load_bytes(b->pair + v * VW);
-	UNROLL
-	for (int i = 0; i < n; i++)
-		EACH_VECTOR(v)
-			g[i][v] = pair_fma(x[i][v], y[i][v], drop, pair[v], load_scale(scale + i),
-			    g[i][v]);
-}
-
-/* sums += m times what parts of QS begin with, if there is m, and then d g: VW of a row. */
-INLINE void
-halves_end(int n, bool least, bool first, const float *d, const float *m, const uint32_t *a,
-    vf g[QT][QV], int v, float *sums)
-{
-	vf f[QT];
-
-	UNROLL
-	for (int i = 0; i < n; i++)
-		f[i] = first ? (vf){ 0 } : vload(sums + i * QW);
-	for (int b = 0; least && b < QS / QB; b++) {
-		const uint32_t *second = a + n * (4 * QWORDS + 1);
-
-		UNROLL
-		for (int i = 0; i < n; i++) {
-			f[i] = vfma(vload(m), load_scale(a + i), f[i]);
-			f[i] = vfma(vload(m + QW), load_scale(second + i), f[i]);
-		}
-		a += n * (8 * QWORDS + 3);
-		m += 2 * QW;
-	}
-	UNROLL
-	for (int i = 0; i < n; i++)
-		vstore(sums + i * QW, vfma(g[i][v], vload(d), f[i]));
-}
-
-INLINE void
-halves_tile(int n, int bits, int drop, bool least, const struct qtile *t)
-{
-	struct qpanel b = t->b;
-	const uint32_t *a = t->a;
-
-	for (int64_t k = 0; k < t->k; k += QS) {
-		const uint32_t *from = a;
-		vf g[QT][QV];
-
-		UNROLL
-		for (int i = 0; i < n; i++)
-			EACH_VECTOR(v)
-				g[i][v] = (vf){ 0 };
-		for (int i = 0; i < QS / QB; i++) {
-			halves_step(n, bits, drop, least, &b, a, g);
-			b.q += QB / 4 * QW;
-			b.pair += QW;
-			a += n * (8 * QWORDS + 3);
-		}
-		EACH_VECTOR(v)
-			halves_end(n, least, t->first && k == 0, b.d + v * VW, b.m + v * VW, from,
-			    g, v, t->sums + v * VW);
-		b.d += QW;
-		b.m += least ? QS / 16 * QW : 0;
-	}
-}
-
 typedef void tile_fn(const struct qtile *t);
 
-#define TILE(name, how)							\
+#define TILE(name, n, part, bits, least)				\
 static void								\
-name(const struct qtile *t)						\
+name##_##n(const struct qtile *t)					\
 {									\
-	how;								\
+	tile_of(n, part, bits, least, t);				\
 }
 #define WHOLE_TILES(n)							\
-	TILE(whole_##n, whole_tile(n, 4, false, t))			\
-	TILE(whole_least_##n, whole_tile(n, 4, true, t))		\
-	MORE_TILES(n)
+	TILE(whole, n, 32, 4, false)					\
+	TILE(whole_least, n, 32, 4, true)				\
+	MORE_WHOLE_TILES(n)
 #define HALVES_TILES(n)							\
-	TILE(halves_##n, halves_tile(n, 3, 0, false, t))		\
-	TILE(halves_least_##n, halves_tile(n, 3, 0, true, t))		\
-	TILE(halves_drop_##n, halves_tile(n, 6, 1, false, t))
-#define WHOLE_NAMES(n) { whole_##n, whole_least_##n, MORE_NAMES(n) },
-#define HALVES_NAMES(n) { halves_##n, halves_least_##n, halves_drop_##n },
+	TILE(halves, n, 16, 3, false)					\
+	TILE(halves_least, n, 16, 3, true)				\
+	MORE_HALVES_TILES(n)
+#define WHOLE_NAMES(n) { whole_##n, whole_least_##n, MORE_WHOLE_NAMES(n) },
+#define HALVES_NAMES(n) { halves_##n, halves_least_##n, MORE_HALVES_NAMES(n) },
 enum { WHOLE, FIVES = WHOLE + 2, WIDE = FIVES + 2, WHOLE_KINDS };	/* + 1: least */
-enum { HALVES, HALVES_DROP = HALVES + 2, HALVES_KINDS };
+enum { HALVES, SIXES = HALVES + 2, HALVES_KINDS };
 /* Where bytes are multiplied by pairs it matters how many bits they have. */
 #ifdef QPAIRS
-#define MORE_TILES(n)							\
-	TILE(fives_##n, whole_tile(n, 5, false, t))			\
-	TILE(fives_least_##n, whole_tile(n, 5, true, t))		\
-	TILE(wide_##n, whole_tile(n, 8, false, t))
-#define MORE_NAMES(n) fives_##n, fives_least_##n, wide_##n
+#define MORE_WHOLE_TILES(n)						\
+	TILE(fives, n, 32, 5, false)					\
+	TILE(fives_least, n, 32, 5, true)				\
+	TILE(wide, n, 32, 8, false)
+#define MORE_WHOLE_NAMES(n) fives_##n, fives_least_##n, wide_##n
+#define MORE_HALVES_TILES(n) TILE(sixes, n, 16, 6, false)
+#define MORE_HALVES_NAMES(n) sixes_##n
 #else
-#define MORE_TILES(n)
-#define MORE_NAMES(n) whole_##n, whole_least_##n, whole_##n
+#define MORE_WHOLE_TILES(n)
+#define MORE_WHOLE_NAMES(n) whole_##n, whole_least_##n, whole_##n
+#define MORE_HALVES_TILES(n)
+#define MORE_HALVES_NAMES(n) halves_##n
 #endif
 #ifdef QFOURS
-#define HEIGHTS_16(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9)
-#define HEIGHTS(f) HEIGHTS_16(f) f(10) f(11) f(12) f(13) f(14)
+#define HEIGHTS_16(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10)
+#define HEIGHTS(f) HEIGHTS_16(f) f(11) f(12) f(13) f(14)
 #else
 #if VW == 16
 #define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5)
@@ -419,7 +387,7 @@ OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n)
 	static tile_fn *const whole[QT][WHOLE_KINDS] = { HEIGHTS(WHOLE_NAMES) };
 	static tile_fn *const halves[QT_16][HALVES_KINDS] = { HEIGHTS_16(HALVES_NAMES) };
 	int of_32 = f->bits == 8 ? WIDE : f->bits == 5 ? FIVES : WHOLE;
-	int of_16 = f->drop > 0 ? HALVES_DROP : HALVES;
+	int of_16 = f->bits == 6 ? SIXES : HALVES;
 	tile_fn *multiply = f->part == 16 ? halves[n - 1][of_16 + f->least] :
 	    whole[n - 1][of_32 + f->least];
 	struct qtile some = *t;
@@ -429,7 +397,6 @@ OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n)
 		some.b.q += QV * VW;
 		some.b.d += QV * VW;
 		some.b.m += QV * VW;
-		some.b.pair += QV * VW;
 		some.sums += QV * VW;
 	}
 }
