@@ -216,21 +216,6 @@ load_bytes(const void *p)
 	return x;
 }
 
-/* acc + the products of both halves of each lane */
-INLINE vi
-pairs_fma(vi a, vi b, vi acc)
-{
-#if VW == 16
-	return acc + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
-#elif VW == 8
-	return acc + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-	return acc + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
-#else
-	return acc + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
-#endif
-}
-
 /* f + s times the sums of two parts of 16, each times its d */
 INLINE vf
 halves_fma(vi first, vi second, vf d_first, vf d_second, vf s, vf f)

@@ -197,17 +197,30 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 	}
 }
 #else
-/* acc + four products in each lane, exactly; words of a are n apart */
 #ifdef QFOURS
+/* acc + four products in each lane; in place, for compilers would load the word first. */
 INLINE vi
 dot(vu w, const uint32_t *a, int n, vi acc)
 {
 	(void)n;
-	/* Compilers would load a word first. */
 	__asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*a));
 	return acc;
 }
 #else
+/* acc + the products of both halves of each lane */
+INLINE vi
+pairs_fma(vi a, vi b, vi acc)
+{
+#if VW == 16
+	return acc + (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(__SSE2__)
+	return acc + (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+	return acc + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
+/* acc + four products in each lane; a has two words of them, n apart. */
 INLINE vi
 dot(vu w, const uint32_t *a, int n, vi acc)
 {
