@@ -99,7 +99,7 @@ do
 	for device in cpu cuda
 	do
 		exits 0 "an adapter of $model on $device" llm-lora -q -d $device -m $model.gguf \
-		    --batch 64 --lr 1e-2 --steps 3 -o $model.$device.lora train.shard
+		    --batch 64 --lr 3e-3 --steps 3 -o $model.$device.lora train.shard
 	done
 	same_losses $model.cpu.lora $model.cuda.lora 1e-4 3
 	result 'with the same losses' $?
