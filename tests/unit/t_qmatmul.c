@@ -269,9 +269,10 @@ random_case(int t, bool tb)
 {
 	static const dtype floats[] = { DTYPE_F32, DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
 	static const int64_t rows[] = { 1, 2, 3, 5, 6, 7, 8, 12, 13, 16, 31, 47, 64, 70 };
-	static const int64_t others[] = { 1, 5, 15, 16, 17, 31, 32, 33, 50, 70, 96, 100 };
+	static const int64_t others[] = { 1, 5, 15, 16, 17, 31, 32, 33, 50, 64, 70, 96, 100,
+	    130 };
 	int64_t block = dtype_block(types[t].type), blocks = draw(0, block == 32 ? 30 : 4);
-	int64_t other = others[draw(0, 11)];
+	int64_t other = others[draw(0, sizeof(others) / sizeof(others[0]) - 1)];
 	struct qcase s = { .t = t, .m = rows[draw(0, 13)], .tb = tb, .add = draw(0, 1) == 0,
 		.bias = draw(0, 1) == 0, .alpha = draw(0, 1) == 0 ? 1 : 0.5,
 		.a_type = floats[draw(0, 3)], .c_type = floats[draw(0, 3)] };

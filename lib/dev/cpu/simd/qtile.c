@@ -257,7 +257,7 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 }
 #endif
 
-/* QB of k in one part: f += d scale sum (+ m times). */
+/* QB of k in one part: f += d scale sum */
 INLINE void
 whole_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][QV])
 {
@@ -273,17 +273,9 @@ whole_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *
 		EACH_VECTOR(v)
 			f[i][v] = vfma(__builtin_convertvector(sum[i][v], vf),
 			    x[v] * load_scale(scale + i), f[i][v]);
-	if (!least)
-		return;
-	EACH_VECTOR(v)
-		x[v] = vload(b->m + v * VW);
-	UNROLL
-	for (int i = 0; i < n; i++)
-		EACH_VECTOR(v)
-			f[i][v] = vfma(x[v], load_scale(a + i), f[i][v]);
 }
 
-/* QB of k in two parts: f += scale (d sum + d sum) (+ m times). */
+/* QB of k in two parts: f += scale (d sum + d sum) */
 INLINE void
 halves_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t *a, vf f[QT][QV])
 {
@@ -302,23 +294,26 @@ halves_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t 
 		EACH_VECTOR(v)
 			f[i][v] = halves_fma(sum[i][v], more[i][v], x[v], y[v],
 			    load_scale(scale + i), f[i][v]);
-	if (!least)
-		return;
-	EACH_VECTOR(v) {
-		x[v] = vload(b->m + v * VW);
-		y[v] = vload(b->m + QW + v * VW);
-	}
+}
+
+/* f += m times what the parts of QB begin with */
+INLINE void
+least_step(int n, int part, const struct qpanel *b, const uint32_t *a, vf f[QT][QV])
+{
 	UNROLL
-	for (int i = 0; i < n; i++)
+	for (int p = 0; p < QB / part; p++, a += n * (part / 4 * QWORDS + 1))
 		EACH_VECTOR(v) {
-			f[i][v] = vfma(x[v], load_scale(a + i), f[i][v]);
-			f[i][v] = vfma(y[v], load_scale(second + i), f[i][v]);
+			vf m = vload(b->m + p * QW + v * VW);
+
+			UNROLL
+			for (int i = 0; i < n; i++)
+				f[i][v] = vfma(m, load_scale(a + i), f[i][v]);
 		}
 }
 
-/* All of k, in parts of so many. */
+/* A tile over all of k, in parts of so many. */
 INLINE void
-tile_of(int n, int part, int bits, bool least, const struct qtile *t)
+multiply_parts(int n, int part, int bits, bool least, const struct qtile *t)
 {
 	const int parts = QB / part;
 	struct qpanel b = t->b;
@@ -334,6 +329,8 @@ tile_of(int n, int part, int bits, bool least, const struct qtile *t)
 			whole_step(n, bits, least, &b, a, f);
 		else
 			halves_step(n, bits, least, &b, a, f);
+		if (least)
+			least_step(n, part, &b, a, f);
 		b.q += QB / 4 * QW;
 		b.d += parts * QW;
 		b.m += least ? parts * QW : 0;
@@ -351,7 +348,7 @@ typedef void tile_fn(const struct qtile *t);
 static void								\
 name##_##n(const struct qtile *t)					\
 {									\
-	tile_of(n, part, bits, least, t);				\
+	multiply_parts(n, part, bits, least, t);			\
 }
 #define WHOLE_TILES(n)							\
 	TILE(whole, n, 32, 4, false)					\
