@@ -148,11 +148,15 @@ OF_ISA(qround)(const struct qform *f, dtype type, const void *a, int64_t ld, int
 #define EACH_VECTOR(v) UNROLL for (int v = 0; v < QV; v++)
 
 #ifdef QPAIRS
-/* A word of each row of a panel times one of a strip. */
+/* sum + a word of each row of a panel times one of a strip, in place */
 INLINE qhalves
-product(int bits, vu w, const uint32_t *a)
+add_product(int bits, vu w, vu a, bool first, qhalves sum)
 {
-	return bytes_multiply(bits == 8, w, (vu)load_word(a));
+	qhalves x = bytes_multiply(bits == 8, w, a);
+
+	x = first ? x : sum + x;
+	__asm__("" : "+x"(x));
+	return x;
 }
 
 /*
@@ -180,11 +184,10 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 
 			UNROLL
 			for (int i = 0; i < n; i++) {
-				qhalves x = product(bits, w0, a + i);
-				qhalves y = product(bits, w1, a + i);
+				vu x = (vu)load_word(a + i);
 
-				some[i][0] = j == 0 ? x : some[i][0] + x;
-				some[i][1] = j == 0 ? y : some[i][1] + y;
+				some[i][0] = add_product(bits, w0, x, j == 0, some[i][0]);
+				some[i][1] = add_product(bits, w1, x, j == 0, some[i][1]);
 			}
 			q += QW;
 			a += n;
@@ -193,6 +196,8 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 		for (int i = 0; i < n; i++) {
 			sum[i][0] += halves_sum(some[i][0]);
 			sum[i][1] += halves_sum(some[i][1]);
+			__asm__("" : "+x"(sum[i][0]));
+			__asm__("" : "+x"(sum[i][1]));
 		}
 	}
 }
