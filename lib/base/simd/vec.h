@@ -41,6 +41,18 @@ typedef double vd __attribute__((vector_size(4 * VW)));	/* half as many */
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/*
+ * Sums of integers to be made as they are written: of a long one compilers make a tree,
+ * and keep it in memory where there are no registers for it.
+ */
+#if defined(__x86_64__)
+#define IN_PLACE(x) __asm__("" : "+v"(x))
+#elif defined(__aarch64__)
+#define IN_PLACE(x) __asm__("" : "+w"(x))
+#else
+#define IN_PLACE(x) ((void)(x))
+#endif
+
 INLINE vf
 vload(const float *p)
 {

@@ -72,6 +72,17 @@ add_words(vi x, vi y)
 	return (vi)((vu)x + (vu)y);
 }
 
+/* What the sums of a part begin with. */
+INLINE vi
+load_start(const uint32_t *p)
+{
+#ifdef QPAIRS
+	return halves_sum((qhalves)load_word(p));
+#else
+	return load_word(p);
+#endif
+}
+
 /* f goes on over parts of up to QS elements; sums are turned, a is a strip of one row. */
 INLINE vf
 chain(enum form form, bool least, int parts, const vf *sums, struct qpanel b,
@@ -85,7 +96,7 @@ chain(enum form form, bool least, int parts, const vf *sums, struct qpanel b,
 			break;
 		sum = (vi)sums[sum_of(form, 32, 2 * p)];
 		if (!least)
-			sum = add_words(sum, load_word(a));
+			sum = add_words(sum, load_start(a));
 		f = vfma(__builtin_convertvector(sum, vf), vload(b.d + p * QW) * load_scale(a + 9),
 		    f);
 		if (least)
@@ -105,8 +116,8 @@ chain_of_16(enum form form, bool least, const vf *sums, struct qpanel b,
 		vi y = (vi)sums[sum_of(form, 16, 2 * i + 1)];
 
 		if (!least) {
-			x = add_words(x, load_word(a));
-			y = add_words(y, load_word(a + 5));
+			x = add_words(x, load_start(a));
+			y = add_words(y, load_start(a + 5));
 		}
 		f = halves_fma(x, y, vload(b.d + 2 * i * QW), vload(b.d + (2 * i + 1) * QW),
 		    load_scale(a + 10), f);

@@ -166,10 +166,7 @@ void OF_ISA(qfew)(const struct qfew *w, const uint8_t *b, int64_t ld, int64_t n,
 /* Signed ones; but rows of a panel that are not there may be anything, and wrap. */
 typedef uint16_t qhalves __attribute__((vector_size(4 * VW)));
 
-/*
- * Bytes times signed ones, no larger than 127, each two added: of weights of 6 bits two
- * such sums have room in 16, of 5 four, of 4 eight.  wide: weights of 8, with a sign.
- */
+/* Bytes times signed ones, no larger than 127, each two added; wide: of 8 bits, with a sign. */
 INLINE qhalves
 bytes_multiply(bool wide, vu w, vu a)
 {
@@ -178,6 +175,18 @@ bytes_multiply(bool wide, vu w, vu a)
 		w = (vu)_mm256_abs_epi8((__m256i)w);
 	}
 	return (qhalves)_mm256_maddubs_epi16((__m256i)w, (__m256i)a);
+}
+
+/*
+ * How many such have room in 16 bits, of so many in a part that begins with what is
+ * subtracted (least: nothing is), which cuts sums in half; before the end they may wrap.
+ */
+INLINE int
+halves_room(int bits, bool least, int most)
+{
+	int room = bits == 8 ? 1 : least ? 128 >> bits : 256 >> bits;
+
+	return room < most ? room : most;
 }
 
 /* Both of each word. */

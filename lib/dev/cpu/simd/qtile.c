@@ -6,7 +6,7 @@
 /* VW times QB elements of a row, a lane for each: words as dot() takes them, and the rest. */
 struct rounded {
 	uint32_t word[8 * QWORDS][VW];
-	float	start[2][VW];		/* or int32_t: see round_some() */
+	float	start[2][VW];		/* or words: see start_of() */
 	float	scale[VW];
 };
 
@@ -44,6 +44,25 @@ put_words(const vi q[4], uint32_t to[QWORDS][VW])
 }
 
 /*
+ * What the sums of a part begin with, of those of its activations (in the lower and the
+ * upper half of words, where products are summed in halves); or what its least value is
+ * multiplied by.
+ */
+INLINE vf
+start_of(const struct qform *f, vu low, vu high, vf scale)
+{
+	if (f->least)
+		return scale * __builtin_convertvector((vi)(low + high), vf);
+#ifdef QPAIRS
+	low *= (uint32_t)-f->zero;
+	high *= (uint32_t)-f->zero;
+	return (vf)((low & 65535) | high << 16);
+#else
+	return (vf)((low + high) * (uint32_t)-f->zero);
+#endif
+}
+
+/*
  * Bits of magnitudes are compared, so a NaN is the largest, and the scale is
  * what makes a row of results NaN then.
  */
@@ -53,7 +72,7 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
 {
 	vf x[QB], most, inverse, scale;
 	vi size[4] = { { 0 } };
-	vu sum[2] = { { 0 }, { 0 } };		/* of a NaN's row they wrap */
+	vu sum[2][2] = { { { 0 } } };		/* of a NaN's row they wrap */
 
 	turned(type, a, at, n, x);
 	UNROLL
@@ -69,15 +88,14 @@ round_some(dtype type, const struct qform *f, const void *a, int64_t at, int64_t
 		UNROLL
 		for (int j = 0; j < 4; j++) {
 			q[j] = (vi)(x[e + j] * inverse + 0x1.8p23f) - 0x4b400000;
-			sum[e / 16] += (vu)q[j];
+			sum[e / 16][j / 2] += (vu)q[j];
 		}
 		put_words(q, r->word + e / 4 * QWORDS);
 	}
-	if (f->part == QB)
-		sum[0] += sum[1];
+	for (int i = 0; i < 2 && f->part == QB; i++)
+		sum[0][i] += sum[1][i];
 	for (int i = 0; i < 2; i++)
-		vstore(r->start[i], f->least ? scale * __builtin_convertvector((vi)sum[i], vf) :
-		    (vf)(sum[i] * (uint32_t)-f->zero));
+		vstore(r->start[i], start_of(f, sum[i][0], sum[i][1], scale));
 	vstore(r->scale, scale);
 }
 
@@ -148,17 +166,6 @@ OF_ISA(qround)(const struct qform *f, dtype type, const void *a, int64_t ld, int
 #define EACH_VECTOR(v) UNROLL for (int v = 0; v < QV; v++)
 
 #ifdef QPAIRS
-/* sum + a word of each row of a panel times one of a strip, in place */
-INLINE qhalves
-add_product(int bits, vu w, vu a, bool first, qhalves sum)
-{
-	qhalves x = bytes_multiply(bits == 8, w, a);
-
-	x = first ? x : sum + x;
-	__asm__("" : "+x"(x));
-	return x;
-}
-
 /*
  * The integers of one part of k, from start on: halves of words hold the sums of as
  * many products as they have room for.
@@ -167,37 +174,35 @@ INLINE void
 part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32_t *start,
     vi sum[QT][QV])
 {
-	const int words = part / 4, room = bits == 8 ? 1 : 128 >> bits;
-	const int run = room < words ? room : words;
+	const int words = part / 4, run = halves_room(bits, least, words);
 	const uint32_t *a = start + n;
+	qhalves some[QT][QV];
 
 	UNROLL
 	for (int i = 0; i < n; i++)
-		sum[i][0] = sum[i][1] = least ? (vi){ 0 } : load_word(start + i);
+		EACH_VECTOR(v)
+			some[i][v] = least || bits == 8 ? (qhalves){ 0 } :
+			    (qhalves)load_word(start + i);
 	UNROLL
-	for (int k = 0; k < words; k += run) {
-		qhalves some[QT][QV];
+	for (int k = 0; k < words; k++, q += QW, a += n) {
+		vu w[QV];
 
-		UNROLL
-		for (int j = 0; j < run; j++) {
-			vu w0 = load_bytes(q), w1 = load_bytes(q + VW);
-
-			UNROLL
-			for (int i = 0; i < n; i++) {
-				vu x = (vu)load_word(a + i);
-
-				some[i][0] = add_product(bits, w0, x, j == 0, some[i][0]);
-				some[i][1] = add_product(bits, w1, x, j == 0, some[i][1]);
-			}
-			q += QW;
-			a += n;
-		}
+		EACH_VECTOR(v)
+			w[v] = load_bytes(q + v * VW);
 		UNROLL
 		for (int i = 0; i < n; i++) {
-			sum[i][0] += halves_sum(some[i][0]);
-			sum[i][1] += halves_sum(some[i][1]);
-			__asm__("" : "+x"(sum[i][0]));
-			__asm__("" : "+x"(sum[i][1]));
+			vu x = (vu)load_word(a + i);
+
+			EACH_VECTOR(v) {
+				some[i][v] += bytes_multiply(bits == 8, w[v], x);
+				IN_PLACE(some[i][v]);
+				if ((k + 1) % run != 0)
+					continue;
+				sum[i][v] = k < run ? halves_sum(some[i][v]) :
+				    sum[i][v] + halves_sum(some[i][v]);
+				IN_PLACE(sum[i][v]);
+				some[i][v] = (qhalves){ 0 };
+			}
 		}
 	}
 }
@@ -230,7 +235,9 @@ INLINE vi
 dot(vu w, const uint32_t *a, int n, vi acc)
 {
 	acc = pairs_fma((vi)(w & 0xff00ff), load_word(a), acc);
-	return pairs_fma((vi)(w >> 8 & 0xff00ff), load_word(a + n), acc);
+	acc = pairs_fma((vi)(w >> 8 & 0xff00ff), load_word(a + n), acc);
+	IN_PLACE(acc);
+	return acc;
 }
 #endif
 
@@ -358,30 +365,23 @@ name##_##n(const struct qtile *t)					\
 #define WHOLE_TILES(n)							\
 	TILE(whole, n, 32, 4, false)					\
 	TILE(whole_least, n, 32, 4, true)				\
-	MORE_WHOLE_TILES(n)
+	MORE_TILES(n)
 #define HALVES_TILES(n)							\
-	TILE(halves, n, 16, 3, false)					\
-	TILE(halves_least, n, 16, 3, true)				\
-	MORE_HALVES_TILES(n)
-#define WHOLE_NAMES(n) { whole_##n, whole_least_##n, MORE_WHOLE_NAMES(n) },
-#define HALVES_NAMES(n) { halves_##n, halves_least_##n, MORE_HALVES_NAMES(n) },
-enum { WHOLE, FIVES = WHOLE + 2, WIDE = FIVES + 2, WHOLE_KINDS };	/* + 1: least */
-enum { HALVES, SIXES = HALVES + 2, HALVES_KINDS };
-/* Where bytes are multiplied by pairs it matters how many bits they have. */
+	TILE(halves, n, 16, 6, false)					\
+	TILE(halves_least, n, 16, 2, true)
+/* Where bytes are multiplied by pairs it can matter how many bits they have. */
 #ifdef QPAIRS
-#define MORE_WHOLE_TILES(n)						\
-	TILE(fives, n, 32, 5, false)					\
+#define MORE_TILES(n)							\
 	TILE(fives_least, n, 32, 5, true)				\
 	TILE(wide, n, 32, 8, false)
-#define MORE_WHOLE_NAMES(n) fives_##n, fives_least_##n, wide_##n
-#define MORE_HALVES_TILES(n) TILE(sixes, n, 16, 6, false)
-#define MORE_HALVES_NAMES(n) sixes_##n
+#define MORE_NAMES(n) fives_least_##n, wide_##n
 #else
-#define MORE_WHOLE_TILES(n)
-#define MORE_WHOLE_NAMES(n) whole_##n, whole_least_##n, whole_##n
-#define MORE_HALVES_TILES(n)
-#define MORE_HALVES_NAMES(n) halves_##n
+#define MORE_TILES(n)
+#define MORE_NAMES(n) whole_least_##n, whole_##n
 #endif
+enum { WHOLE, WHOLE_LEAST, FIVES_LEAST, WIDE, WHOLE_KINDS };
+#define WHOLE_NAMES(n) { whole_##n, whole_least_##n, MORE_NAMES(n) },
+#define HALVES_NAMES(n) { halves_##n, halves_least_##n },
 #ifdef QFOURS
 #define HEIGHTS_16(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10)
 #define HEIGHTS(f) HEIGHTS_16(f) f(11) f(12) f(13) f(14)
@@ -400,11 +400,10 @@ void
 OF_ISA(qmultiply)(const struct qform *f, const struct qtile *t, int64_t n)
 {
 	static tile_fn *const whole[QT][WHOLE_KINDS] = { HEIGHTS(WHOLE_NAMES) };
-	static tile_fn *const halves[QT_16][HALVES_KINDS] = { HEIGHTS_16(HALVES_NAMES) };
-	int of_32 = f->bits == 8 ? WIDE : f->bits == 5 ? FIVES : WHOLE;
-	int of_16 = f->bits == 6 ? SIXES : HALVES;
-	tile_fn *multiply = f->part == 16 ? halves[n - 1][of_16 + f->least] :
-	    whole[n - 1][of_32 + f->least];
+	static tile_fn *const halves[QT_16][2] = { HEIGHTS_16(HALVES_NAMES) };
+	int of_32 = f->bits == 8 ? WIDE : !f->least ? WHOLE : f->bits == 5 ? FIVES_LEAST :
+	    WHOLE_LEAST;
+	tile_fn *multiply = f->part == 16 ? halves[n - 1][f->least] : whole[n - 1][of_32];
 	struct qtile some = *t;
 
 	for (int64_t i = 0; i < QW; i += QV * VW) {
