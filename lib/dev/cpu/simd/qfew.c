@@ -14,7 +14,7 @@
 
 #if defined(QFOURS) || defined(QPAIRS)
 
-enum { AHEAD = 16384 };		/* bytes that are fetched before they are read */
+enum { AHEAD = 4096 };		/* bytes that are fetched besides those of the next VW rows */
 
 /* ---- bytes that lie in the same way wherever the vectors are: in halves of blocks ---- */
 
@@ -136,20 +136,6 @@ struct rows {
 	float		*to;
 };
 
-/* Of blocks of 32: d is the first half of a head, m the second. */
-INLINE void
-scales_of_heads(uint32_t head[QS / 32][VW], bool least, float *d, float *m)
-{
-	UNROLL
-	for (int i = 0; i < QS / 32; i++) {
-		vu x = load_bytes(head[i]);
-
-		vstore(d + i * QW, low_half(x));
-		if (least)
-			vstore(m + i * QW, high_half(x));
-	}
-}
-
 /* What is the same for all rows of a type. */
 struct kind {
 	dtype	 type;
@@ -164,26 +150,25 @@ struct kind {
 typedef void bytes_fn(const uint8_t *p, vu v[VECTORS]);
 
 /*
- * The sums of the s-th QS of k, some rows at a time, and the first word of each
- * block.  Activations end in zeros, so what follows a row that ends sooner may be
- * anything that can be read.  What lies AHEAD is fetched, in the next rows where
- * these end.
+ * The sums of the s-th QS of k, some rows at a time, and what their blocks begin
+ * with.  Activations end in zeros, so what follows a row that ends sooner may be
+ * anything that can be read.  What lies ahead is fetched as it lies, which memory likes
+ * better than row by row.
  */
 INLINE void
 sum_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct rows *r, int64_t n,
-    int64_t s, uint32_t head[QS / 32][VW])
+    int64_t s, uint32_t heads[QS / 32][VW])
 {
 	int64_t steps = (w->k + QS - 1) / QS, left = w->k - s * QS;
-	int64_t ahead = s + AHEAD / (VW * kind.bytes);
 	const uint8_t *first = r->b + s * kind.bytes, *p = first;
-	const uint8_t *soon = r->b + ahead * kind.bytes;
-	int64_t there = dtype_bytes(kind.type, left < QS ? left : QS);
+	const uint8_t *soon = r->b + (steps + s) * VW * r->ld / steps + AHEAD;
+	int64_t there = left < QS ? dtype_bytes(kind.type, left) : kind.bytes;
 	int64_t last = (r->n - 1) * r->ld + there - kind.bytes;
+	const vu *a = w->a + s * VECTORS;
+	vi *sums = w->sums;
 	uint8_t rest[QS / 32 * 34];
 
-	if (ahead >= steps)
-		soon += VW * r->ld - steps * kind.bytes;
-	for (int64_t j = 0; j < r->n; j += AT_ONCE, p += AT_ONCE * r->ld, soon += AT_ONCE * r->ld) {
+	for (int64_t j = 0; j < r->n; j += AT_ONCE, p += AT_ONCE * r->ld) {
 		vu v[AT_ONCE][VECTORS];
 
 		UNROLL
@@ -192,18 +177,18 @@ sum_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 
 			UNROLL
 			for (int at = 0; at < kind.bytes; at += 64)
-				__builtin_prefetch(soon + i * r->ld + at);
+				__builtin_prefetch(soon + at);
+			soon += kind.bytes;
 			if (q - first > last)
 				q = memcpy(rest, q, (size_t)there);
-			for (int b = 0; kind.block > 0 && b < QS / 32; b++)
-				memcpy(&head[b][j + i], q + b * kind.block, 4);
+			if (kind.block > 0)
+				take_heads(q, kind.block, kind.least, (int)j + i, heads);
 			bytes(q, v[i]);
 		}
 		if (kind.part == 32)
-			dots_of_32(kind.wide, v, w->a + s * VECTORS, steps * VECTORS, n,
-			    w->sums + j / AT_ONCE);
+			dots_of_32(kind.wide, v, a, steps * VECTORS, n, sums + j / AT_ONCE);
 		else
-			dots_of_16(v, w->a + s * VECTORS, steps * VECTORS, n, w->sums + j * OF_16);
+			dots_of_16(v, a, steps * VECTORS, n, sums + j * OF_16);
 	}
 }
 
@@ -214,15 +199,15 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 	int64_t steps = (w->k + QS - 1) / QS, per = qwords(&w->form, QS);
 	_Alignas(64) float d[QS / 16 * QW], m[QS / 16 * QW];
 	const struct qpanel scales = { .d = d, .m = m };
-	uint32_t head[QS / 32][VW];
+	_Alignas(64) uint32_t heads[QS / 32][VW];
 	vf f[QFEW] = { { 0 } };
 
 	for (int64_t s = 0; s < steps; s++) {
 		int64_t left = min64(w->k - s * QS, QS);
 
-		sum_rows(kind, bytes, w, r, n, s, head);
+		sum_rows(kind, bytes, w, r, n, s, heads);
 		if (kind.block > 0)
-			scales_of_heads(head, kind.least, d, m);
+			scales_of_heads(heads, kind.least, d, m);
 		else
 			OF_ISA(qscales)(kind.type, r->b + s * kind.bytes, r->ld, r->n, left,
 			    &scales, w->pad);
@@ -232,12 +217,13 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 
 			if (kind.part == 32) {
 				turn_of_32(w->sums + i * QSUMS, t);
-				f[i] = chain(kind.form, kind.least, (int)(left / 32), t,
-				    (struct qpanel){ .d = d, .m = m }, a, f[i]);
+				f[i] = left == QS ?
+				    chain(kind.form, kind.least, QS / 32, t, scales, a, f[i]) :
+				    chain(kind.form, kind.least, (int)(left / 32), t, scales, a,
+				    f[i]);
 			} else {
 				turn_of_16(w->sums + i * QSUMS, t);
-				f[i] = chain_of_16(kind.form, kind.least, t,
-				    (struct qpanel){ .d = d, .m = m }, a, f[i]);
+				f[i] = chain_of_16(kind.form, kind.least, t, scales, a, f[i]);
 			}
 		}
 	}

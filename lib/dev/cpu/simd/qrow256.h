@@ -162,6 +162,50 @@ bytes_q3_k(const uint8_t *p, vu v[VECTORS])
 		    (high >> i & 0x01010101) << 2;
 }
 
+/* ---- what blocks of 32 begin with: d, and where there are least values m ---- */
+
+/*
+ * Of one of VW rows, its blocks side by side: d as floats, or words of both.  Each is loaded
+ * to its place, from before it, and what is beside it dropped.
+ */
+INLINE void
+take_heads(const uint8_t *p, int block, bool least, int row, uint32_t heads[VW][QS / 32])
+{
+#define TAKE_HALF(b) x = _mm_blend_epi16(x,						\
+	_mm_loadu_si128((const void *)(p + (b) * (block - 2))), 1 << (b));
+#define TAKE_WORD(b) y = _mm256_blend_epi32(y,						\
+	_mm256_loadu_si256((const void *)(p + (b) * (block - 4))), 1 << (b));
+#define TAKE_REST(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7)
+	if (least) {
+		__m256i y = _mm256_loadu_si256((const void *)p);
+
+		TAKE_REST(TAKE_WORD)
+		_mm256_store_si256((void *)heads[row], y);
+	} else {
+		__m128i x = _mm_loadu_si128((const void *)p);
+
+		TAKE_REST(TAKE_HALF)
+		_mm256_store_ps((void *)heads[row], _mm256_cvtph_ps(x));
+	}
+}
+
+INLINE void
+scales_of_heads(uint32_t heads[VW][QS / 32], bool least, float *d, float *m)
+{
+	vf x[VW];
+
+	UNROLL
+	for (int i = 0; i < VW; i++)
+		x[i] = (vf)load_bytes(heads[i]);
+	turn(x);
+	UNROLL
+	for (int b = 0; b < QS / 32; b++) {
+		vstore(d + b * QW, least ? low_half((vu)x[b]) : x[b]);
+		if (least)
+			vstore(m + b * QW, high_half((vu)x[b]));
+	}
+}
+
 /* ---- sums of one row ---- */
 
 #define UNPACK(how, a, b) _mm256_unpack##how((__m256i)(a), (__m256i)(b))

@@ -215,6 +215,30 @@ bytes_q3_k(const uint8_t *p, vu v[VECTORS])
 		    (shift_halves(high, i, 4 + i) & 0x01010101) << 2;
 }
 
+/* ---- what blocks of 32 begin with: d, and where there are least values m ---- */
+
+/* Of one of VW rows: a word of each of its blocks. */
+INLINE void
+take_heads(const uint8_t *p, int block, bool least, int row, uint32_t heads[QS / 32][VW])
+{
+	(void)least;
+	for (int b = 0; b < QS / 32; b++)
+		memcpy(&heads[b][row], p + b * block, 4);
+}
+
+INLINE void
+scales_of_heads(uint32_t heads[QS / 32][VW], bool least, float *d, float *m)
+{
+	UNROLL
+	for (int b = 0; b < QS / 32; b++) {
+		vu x = load_bytes(heads[b]);
+
+		vstore(d + b * QW, low_half(x));
+		if (least)
+			vstore(m + b * QW, high_half(x));
+	}
+}
+
 /* ---- sums of one row ---- */
 
 /* Word 4 l + j of the result is the sum of lane l, four words, of x[j]. */
