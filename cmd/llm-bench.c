@@ -97,9 +97,11 @@ peak(const struct bench *o)
 		    dev_bandwidth(dev, &b, &err) < 0)
 			tool_fail(NULL, &err);
 		printf("fp32\t%d\t%.1f\tGFLOP/s\n", n, dev_peak(dev, DTYPE_F32) * 1e-9);
-		if (dev_info(dev)->peak_bf16 > 0 && dev_info(dev)->peak_int8 > 0)
-			printf("bf16\t%d\t%.1f\tGFLOP/s\nint8\t%d\t%.1f\tGOP/s\n", n,
-			    dev_peak(dev, DTYPE_BF16) * 1e-9, n, dev_peak(dev, DTYPE_Q8_0) * 1e-9);
+		if (dev_info(dev)->peak_bf16 > 0)
+			printf("bf16\t%d\t%.1f\tGFLOP/s\n", n,
+			    dev_peak(dev, DTYPE_BF16) * 1e-9);
+		if (dev_info(dev)->peak_int8 > 0)
+			printf("int8\t%d\t%.1f\tGOP/s\n", n, dev_peak(dev, DTYPE_Q8_0) * 1e-9);
 		printf("read\t%d\t%.1f\tGB/s\n", n, b.read * 1e-9);
 		printf("write\t%d\t%.1f\tGB/s\n", n, b.write * 1e-9);
 		printf("copy\t%d\t%.1f\tGB/s\n", n, b.copy * 1e-9);

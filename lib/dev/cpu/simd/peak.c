@@ -25,7 +25,7 @@ OF_ISA(spin)(int64_t n)
  * In place, whatever the compiler thinks of it; its loops are unrolled, or the
  * chains would be kept in memory.
  */
-#define SPIN_IN_PLACE(name, instruction)				\
+#define SPIN_IN_PLACE(name, instructions)				\
 double									\
 OF_ISA(name)(int64_t n)							\
 {									\
@@ -40,7 +40,7 @@ OF_ISA(name)(int64_t n)							\
 		for (int j = 0; j < SPIN_CHAINS; j++) {			\
 			vf a = acc[j];					\
 									\
-			__asm__(instruction " %1, %1, %0" : "+v"(a) : "v"(x));	\
+			__asm__(instructions : "+v"(a) : "v"(x) : "xmm0");	\
 			acc[j] = a;					\
 		}							\
 	}								\
@@ -70,10 +70,12 @@ OF_ISA(spin_bf16)(int64_t n)
 	return (double)sum[0];
 }
 #elif defined(__AVX512BF16__)
-SPIN_IN_PLACE(spin_bf16, "vdpbf16ps")
+SPIN_IN_PLACE(spin_bf16, "vdpbf16ps %1, %1, %0")
 #endif
 #ifdef __AVX512VNNI__
-SPIN_IN_PLACE(spin_int8, "vpdpbusd")
+SPIN_IN_PLACE(spin_int8, "vpdpbusd %1, %1, %0")
+#elif defined(__AVX2__) && VW == 8
+SPIN_IN_PLACE(spin_int8, "vpmaddubsw %1, %1, %%ymm0; vpaddw %%ymm0, %0, %0")
 #endif
 
 double
