@@ -98,10 +98,9 @@ peak(const struct bench *o)
 			tool_fail(NULL, &err);
 		printf("fp32\t%d\t%.1f\tGFLOP/s\n", n, dev_peak(dev, DTYPE_F32) * 1e-9);
 		if (dev_info(dev)->peak_bf16 > 0)
-			printf("bf16\t%d\t%.1f\tGFLOP/s\n", n,
-			    dev_peak(dev, DTYPE_BF16) * 1e-9);
+			printf("bf16\t%d\t%.1f\tGFLOP/s\n", n, dev_info(dev)->peak_bf16 * 1e-9);
 		if (dev_info(dev)->peak_int8 > 0)
-			printf("int8\t%d\t%.1f\tGOP/s\n", n, dev_peak(dev, DTYPE_Q8_0) * 1e-9);
+			printf("int8\t%d\t%.1f\tGOP/s\n", n, dev_info(dev)->peak_int8 * 1e-9);
 		printf("read\t%d\t%.1f\tGB/s\n", n, b.read * 1e-9);
 		printf("write\t%d\t%.1f\tGB/s\n", n, b.write * 1e-9);
 		printf("copy\t%d\t%.1f\tGB/s\n", n, b.copy * 1e-9);
@@ -267,8 +266,7 @@ infer_report(const struct bench *o, struct pace *p, double bytes, double read)
 		return;
 	rate = (double)o->tokens / median(tokens, o->count);
 	printf("tokens\t%.1f\ttokens/s\n", rate);
-	printf("weights\t%.1f\tGB/s\n", rate * bytes * 1e-9);
-	printf("read\t%.1f\tGB/s\n", read * 1e-9);
+	printf("weights\t%.1f\tGB/s\nread\t%.1f\tGB/s\n", rate * bytes * 1e-9, read * 1e-9);
 	printf("of the speed of memory\t%.1f\t%%\n", 100 * rate * bytes / read);
 }
 

@@ -594,43 +594,42 @@ spread(vf x, vf to[4])
 	to[3] = SHUFFLE(x, x, IN_LANES(3));
 }
 
-/* f (rows, FOURS) += VW words of rows times those of columns at p; n elements are left */
+/* f (rows, FOURS) += VW words of rows times those of the g-th four columns; n elements are left */
 INLINE void
-add_words(int rows, bool pairs, dtype type, const float *a[4], const char *p, int64_t ld,
-    int64_t n, vf f[4][FOURS])
+add_words(int rows, bool pairs, dtype type, const float *const a[4], int64_t word, const char *p,
+    int64_t ld, int64_t n, int g, vf f[4][FOURS])
 {
-	vf x[4][4];
+	vf y[4];
 
 	UNROLL
-	for (int i = 0; i < rows; i++)
-		spread(vload_to(a[i], pairs ? (n + 1) / 2 : n), x[i]);
+	for (int j = 0; j < 4; j++)
+		y[j] = words_along(pairs, type, p + (4 * g + j) * ld, 0, n);
+	turn_in_lanes(y);
 	UNROLL
-	for (int g = 0; g < FOURS; g++) {
-		vf y[4];
+	for (int i = 0; i < rows; i++) {
+		vf x[4];
 
+		spread(vload_to(a[i] + word, pairs ? (n + 1) / 2 : n), x);
 		UNROLL
 		for (int j = 0; j < 4; j++)
-			y[j] = words_along(pairs, type, p + (4 * g + j) * ld, 0, n);
-		turn_in_lanes(y);
-		UNROLL
-		for (int i = 0; i < rows; i++)
-			UNROLL
-			for (int j = 0; j < 4; j++)
-				f[i][g] = word_fma(pairs, x[i][j], y[j], f[i][g]);
+			f[i][g] = word_fma(pairs, x[j], y[j], f[i][g]);
 	}
 }
 
 /*
- * f (rows, FOURS) = the chains of a block of k.  Along a column the machine reads
- * ahead; of the next columns it is told in time.
+ * f (rows, FOURS) = the chains of a block of k.  A line of four columns is multiplied, then
+ * of the next: those of many may have one place in a cache.  Along a column the machine
+ * reads ahead; of the next columns it is told in time.
  */
 INLINE void
 add_block(int rows, bool pairs, dtype type, const struct columns *c, int64_t at, int64_t k,
     vf f[4][FOURS])
 {
-	int64_t step = pairs ? 2 * VW : VW, bytes = step * type_bytes(type), last = c->s->rows - 1;
+	const int64_t size = type_bytes(type), step = pairs ? 2 * VW : VW;
+	const int64_t line = LINE / size < step ? step : LINE / size;
+	int64_t last = c->s->rows - 1;
 	const float *first = c->s->a + words(c->s->side, at) * c->s->rows, *a[4];
-	const char *p = c->p + at * type_bytes(type), *soon = c->soon;
+	const char *p = c->p + at * size, *soon = c->soon;
 
 	UNROLL
 	for (int i = 0; i < rows; i++) {
@@ -641,22 +640,30 @@ add_block(int rows, bool pairs, dtype type, const struct columns *c, int64_t at,
 	}
 	if (at + k < c->s->nk)
 		soon = NULL;
-	for (; k >= step; k -= step, p += bytes) {
-		int64_t left = k / step * bytes;
+	for (; k >= line; k -= line, p += line * size) {
+		int64_t left = k * size / LINE;
 
-		if (soon != NULL && left <= SOON * SPREAD * LINE && left % (SPREAD * LINE) == 0) {
+		if (soon != NULL && left <= SOON * SPREAD && left % SPREAD == 0) {
 			UNROLL
 			for (int i = 0; i < TOGETHER; i++)
 				__builtin_prefetch(soon + i * c->ld);
 			soon += LINE;
 		}
-		add_words(rows, pairs, type, a, p, c->ld, step, f);
+		UNROLL
+		for (int g = 0; g < FOURS; g++)
+			UNROLL
+			for (int64_t l = 0; l < line; l += step)
+				add_words(rows, pairs, type, a, l / step * VW, p + l * size, c->ld,
+				    step, g, f);
 		UNROLL
 		for (int i = 0; i < rows; i++)
-			a[i] += VW;
+			a[i] += line / step * VW;
 	}
-	if (k > 0)
-		add_words(rows, pairs, type, a, p, c->ld, k, f);
+	for (int64_t l = 0; l < k; l += step)
+		UNROLL
+		for (int g = 0; g < FOURS; g++)
+			add_words(rows, pairs, type, a, l / step * VW, p + l * size, c->ld,
+			    min64(step, k - l), g, f);
 }
 
 /* x (rows, TOGETHER) += rows times columns, block by block, the lanes of each added in order */
