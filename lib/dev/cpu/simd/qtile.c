@@ -184,7 +184,7 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 			some[i][v] = least || bits == 8 ? (qhalves){ 0 } :
 			    (qhalves)load_word(start + i);
 	UNROLL
-	for (int k = 0; k < words; k++, q += QW, a += n) {
+	for (int k = 0; k < words; k++) {
 		vu w[QV];
 
 		EACH_VECTOR(v)
@@ -204,6 +204,8 @@ part_sums(int n, int part, int bits, bool least, const uint32_t *q, const uint32
 				some[i][v] = (qhalves){ 0 };
 			}
 		}
+		q += QW;
+		a += n;
 	}
 }
 #else
@@ -312,8 +314,10 @@ halves_step(int n, int bits, bool least, const struct qpanel *b, const uint32_t 
 INLINE void
 least_step(int n, int part, const struct qpanel *b, const uint32_t *a, vf f[QT][QV])
 {
+	const int parts = QB / part;
+
 	UNROLL
-	for (int p = 0; p < QB / part; p++, a += n * (part / 4 * QWORDS + 1))
+	for (int p = 0; p < parts; p++) {
 		EACH_VECTOR(v) {
 			vf m = vload(b->m + p * QW + v * VW);
 
@@ -321,6 +325,8 @@ least_step(int n, int part, const struct qpanel *b, const uint32_t *a, vf f[QT][
 			for (int i = 0; i < n; i++)
 				f[i][v] = vfma(m, load_scale(a + i), f[i][v]);
 		}
+		a += n * (part / 4 * QWORDS + 1);
+	}
 }
 
 /* A tile over all of k, in parts of so many. */
