@@ -594,22 +594,22 @@ spread(vf x, vf to[4])
 	to[3] = SHUFFLE(x, x, IN_LANES(3));
 }
 
-/* f (rows, FOURS) += VW words of rows times those of the g-th four columns; n elements are left */
+/* f (rows, FOURS) += VW words of rows times those of the g-th four columns: n elements from k on */
 INLINE void
-add_words(int rows, bool pairs, dtype type, const float *const a[4], int64_t word, const char *p,
-    int64_t ld, int64_t n, int g, vf f[4][FOURS])
+add_words(int rows, bool pairs, dtype type, const float *const a[4], const char *p, int64_t ld,
+    int64_t k, int64_t n, int g, vf f[4][FOURS])
 {
 	vf y[4];
 
 	UNROLL
 	for (int j = 0; j < 4; j++)
-		y[j] = words_along(pairs, type, p + (4 * g + j) * ld, 0, n);
+		y[j] = words_along(pairs, type, p + (4 * g + j) * ld, k, n);
 	turn_in_lanes(y);
 	UNROLL
 	for (int i = 0; i < rows; i++) {
 		vf x[4];
 
-		spread(vload_to(a[i] + word, pairs ? (n + 1) / 2 : n), x);
+		spread(vload_to(a[i] + (pairs ? k / 2 : k), pairs ? (n + 1) / 2 : n), x);
 		UNROLL
 		for (int j = 0; j < 4; j++)
 			f[i][g] = word_fma(pairs, x[j], y[j], f[i][g]);
@@ -653,8 +653,7 @@ add_block(int rows, bool pairs, dtype type, const struct columns *c, int64_t at,
 		for (int g = 0; g < FOURS; g++)
 			UNROLL
 			for (int64_t l = 0; l < line; l += step)
-				add_words(rows, pairs, type, a, l / step * VW, p + l * size, c->ld,
-				    step, g, f);
+				add_words(rows, pairs, type, a, p, c->ld, l, step, g, f);
 		UNROLL
 		for (int i = 0; i < rows; i++)
 			a[i] += line / step * VW;
@@ -662,8 +661,7 @@ add_block(int rows, bool pairs, dtype type, const struct columns *c, int64_t at,
 	for (int64_t l = 0; l < k; l += step)
 		UNROLL
 		for (int g = 0; g < FOURS; g++)
-			add_words(rows, pairs, type, a, l / step * VW, p + l * size, c->ld,
-			    min64(step, k - l), g, f);
+			add_words(rows, pairs, type, a, p, c->ld, l, min64(step, k - l), g, f);
 }
 
 /* x (rows, TOGETHER) += rows times columns, block by block, the lanes of each added in order */

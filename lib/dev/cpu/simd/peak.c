@@ -74,7 +74,7 @@ SPIN_IN_PLACE(spin_bf16, "vdpbf16ps %1, %1, %0")
 #endif
 #ifdef __AVX512VNNI__
 SPIN_IN_PLACE(spin_int8, "vpdpbusd %1, %1, %0")
-#elif defined(__AVX2__) && VW == 8
+#elif VW == 8
 SPIN_IN_PLACE(spin_int8, "vpmaddubsw %1, %1, %%ymm0; vpaddw %%ymm0, %0, %0")
 #endif
 

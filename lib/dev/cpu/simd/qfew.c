@@ -217,9 +217,7 @@ few_rows(struct kind kind, bytes_fn *bytes, const struct qfew *w, const struct r
 
 			if (kind.part == 32) {
 				turn_of_32(w->sums + i * QSUMS, t);
-				f[i] = left == QS ?
-				    chain(kind.form, kind.least, QS / 32, t, scales, a, f[i]) :
-				    chain(kind.form, kind.least, (int)(left / 32), t, scales, a,
+				f[i] = chain(kind.form, kind.least, (int)(left / 32), t, scales, a,
 				    f[i]);
 			} else {
 				turn_of_16(w->sums + i * QSUMS, t);

@@ -88,7 +88,7 @@ const struct cpu_isa OF_PRODUCTS(cpu_isa) = {
 #elif defined(__AVX512BF16__)
 	.bf16 = { OF_PRODUCTS(spin_bf16), 2 * SPIN_FLOPS },
 #endif
-#if defined(__AVX512VNNI__) || (defined(__AVX2__) && VW == 8)
+#if defined(__AVX512VNNI__) || VW == 8
 	.int8 = { OF_PRODUCTS(spin_int8), 4 * SPIN_FLOPS },
 #endif
 	.read = OF_ISA(read),
